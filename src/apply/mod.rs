@@ -1,0 +1,1 @@
+//! Doing: runs a plan side by side, remembers how to undo it, looks again. Decides nothing.

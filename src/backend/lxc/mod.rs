@@ -1,0 +1,3 @@
+//! LXC: system containers through liblxc.
+
+pub mod monitor;

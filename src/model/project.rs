@@ -1,0 +1,32 @@
+//! A project: all that one file says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Container, FirewallChoice, Name, NetworkWish, bridge_of};
+
+/// A project of containers, every value checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Its name.
+    pub name: Name,
+    /// Canonical directory; name and directory together are the project's identity.
+    pub directory: PathBuf,
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The network that the file asks for.
+    pub network: NetworkWish,
+    /// The firewall that the file asks for.
+    pub firewall: FirewallChoice,
+    /// Groups and their members, both sorted.
+    pub groups: BTreeMap<Name, Vec<Name>>,
+    /// Containers by short name.
+    pub containers: BTreeMap<Name, Container>,
+}
+
+impl Project {
+    /// The name of the project's bridge.
+    pub fn bridge(&self) -> String {
+        bridge_of(&self.name)
+    }
+}

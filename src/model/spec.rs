@@ -1,0 +1,134 @@
+//! What a driver is asked to make: a container with everything worked out.
+//!
+//! The file says what the user wants; a [`ContainerSpec`] says it in full, with addresses, host
+//! paths and translated limits. It is also the mark: the driver writes it beside the container, and
+//! the planner compares it with what it would write today.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ConfigLine, Fqdn, IdRange, InnerCommand, Limit, Name, Port, Protocol, Source, Subnets,
+    host_name_of,
+};
+
+/// The addresses of one container on the project's bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Addresses {
+    /// IPv4 address.
+    pub v4: Ipv4Addr,
+    /// IPv6 address.
+    pub v6: Ipv6Addr,
+}
+
+/// The network card of one container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nic {
+    /// The bridge on the host.
+    pub bridge: String,
+    /// The host end of the veth pair.
+    pub veth: String,
+    /// `02:…`: locally administered, stable.
+    pub mac: String,
+    /// The container's addresses.
+    pub addresses: Addresses,
+    /// The project's subnets; the gateways are their first addresses.
+    pub subnets: Subnets,
+}
+
+/// One mount of a container, its host path worked out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mount {
+    /// Absolute path on the host.
+    pub host: PathBuf,
+    /// Absolute path in the container.
+    pub target: PathBuf,
+    /// Whether the container may only read it.
+    pub read_only: bool,
+    /// Whether the host path is a named volume of ours (else the user's own path).
+    pub named: bool,
+}
+
+/// A container in full, as the planner asks a driver to make or change it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// The project.
+    pub project: Name,
+    /// The short name.
+    pub name: Name,
+    /// What it is made from.
+    pub source: Source,
+    /// Unprivileged when not empty; `auto` already worked out.
+    pub idmap: Vec<IdRange>,
+    /// Host name inside.
+    pub hostname: String,
+    /// Host name with domain.
+    pub fqdn: Option<Fqdn>,
+    /// Its network card.
+    pub nic: Nic,
+    /// Directories and files.
+    pub mounts: Vec<Mount>,
+    /// Variables of its init.
+    pub environment: BTreeMap<String, String>,
+    /// Raw LXC lines.
+    pub config: Vec<ConfigLine>,
+    /// Limits in the host's own words.
+    pub limits: Vec<Limit>,
+    /// Name servers; empty leaves the container's own file alone.
+    pub dns: Vec<IpAddr>,
+    /// Run once, inside, after the first start.
+    pub setup: Vec<InnerCommand>,
+    /// The user's own marks.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ContainerSpec {
+    /// The name on the host: `<project>_<name>`.
+    pub fn host_name(&self) -> String {
+        host_name_of(&self.project, &self.name)
+    }
+}
+
+/// A port rule as the firewall holds it: a published port and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortRule {
+    /// The project that owns it.
+    pub project: Name,
+    /// The container that it leads to.
+    pub container: Name,
+    /// What is published. `host.first` is never 0 here.
+    pub port: Port,
+    /// Where it leads for IPv4 clients.
+    pub to4: Ipv4Addr,
+    /// Where it leads for IPv6 clients.
+    pub to6: Ipv6Addr,
+}
+
+/// A network as the firewall must know it: what may go out and who is kept apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRules {
+    /// The project that owns it.
+    pub project: Name,
+    /// The bridge.
+    pub bridge: String,
+    /// Its subnets, masqueraded outwards.
+    pub subnets: Subnets,
+    /// Whether other projects are kept out.
+    pub isolate: bool,
+}
+
+/// A socket that listens on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The address it is bound to.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Who has it: `nginx (pid 812)`.
+    pub owner: String,
+}

@@ -1,0 +1,169 @@
+//! What is: a snapshot of the host, filled by the drivers and read by the planner.
+//!
+//! Plain values, no driver types. State is read from the engines and from the marks on what locker
+//! made; what has no mark of ours is listed as foreign and never changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    CgroupVersion, ContainerSpec, HostsLine, IdRange, Listener, Name, NetworkRules, Port, PortRule,
+    Subnets,
+};
+
+/// All that the planner may know about the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The host itself.
+    pub host: HostFacts,
+    /// What locker wrote down about this project; none before its first `up` (or when it was lost).
+    pub record: Option<ProjectRecord>,
+    /// Containers that bear this project's mark, and wrecks of it, by short name.
+    pub containers: BTreeMap<Name, ObservedContainer>,
+    /// Full names of all other containers on the host (for clones and name collisions).
+    pub foreign: BTreeSet<String>,
+    /// Bridge and taken subnets.
+    pub network: ObservedNetwork,
+    /// Port rules and network rules of every locker project.
+    pub firewall: ObservedFirewall,
+    /// Sockets that listen on the host.
+    pub listeners: Vec<Listener>,
+    /// This project's block in the host's /etc/hosts; none when there is no block.
+    pub host_names: Option<Vec<HostsLine>>,
+}
+
+/// Facts about the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Which cgroup version holds each controller (`memory`, `cpu`, `cpuset`, …).
+    pub controllers: BTreeMap<String, CgroupVersion>,
+    /// The host's own name servers, loopback ones already dropped.
+    pub name_servers: Vec<IpAddr>,
+    /// Addresses of the host's interfaces, loopback included.
+    pub addresses: Vec<IpAddr>,
+    /// Blocks of ids that other containers, users or /etc/subuid hold.
+    pub ids_taken: Vec<IdRange>,
+    /// Where named volumes are kept.
+    pub volumes_dir: PathBuf,
+    /// Other locker projects of this host by name, with their directory.
+    pub projects: BTreeMap<Name, PathBuf>,
+}
+
+/// What locker remembers of a project between runs. Lost, it is made again from the marks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectRecord {
+    /// Version of this form, 1.
+    pub version: u32,
+    /// The project's name.
+    pub name: Name,
+    /// Its canonical directory.
+    pub directory: PathBuf,
+    /// Where its LXC containers are kept.
+    pub lxcpath: PathBuf,
+    /// Its subnets.
+    pub subnets: Subnets,
+    /// Index in the subnets of each container that ever had one (2 is the first; 1 is the bridge).
+    pub addresses: BTreeMap<Name, u32>,
+    /// Rules added by `port add`, kept until `port rm`.
+    #[serde(default)]
+    pub added_ports: BTreeMap<Name, Vec<Port>>,
+    /// Host ports that were picked for rules with host port 0: `(container, rule as in the file)` to port.
+    #[serde(default)]
+    pub picked_ports: BTreeMap<String, u16>,
+}
+
+/// The state of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Defined in the file, not on the host.
+    Absent,
+    /// Made and not running.
+    Stopped,
+    /// Between stopped and running.
+    Starting,
+    /// Running.
+    Running,
+    /// Running, all processes frozen.
+    Frozen,
+}
+
+/// What locker writes beside a container it made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Version of this form, 1.
+    pub version: u32,
+    /// The directory of the project that made it.
+    pub directory: PathBuf,
+    /// What was asked for, in full, when it was last configured.
+    pub spec: ContainerSpec,
+    /// Whether the `setup` commands have all run.
+    pub setup_done: bool,
+}
+
+/// A container as the engine and its mark show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedContainer {
+    /// Its name on the host.
+    pub host_name: String,
+    /// Its state; never [`State::Absent`].
+    pub state: State,
+    /// Our mark. None only together with `wreck`.
+    pub mark: Option<Mark>,
+    /// Half made: its creation or destruction was begun by us and never finished.
+    pub wreck: bool,
+    /// An older self was set aside (`<host_name>~old`) by a recreation that never finished.
+    pub set_aside: bool,
+    /// Process id of its init while it runs.
+    pub pid: Option<u32>,
+    /// The managed lines of its hosts file; none when there is no block.
+    pub names: Option<Vec<HostsLine>>,
+    /// The name servers in its resolv.conf.
+    pub dns: Vec<IpAddr>,
+}
+
+/// A subnet that is in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenNet {
+    /// The subnet.
+    pub net: IpNet,
+    /// By whom: `interface eth0`, `route via tun0`, `locker project shop`.
+    pub by: String,
+}
+
+/// The project's bridge as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedBridge {
+    /// Our mark, the interface alias `locker:<project>`. A bridge without it is foreign.
+    pub mark: Option<String>,
+    /// Whether it is up.
+    pub up: bool,
+    /// Its addresses, link-local ones left out.
+    pub addresses: Vec<IpNet>,
+}
+
+/// The kernel's network as far as this project is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedNetwork {
+    /// The project's bridge.
+    pub bridge: Option<ObservedBridge>,
+    /// Subnets of every other interface, route and locker project.
+    pub taken: Vec<TakenNet>,
+    /// Whether the kernel forwards between interfaces as published ports need.
+    pub forwarding: bool,
+}
+
+/// What the firewall holds of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedFirewall {
+    /// The driver that is in use: `nftables`, `iptables` or `none`.
+    pub driver: String,
+    /// Network rules by project, only where they are complete.
+    pub networks: BTreeMap<Name, NetworkRules>,
+    /// Port rules of every project.
+    pub rules: BTreeSet<PortRule>,
+}

@@ -1,0 +1,1 @@
+//! Subnets and addresses, worked out without looking at the host.

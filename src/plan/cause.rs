@@ -1,0 +1,58 @@
+//! Why a step is taken.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::{Key, Name, Place};
+
+/// Why a step is taken. A step cannot be built without one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The file defines it and the host does not have it.
+    Missing(Place),
+    /// A key of the file says something else than what is in place.
+    Changed {
+        /// The key.
+        key: Key,
+        /// Where it stands; where the container stands when the key was taken out.
+        place: Place,
+    },
+    /// What should run does not.
+    NotRunning,
+    /// It is in place and the file does not have it any more.
+    NotInFile,
+    /// The user asked for exactly this.
+    Asked,
+    /// An earlier run began it and never finished.
+    Unfinished,
+    /// It differs from what locker put in place.
+    Drifted(&'static str),
+    /// Another step needs it.
+    For(Name),
+    /// The project needs it.
+    ForProject,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(place) if place.is_somewhere() => {
+                write!(f, "not there yet (line {})", place.line)
+            }
+            Self::Missing(_) => f.write_str("not there yet"),
+            Self::Changed { key, place } if place.is_somewhere() => {
+                write!(f, "`{key}` changed (line {})", place.line)
+            }
+            Self::Changed { key, .. } => write!(f, "`{key}` changed"),
+            Self::NotRunning => f.write_str("not running"),
+            Self::NotInFile => f.write_str("not in the file"),
+            Self::Asked => f.write_str("asked"),
+            Self::Unfinished => f.write_str("an earlier run did not finish it"),
+            Self::Drifted(what) => f.write_str(what),
+            Self::For(name) => write!(f, "for {name}"),
+            Self::ForProject => f.write_str("for the project"),
+        }
+    }
+}

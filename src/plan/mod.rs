@@ -1,0 +1,80 @@
+//! What to do: `plan(project, observed, wish) -> Plan`.
+//!
+//! Pure: not async, opens nothing, asks nobody. The plan has one stable text form
+//! ([`Plan::to_string`]); `locker plan`, `--dry-run`, the log and the tests all use it.
+
+pub mod addresses;
+mod cause;
+mod step;
+mod wish;
+
+use serde::Serialize;
+
+use crate::model::{Key, Name, Place};
+
+pub use cause::Cause;
+pub use step::Step;
+pub use wish::{Goal, Wish};
+
+/// Index of a step in its plan.
+pub type StepId = usize;
+
+/// A step with its reason and the steps that must be done before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedStep {
+    /// What to do.
+    pub step: Step,
+    /// Why; the first is the main reason.
+    pub causes: Vec<Cause>,
+    /// Steps that must be done first, each of a lower index.
+    pub after: Vec<StepId>,
+}
+
+/// What would be lost, to be asked about before anything is touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// `the root file system of container web`, `the named volume data`.
+    pub what: String,
+    /// Where it is, so that its size can be shown.
+    pub container: Option<Name>,
+    /// The path of a named volume.
+    pub path: Option<std::path::PathBuf>,
+    /// Why it must go.
+    pub cause: Cause,
+}
+
+/// Something that the user should know and that stops nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// What it is about.
+    pub message: String,
+    /// Where it stands in the file, if it does.
+    pub place: Option<Place>,
+}
+
+/// A reason why there can be no plan. All of them are reported in one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// What is wrong, naming the object and who is in the way.
+    pub message: String,
+    /// The container it is about.
+    pub container: Option<Name>,
+    /// The key it is about.
+    pub key: Option<Key>,
+    /// Where it stands in the file.
+    pub place: Option<Place>,
+    /// What to do about it: a command or a change of the file.
+    pub help: Option<String>,
+}
+
+/// What to do, in an order that respects every `after`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<PlannedStep>,
+    /// What would be lost.
+    pub losses: Vec<Loss>,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}

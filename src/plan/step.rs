@@ -1,0 +1,169 @@
+//! Steps: one step is one driver call and the unit of undo.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{
+    ContainerSpec, Healthcheck, HostsLine, InnerCommand, Mount, Name, NetworkRules, PortRule,
+    Subnets,
+};
+use crate::observed::ProjectRecord;
+
+/// One thing to do. Each variant is one driver call; what undoes it stands beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Write down the project's identity, subnets and addresses. Undo: the record as it was.
+    SaveRecord(Box<ProjectRecord>),
+    /// Forget the project. Undo: write the record again.
+    ForgetProject(Box<ProjectRecord>),
+    /// Remove what an interrupted creation left. Never undone: nothing in it was ever whole.
+    RemoveWreck {
+        /// Short name.
+        container: Name,
+    },
+    /// Give back its name to a container that an interrupted recreation set aside. Undo: none needed.
+    BringBack {
+        /// Short name.
+        container: Name,
+    },
+    /// Make the bridge, or mend it: mark, addresses, up, forwarding. Undo: remove it if it was made.
+    EnsureBridge {
+        /// Name of the bridge.
+        bridge: String,
+        /// Its subnets; the bridge holds the first address of each.
+        subnets: Subnets,
+    },
+    /// Remove the bridge. Undo: make it again.
+    RemoveBridge {
+        /// Name of the bridge.
+        bridge: String,
+        /// Its subnets.
+        subnets: Subnets,
+    },
+    /// Let the project's network out (masquerade, forward, isolation). Undo: close it.
+    OpenNetwork(NetworkRules),
+    /// Take the network rules out. Undo: open it again.
+    CloseNetwork(NetworkRules),
+    /// Make a container from its source and write its settings and mark. Undo: destroy it.
+    Create(Box<ContainerSpec>),
+    /// Copy the container's own content to empty host directories and files, once, all or nothing,
+    /// and make missing ones. Undo: remove what was made.
+    Seed {
+        /// Short name.
+        container: Name,
+        /// The mounts to fill.
+        mounts: Vec<Mount>,
+        /// False makes the host directories but copies nothing (`-d`).
+        copy: bool,
+    },
+    /// Write settings and mark of a made container; what the kernel can change while it runs
+    /// (limits, host name) is changed at once. Undo: the settings before.
+    Configure(Box<ContainerSpec>),
+    /// Write the managed block of the container's hosts file and, when not empty, its name servers;
+    /// works on stopped and running containers. Undo: the lines before.
+    WriteNames {
+        /// Short name.
+        container: Name,
+        /// Lines of the block; empty removes it.
+        hosts: Vec<HostsLine>,
+        /// Name servers; empty leaves resolv.conf alone.
+        dns: Vec<std::net::IpAddr>,
+    },
+    /// Start it and wait until it runs. Undo: stop it.
+    Start {
+        /// Short name.
+        container: Name,
+    },
+    /// Wait until its health check passes. Nothing to undo.
+    AwaitHealthy {
+        /// Short name.
+        container: Name,
+        /// The check.
+        check: Healthcheck,
+    },
+    /// Run the setup commands inside, once. Undone with the creation it belongs to.
+    Setup {
+        /// Short name.
+        container: Name,
+        /// In order; the first failure ends it.
+        commands: Vec<InnerCommand>,
+    },
+    /// Stop it: thaw, clean shutdown, after `timeout` by force. Undo: start it.
+    Stop {
+        /// Short name.
+        container: Name,
+        /// How long the clean shutdown may take.
+        timeout: Duration,
+    },
+    /// Freeze it. Undo: thaw it.
+    Freeze {
+        /// Short name.
+        container: Name,
+    },
+    /// Thaw it. Undo: freeze it.
+    Unfreeze {
+        /// Short name.
+        container: Name,
+    },
+    /// Put port rules in and take others out, in one transaction. Undo: the other way round.
+    Publish {
+        /// Rules to put in.
+        add: Vec<PortRule>,
+        /// Rules to take out.
+        remove: Vec<PortRule>,
+    },
+    /// Write the project's block of the host's /etc/hosts. Undo: the block before.
+    WriteHostNames {
+        /// Lines of the block; empty removes it.
+        hosts: Vec<HostsLine>,
+    },
+    /// Rename a stopped container to `<host_name>~old` so that a new one can take its place. Undo: rename it back.
+    SetAside {
+        /// Short name.
+        container: Name,
+    },
+    /// Destroy a container and its root file system. Cannot be undone, so it comes last.
+    Destroy {
+        /// Short name.
+        container: Name,
+        /// The older self that was set aside, not the container itself.
+        aside: bool,
+    },
+    /// Remove a named volume and its data. Cannot be undone, so it comes last.
+    RemoveVolume {
+        /// Its directory on the host.
+        path: std::path::PathBuf,
+    },
+}
+
+impl Step {
+    /// Whether it destroys what cannot be made again. Such steps wait for all others.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Destroy { .. } | Self::RemoveVolume { .. } => true,
+            Self::SaveRecord(_)
+            | Self::ForgetProject(_)
+            | Self::RemoveWreck { .. }
+            | Self::BringBack { .. }
+            | Self::EnsureBridge { .. }
+            | Self::RemoveBridge { .. }
+            | Self::OpenNetwork(_)
+            | Self::CloseNetwork(_)
+            | Self::Create(_)
+            | Self::Seed { .. }
+            | Self::Configure(_)
+            | Self::WriteNames { .. }
+            | Self::Start { .. }
+            | Self::AwaitHealthy { .. }
+            | Self::Setup { .. }
+            | Self::Stop { .. }
+            | Self::Freeze { .. }
+            | Self::Unfreeze { .. }
+            | Self::Publish { .. }
+            | Self::WriteHostNames { .. }
+            | Self::SetAside { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the user asks for: the third input of the planner beside the file and the host.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{Name, Port};
+
+/// The verb.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Make all as the file says and running.
+    Up,
+    /// Make containers that are missing, start nothing.
+    Create,
+    /// Start what is made. `restart` stops running ones first.
+    Start {
+        /// Stop running ones first.
+        restart: bool,
+    },
+    /// Stop.
+    Stop,
+    /// Stop and start.
+    Restart,
+    /// Destroy the selected containers.
+    Remove,
+    /// Take everything of the project down. `keep` only stops the containers.
+    Down {
+        /// Keep the LXC containers, stopped.
+        keep: bool,
+        /// Remove named volumes too.
+        volumes: bool,
+    },
+    /// Put the file's port rules of running containers in place.
+    Ports,
+    /// Take port rules out.
+    Unports,
+    /// Add a rule by hand.
+    PortAdd(Port),
+    /// Take a rule out by hand: all rules of the container with this host port, protocol and address.
+    PortRemove(Port),
+    /// Write the links of running containers.
+    Links,
+    /// Remove link names from containers.
+    Unlinks,
+    /// Apply limits.
+    Limits,
+    /// Freeze running ones.
+    Freeze,
+    /// Thaw frozen ones.
+    Unfreeze,
+    /// Stop everything, remove rules, bridge and record; never a container that the file defines.
+    Cleanup,
+}
+
+/// What the user asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The verb.
+    pub goal: Goal,
+    /// Selected short names; none means all of the project.
+    pub selection: Option<BTreeSet<Name>>,
+    /// `-n`: leave port rules alone.
+    pub no_ports: bool,
+    /// `-m`/`-l`: leave links alone.
+    pub no_links: bool,
+    /// `-a`: keep the host's /etc/hosts true as well.
+    pub host_names: bool,
+    /// `-d`: do not copy the container's content to empty host directories.
+    pub no_copy: bool,
+    /// How long a clean shutdown may take.
+    pub timeout: Duration,
+    /// Where LXC containers are kept; recorded with the project.
+    pub lxcpath: PathBuf,
+    /// Remove containers that the file no longer defines.
+    pub remove_orphans: bool,
+}

@@ -1,0 +1,89 @@
+//! Where things are on this host.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::Name;
+
+/// Every path that locker owns, from two roots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    state: PathBuf,
+    run: PathBuf,
+    etc: PathBuf,
+}
+
+impl Paths {
+    /// The host's own: `/var/lib/locker`, `/run/locker`, `/etc`.
+    pub fn system() -> Self {
+        Self {
+            state: "/var/lib/locker".into(),
+            run: "/run/locker".into(),
+            etc: "/etc".into(),
+        }
+    }
+
+    /// With `--state-dir DIR`: `DIR/lib` and `DIR/run`; `/etc` stays the host's.
+    pub fn under(dir: &Path) -> Self {
+        Self {
+            state: dir.join("lib"),
+            run: dir.join("run"),
+            etc: "/etc".into(),
+        }
+    }
+
+    /// The same with another `/etc`, for tests.
+    pub fn with_etc(mut self, etc: &Path) -> Self {
+        self.etc = etc.into();
+        self
+    }
+
+    /// What is kept of all projects.
+    pub fn projects(&self) -> PathBuf {
+        self.state.join("projects")
+    }
+
+    /// What is kept of one project.
+    pub fn project(&self, project: &Name) -> PathBuf {
+        self.projects().join(project.as_str())
+    }
+
+    /// The project's record.
+    pub fn record(&self, project: &Name) -> PathBuf {
+        self.project(project).join("project.json")
+    }
+
+    /// What is under way in the project.
+    pub fn journal(&self, project: &Name) -> PathBuf {
+        self.project(project).join("journal.jsonl")
+    }
+
+    /// The project's lock.
+    pub fn lock(&self, project: &Name) -> PathBuf {
+        self.run.join(format!("{project}.lock"))
+    }
+
+    /// Named volumes of a project.
+    pub fn volumes(&self, project: &Name) -> PathBuf {
+        self.state.join("volumes").join(project.as_str())
+    }
+
+    /// Console and engine logs of a project's containers.
+    pub fn logs(&self, project: &Name) -> PathBuf {
+        self.state.join("logs").join(project.as_str())
+    }
+
+    /// Kernel settings as they were before locker changed them; gone after a reboot, as they are.
+    pub fn settings(&self) -> PathBuf {
+        self.run.join("settings.json")
+    }
+
+    /// The host's hosts file.
+    pub fn hosts(&self) -> PathBuf {
+        self.etc.join("hosts")
+    }
+
+    /// The host's resolv.conf.
+    pub fn resolv(&self) -> PathBuf {
+        self.etc.join("resolv.conf")
+    }
+}

@@ -1,0 +1,1 @@
+//! The system under us: processes, sockets, time. No locker words here.
