@@ -62,6 +62,11 @@ impl Paths {
         self.run.join(format!("{project}.lock"))
     }
 
+    /// The lock of what all projects share. `~` cannot stand in a name, so no project's lock collides.
+    pub fn host_lock(&self) -> PathBuf {
+        self.run.join("host~.lock")
+    }
+
     /// Named volumes of a project.
     pub fn volumes(&self, project: &Name) -> PathBuf {
         self.state.join("volumes").join(project.as_str())
