@@ -91,4 +91,14 @@ impl Paths {
     pub fn resolv(&self) -> PathBuf {
         self.etc.join("resolv.conf")
     }
+
+    /// Ranges of user ids that the host's users hold, subuid(5).
+    pub fn subuid(&self) -> PathBuf {
+        self.etc.join("subuid")
+    }
+
+    /// Ranges of group ids that the host's users hold, subgid(5).
+    pub fn subgid(&self) -> PathBuf {
+        self.etc.join("subgid")
+    }
 }
