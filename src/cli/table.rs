@@ -25,7 +25,7 @@ pub fn text(
     }
     let last = header.len().saturating_sub(1);
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if index == last { 0 } else { 2 }));
+        column.set_padding((0, u16::from(index != last)));
     }
     let lines: Vec<String> = table
         .lines()

@@ -1,5 +1,7 @@
 //! `port`: port rules by hand, beside those of the file.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 
 use crate::cli::error::CliError;
@@ -76,11 +78,12 @@ impl Port {
 }
 
 fn parse(typed: &str, rule: &str) -> Result<Rule, CliError> {
-    rule.parse().map_err(|reason| CliError::Value {
-        value: typed.into(),
-        what: "port rule",
-        reason: format!("{reason}"),
-    })
+    rule.parse()
+        .map_err(|reason: <Rule as FromStr>::Err| CliError::Value {
+            value: typed.into(),
+            what: "port rule",
+            reason: reason.to_string(),
+        })
 }
 
 /// A host port alone is made a rule: which port of the container it leads to does not matter.
