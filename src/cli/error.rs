@@ -20,6 +20,12 @@ pub enum CliError {
         /// Why it is not.
         reason: String,
     },
+    /// `--dry-run` of what is not planned.
+    #[error("`{command}` has no plan that `--dry-run` could print")]
+    NoPlan {
+        /// The verb.
+        command: &'static str,
+    },
     /// The job failed.
     #[error(transparent)]
     Job(#[from] JobError),

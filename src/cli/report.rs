@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::ui::Ui;
-use crate::file::diagnostic::{self, Diagnostic, Severity};
+use crate::file::diagnostic::{self, Diagnostic, Severity, Sources};
 use crate::job::{ConsentError, JobError, LoadError, Plan, Problem};
 use crate::model::Place;
 
@@ -62,27 +62,43 @@ pub fn finish(error: &CliError, ui: &Ui) -> u8 {
     report.kind.code()
 }
 
-/// Clap's own words: its help goes to standard output and is no error.
+/// Clap's help and version go to standard output and are no errors.
 fn finish_usage(error: &clap::Error, ui: &Ui) -> u8 {
-    let text = error.render();
-    match error.kind() {
-        ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
-            match ui.data(&text.ansi().to_string()) {
-                Ok(()) => Kind::Fine.code(),
-                Err(failure) => finish(&failure, ui),
-            }
-        }
-        _ if ui.json() => {
-            let text = text.to_string();
-            let message = text.trim_end().trim_start_matches("error: ").to_string();
-            tell(&bare(Kind::Usage, message), ui);
-            Kind::Usage.code()
-        }
-        _ => {
-            ui.insist(&text.ansi().to_string());
-            Kind::Usage.code()
-        }
+    if matches!(
+        error.kind(),
+        ClapKind::DisplayHelp | ClapKind::DisplayVersion
+    ) {
+        return match ui.data(&error.render().ansi().to_string()) {
+            Ok(()) => Kind::Fine.code(),
+            Err(failure) => finish(&failure, ui),
+        };
     }
+    let report = dress_usage(&error.render().to_string());
+    tell(&report, ui);
+    report.kind.code()
+}
+
+/// Clap's text in our form: its first paragraph, its tips, and where to read on.
+fn dress_usage(text: &str) -> Report {
+    let ours = |line: &str| line.trim().replace('\'', "`");
+    let first = text.lines().take_while(|line| !line.trim().is_empty());
+    let message = first.map(ours).collect::<Vec<_>>().join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let mut report = bare(Kind::Usage, message.to_string());
+    let tips = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tip: "));
+    report.help.extend(tips.map(ours));
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let command: Vec<&str> = usage
+        .unwrap_or("locker")
+        .split(' ')
+        .take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+        .collect();
+    report
+        .help
+        .push(format!("`{} --help` tells more", command.join(" ")));
+    report
 }
 
 fn tell(report: &Report, ui: &Ui) {
@@ -122,6 +138,10 @@ fn dress(error: &CliError) -> Report {
         CliError::Job(job) => dress_job(job, &mut report),
         CliError::Output { source } if source.kind() == ErrorKind::BrokenPipe => {
             report.kind = Kind::Fine;
+        }
+        CliError::NoPlan { command } => {
+            report.kind = Kind::Usage;
+            report.help = vec![format!("run `{command}` without `--dry-run`")];
         }
         CliError::Value { .. } | CliError::Usage(_) => report.kind = Kind::Usage,
         CliError::Output { .. }
@@ -225,7 +245,9 @@ pub fn findings(findings: &[Diagnostic], ui: &Ui) -> String {
         return String::new();
     }
     if !ui.json() {
-        return diagnostic::render(findings, ui.colours_talk());
+        // Without a current directory only the source lines are missing.
+        let sources = Sources::new(&std::env::current_dir().unwrap_or_default());
+        return diagnostic::render(findings, &sources, ui.colours_talk());
     }
     let line = |finding| serde_json::json!({ "diagnostic": finding }).to_string() + "\n";
     findings.iter().map(line).collect()
@@ -270,6 +292,22 @@ mod tests {
         ] {
             assert_eq!(dress(&error).kind.code(), code, "{error}");
         }
+    }
+
+    #[test]
+    fn the_words_of_clap_get_our_form() {
+        let error = crate::cli::definition()
+            .try_get_matches_from(["locker", "upp"])
+            .unwrap_err();
+        let report = dress_usage(&error.render().to_string());
+        assert_eq!(report.message, "unrecognized subcommand `upp`");
+        assert_eq!(
+            report.help,
+            [
+                "a similar subcommand exists: `up`",
+                "`locker --help` tells more"
+            ]
+        );
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub struct Exec {
 impl Exec {
     pub fn run(self, global: &GlobalArgs, _ui: &Ui) -> Result<u8, CliError> {
         run(
+            "exec",
             &ExecRequest {
                 name: self.name,
                 argv: self.argv,
@@ -59,7 +60,14 @@ impl Exec {
 }
 
 /// Runs it; codes that do not fit into a process's status become 255.
-pub fn run(request: &ExecRequest, global: &GlobalArgs) -> Result<u8, CliError> {
+pub fn run(
+    command: &'static str,
+    request: &ExecRequest,
+    global: &GlobalArgs,
+) -> Result<u8, CliError> {
+    if global.dry_run {
+        return Err(CliError::NoPlan { command });
+    }
     let code = change::block_on(job::exec(&global.setting()?, request))??;
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }

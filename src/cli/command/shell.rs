@@ -29,6 +29,6 @@ impl Shell {
             workdir: None,
             environment: Vec::new(),
         };
-        exec::run(&request, global)
+        exec::run("shell", &request, global)
     }
 }
