@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,40 @@ impl fmt::Display for Dns {
             Self::Address(ip) => write!(f, "{ip}"),
             Self::Bridge => f.write_str("$bridge"),
             Self::Copy => f.write_str("$copy"),
+        }
+    }
+}
+
+/// Why a text is not an entry of `dns`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a name server; write an IP address, `$bridge` or `$copy`")]
+pub struct DnsError(pub String);
+
+impl FromStr for Dns {
+    type Err = DnsError;
+    fn from_str(text: &str) -> Result<Self, DnsError> {
+        match text {
+            "$bridge" => Ok(Self::Bridge),
+            "$copy" => Ok(Self::Copy),
+            ip => ip
+                .parse()
+                .map(Self::Address)
+                .map_err(|_| DnsError(ip.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_server_is_an_address_or_one_of_two_words() {
+        for text in ["8.8.8.8", "2001:4860:4860::8888", "$bridge", "$copy"] {
+            assert_eq!(text.parse::<Dns>().unwrap().to_string(), text);
+        }
+        for text in ["", "dns.example", "8.8.8", "$host", "8.8.8.8\nsearch x"] {
+            assert_eq!(text.parse::<Dns>(), Err(DnsError(text.into())));
         }
     }
 }

@@ -75,3 +75,29 @@ impl From<Fqdn> for String {
         name.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_name_keeps_to_rfc_1123() {
+        for good in ["a", "db.example.net", "A-1.b", &"x".repeat(63)] {
+            assert_eq!(Fqdn::new(good).map(String::from), Ok(good.to_string()));
+        }
+        for bad in [
+            "",
+            ".",
+            "a.",
+            "-a",
+            "a-.b",
+            "a_b",
+            "a b",
+            "a\n",
+            &"x".repeat(64),
+        ] {
+            assert!(Fqdn::new(bad).is_err(), "{bad:?} was taken");
+        }
+        assert_eq!(Fqdn::new("db.example.net").unwrap().host(), "db");
+    }
+}

@@ -1,5 +1,6 @@
 //! Health checks: a command that says whether a container is ready for others.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -38,4 +39,65 @@ pub struct Dependency {
     pub on: Name,
     /// When it counts as there.
     pub condition: Condition,
+}
+
+impl Healthcheck {
+    /// A check with Compose's defaults: every 30 s, 30 s each, 3 tries, no time to warm up.
+    pub fn new(test: InnerCommand) -> Self {
+        Self {
+            test,
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(30),
+            retries: 3,
+            start_period: Duration::ZERO,
+        }
+    }
+}
+
+/// Why a word is not a condition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionError {
+    /// Compose's third condition: a system container does not complete.
+    #[error(
+        "`service_completed_successfully` is for containers that end; an LXC container runs on"
+    )]
+    Completed,
+    /// Any other word.
+    #[error("`{0}` is not a condition; it is `started` or `healthy`")]
+    Unknown(String),
+}
+
+/// `started` and `healthy`, and Compose's words for them.
+impl FromStr for Condition {
+    type Err = ConditionError;
+    fn from_str(word: &str) -> Result<Self, ConditionError> {
+        match word {
+            "started" | "service_started" => Ok(Self::Started),
+            "healthy" | "service_healthy" => Ok(Self::Healthy),
+            "service_completed_successfully" => Err(ConditionError::Completed),
+            other => Err(ConditionError::Unknown(other.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_have_two_names_each() {
+        for (word, expected) in [
+            ("started", Condition::Started),
+            ("service_started", Condition::Started),
+            ("healthy", Condition::Healthy),
+            ("service_healthy", Condition::Healthy),
+        ] {
+            assert_eq!(word.parse(), Ok(expected));
+        }
+        assert!("".parse::<Condition>().is_err());
+        assert_eq!(
+            "service_completed_successfully".parse::<Condition>(),
+            Err(ConditionError::Completed)
+        );
+    }
 }

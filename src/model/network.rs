@@ -1,6 +1,6 @@
 //! The project's network.
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use super::Place;
@@ -52,4 +52,139 @@ pub enum FirewallChoice {
     Iptables,
     /// No rules at all.
     None,
+}
+
+/// Why a subnet cannot be a project's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubnetError {
+    /// Not an address and a prefix length.
+    #[error("`{0}` is not a subnet; it is an address and a prefix length, as in `10.77.0.0/24`")]
+    Form(String),
+    /// Address bits beyond the prefix.
+    #[error("`{given}` is an address within a subnet; the subnet is `{network}`")]
+    HostBits {
+        /// What was written.
+        given: String,
+        /// The subnet that it is in.
+        network: String,
+    },
+    /// Too few or too many addresses.
+    #[error("`{given}` does not fit; its prefix length must be from {from} to {to}")]
+    Size {
+        /// What was written.
+        given: String,
+        /// Shortest prefix.
+        from: u8,
+        /// Longest prefix.
+        to: u8,
+    },
+    /// Loopback, multicast and the like.
+    #[error("`{given}` is {what}, which no bridge can have")]
+    Special {
+        /// What was written.
+        given: String,
+        /// What it is.
+        what: &'static str,
+    },
+}
+
+impl NetworkWish {
+    /// Reads the key `subnet`: at least the bridge, one container, network and broadcast address.
+    pub fn parse_subnet(text: &str) -> Result<Ipv4Net, SubnetError> {
+        let net: Ipv4Net = text.parse().map_err(|_| SubnetError::Form(text.into()))?;
+        let special = special4(&net);
+        check_subnet(text, net.into(), 8, 29, special)?;
+        Ok(net)
+    }
+
+    /// Reads the key `subnet6`.
+    pub fn parse_subnet6(text: &str) -> Result<Ipv6Net, SubnetError> {
+        let net: Ipv6Net = text.parse().map_err(|_| SubnetError::Form(text.into()))?;
+        let address = net.addr();
+        let special = if address.is_loopback() || address.is_unspecified() {
+            Some("loopback or unspecified")
+        } else if address.is_multicast() {
+            Some("multicast")
+        } else if address.is_unicast_link_local() {
+            Some("link-local")
+        } else {
+            None
+        };
+        check_subnet(text, net.into(), 16, 125, special)?;
+        Ok(net)
+    }
+}
+
+fn special4(net: &Ipv4Net) -> Option<&'static str> {
+    let address = net.addr();
+    if address.is_loopback() || address.octets()[0] == 0 {
+        Some("loopback or unspecified")
+    } else if address.is_multicast() || address.octets()[0] >= 240 {
+        Some("multicast or reserved")
+    } else if address.is_link_local() {
+        Some("link-local")
+    } else {
+        None
+    }
+}
+
+fn check_subnet(
+    text: &str,
+    net: IpNet,
+    from: u8,
+    to: u8,
+    special: Option<&'static str>,
+) -> Result<(), SubnetError> {
+    let given = text.to_string();
+    if net.addr() != net.network() {
+        let network = net.trunc().to_string();
+        return Err(SubnetError::HostBits { given, network });
+    }
+    if !(from..=to).contains(&net.prefix_len()) {
+        return Err(SubnetError::Size { given, from, to });
+    }
+    match special {
+        Some(what) => Err(SubnetError::Special { given, what }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subnet_has_room_and_no_host_bits() {
+        for good in ["10.77.0.0/24", "192.168.0.0/29", "172.16.0.0/12"] {
+            assert_eq!(NetworkWish::parse_subnet(good).unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.77.0.1/24",
+            "10.0.0.0/30",
+            "10.0.0.0/7",
+            "127.0.0.0/8",
+            "224.0.0.0/8",
+            "169.254.0.0/16",
+            "10.0.0.0/33",
+            "fd77::/64",
+        ] {
+            assert!(NetworkWish::parse_subnet(bad).is_err(), "{bad:?} was taken");
+        }
+        assert!(NetworkWish::parse_subnet6("fd77::/64").is_ok());
+        for bad in [
+            "",
+            "fd77::1/64",
+            "fe80::/64",
+            "ff00::/16",
+            "::/16",
+            "fd77::/126",
+        ] {
+            assert!(
+                NetworkWish::parse_subnet6(bad).is_err(),
+                "{bad:?} was taken"
+            );
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! Sources: what a container is made from.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Name};
+use super::{Key, Name, host_path};
 
 /// What a container is made from. A change of it means a new container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,157 @@ impl fmt::Display for Source {
                 Ok(())
             }
             Self::Rootfs(path) => write!(f, "root file system {}", path.display()),
+        }
+    }
+}
+
+/// Why a source is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The word is no name of a template.
+    #[error("`{0}` is not the name of a template; it is a word such as `debian`, or a path")]
+    Template(String),
+    /// The argument's name cannot be one.
+    #[error("`{0}` is not an argument of a template; it is made of letters, digits, `_` and `-`")]
+    Argument(String),
+    /// An argument that LXC itself gives to the template.
+    #[error("the argument `{0}` is given to every template by LXC itself")]
+    Reserved(String),
+    /// A value with a control character.
+    #[error("the argument `{0}` holds a control character")]
+    Control(String),
+    /// An argument that the image server needs.
+    #[error("a download needs `dist`, `release` and `arch`; `{0}` is missing")]
+    Missing(&'static str),
+    /// The word is no name of a container of the host.
+    #[error("`{0}` is not the name of a container")]
+    HostName(String),
+}
+
+impl Source {
+    /// A template: a name under the template directory, or a path, absolute or below `directory`.
+    pub fn template(
+        name: &str,
+        args: Vec<(String, String)>,
+        directory: &Path,
+    ) -> Result<Self, SourceError> {
+        let bad = || SourceError::Template(name.into());
+        let name = if name.contains('/') {
+            let path = host_path(name, directory).map_err(|_| bad())?;
+            path.into_os_string().into_string().map_err(|_| bad())?
+        } else if is_word(name, &['_', '-', '.', '+']) {
+            name.to_string()
+        } else {
+            return Err(bad());
+        };
+        check_args(&args)?;
+        Ok(Self::Template { name, args })
+    }
+
+    /// A download with its arguments.
+    pub fn download(args: Vec<(String, String)>) -> Result<Self, SourceError> {
+        check_args(&args)?;
+        for needed in ["dist", "release", "arch"] {
+            if !args
+                .iter()
+                .any(|(key, value)| key == needed && !value.is_empty())
+            {
+                return Err(SourceError::Missing(needed));
+            }
+        }
+        Ok(Self::Download { args })
+    }
+
+    /// A copy of a container of the host, by its full name.
+    pub fn clone_of_host(name: &str) -> Result<Self, SourceError> {
+        if name.len() > 200 || !is_word(name, &['_', '-', '.']) {
+            return Err(SourceError::HostName(name.into()));
+        }
+        Ok(Self::CloneHost(name.into()))
+    }
+}
+
+fn is_word(word: &str, signs: &[char]) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || signs.contains(&c))
+}
+
+fn check_args(args: &[(String, String)]) -> Result<(), SourceError> {
+    for (key, value) in args {
+        if !is_word(key, &['_', '-']) {
+            return Err(SourceError::Argument(key.clone()));
+        }
+        // lxc-create(1) passes these to each template.
+        if matches!(
+            key.as_str(),
+            "name" | "path" | "rootfs" | "mapped-uid" | "mapped-gid"
+        ) {
+            return Err(SourceError::Reserved(key.clone()));
+        }
+        if value.chars().any(char::is_control) {
+            return Err(SourceError::Control(key.clone()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_a_word_or_a_path_and_its_arguments_are_plain() {
+        let make = |name: &str, args: &[(&str, &str)]| {
+            let args = args.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+            Source::template(name, args.collect(), Path::new("/srv"))
+        };
+        assert_eq!(
+            make("debian", &[("release", "bookworm")])
+                .unwrap()
+                .to_string(),
+            "template debian"
+        );
+        assert_eq!(make("./own", &[]).unwrap().to_string(), "template /srv/own");
+        assert_eq!(make("/t/x", &[]).unwrap().to_string(), "template /t/x");
+        for (name, key, value) in [
+            ("", "a", "b"),
+            ("-x", "a", "b"),
+            ("a b", "a", "b"),
+            ("/a\n", "a", "b"),
+            ("x", "-a", "b"),
+            ("x", "a b", "b"),
+            ("x", "rootfs", "/"),
+            ("x", "name", "y"),
+            ("x", "a", "b\n"),
+        ] {
+            assert!(
+                make(name, &[(key, value)]).is_err(),
+                "{name:?} {key:?} {value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_download_names_all_three() {
+        let args = |keys: &[&str]| {
+            keys.iter()
+                .map(|k| (k.to_string(), "x".to_string()))
+                .collect()
+        };
+        assert!(Source::download(args(&["dist", "release", "arch", "server"])).is_ok());
+        assert_eq!(
+            Source::download(args(&["dist", "arch"])),
+            Err(SourceError::Missing("release"))
+        );
+    }
+
+    #[test]
+    fn a_container_of_the_host_has_a_plain_name() {
+        assert!(Source::clone_of_host("shop_db").is_ok());
+        for bad in ["", "../x", "a/b", "-x", "a\n"] {
+            assert!(Source::clone_of_host(bad).is_err(), "{bad:?} was taken");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Volumes: a host directory or file that a container sees at a path of its own.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::{Name, NameError};
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,5 +41,173 @@ impl fmt::Display for Volume {
             self.target.display(),
             if self.read_only { ":ro" } else { "" }
         )
+    }
+}
+
+/// Why a text is not a volume.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VolumeError {
+    /// No container path.
+    #[error("`{0}` is not a volume; it is `HOST_PATH:CONTAINER_PATH[:ro]`")]
+    Form(String),
+    /// Something else than `ro` and `rw` at the end.
+    #[error("`{0}` is not a mode of a volume; it is `ro` or `rw`")]
+    Mode(String),
+    /// The path in the container cannot be a mount point.
+    #[error("`{path}` cannot be a mount point: {reason}")]
+    Target {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The path on the host is none.
+    #[error("`{path}` cannot be a host path: {reason}")]
+    Host {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A word without a slash that is no name of a volume either.
+    #[error("this is neither a host path nor the name of a volume: {0}")]
+    Named(#[from] NameError),
+}
+
+impl Volume {
+    /// Reads `HOST:CONTAINER[:ro|:rw]`. A host path that is not absolute is below `directory`.
+    pub fn parse(text: &str, directory: &Path) -> Result<Self, VolumeError> {
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts[..] {
+            [host, target] => Self::new(host, target, false, directory),
+            [host, target, "ro"] => Self::new(host, target, true, directory),
+            [host, target, "rw"] => Self::new(host, target, false, directory),
+            [_, _, mode] => Err(VolumeError::Mode(mode.into())),
+            _ => Err(VolumeError::Form(text.into())),
+        }
+    }
+
+    /// Puts a volume together. `host` is a path, absolute or below `directory`, or, without a
+    /// slash, the name of a volume.
+    pub fn new(
+        host: &str,
+        target: &str,
+        read_only: bool,
+        directory: &Path,
+    ) -> Result<Self, VolumeError> {
+        let source = if host.contains('/') || host == "." || host == ".." {
+            VolumeSource::Host(host_path(host, directory)?)
+        } else {
+            VolumeSource::Named(Name::new(host)?)
+        };
+        Ok(Self {
+            source,
+            target: target_path(target)?,
+            read_only,
+        })
+    }
+}
+
+/// An absolute path of the host without `.` and `..`, from one that may be below `directory`.
+pub fn host_path(text: &str, directory: &Path) -> Result<PathBuf, VolumeError> {
+    let fail = |reason| {
+        Err(VolumeError::Host {
+            path: text.into(),
+            reason,
+        })
+    };
+    if text.is_empty() {
+        return fail("it is empty");
+    }
+    if text.chars().any(char::is_control) {
+        return fail("it holds a control character");
+    }
+    if text == "~" || text.starts_with("~/") {
+        return fail("`~` is not expanded; write the directory or `$HOME`");
+    }
+    let mut path = PathBuf::from("/");
+    for component in directory.join(text).components() {
+        match component {
+            Component::Normal(part) => path.push(part),
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(path)
+}
+
+fn target_path(text: &str) -> Result<PathBuf, VolumeError> {
+    let fail = |reason| {
+        Err(VolumeError::Target {
+            path: text.into(),
+            reason,
+        })
+    };
+    if text.chars().any(char::is_control) {
+        return fail("it holds a control character");
+    }
+    if !text.starts_with('/') {
+        return fail("it must be an absolute path of the container");
+    }
+    let mut path = PathBuf::from("/");
+    for component in Path::new(text).components() {
+        match component {
+            Component::Normal(part) => path.push(part),
+            Component::ParentDir => return fail("it must not hold `..`"),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    if path == Path::new("/") {
+        return fail("it is the container's root");
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<String, VolumeError> {
+        Volume::parse(text, Path::new("/srv/shop")).map(|v| v.to_string())
+    }
+
+    #[test]
+    fn paths_become_absolute_and_plain() {
+        for (text, expected) in [
+            ("/a:/b", "/a:/b"),
+            ("/a b:/c d:ro", "/a b:/c d:ro"),
+            ("/a/:/b//c/:rw", "/a:/b/c"),
+            ("./data:/b", "/srv/shop/data:/b"),
+            ("data/x:/b", "/srv/shop/data/x:/b"),
+            ("../data:/b", "/srv/data:/b"),
+            (".:/b", "/srv/shop:/b"),
+            ("pgdata:/b", "pgdata:/b"),
+            ("/:/host:ro", "/:/host:ro"),
+        ] {
+            assert_eq!(parse(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_volume_is_refused() {
+        for text in [
+            "",
+            "/a",
+            "/a:",
+            ":/b",
+            "/a:b",
+            "/a:/",
+            "/a:/b/../..",
+            "/a:/b:z",
+            "/a:/b:ro:x",
+            "~/x:/b",
+            "/a\n:/b",
+            "/a:/b\0",
+            "a b:/c",
+        ] {
+            assert!(parse(text).is_err(), "{text:?} was taken");
+        }
     }
 }
