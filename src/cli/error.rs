@@ -11,7 +11,7 @@ pub enum CliError {
     #[error(transparent)]
     Usage(Box<clap::Error>),
     /// A value that clap cannot check is wrong.
-    #[error("`{value}` is no {what}: {reason}")]
+    #[error("wrong {what} `{value}`: {reason}")]
     Value {
         /// The word.
         value: String,

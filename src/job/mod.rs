@@ -318,18 +318,3 @@ impl Plan {
         serde_json::Value::Null
     }
 }
-
-impl std::str::FromStr for crate::model::Port {
-    type Err = String;
-    fn from_str(word: &str) -> Result<Self, String> {
-        let (host, container) = word.split_once(':').ok_or("no `:`")?;
-        let port = |w: &str| w.parse().map_err(|_| format!("`{w}` is no port"));
-        Ok(Self {
-            host_ip: None,
-            host: crate::model::PortRange::single(port(host)?),
-            container: crate::model::PortRange::single(port(container)?),
-            protocol: crate::model::Protocol::Tcp,
-            allow: Vec::new(),
-        })
-    }
-}

@@ -2,6 +2,7 @@
 //!
 //! Nothing here needs root, LXC or a network.
 
+mod files;
 mod invocation;
 mod readme;
 mod reference;

@@ -52,7 +52,7 @@ fn section(page: &mut String, command: &Command, parent: &str, level: usize) {
     let name = format!("{parent} {}", command.get_name());
     writeln!(page, "\n{} {name}\n", "#".repeat(level)).unwrap();
     let about = command.get_long_about().or(command.get_about()).unwrap();
-    writeln!(page, "{}.\n", sentence(&about.to_string())).unwrap();
+    writeln!(page, "{}\n", paragraphs(&about.to_string())).unwrap();
     let aliases: Vec<&str> = command.get_visible_aliases().collect();
     if !aliases.is_empty() {
         writeln!(page, "Also `{}`.\n", aliases.join("`, `")).unwrap();
@@ -64,7 +64,7 @@ fn section(page: &mut String, command: &Command, parent: &str, level: usize) {
     if let Some(examples) = command.get_after_help() {
         let lines = examples.to_string();
         let lines: Vec<&str> = lines.lines().skip(1).map(str::trim_start).collect();
-        writeln!(page, "\n```sh\n{}\n```", lines.join("\n")).unwrap();
+        writeln!(page, "\n```text\n{}\n```", lines.join("\n")).unwrap();
     }
     for inner in command.get_subcommands() {
         if inner.get_name() != "help" {
@@ -99,12 +99,14 @@ fn option(page: &mut String, arg: &Arg) {
     if takes_value && !possible.is_empty() {
         write!(page, "; one of {}", possible.join(", ")).unwrap();
     }
-    if let Some(default) = arg.get_default_values().first() {
+    if let Some(default) = arg.get_default_values().first().filter(|_| takes_value) {
         write!(page, " (default `{}`)", default.to_str().unwrap()).unwrap();
     }
     page.push('\n');
 }
 
-fn sentence(text: &str) -> &str {
-    text.trim_end().trim_end_matches('.')
+/// The short line of a help text is a sentence too.
+fn paragraphs(text: &str) -> String {
+    let (first, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    format!("{first}.\n\n{rest}").trim_end().to_string()
 }

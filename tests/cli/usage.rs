@@ -33,8 +33,8 @@ fn wrong_words_are_refused_with_a_hint() {
              help: `locker --help` tells more\n",
         ),
         (
-            "status --format xml",
-            "error: invalid value `xml` for `--format <FORM>` [possible values: table, json, yaml]\n\
+            "status --format csv",
+            "error: invalid value `csv` for `--format <FORM>` [possible values: table, json, yaml]\n\
              help: `locker --help` tells more\n",
         ),
         (
@@ -49,7 +49,12 @@ fn wrong_words_are_refused_with_a_hint() {
         ),
         (
             "port add web 80",
-            "error: `80` is no port rule: no `:`\nhelp: `locker port add --help` tells more\n",
+            "error: wrong port rule `80`: `80` names one port only; a published port is \
+             `HOST_PORT:CONTAINER_PORT`\n",
+        ),
+        (
+            "port add web 80:99999",
+            "error: wrong port rule `80:99999`: `99999` is not a port; ports are 1 to 65535\n",
         ),
         (
             "exec --dry-run web -- true",

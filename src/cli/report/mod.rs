@@ -1,5 +1,8 @@
 //! Dresses any error for the user: kind, causes, hints and exit code. The only such place.
 
+mod finding;
+mod usage;
+
 use std::error::Error;
 use std::io::ErrorKind;
 
@@ -9,9 +12,10 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::ui::Ui;
-use crate::file::diagnostic::{self, Diagnostic, Severity, Sources};
-use crate::job::{ConsentError, JobError, LoadError, Plan, Problem};
-use crate::model::Place;
+use crate::file::diagnostic::Diagnostic;
+use crate::job::{ConsentError, JobError, LoadError};
+
+pub use finding::{findings, plan_warnings};
 
 /// What sort of end it was; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,32 +77,9 @@ fn finish_usage(error: &clap::Error, ui: &Ui) -> u8 {
             Err(failure) => finish(&failure, ui),
         };
     }
-    let report = dress_usage(&error.render().to_string());
+    let report = usage::dress(&error.render().to_string());
     tell(&report, ui);
     report.kind.code()
-}
-
-/// Clap's text in our form: its first paragraph, its tips, and where to read on.
-fn dress_usage(text: &str) -> Report {
-    let ours = |line: &str| line.trim().replace('\'', "`");
-    let first = text.lines().take_while(|line| !line.trim().is_empty());
-    let message = first.map(ours).collect::<Vec<_>>().join(" ");
-    let message = message.strip_prefix("error: ").unwrap_or(&message);
-    let mut report = bare(Kind::Usage, message.to_string());
-    let tips = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("tip: "));
-    report.help.extend(tips.map(ours));
-    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
-    let command: Vec<&str> = usage
-        .unwrap_or("locker")
-        .split(' ')
-        .take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
-        .collect();
-    report
-        .help
-        .push(format!("`{} --help` tells more", command.join(" ")));
-    report
 }
 
 fn tell(report: &Report, ui: &Ui) {
@@ -170,7 +151,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
             report.help.extend(help.clone());
         }
         JobError::Problems { problems, .. } => {
-            report.diagnostics = problems.iter().map(finding_of).collect();
+            report.diagnostics = problems.iter().map(finding::of).collect();
         }
         JobError::NotRoot { command } => {
             report.help = vec![format!("run `sudo locker {command}`")];
@@ -199,63 +180,10 @@ fn causes(error: &dyn Error) -> Vec<String> {
     causes
 }
 
-fn finding_of(problem: &Problem) -> Diagnostic {
-    finding(
-        Severity::Error,
-        &problem.message,
-        problem.place.as_ref(),
-        problem.help.as_deref(),
-    )
-}
-
-fn finding(
-    severity: Severity,
-    message: &str,
-    place: Option<&Place>,
-    help: Option<&str>,
-) -> Diagnostic {
-    let place = place.cloned().unwrap_or_default();
-    let finding = Diagnostic::at(severity, message, place);
-    match help {
-        Some(help) => finding.with_help(help),
-        None => finding,
-    }
-}
-
-/// Tells the warnings of a plan.
-pub fn plan_warnings(plan: &Plan, ui: &Ui) {
-    let warnings: Vec<Diagnostic> = plan
-        .warnings
-        .iter()
-        .map(|warning| {
-            finding(
-                Severity::Warning,
-                &warning.message,
-                warning.place.as_ref(),
-                None,
-            )
-        })
-        .collect();
-    ui.warn(&warnings);
-}
-
-/// Findings as text, or one JSON object a line.
-pub fn findings(findings: &[Diagnostic], ui: &Ui) -> String {
-    if findings.is_empty() {
-        return String::new();
-    }
-    if !ui.json() {
-        // Without a current directory only the source lines are missing.
-        let sources = Sources::new(&std::env::current_dir().unwrap_or_default());
-        return diagnostic::render(findings, &sources, ui.colours_talk());
-    }
-    let line = |finding| serde_json::json!({ "diagnostic": finding }).to_string() + "\n";
-    findings.iter().map(line).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Problem;
     use std::io;
 
     #[test]
@@ -292,22 +220,6 @@ mod tests {
         ] {
             assert_eq!(dress(&error).kind.code(), code, "{error}");
         }
-    }
-
-    #[test]
-    fn the_words_of_clap_get_our_form() {
-        let error = crate::cli::definition()
-            .try_get_matches_from(["locker", "upp"])
-            .unwrap_err();
-        let report = dress_usage(&error.render().to_string());
-        assert_eq!(report.message, "unrecognized subcommand `upp`");
-        assert_eq!(
-            report.help,
-            [
-                "a similar subcommand exists: `up`",
-                "`locker --help` tells more"
-            ]
-        );
     }
 
     #[test]
