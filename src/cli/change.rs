@@ -1,0 +1,64 @@
+//! The road that every changing command takes: ask for it, or with `--dry-run` only for its plan.
+
+use std::future::Future;
+
+use super::confirm::Counter;
+use super::error::CliError;
+use super::global::GlobalArgs;
+use super::ui::Ui;
+use crate::job::{self, ChangeRequest, Goal};
+
+/// A request with everything off.
+pub fn request(
+    command: &'static str,
+    goal: Goal,
+    names: &[String],
+    global: &GlobalArgs,
+) -> ChangeRequest {
+    ChangeRequest {
+        command,
+        goal,
+        names: names.to_vec(),
+        no_ports: false,
+        no_links: false,
+        host_names: false,
+        no_copy: false,
+        timeout: global.timeout,
+        remove_orphans: false,
+    }
+}
+
+/// Does it; `yes` means that nothing is asked.
+pub fn run(
+    request: &ChangeRequest,
+    global: &GlobalArgs,
+    ui: &Ui,
+    yes: bool,
+) -> Result<u8, CliError> {
+    if global.dry_run {
+        let planned = block_on(job::plan(&global.setting()?, request))??;
+        ui.warn(&planned.warnings);
+        super::report::plan_warnings(&planned.plan, ui);
+        ui.data(&planned.plan.to_string())?;
+        return Ok(0);
+    }
+    let consent = Counter::new(ui.clone(), yes || global.yes);
+    let events = ui.events();
+    let setting = global.setting()?;
+    let done = block_on(job::change(&setting, request, events.as_ref(), &consent))??;
+    ui.warn(&done.warnings);
+    super::report::plan_warnings(&done.plan, ui);
+    if done.plan.steps.is_empty() {
+        ui.say("nothing to do\n");
+    }
+    Ok(0)
+}
+
+/// Runs a job to its end. The event loop is made here, so that `--help` never pays for it.
+pub fn block_on<T>(job: impl Future<Output = T>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Runtime { source })?;
+    Ok(runtime.block_on(job))
+}

@@ -1,0 +1,36 @@
+//! `create`: make, do not start.
+
+use clap::Args;
+
+use crate::cli::change;
+use crate::cli::error::CliError;
+use crate::cli::flags::{Copying, Names};
+use crate::cli::global::GlobalArgs;
+use crate::cli::ui::Ui;
+use crate::job::Goal;
+
+const EXAMPLES: &str = "\
+Examples:
+  locker create db web
+  locker create -d          leave the host directories empty
+";
+
+/// Make containers that are missing, and start nothing
+///
+/// A container with volumes has its own content copied to host directories that are empty.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Create {
+    #[command(flatten)]
+    names: Names,
+    #[command(flatten)]
+    copying: Copying,
+}
+
+impl Create {
+    pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
+        let mut request = change::request("create", Goal::Create, &self.names.names, global);
+        request.no_copy = self.copying.no_move;
+        change::run(&request, global, ui, false)
+    }
+}

@@ -1,0 +1,44 @@
+//! `down`: take the project down.
+
+use clap::Args;
+
+use crate::cli::change;
+use crate::cli::error::CliError;
+use crate::cli::global::GlobalArgs;
+use crate::cli::ui::Ui;
+use crate::job::Goal;
+
+const EXAMPLES: &str = "\
+Examples:
+  locker down --keep        stop all and leave nothing running
+  locker down --yes         for scripts
+";
+
+/// Take the whole project down: containers, rules, links and bridge
+///
+/// Lists the root file systems that are lost, with sizes, and asks. Bind-mounted data stays.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Down {
+    /// Keep the containers, stopped; only rules, links and bridge go
+    #[arg(long)]
+    keep: bool,
+    /// Remove named volumes and their data too; asks first
+    #[arg(long, conflicts_with = "keep")]
+    volumes: bool,
+}
+
+impl Down {
+    pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
+        let request = change::request(
+            "down",
+            Goal::Down {
+                keep: self.keep,
+                volumes: self.volumes,
+            },
+            &[],
+            global,
+        );
+        change::run(&request, global, ui, false)
+    }
+}

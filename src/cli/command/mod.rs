@@ -1,0 +1,96 @@
+//! The verbs: one file each, and the one match that finds it.
+
+mod cgroup;
+mod cleanup;
+mod completions;
+mod config;
+mod create;
+mod down;
+mod exec;
+mod freeze;
+mod links;
+mod logs;
+mod plan;
+mod port;
+mod ports;
+mod restart;
+mod rm;
+mod rmlinks;
+mod rmports;
+mod shell;
+mod start;
+mod status;
+mod stop;
+mod unfreeze;
+mod up;
+mod validate;
+
+use clap::Subcommand;
+
+use super::error::CliError;
+use super::global::GlobalArgs;
+use super::ui::Ui;
+
+/// What to do. The texts are in the files of the verbs.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs)] // each is the verb of the same name; a doc comment here would replace its help
+pub enum Command {
+    Up(up::Up),
+    Down(down::Down),
+    Create(create::Create),
+    Start(start::Start),
+    Stop(stop::Stop),
+    #[command(visible_alias = "reboot")]
+    Restart(restart::Restart),
+    Rm(rm::Rm),
+    #[command(visible_alias = "ps")]
+    Status(status::Status),
+    Plan(plan::Plan),
+    Validate(validate::Validate),
+    Config(config::Config),
+    Ports(ports::Ports),
+    Rmports(rmports::Rmports),
+    Port(port::Port),
+    Links(links::Links),
+    Rmlinks(rmlinks::Rmlinks),
+    Cgroup(cgroup::Cgroup),
+    Freeze(freeze::Freeze),
+    Unfreeze(unfreeze::Unfreeze),
+    Cleanup(cleanup::Cleanup),
+    Logs(logs::Logs),
+    Exec(exec::Exec),
+    Shell(shell::Shell),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Does it and gives the exit code.
+    pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
+        match self {
+            Self::Up(args) => args.run(global, ui),
+            Self::Down(args) => args.run(global, ui),
+            Self::Create(args) => args.run(global, ui),
+            Self::Start(args) => args.run(global, ui),
+            Self::Stop(args) => args.run(global, ui),
+            Self::Restart(args) => args.run(global, ui),
+            Self::Rm(args) => args.run(global, ui),
+            Self::Status(args) => args.run(global, ui),
+            Self::Plan(args) => args.run(global, ui),
+            Self::Validate(args) => args.run(global, ui),
+            Self::Config(args) => args.run(global, ui),
+            Self::Ports(args) => args.run(global, ui),
+            Self::Rmports(args) => args.run(global, ui),
+            Self::Port(args) => args.run(global, ui),
+            Self::Links(args) => args.run(global, ui),
+            Self::Rmlinks(args) => args.run(global, ui),
+            Self::Cgroup(args) => args.run(global, ui),
+            Self::Freeze(args) => args.run(global, ui),
+            Self::Unfreeze(args) => args.run(global, ui),
+            Self::Cleanup(args) => args.run(global, ui),
+            Self::Logs(args) => args.run(global, ui),
+            Self::Exec(args) => args.run(global, ui),
+            Self::Shell(args) => args.run(global, ui),
+            Self::Completions(args) => args.run(global, ui),
+        }
+    }
+}

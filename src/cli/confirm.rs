@@ -1,0 +1,83 @@
+//! The question before something is lost.
+
+use std::io::IsTerminal;
+
+use colored::Colorize;
+use dialoguer::Confirm;
+
+use super::size;
+use super::ui::Ui;
+use crate::job::{Consent, ConsentError, PricedLoss};
+
+/// Asks on the terminal, or takes `--yes` for an answer.
+#[derive(Debug)]
+pub struct Counter {
+    ui: Ui,
+    yes: bool,
+}
+
+impl Counter {
+    /// With `yes` nothing is asked; what is lost is still said.
+    pub fn new(ui: Ui, yes: bool) -> Self {
+        Self { ui, yes }
+    }
+}
+
+impl Consent for Counter {
+    fn ask(&self, losses: &[PricedLoss]) -> Result<bool, ConsentError> {
+        let list = list(losses);
+        if self.yes {
+            self.ui.say(&list);
+            return Ok(true);
+        }
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            self.ui.insist(&list);
+            return Err(ConsentError::NoTerminal);
+        }
+        self.ui.insist(&list);
+        Confirm::new()
+            .with_prompt("Destroy it?")
+            .default(false)
+            .interact()
+            .map_err(|dialoguer::Error::IO(source)| ConsentError::Failed { source })
+    }
+}
+
+fn list(losses: &[PricedLoss]) -> String {
+    let mut text = format!("{}\n", "this will destroy:".red().bold());
+    for loss in losses {
+        let size = loss
+            .bytes
+            .map(|count| format!(", {}", size::bytes(count)))
+            .unwrap_or_default();
+        text.push_str(&format!("  {}{size} ({})\n", loss.what, loss.cause));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_loss_is_listed_with_name_size_and_reason() {
+        let losses = [
+            PricedLoss {
+                what: "the root file system of container web".into(),
+                cause: "asked".into(),
+                bytes: Some(3 << 20),
+            },
+            PricedLoss {
+                what: "the named volume data".into(),
+                cause: "not in the file".into(),
+                bytes: None,
+            },
+        ];
+        assert_eq!(
+            anstream::adapter::strip_str(&list(&losses)).to_string(),
+            "this will destroy:\n\
+             \x20 the root file system of container web, 3.0 MiB (asked)\n\
+             \x20 the named volume data (not in the file)\n"
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! The table of `status`: which columns, what stands in a cell, and its colours.
+
+use std::fmt::Write;
+
+use clap::ValueEnum;
+use colored::Colorize;
+
+use super::table;
+use crate::job::{State, StatusRow};
+
+/// A column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Column {
+    /// Whether the file defines it
+    #[value(alias = "def.", alias = "defined")]
+    Def,
+    /// Its name in the file
+    Name,
+    /// Its name on the host
+    Container,
+    /// `lxc`
+    Type,
+    /// Its groups
+    Group,
+    /// Host name and domain
+    Fqdn,
+    /// absent, stopped, starting, running, frozen
+    State,
+    /// What its health check says
+    Health,
+    /// Addresses
+    #[value(name = "ips", alias = "ip")]
+    Ips,
+    /// Rules in place
+    Ports,
+    /// Names of others that it knows
+    Links,
+    /// Processors it may use
+    Cpus,
+    /// Its share of the processors
+    Shares,
+    /// Peak and limit of its memory, in megabytes
+    Memory,
+}
+
+/// The columns of plain `status`.
+pub const USUAL: [Column; 8] = [
+    Column::Def,
+    Column::Name,
+    Column::Type,
+    Column::Fqdn,
+    Column::State,
+    Column::Health,
+    Column::Ips,
+    Column::Ports,
+];
+
+/// What `--extended` adds.
+pub const EXTENDED: [Column; 4] = [Column::Links, Column::Cpus, Column::Shares, Column::Memory];
+
+/// The table, at most `width` columns wide where that is possible.
+pub fn render(rows: &[StatusRow], columns: &[Column], width: Option<u16>) -> String {
+    let header: Vec<&str> = columns.iter().map(|column| title(*column)).collect();
+    let cells = |row| columns.iter().map(|column| cell(row, *column)).collect();
+    paint(
+        &table::text(&header, rows.iter().map(cells), width),
+        columns,
+    )
+}
+
+fn title(column: Column) -> &'static str {
+    match column {
+        Column::Def => "Def.",
+        Column::Name => "Name",
+        Column::Container => "Container",
+        Column::Type => "Type",
+        Column::Group => "Group",
+        Column::Fqdn => "FQDN",
+        Column::State => "State",
+        Column::Health => "Health",
+        Column::Ips => "IPs",
+        Column::Ports => "Ports",
+        Column::Links => "Links",
+        Column::Cpus => "CPUs",
+        Column::Shares => "Shares",
+        Column::Memory => "Memory [MB]",
+    }
+}
+
+fn cell(row: &StatusRow, column: Column) -> String {
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    match column {
+        Column::Def => if row.defined { "yes" } else { "no" }.into(),
+        Column::Name => row.name.to_string(),
+        Column::Container => row.container.clone(),
+        Column::Type => row.r#type.into(),
+        Column::Group => or_dash(&row.group),
+        Column::Fqdn => or_dash(&row.fqdn),
+        Column::State => state_word(row.state).into(),
+        Column::Health => or_dash(&row.health),
+        Column::Ips => lines(row.ips.iter().map(ToString::to_string)),
+        Column::Ports => lines(row.ports.iter().cloned()),
+        Column::Links => lines(row.links.iter().cloned()),
+        Column::Cpus => or_dash(&row.cpus),
+        Column::Shares => or_dash(&row.shares),
+        Column::Memory => memory(row),
+    }
+}
+
+fn lines(items: impl Iterator<Item = String>) -> String {
+    let text = items.collect::<Vec<_>>().join("\n");
+    if text.is_empty() { "-".into() } else { text }
+}
+
+fn memory(row: &StatusRow) -> String {
+    let megabytes = |bytes: u64| (bytes / 1_000_000).to_string();
+    match (row.memory_peak, row.memory_limit) {
+        (None, None) => "-".into(),
+        (peak, limit) => format!(
+            "{}/{}",
+            peak.map_or_else(|| "-".into(), megabytes),
+            limit.map_or_else(|| "unlimited".into(), megabytes)
+        ),
+    }
+}
+
+/// The word of product.md's JSON.
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Absent => "absent",
+        State::Stopped => "stopped",
+        State::Starting => "starting",
+        State::Running => "running",
+        State::Frozen => "frozen",
+    }
+}
+
+/// Colours are laid on after the layout, which would count them as width.
+fn paint(table: &str, columns: &[Column]) -> String {
+    let mut text = String::new();
+    let mut header: Option<Option<usize>> = None;
+    for line in table.lines() {
+        let column = *header.get_or_insert_with(|| {
+            columns
+                .contains(&Column::State)
+                .then(|| line.find("State"))
+                .flatten()
+        });
+        // A String takes every write.
+        let _ = match column.and_then(|at| split_state(line, at)) {
+            Some((before, word, after)) => writeln!(text, "{before}{}{after}", coloured(word)),
+            None => writeln!(text, "{line}"),
+        };
+    }
+    text
+}
+
+/// Splits a line around the state word that begins at byte `at`, if one does.
+fn split_state(line: &str, at: usize) -> Option<(&str, &str, &str)> {
+    let (before, rest) = (line.get(..at)?, line.get(at..)?);
+    let states = [
+        State::Absent,
+        State::Stopped,
+        State::Starting,
+        State::Running,
+        State::Frozen,
+    ];
+    let word = states
+        .into_iter()
+        .map(state_word)
+        .find(|word| rest.starts_with(word))?;
+    Some((before, word, &rest[word.len()..]))
+}
+
+fn coloured(word: &str) -> colored::ColoredString {
+    match word {
+        "running" => word.green(),
+        "stopped" => word.red(),
+        "frozen" => word.cyan(),
+        "starting" => word.yellow(),
+        _ => word.dimmed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Name;
+
+    fn row(name: &str, state: State) -> StatusRow {
+        StatusRow {
+            project: Name::new("shop").unwrap(),
+            name: Name::new(name).unwrap(),
+            container: format!("shop_{name}"),
+            r#type: "lxc",
+            defined: true,
+            group: None,
+            fqdn: None,
+            state,
+            health: None,
+            ips: Vec::new(),
+            ports: Vec::new(),
+            links: Vec::new(),
+            drift: Vec::new(),
+            cpus: None,
+            shares: None,
+            memory_peak: None,
+            memory_limit: None,
+        }
+    }
+
+    fn plain(rows: &[StatusRow], columns: &[Column], width: Option<u16>) -> String {
+        anstream::adapter::strip_str(&render(rows, columns, width)).to_string()
+    }
+
+    #[test]
+    fn ports_stand_one_on_a_line() {
+        let mut web = row("web", State::Running);
+        web.fqdn = Some("www.example.net".into());
+        web.ips = vec!["10.1.2.3".parse().unwrap()];
+        web.ports = vec!["8080:80/tcp".into(), "8443:443/tcp".into()];
+        let mut old = row("old", State::Stopped);
+        old.defined = false;
+        assert_eq!(
+            plain(&[web, old], &USUAL, None),
+            "\
+Def.  Name  Type  FQDN             State    Health  IPs       Ports
+--------------------------------------------------------------------------
+yes   web   lxc   www.example.net  running  -       10.1.2.3  8080:80/tcp
+                                                              8443:443/tcp
+no    old   lxc   -                stopped  -       -         -
+"
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_a_narrow_table() {
+        let mut web = row("web", State::Running);
+        web.fqdn = Some("a-very-long-host-name.example.net".into());
+        let text = plain(&[web], &USUAL, Some(60));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 60),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn memory_without_a_limit_is_unlimited() {
+        let mut web = row("web", State::Running);
+        assert_eq!(memory(&web), "-");
+        web.memory_peak = Some(12_345_678);
+        assert_eq!(memory(&web), "12/unlimited");
+        web.memory_limit = Some(200_000_000);
+        assert_eq!(memory(&web), "12/200");
+    }
+
+    #[test]
+    fn only_the_state_is_coloured() {
+        colored::control::set_override(true);
+        let text = render(&[row("running", State::Running)], &USUAL, None);
+        let line = text.lines().last().unwrap();
+        assert_eq!(
+            line,
+            "yes   running  lxc   -     \x1b[32mrunning\x1b[0m  -       -    -"
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! What a step is called while it runs and when it is done.
+
+use crate::job::Step;
+
+/// The words for one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wording {
+    /// The container, or the part of the project.
+    pub subject: String,
+    /// `create`: what is being done.
+    pub verb: &'static str,
+    /// `created`: what was done.
+    pub done: &'static str,
+}
+
+/// The words for `step`.
+pub fn of(step: &Step) -> Wording {
+    let (subject, verb, done) = words(step);
+    Wording {
+        subject: subject.to_string(),
+        verb,
+        done,
+    }
+}
+
+fn words(step: &Step) -> (&str, &'static str, &'static str) {
+    match step {
+        Step::SaveRecord(_) => ("record", "save", "saved"),
+        Step::ForgetProject(_) => ("record", "remove", "removed"),
+        Step::RemoveWreck { container } => (container.as_str(), "clear away", "cleared away"),
+        Step::BringBack { container } => (container.as_str(), "bring back", "brought back"),
+        Step::EnsureBridge { .. } => ("bridge", "set up", "set up"),
+        Step::RemoveBridge { .. } => ("bridge", "remove", "removed"),
+        Step::OpenNetwork(_) => ("network", "open", "opened"),
+        Step::CloseNetwork(_) => ("network", "close", "closed"),
+        Step::Create(spec) => (spec.name.as_str(), "create", "created"),
+        Step::Seed { container, .. } => (container.as_str(), "fill volumes", "volumes filled"),
+        Step::Configure(spec) => (spec.name.as_str(), "configure", "configured"),
+        Step::WriteNames { container, .. } => (container.as_str(), "write names", "names written"),
+        Step::Start { container } => (container.as_str(), "start", "started"),
+        Step::AwaitHealthy { container, .. } => (container.as_str(), "wait for health", "healthy"),
+        Step::Setup { container, .. } => (container.as_str(), "set up", "set up"),
+        Step::Stop { container, .. } => (container.as_str(), "stop", "stopped"),
+        Step::Freeze { container } => (container.as_str(), "freeze", "frozen"),
+        Step::Unfreeze { container } => (container.as_str(), "thaw", "thawed"),
+        Step::Publish { .. } => ("ports", "publish", "published"),
+        Step::WriteHostNames { .. } => ("host names", "write", "written"),
+        Step::SetAside { container } => (container.as_str(), "set aside", "set aside"),
+        Step::Destroy { container, .. } => (container.as_str(), "destroy", "destroyed"),
+        Step::RemoveVolume { .. } => ("volume", "remove", "removed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Name;
+
+    #[test]
+    fn a_step_of_a_container_is_called_by_its_name() {
+        let container = Name::new("web").unwrap();
+        let wording = of(&Step::Start { container });
+        assert_eq!(
+            (wording.subject.as_str(), wording.verb, wording.done),
+            ("web", "start", "started")
+        );
+    }
+}
