@@ -160,6 +160,7 @@ fn a_stale_lock_is_no_obstacle() {
         let project = Project::new(host, "shop", WEB);
         host.sh("mkdir -p /run/locker && echo '{\"pid\":4194000,\"command\":\"up\",\"since\":\"2001-01-01T00:00:00Z\"}' > /run/locker/shop.lock");
         project.up();
+        assert_eq!(project.state("web"), "RUNNING");
     });
 }
 
@@ -177,8 +178,9 @@ fn two_ups_at_once_make_one_project() {
 #[test]
 fn up_holds_no_pipe_of_its_caller_open() {
     on_a_host(|host| {
-        Project::new(host, "shop", WEB);
+        let project = Project::new(host, "shop", WEB);
         host.sh("cd /srv/shop && timeout 30 sh -c 'locker up 2>&1 | cat' >/dev/null");
+        assert_eq!(project.state("web"), "RUNNING");
     });
 }
 
