@@ -1,0 +1,217 @@
+//! Bad conditions: a clear message, no half state, nothing lost, and the next `up` converges.
+
+use crate::machine::Host;
+use crate::on_a_host;
+use crate::project::{Project, eventually};
+
+const WEB: &str = "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n";
+
+/// Asserts that a failed `up` left no container, bridge or rule.
+#[track_caller]
+fn nothing_is_there(host: &Host, project: &Project<'_>) {
+    assert_eq!(project.state("web"), "ABSENT");
+    assert_eq!(host.sh("ls /sys/class/net | grep '^lk-' || true"), "");
+    assert_eq!(host.sh("nft list ruleset | grep -i locker || true"), "");
+}
+
+#[test]
+fn without_root_a_change_is_refused_and_the_file_can_still_be_checked() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        let su = "setpriv --reuid 65534 --regid 65534 --clear-groups env -C /srv/shop";
+        host.try_sh(&format!("{su} locker up"))
+            .exits(1)
+            .says(&["root"]);
+        host.try_sh(&format!("{su} locker validate")).exits(0);
+        nothing_is_there(host, &project);
+    });
+}
+
+#[test]
+fn without_lxc_the_message_names_the_package() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        let hidden = "unshare -m sh -c 'for f in /usr/lib/*/liblxc.so.1*; do mount --bind /dev/null $f; done; cd /srv/shop && locker up'";
+        host.try_sh(hidden).exits(1).says(&["LXC", "apt"]);
+        nothing_is_there(host, &project);
+        project.up();
+    });
+}
+
+#[test]
+fn the_words_of_a_failing_template_are_shown_and_nothing_of_it_is_left() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", "  web:\n    template: {name: broken}\n");
+        project
+            .locker("up")
+            .exits(1)
+            .says(&["web", "the mirror is on fire"]);
+        nothing_is_there(host, &project);
+        project.rewrite("  web:\n    template: {name: nosuchtemplate}\n");
+        project.locker("up").exits(1).says(&["nosuchtemplate"]);
+        nothing_is_there(host, &project);
+    });
+}
+
+#[test]
+fn one_failing_container_takes_back_what_the_others_got() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "shop",
+            &format!("{WEB}  bad:\n    template: {{name: broken}}\n"),
+        );
+        project.locker("up").exits(1);
+        nothing_is_there(host, &project);
+        project.rewrite(WEB);
+        project.up();
+    });
+}
+
+#[test]
+fn a_port_that_a_process_has_is_refused_naming_the_process() {
+    on_a_host(|host| {
+        host.sh("systemd-run --quiet --unit squatter busybox httpd -f -p 8080 -h /opt");
+        eventually(0, || host.try_sh("ss -ltn | grep -q :8080").code);
+        let project = Project::new(host, "shop", WEB);
+        project.locker("up").exits(1).says(&["8080", "busybox"]);
+        nothing_is_there(host, &project);
+        host.sh("systemctl stop squatter");
+        project.up();
+    });
+}
+
+#[test]
+fn a_port_that_another_project_has_is_refused_naming_it() {
+    on_a_host(|host| {
+        let first = Project::new(host, "first", WEB);
+        first.up();
+        let project = Project::new(host, "shop", WEB);
+        project.locker("up").exits(1).says(&["8080", "first"]);
+        assert_eq!(project.state("web"), "ABSENT");
+        eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+        host.sh("rm -r /srv/shop");
+    });
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_container() {
+    on_a_host(|host| {
+        host.sh("mkdir /opt/small && mount -t tmpfs -o size=1m tmpfs /opt/small");
+        host.remember_as_clean();
+        let project = Project::new(host, "shop", WEB);
+        project
+            .locker("--lxcpath /opt/small up")
+            .exits(1)
+            .says(&["web"]);
+        assert_eq!(host.sh("ls -A /opt/small"), "");
+        assert_eq!(host.sh("ls /sys/class/net | grep '^lk-' || true"), "");
+        project.locker("--lxcpath /var/lib/lxc up").exits(0);
+    });
+}
+
+#[test]
+fn a_container_deleted_by_hand_comes_back() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "shop",
+            &format!("{WEB}  db:\n    template: {{name: tiny}}\n"),
+        );
+        project.up();
+        let db = project.init("db");
+        host.sh("lxc-stop -k -n shop_web && lxc-destroy -n shop_web >/dev/null");
+        project.locker("plan --exit-code").exits(3);
+        project.up();
+        eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+        assert_eq!(project.init("db"), db);
+    });
+}
+
+#[test]
+fn a_bridge_deleted_by_hand_comes_back_with_its_addresses() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        let ip = project.ip("web");
+        host.sh("ip link delete $(ls /sys/class/net | grep '^lk-')");
+        project.locker("plan --exit-code").exits(3);
+        project.up();
+        assert_eq!(project.ip("web"), ip);
+        eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+        assert_eq!(project.locker("plan --exit-code").code, 0);
+    });
+}
+
+#[test]
+fn rules_deleted_by_hand_come_back() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        host.sh("nft flush ruleset");
+        project.up();
+        eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+    });
+}
+
+#[test]
+fn a_stale_lock_is_no_obstacle() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        host.sh("mkdir -p /run/locker && echo '{\"pid\":4194000,\"command\":\"up\",\"since\":\"2001-01-01T00:00:00Z\"}' > /run/locker/shop.lock");
+        project.up();
+        assert_eq!(project.state("web"), "RUNNING");
+    });
+}
+
+#[test]
+fn two_ups_at_once_make_one_project() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        host.sh("cd /srv/shop; locker up & a=$!; locker up & b=$!; wait $a && wait $b");
+        assert_eq!(project.locker("plan --exit-code").code, 0);
+        eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+        assert_eq!(host.sh("ls /var/lib/lxc"), "shop_web");
+    });
+}
+
+#[test]
+fn up_holds_no_pipe_of_its_caller_open() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        host.sh("cd /srv/shop && timeout 30 sh -c 'locker up 2>&1 | cat' >/dev/null");
+        assert_eq!(project.state("web"), "RUNNING");
+    });
+}
+
+#[test]
+fn an_invalid_file_changes_nothing_and_shows_every_error() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    template: {name: tiny}\n    prots: [\"8080:80\"]\n    links: [nobody]\n    ports: [\"99999:80\"]\n",
+        );
+        project
+            .locker("up")
+            .exits(2)
+            .says(&["locker.yaml:5", "ports", "nobody", "99999"]);
+        nothing_is_there(host, &project);
+    });
+}
+
+#[test]
+fn a_foreign_container_of_the_same_name_is_not_touched() {
+    on_a_host(|host| {
+        host.sh("lxc-create -n shop_web -t tiny >/dev/null");
+        host.remember_as_clean();
+        let before = host.sh("find /var/lib/lxc/shop_web -printf '%p %T@\\n' | sort");
+        let project = Project::new(host, "shop", WEB);
+        project.locker("up").exits(1).says(&["shop_web"]);
+        project.locker("rm --yes");
+        assert_eq!(
+            host.sh("find /var/lib/lxc/shop_web -printf '%p %T@\\n' | sort"),
+            before
+        );
+    });
+}

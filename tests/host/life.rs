@@ -1,0 +1,265 @@
+//! The life of a project: up, stop, start, freeze, recreate, down.
+
+use crate::machine::Host;
+use crate::on_a_host;
+use crate::project::{Project, eventually};
+
+const WEB: &str = "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n";
+const PAIR: &str = "  db:\n    template: {name: tiny}\n    volumes: [\"/opt/data/$project/$name:/srv/data\"]\n  \
+    web:\n    template: {name: tiny}\n    links: [\"db:database\"]\n    ports: [\"8080:80\"]\n";
+
+#[test]
+fn the_quickstart_answers_through_its_published_port_and_leaves_nothing() {
+    on_a_host(|host| {
+        host.copy_in("examples/quickstart", "/srv/quickstart");
+        for _ in 0..2 {
+            let ran = host
+                .try_sh("LOCKER=/usr/local/bin/locker /srv/quickstart/run.sh")
+                .exits(0);
+            assert!(ran.out.contains("nothing to do"), "{}", ran.out);
+        }
+        let page = host.fetch_from_outside(8080).unwrap_or_default();
+        assert!(
+            page.contains("hello from db"),
+            "the page does not come from db: {page}"
+        );
+        host.sh("LOCKER=/usr/local/bin/locker /srv/quickstart/run.sh down");
+        host.sh("test -e /srv/quickstart/data/db/index.html");
+    });
+}
+
+#[test]
+fn a_second_up_changes_nothing() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        project.up();
+        let before = (
+            project.init("db"),
+            project.init("web"),
+            host.sh("nft list ruleset | grep -v counter"),
+        );
+        project.locker("plan --exit-code").exits(0);
+        project.up();
+        let after = (
+            project.init("db"),
+            project.init("web"),
+            host.sh("nft list ruleset | grep -v counter"),
+        );
+        assert_eq!(before, after);
+    });
+}
+
+#[test]
+fn a_plan_of_an_absent_project_says_so_and_changes_nothing() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        let plan = project.locker("plan --exit-code").exits(3).out;
+        assert!(plan.contains("db") && plan.contains("web"), "{plan}");
+        project.locker("up --dry-run").exits(0);
+        assert_eq!(project.state("web"), "ABSENT");
+    });
+}
+
+#[test]
+fn containers_stop_start_restart_freeze_and_thaw() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        project.locker("create").exits(0);
+        assert_eq!(project.state("web"), "STOPPED");
+        project.locker("start").exits(0);
+        assert_eq!(
+            (project.state("db"), project.state("web")),
+            ("RUNNING".into(), "RUNNING".into())
+        );
+        let first = project.init("web");
+        project.locker("restart web").exits(0);
+        assert_ne!(project.init("web"), first);
+        project.locker("freeze web").exits(0);
+        assert_eq!(
+            (project.state("db"), project.state("web")),
+            ("RUNNING".into(), "FROZEN".into())
+        );
+        project.locker("unfreeze web").exits(0);
+        assert_eq!(project.state("web"), "RUNNING");
+        project.locker("stop web").exits(0);
+        assert_eq!(
+            (project.state("db"), project.state("web")),
+            ("RUNNING".into(), "STOPPED".into())
+        );
+        assert_eq!(host.fetch_from_outside(8080), None);
+    });
+}
+
+#[test]
+fn a_stopped_container_is_shut_down_cleanly_even_in_its_first_second() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        project.locker("stop").exits(0);
+        let begun = std::time::Instant::now();
+        host.sh("cd /srv/shop && locker start && locker stop --timeout 60");
+        let took = begun.elapsed().as_secs_f64();
+        assert!(
+            took < 12.0,
+            "the clean stop of a young container took {took} s"
+        );
+        assert_eq!(project.state("web"), "STOPPED");
+    });
+}
+
+#[test]
+fn a_frozen_container_stops_without_waiting_for_its_timeout() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        project.locker("freeze web").exits(0);
+        host.sh("cd /srv/shop && timeout 15 locker stop --timeout 60 web");
+        assert_eq!(project.state("web"), "STOPPED");
+    });
+}
+
+#[test]
+fn down_keeps_bind_mounted_data_and_asks_before_it_destroys() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        project.up();
+        project
+            .inside("db", "echo precious > /srv/data/rows")
+            .exits(0);
+        project.locker("down").exits(2).says(&["--yes"]);
+        assert_eq!(project.state("db"), "RUNNING");
+        project.locker("down --yes").exits(0);
+        assert_eq!(
+            (project.state("db"), project.state("web")),
+            ("ABSENT".into(), "ABSENT".into())
+        );
+        assert_eq!(host.sh("cat /opt/data/shop/db/rows"), "precious");
+        project.up();
+        assert_eq!(
+            project
+                .inside("db", "cat /srv/data/rows")
+                .exits(0)
+                .out
+                .trim(),
+            "precious"
+        );
+    });
+}
+
+#[test]
+fn down_keep_only_stops_containers_and_takes_the_network_down() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        project.up();
+        project.inside("web", "echo mine > /srv/kept").exits(0);
+        project.locker("down --keep").exits(0);
+        assert_eq!(
+            (project.state("db"), project.state("web")),
+            ("STOPPED".into(), "STOPPED".into())
+        );
+        assert_eq!(host.sh("ls /sys/class/net | grep -c '^lk-' || true"), "0");
+        assert_eq!(host.fetch_from_outside(8080), None);
+        project.up();
+        assert_eq!(
+            project.inside("web", "cat /srv/kept").exits(0).out.trim(),
+            "mine"
+        );
+    });
+}
+
+#[test]
+fn rm_asks_and_leaves_the_others_alone() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        project.up();
+        let db = project.init("db");
+        project.locker("rm web").exits(2).says(&["--yes"]);
+        assert_eq!(project.state("web"), "RUNNING");
+        project.locker("rm --yes web").exits(0);
+        assert_eq!(project.state("web"), "ABSENT");
+        assert_eq!(host.fetch_from_outside(8080), None);
+        assert_eq!(project.init("db"), db);
+    });
+}
+
+#[test]
+fn a_changed_template_recreates_only_with_consent() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        let before = project.init("web");
+        project.inside("web", "touch /srv/old").exits(0);
+        project.rewrite("  web:\n    template: {name: busybox}\n    ports: [\"8080:80\"]\n");
+        let plan = project.locker("plan --exit-code").exits(3).out;
+        assert!(
+            plan.contains("template"),
+            "the plan does not name the key: {plan}"
+        );
+        project.locker("up").exits(2).says(&["--yes"]);
+        assert_eq!(project.init("web"), before);
+        project.locker("up --yes").exits(0);
+        assert_ne!(project.init("web"), before);
+        project.inside("web", "test ! -e /srv/old").exits(0);
+        assert_eq!(project.locker("plan --exit-code").code, 0);
+    });
+}
+
+#[test]
+fn cleanup_spares_the_containers_of_a_living_project() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        project.up();
+        let db = project.init("db");
+        project.rewrite("  db:\n    template: {name: tiny}\n    volumes: [\"/opt/data/$project/$name:/srv/data\"]\n");
+        let rows = project.locker("status --format json").exits(0).out;
+        assert!(
+            rows.contains("shop_web"),
+            "the leftover is not listed: {rows}"
+        );
+        project.locker("cleanup --yes").exits(0);
+        assert_eq!(project.init("db"), db);
+        assert_eq!(project.locker("plan --exit-code").code, 0);
+    });
+}
+
+#[test]
+fn status_tells_what_lxc_tells() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", PAIR);
+        assert!(states(&project).iter().all(|(_, state)| state == "absent"));
+        project.up();
+        project.locker("freeze db").exits(0);
+        assert_eq!(
+            states(&project),
+            [
+                ("db".into(), "frozen".into()),
+                ("web".into(), "running".into())
+            ]
+        );
+        host.sh("lxc-stop -k -n shop_web");
+        eventually("stopped".to_owned(), || states(&project)[1].1.clone());
+    });
+}
+
+fn states(project: &Project<'_>) -> Vec<(String, String)> {
+    let text = project.locker("status --format json").exits(0).out;
+    let rows: serde_json::Value = serde_json::from_str(&text).expect("status prints JSON");
+    let word = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or("?").to_owned();
+    let rows = rows.as_array().expect("a list");
+    rows.iter()
+        .map(|row| (word(row, "name"), word(row, "state")))
+        .collect()
+}
+
+#[test]
+fn a_project_has_one_directory() {
+    on_a_host(|host: &Host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        host.sh("mkdir /opt/copy && cp /srv/shop/locker.yaml /opt/copy/");
+        host.try_sh("cd /opt/copy && locker up")
+            .exits(1)
+            .says(&["/srv/shop"]);
+        assert_eq!(project.state("web"), "RUNNING");
+    });
+}

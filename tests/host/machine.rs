@@ -1,0 +1,340 @@
+//! A test host: boots it, runs things in it, looks at it, and takes it away again.
+//!
+//! Output goes through files, not pipes: a container's monitor that kept an inherited pipe open
+//! would make a test hang instead of fail.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::image;
+use crate::slot::Slot;
+
+/// What must be the same after `down` as it was before `up`.
+const LOOK: &str = r"
+echo '## rules'; nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/'
+echo '## legacy'; cat /proc/net/ip_tables_names 2>/dev/null
+echo '## links'; ls /sys/class/net
+echo '## routes'; ip -4 route; ip -6 route | sed -E 's/expires [0-9]+sec//'
+echo '## containers'; ls -A /var/lib/lxc
+echo '## mounts'; cut -d' ' -f2 /proc/mounts | sort
+echo '## hosts'; cat /etc/hosts
+echo '## forwarding'; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
+echo '## projects'; ls -A /var/lib/locker/projects 2>/dev/null
+echo '## processes'; pgrep -a -f '^/.*locker|^locker|\[lxc monitor\]'
+true
+";
+
+/// A booted test host; gone when dropped.
+pub struct Host {
+    slot: Slot,
+    clean: RefCell<String>,
+}
+
+/// What a command gave.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The script, for messages.
+    pub script: String,
+    /// Exit code; 124 when it took longer than two minutes.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// Asserts that it exited with `code` and returns itself.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "`{}` exited with {}\n--- out\n{}\n--- err\n{}",
+            self.script, self.code, self.out, self.err
+        );
+        self
+    }
+
+    /// Asserts that standard error holds every one of `words`.
+    #[track_caller]
+    pub fn says(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(
+                self.err.contains(word),
+                "`{}` does not say `{word}`:\n{}",
+                self.script,
+                self.err
+            );
+        }
+        self
+    }
+}
+
+/// What this machine lacks to run test hosts, if anything.
+pub fn missing() -> Option<String> {
+    let id = Command::new("id").arg("-u").output().ok()?;
+    if id.stdout != b"0\n" {
+        return Some("not root".into());
+    }
+    ["mmdebstrap", "lxc-start", "ip", "curl"]
+        .into_iter()
+        .find(|tool| {
+            let found = Command::new("sh")
+                .args(["-c", &format!("command -v {tool}")])
+                .output();
+            !found.is_ok_and(|output| output.status.success())
+        })
+        .map(|tool| format!("`{tool}` is not installed"))
+}
+
+impl Host {
+    /// Boots a fresh host with the built binary as `/usr/local/bin/locker`.
+    pub fn boot() -> Self {
+        let lower = image::rootfs();
+        let slot = Slot::take();
+        for dir in ["upper", "work", "root", "lxc", "inner-lxc", "inner-docker"] {
+            fs::create_dir_all(slot.dir().join(dir)).expect("the slot's directories can be made");
+        }
+        let layers = format!(
+            "lowerdir={},upperdir={dir}/upper,workdir={dir}/work",
+            lower.display(),
+            dir = slot.dir().display()
+        );
+        outer(
+            "mount",
+            &[
+                "-t",
+                "overlay",
+                "overlay",
+                "-o",
+                &layers,
+                &slot.root().to_string_lossy(),
+            ],
+        );
+        let binary = slot.root().join("usr/local/bin/locker");
+        fs::copy(env!("CARGO_BIN_EXE_locker"), &binary).expect("the binary can be copied");
+        let bridge = slot.bridge();
+        outer("ip", &["link", "add", &bridge, "type", "bridge"]);
+        outer(
+            "ip",
+            &[
+                "address",
+                "add",
+                &format!("{}/24", slot.outer_address()),
+                "dev",
+                &bridge,
+            ],
+        );
+        outer("ip", &["link", "set", &bridge, "up"]);
+        let config = slot.lxcpath().join(&bridge);
+        fs::create_dir_all(&config).expect("the host's directory can be made");
+        fs::write(config.join("config"), settings(&slot))
+            .expect("the host's settings can be written");
+        let host = Self {
+            slot,
+            clean: RefCell::default(),
+        };
+        let log = host.slot.dir().join("log");
+        let (path, log) = (host.slot.lxcpath(), log.to_string_lossy().into_owned());
+        outer(
+            "lxc-start",
+            &["-P", &path.to_string_lossy(), "-n", &bridge, "-o", &log],
+        );
+        host.await_boot();
+        host.remember_as_clean();
+        host
+    }
+
+    fn await_boot(&self) {
+        let begun = Instant::now();
+        loop {
+            let state = self.try_sh("systemctl is-system-running").out;
+            if state.trim() == "running" {
+                return;
+            }
+            if begun.elapsed() > Duration::from_secs(60) {
+                let failed = self
+                    .try_sh("systemctl --failed --no-legend; systemctl list-jobs")
+                    .out;
+                panic!(
+                    "the test host is `{}` after a minute:\n{failed}",
+                    state.trim()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Its address, as the machine sees it.
+    pub fn address(&self) -> String {
+        self.slot.address()
+    }
+
+    /// The machine's address, as the host sees it: the world outside.
+    pub fn outer_address(&self) -> String {
+        self.slot.outer_address()
+    }
+
+    /// Runs a bash script in it, at most two minutes.
+    pub fn try_sh(&self, script: &str) -> Ran {
+        let (out, err) = (tempfile(), tempfile());
+        let status = Command::new("timeout")
+            .args([
+                "-k",
+                "5",
+                "120",
+                "lxc-attach",
+                "-n",
+                &self.slot.bridge(),
+                "-P",
+            ])
+            .arg(self.slot.lxcpath())
+            .args([
+                "--clear-env",
+                "-v",
+                "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            ])
+            .args([
+                "-v",
+                "HOME=/root",
+                "-v",
+                "LC_ALL=C.UTF-8",
+                "--",
+                "bash",
+                "-c",
+                script,
+            ])
+            .stdin(Stdio::null())
+            .stdout(out.1.try_clone().expect("a file handle can be copied"))
+            .stderr(err.1.try_clone().expect("a file handle can be copied"))
+            .status()
+            .expect("lxc-attach can be run");
+        Ran {
+            script: script.to_owned(),
+            code: status.code().unwrap_or(-1),
+            out: take(&out.0),
+            err: take(&err.0),
+        }
+    }
+
+    /// Runs a bash script that must succeed and returns its output, trimmed.
+    #[track_caller]
+    pub fn sh(&self, script: &str) -> String {
+        self.try_sh(script).exits(0).out.trim().to_owned()
+    }
+
+    /// Writes a file in it, with its directories.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.slot.root().join(path.trim_start_matches('/'));
+        let parent = path.parent().expect("a file has a directory");
+        fs::create_dir_all(parent).expect("the file's directory can be made");
+        fs::write(&path, text).expect("the file can be written");
+    }
+
+    /// Copies a directory of this repository into it.
+    pub fn copy_in(&self, from: &str, to: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(from);
+        let to = self.slot.root().join(to.trim_start_matches('/'));
+        outer(
+            "cp",
+            &["-a", &from.to_string_lossy(), &to.to_string_lossy()],
+        );
+    }
+
+    /// What a client outside gets from a published port, or none within two seconds.
+    pub fn fetch_from_outside(&self, port: u16) -> Option<String> {
+        let url = format!("http://{}:{port}/", self.address());
+        let output = Command::new("curl")
+            .args(["--silent", "--noproxy", "*", "--max-time", "2", &url])
+            .output()
+            .expect("curl can be run");
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
+    }
+
+    /// What is now the state that `down` has to lead back to.
+    pub fn remember_as_clean(&self) {
+        *self.clean.borrow_mut() = self.sh(LOOK);
+    }
+
+    /// Takes every project in `/srv` down and checks that nothing of it is left.
+    #[track_caller]
+    pub fn assert_clean_after_down(&self) {
+        self.sh("for d in /srv/*/; do [ -e $d/locker.yaml ] || continue; cd $d; locker down --yes || exit 1; done");
+        let (before, after) = (self.clean.borrow(), self.sh(LOOK));
+        let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
+        let gone: Vec<_> = old.iter().filter(|line| !new.contains(line)).collect();
+        let left: Vec<_> = new.iter().filter(|line| !old.contains(line)).collect();
+        assert!(
+            *before == after,
+            "down left {left:#?} and took {gone:#?}\nnow:\n{after}"
+        );
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("LOCKER_TEST_VERBOSE").is_some() {
+            eprintln!("the host at the end:\n{}", self.try_sh(LOOK).out);
+        }
+    }
+}
+
+/// LXC's settings of a host; architecture.md says why each is there.
+fn settings(slot: &Slot) -> String {
+    let (dir, name) = (slot.dir(), slot.bridge());
+    let (dir, root) = (dir.display(), slot.root());
+    format!(
+        "lxc.include = /usr/share/lxc/config/common.conf\n\
+         lxc.include = /usr/share/lxc/config/nesting.conf\n\
+         lxc.cap.drop =\n\
+         lxc.cgroup.devices.allow = a\n\
+         lxc.apparmor.profile = unconfined\n\
+         lxc.mount.auto = proc:rw sys:rw cgroup:rw\n\
+         lxc.mount.entry = {dir}/inner-lxc var/lib/lxc none bind,create=dir 0 0\n\
+         lxc.mount.entry = {dir}/inner-docker var/lib/docker none bind,create=dir 0 0\n\
+         lxc.environment = SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=1\n\
+         lxc.rootfs.path = dir:{root}\n\
+         lxc.uts.name = testhost\n\
+         lxc.tty.max = 0\n\
+         lxc.net.0.type = veth\n\
+         lxc.net.0.link = {name}\n\
+         lxc.net.0.veth.pair = {name}-host\n\
+         lxc.net.0.flags = up\n\
+         lxc.net.0.name = eth0\n\
+         lxc.net.0.ipv4.address = {address}/24\n\
+         lxc.net.0.ipv4.gateway = {outer}\n",
+        root = root.display(),
+        address = slot.address(),
+        outer = slot.outer_address(),
+    )
+}
+
+fn outer(program: &str, args: &[&str]) {
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run `{program}`: {error}"));
+    assert!(
+        output.status.success(),
+        "`{program} {}`: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn tempfile() -> (PathBuf, File) {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    let (file, path) = file.keep().expect("a temporary file can be kept");
+    (path, file)
+}
+
+fn take(path: &Path) -> String {
+    let bytes = fs::read(path).expect("the output can be read");
+    fs::remove_file(path).expect("the output can be removed");
+    String::from_utf8_lossy(&bytes).into_owned()
+}

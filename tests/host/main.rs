@@ -1,0 +1,35 @@
+//! Ring 3: the real binary on a real host, inside a test host of its own.
+//!
+//! A test host is a Debian system container with its own systemd, kernel namespaces, addresses and
+//! LXC. It boots in half a second, so every scenario gets a fresh one and none can see another's
+//! leftovers. Scenarios assert on what is (interfaces, rules, processes, files), not on our own
+//! words, except where the words are the promise. A scenario must not touch the machine it runs on.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod image;
+mod machine;
+mod project;
+mod slot;
+
+mod crash;
+mod failures;
+mod life;
+mod live;
+mod network;
+mod ports;
+mod sources;
+mod volumes;
+
+use machine::Host;
+
+/// Runs a scenario on a fresh host, then takes all its projects down and checks that nothing is left.
+fn on_a_host(scenario: impl FnOnce(&Host)) {
+    if !support::may_run(support::Ring::Host, machine::missing().as_deref()) {
+        return;
+    }
+    let host = Host::boot();
+    scenario(&host);
+    host.assert_clean_after_down();
+}

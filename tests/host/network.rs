@@ -1,0 +1,142 @@
+//! Addresses, names and the way out.
+
+use crate::on_a_host;
+use crate::project::{Project, eventually};
+
+#[test]
+fn an_address_survives_restarts_and_another_order_in_the_file() {
+    on_a_host(|host| {
+        let (a, b) = (
+            "  a:\n    template: {name: tiny}\n",
+            "  b:\n    template: {name: tiny}\n",
+        );
+        let project = Project::new(host, "shop", &format!("{a}{b}"));
+        project.up();
+        let before = (project.ip("a"), project.ip("b"));
+        project.locker("stop a").exits(0);
+        project.locker("restart b").exits(0);
+        project.locker("start a").exits(0);
+        assert_eq!((project.ip("a"), project.ip("b")), before);
+        project.rewrite(&format!("  aa:\n    template: {{name: tiny}}\n{b}{a}"));
+        project.up();
+        assert_eq!((project.ip("a"), project.ip("b")), before);
+        assert!(project.ip("aa") != before.0 && project.ip("aa") != before.1);
+    });
+}
+
+#[test]
+fn an_address_survives_a_dhcp_client_that_flushes_it() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", "  web:\n    template: {name: busybox}\n");
+        project.up();
+        let before = project.ip("web");
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        assert_eq!(project.ip("web"), before);
+        project
+            .inside(
+                "web",
+                "killall udhcpc; ip addr flush dev eth0; sleep 0.5; ip route",
+            )
+            .exits(0);
+        assert_eq!(project.ip("web"), before);
+        project
+            .inside("web", &format!("ping -c1 -W2 {}", host.outer_address()))
+            .exits(0);
+    });
+}
+
+#[test]
+fn containers_reach_the_world_through_the_host() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", "  web:\n    template: {name: tiny}\n");
+        project.up();
+        // The machine outside has no route to the project's subnet: an answer proves masquerading.
+        project
+            .inside("web", &format!("ping -c1 -W2 {}", host.outer_address()))
+            .exits(0);
+    });
+}
+
+#[test]
+fn two_projects_get_subnets_of_their_own_beside_the_host_s_routes() {
+    on_a_host(|host| {
+        host.sh("ip link add vpn0 type dummy && ip link set vpn0 up && ip route add 10.0.0.0/8 dev vpn0");
+        host.remember_as_clean();
+        let one = Project::new(host, "one", "  web:\n    template: {name: tiny}\n");
+        let two = Project::new(host, "two", "  web:\n    template: {name: tiny}\n");
+        one.up();
+        two.up();
+        let (a, b) = (one.ip("web"), two.ip("web"));
+        let net = |ip: &str| ip.rsplit_once('.').map(|(net, _)| net.to_owned());
+        assert_ne!(net(&a), net(&b));
+        assert!(
+            !a.starts_with("10.") && !b.starts_with("10."),
+            "{a} or {b} lies in the vpn's route"
+        );
+    });
+}
+
+#[test]
+fn links_follow_names_aliases_and_fqdns() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "shop",
+            "  db:\n    template: {name: tiny}\n    fqdn: db.example.net\n  \
+             web:\n    template: {name: tiny}\n    links: [\"db:database\", \"db:store\"]\n",
+        );
+        project.up();
+        for name in ["db", "database", "store", "db.example.net"] {
+            let page = || {
+                project
+                    .inside("web", &format!("wget -qO- http://{name}/"))
+                    .out
+                    .trim()
+                    .to_owned()
+            };
+            eventually("db".to_owned(), page);
+        }
+        project.locker("rmlinks web").exits(0);
+        let hosts = project.inside("web", "cat /etc/hosts").exits(0).out;
+        assert!(!hosts.contains("database"), "{hosts}");
+        project.locker("links web").exits(0);
+        let hosts = project.inside("web", "cat /etc/hosts").exits(0).out;
+        assert!(
+            hosts.contains("database") && hosts.contains(&project.ip("db")),
+            "{hosts}"
+        );
+    });
+}
+
+#[test]
+fn the_host_learns_names_only_when_asked_and_keeps_its_own_lines() {
+    on_a_host(|host| {
+        let own = host.sh("cat /etc/hosts");
+        let project = Project::new(
+            host,
+            "shop",
+            "  db:\n    template: {name: tiny}\n    fqdn: db.example.net\n",
+        );
+        project.up();
+        assert_eq!(host.sh("cat /etc/hosts"), own);
+        project.locker("up --add-hosts").exits(0);
+        let hosts = host.sh("cat /etc/hosts");
+        assert!(
+            hosts.starts_with(&own) && hosts.contains("db.example.net"),
+            "{hosts}"
+        );
+        assert!(hosts.contains(&project.ip("db")), "{hosts}");
+    });
+}
+
+#[test]
+fn without_dns_the_container_s_own_resolv_conf_stays() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", "  web:\n    template: {name: tiny}\n");
+        project.locker("create").exits(0);
+        let path = format!("{}/etc/resolv.conf", project.rootfs("web"));
+        host.sh(&format!("echo 'nameserver 192.0.2.9' > {path}"));
+        project.up();
+        assert_eq!(host.sh(&format!("cat {path}")), "nameserver 192.0.2.9");
+    });
+}

@@ -1,0 +1,154 @@
+//! Volumes: what is mounted, what is copied, and what a hostile root file system cannot reach.
+
+use crate::machine::Host;
+use crate::on_a_host;
+use crate::project::Project;
+
+/// Makes `/opt/tree`, a root file system whose `/data` has everything that a careless copy loses.
+fn make_tree(host: &Host) {
+    host.sh(
+        "lxc-create -n proto -t tiny >/dev/null && mv /var/lib/lxc/proto/rootfs /opt/tree && rm -r /var/lib/lxc/proto && \
+         mkdir -p /opt/tree/data/sub && cd /opt/tree/data && chown 70:71 . && chmod 2750 . && echo one > a && ln a sub/b && \
+         chown 1234:1235 a && chmod 640 a && mkfifo pipe && ln -s /nowhere link && setfattr -n user.tint -v red a && \
+         echo conf > /opt/tree/etc/app.conf",
+    );
+}
+
+const SHOWN: &str = "-printf '%P %y %m %U:%G %n %l\\n' | sort";
+
+#[test]
+fn content_is_copied_to_an_empty_directory_with_all_that_belongs_to_it() {
+    on_a_host(|host| {
+        make_tree(host);
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/vol/a b/$name:/data\"]\n",
+        );
+        project.up();
+        let (from, to) = (
+            host.sh(&format!("find /opt/tree/data {SHOWN}")),
+            host.sh(&format!("find '/opt/vol/a b/web' {SHOWN}")),
+        );
+        assert_eq!(from, to);
+        assert_eq!(
+            host.sh("getfattr --only-values -n user.tint '/opt/vol/a b/web/a'"),
+            "red"
+        );
+        assert_eq!(
+            host.sh("stat -c %i '/opt/vol/a b/web/a'"),
+            host.sh("stat -c %i '/opt/vol/a b/web/sub/b'")
+        );
+        project.inside("web", "echo two > /data/a").exits(0);
+        assert_eq!(host.sh("cat '/opt/vol/a b/web/a'"), "two");
+    });
+}
+
+#[test]
+fn existing_data_is_never_overwritten_and_d_copies_nothing() {
+    on_a_host(|host| {
+        make_tree(host);
+        host.sh("mkdir -p /opt/full && echo mine > /opt/full/a");
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/full:/data\"]\n",
+        );
+        project.up();
+        assert_eq!(host.sh("ls /opt/full; cat /opt/full/a"), "a\nmine");
+        project.locker("down --yes").exits(0);
+        project.rewrite("  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/empty:/data\"]\n");
+        project.locker("up -d").exits(0);
+        assert_eq!(host.sh("ls -A /opt/empty"), "");
+    });
+}
+
+#[test]
+fn files_and_read_only_volumes_work() {
+    on_a_host(|host| {
+        make_tree(host);
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/app.conf:/etc/app.conf\", \"/opt/ro:/data:ro\", \"./rel:/new/mount/point\"]\n",
+        );
+        project.up();
+        assert_eq!(host.sh("cat /opt/app.conf"), "conf");
+        project
+            .inside("web", "echo changed > /etc/app.conf")
+            .exits(0);
+        assert_eq!(host.sh("cat /opt/app.conf"), "changed");
+        assert_ne!(project.inside("web", "echo x > /data/a").code, 0);
+        assert_eq!(host.sh("cat /opt/ro/a"), "one");
+        project
+            .inside("web", "touch /new/mount/point/here")
+            .exits(0);
+        host.sh("test -e /srv/shop/rel/here");
+    });
+}
+
+#[test]
+fn a_link_in_the_root_file_system_never_leads_to_the_host() {
+    on_a_host(|host| {
+        make_tree(host);
+        host.sh("mkdir -p /opt/secret && echo host > /opt/secret/key && rm -rf /opt/tree/data && ln -s /opt/secret /opt/tree/data");
+        host.sh("mkdir -p /opt/tree/var && ln -s /opt/secret /opt/tree/var/lib");
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/stolen:/data\", \"/opt/stolen2:/var/lib/sub\"]\n",
+        );
+        let before = host.sh("find /opt/secret; cat /opt/secret/key");
+        project.locker("up");
+        assert_eq!(host.sh("find /opt/secret; cat /opt/secret/key"), before);
+        assert_eq!(
+            host.sh("cat /opt/stolen/key /opt/stolen2/key 2>/dev/null || true"),
+            ""
+        );
+    });
+}
+
+#[test]
+fn names_are_never_written_through_a_link_of_the_container() {
+    on_a_host(|host| {
+        make_tree(host);
+        for file in ["hosts", "resolv.conf", "hostname"] {
+            host.sh(&format!(
+                "echo precious > /opt/{file} && ln -sf /opt/{file} /opt/tree/etc/{file}"
+            ));
+        }
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    rootfs: /opt/tree\n    fqdn: web.example.net\n    dns: [192.0.2.1]\n",
+        );
+        project.locker("up");
+        project.locker("restart");
+        assert_eq!(
+            host.sh("cat /opt/hosts /opt/resolv.conf /opt/hostname"),
+            "precious\nprecious\nprecious"
+        );
+    });
+}
+
+#[test]
+fn names_are_seen_inside_when_etc_is_a_volume() {
+    on_a_host(|host| {
+        make_tree(host);
+        let project = Project::new(
+            host,
+            "shop",
+            "  db:\n    template: {name: tiny}\n  \
+             web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/etc:/etc\"]\n    links: [db]\n    dns: [192.0.2.7]\n",
+        );
+        project.up();
+        let seen = project
+            .inside("web", "cat /etc/hosts /etc/resolv.conf")
+            .exits(0)
+            .out;
+        assert!(
+            seen.contains(&project.ip("db")) && seen.contains("192.0.2.7"),
+            "{seen}"
+        );
+    });
+}
