@@ -40,14 +40,19 @@ fn an_alias_bomb_is_stopped() {
 
 #[test]
 fn a_deep_file_is_stopped() {
+    let ours = "the file is nested deeper than 32 levels";
+    refused(&format!("{}{}", "[".repeat(40), "]".repeat(40)), ours);
     refused(
         &"[".repeat(5000),
-        "the file is nested deeper than 32 levels",
+        "not valid YAML: recursion limit exceeded",
     );
-    let block: String = (0..2000)
-        .map(|n| format!("{}a:\n", " ".repeat(n)))
-        .collect();
-    refused(&block, "the file is nested deeper than 32 levels");
+    let block = |depth: usize| -> String {
+        (0..depth)
+            .map(|n| format!("{}a:\n", " ".repeat(n)))
+            .collect()
+    };
+    refused(&block(40), ours);
+    refused(&block(1000), ours);
 }
 
 #[test]

@@ -212,6 +212,7 @@ fn a_file_is_loaded_with_its_env_and_its_directory() {
     assert_eq!(shown(&a.volumes), [format!("{}/d:/d", home.display())]);
     options.project_name = Some("other".into());
     options.project_directory = Some(dir.path().into());
+    fs::write(dir.path().join("vars.env"), "A=1\n").unwrap();
     let project = load(&options).unwrap().project;
     assert_eq!(project.name, name("other"));
     assert_eq!(project.directory, dir.path().canonicalize().unwrap());
