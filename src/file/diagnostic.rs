@@ -260,11 +260,15 @@ impl<'a> Window<'a> {
         };
         let start = byte_of(column);
         let end = if length == 0 {
+<<<<<<< HEAD
             let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
             start
                 + line[start..]
                     .find(|c| !word(c))
                     .unwrap_or(line.len() - start)
+=======
+            start + word_length(&line[start..])
+>>>>>>> words
         } else {
             byte_of(column + length as usize)
         };
@@ -272,6 +276,26 @@ impl<'a> Window<'a> {
     }
 }
 
+<<<<<<< HEAD
+=======
+/// Bytes of the value that begins `text`: up to its closing quote, or up to a blank or a sign that
+/// ends a value in YAML.
+fn word_length(text: &str) -> usize {
+    let Some(first) = text.chars().next() else {
+        return 0;
+    };
+    match first {
+        '"' | '\'' => text[1..].find(first).map_or(text.len(), |end| end + 2),
+        '[' | '{' => 1,
+        _ => {
+            let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}');
+            let word = &text[..text.find(ends).unwrap_or(text.len())];
+            word.trim_end_matches(':').len().max(first.len_utf8())
+        }
+    }
+}
+
+>>>>>>> words
 /// The nearest of `words` to `word`, if it is near enough to be a slip of the finger.
 pub(super) fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).clamp(1, 3);
@@ -330,12 +354,20 @@ warning: twice
         let gone = Diagnostic::at(Severity::Error, "gone", place(7, 2));
         assert_eq!(
             render(std::slice::from_ref(&gone), &sources, false),
+<<<<<<< HEAD
             "error: gone\n --> locker.yaml:7:2\n"
+=======
+            "error: gone\n--> locker.yaml:7:2\n"
+>>>>>>> words
         );
         let short = sources.with(Path::new("locker.yaml"), "a");
         assert_eq!(
             render(&[gone], &short, false),
+<<<<<<< HEAD
             "error: gone\n --> locker.yaml:7:2\n"
+=======
+            "error: gone\n--> locker.yaml:7:2\n"
+>>>>>>> words
         );
         let nowhere = Diagnostic::at(Severity::Error, "bad\u{1b}[2J", Place::nowhere());
         assert_eq!(render(&[nowhere], &short, false), "error: bad\\u{1b}[2J\n");
