@@ -260,15 +260,7 @@ impl<'a> Window<'a> {
         };
         let start = byte_of(column);
         let end = if length == 0 {
-<<<<<<< HEAD
-            let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-            start
-                + line[start..]
-                    .find(|c| !word(c))
-                    .unwrap_or(line.len() - start)
-=======
             start + word_length(&line[start..])
->>>>>>> words
         } else {
             byte_of(column + length as usize)
         };
@@ -276,8 +268,6 @@ impl<'a> Window<'a> {
     }
 }
 
-<<<<<<< HEAD
-=======
 /// Bytes of the value that begins `text`: up to its closing quote, or up to a blank or a sign that
 /// ends a value in YAML.
 fn word_length(text: &str) -> usize {
@@ -295,7 +285,6 @@ fn word_length(text: &str) -> usize {
     }
 }
 
->>>>>>> words
 /// The nearest of `words` to `word`, if it is near enough to be a slip of the finger.
 pub(super) fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).clamp(1, 3);
@@ -354,20 +343,12 @@ warning: twice
         let gone = Diagnostic::at(Severity::Error, "gone", place(7, 2));
         assert_eq!(
             render(std::slice::from_ref(&gone), &sources, false),
-<<<<<<< HEAD
-            "error: gone\n --> locker.yaml:7:2\n"
-=======
             "error: gone\n--> locker.yaml:7:2\n"
->>>>>>> words
         );
         let short = sources.with(Path::new("locker.yaml"), "a");
         assert_eq!(
             render(&[gone], &short, false),
-<<<<<<< HEAD
-            "error: gone\n --> locker.yaml:7:2\n"
-=======
             "error: gone\n--> locker.yaml:7:2\n"
->>>>>>> words
         );
         let nowhere = Diagnostic::at(Severity::Error, "bad\u{1b}[2J", Place::nowhere());
         assert_eq!(render(&[nowhere], &short, false), "error: bad\\u{1b}[2J\n");
