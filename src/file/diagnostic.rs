@@ -6,11 +6,11 @@
 mod render;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::text;
 use crate::model::Place;
 
 pub use render::render;
@@ -119,7 +119,7 @@ impl Sources {
 
     /// The same with one text that need not be a file.
     pub fn with(mut self, file: &Path, text: &str) -> Self {
-        self.texts.insert(file.into(), text.into());
+        self.texts.insert(file.into(), text.replace("\r\n", "\n"));
         self
     }
 
@@ -132,9 +132,9 @@ impl Sources {
         });
         for place in places.filter(|place| place.is_somewhere()) {
             if !texts.contains_key(&*place.file)
-                && let Ok(text) = fs::read_to_string(self.directory.join(&place.file))
+                && let Ok(text) = text::read(&self.directory.join(&place.file))
             {
-                texts.insert(place.file.to_path_buf(), text);
+                texts.insert(place.file.to_path_buf(), text.replace("\r\n", "\n"));
             }
         }
         texts

@@ -55,10 +55,17 @@ fn group<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Group<'a> {
     group
 }
 
-/// Text from a file must not move the cursor of the terminal that shows it.
+/// Most characters of a message that are shown; a value of a file may be a megabyte long.
+const SHOWN: usize = 400;
+
+/// Text from a file must neither move the cursor of the terminal that shows it nor fill its screen.
 fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut shown = String::with_capacity(text.len().min(SHOWN));
+    for (count, c) in text.chars().enumerate() {
+        if count == SHOWN {
+            shown.push('…');
+            break;
+        }
         if c.is_control() && c != '\n' {
             shown.extend(c.escape_default());
         } else {
