@@ -49,7 +49,7 @@ fn parse_line(
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
     let (name, value) = line
         .split_once('=')
-        .ok_or_else(|| format!("`{line}` is not `NAME=VALUE`"))?;
+        .ok_or_else(|| "the line is not `NAME=VALUE`".to_string())?;
     let name = name.trim_end();
     let value = value.trim_start();
     crate::model::check_variable(name, "").map_err(|error| error.to_string())?;
@@ -76,7 +76,7 @@ fn quoted(text: &str, quote: char) -> Result<&str, String> {
         if c == quote && !escaped {
             let rest = text[at + 1..].trim_start();
             if !rest.is_empty() && !rest.starts_with('#') {
-                return Err(format!("`{rest}` follows the closing quote"));
+                return Err("something follows the closing quote".into());
             }
             return Ok(&text[..at]);
         }

@@ -9,6 +9,7 @@ mod check;
 pub mod config;
 mod desk;
 pub mod diagnostic;
+mod docker;
 mod dotenv;
 mod find;
 mod interpolate;
@@ -17,6 +18,7 @@ mod layout;
 mod lower;
 mod naming;
 mod schema;
+mod text;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -191,7 +193,7 @@ fn dot_env(
     path: &Path,
     environment: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, LoadError> {
-    let text = match fs::read_to_string(path) {
+    let text = match text::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(source) => {

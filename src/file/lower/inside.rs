@@ -1,16 +1,14 @@
 //! What a container is inside: variables, limits, raw lines for LXC, id map, marks, set-up.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
 use std::sync::Arc;
 
 use super::container::Layers;
 use super::values::{items, pairs, texts, whole};
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::{Diagnostic, Severity, nearest};
-use crate::file::tree::{Kind, MAX_BYTES, Node, Spot};
-use crate::file::{dotenv, keys};
+use crate::file::tree::{Kind, Node, Spot};
+use crate::file::{dotenv, keys, text};
 use crate::model::{
     ConfigLine, ConfigLineError, IdRange, Idmap, InnerCommand, Key, Limit, LimitError, Place,
     VariableError, check_label, check_variable, host_path,
@@ -53,14 +51,17 @@ fn read_variables(desk: &Desk<'_>, path: &str, spot: Spot, all: &mut BTreeMap<St
     let Some(file) = desk.check(spot, host_path(path, desk.directory)) else {
         return;
     };
-    let mut text = String::new();
-    let limit = MAX_BYTES as u64;
-    if let Err(error) = fs::File::open(&file).and_then(|f| f.take(limit).read_to_string(&mut text))
-    {
-        let message = format!("cannot read the variables in `{}`: {error}", file.display());
-        desk.error(spot, message);
-        return;
-    }
+    let text = match text::read(&file) {
+        Ok(text) => text,
+        Err(error) => {
+            let file = file.display();
+            desk.error(
+                spot,
+                format!("cannot read the variables in `{file}`: {error}"),
+            );
+            return;
+        }
+    };
     match dotenv::parse(&text, &|name| desk.environment.get(name).cloned()) {
         Ok(variables) => {
             for (name, value) in variables {

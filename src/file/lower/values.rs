@@ -24,7 +24,7 @@ pub(super) fn items<'n>(desk: &Desk<'_>, entry: &'n Entry) -> &'n [Node] {
             desk.error_help(
                 entry.value.spot,
                 format!("`{key}` takes a list, not a single value"),
-                format!("write `{key}: [\"{text}\"]`"),
+                format!("write `{key}: [\"{}\"]`", text.trim()),
             );
             &[]
         }

@@ -96,3 +96,18 @@ fn a_terminal_is_not_steered_by_a_file() {
     let drawn = drawn("containers: {\"a\\e[2J\": {template: x}}\n");
     assert!(!drawn.contains('\u{1b}'), "{drawn:?}");
 }
+
+#[test]
+fn a_long_value_does_not_fill_the_screen() {
+    let drawn = drawn(&format!(
+        "containers: {{a: {{template: x, fqdn: {}}}}}\n",
+        "\\".repeat(500_000)
+    ));
+    assert!(drawn.len() < 2000, "{} bytes", drawn.len());
+}
+
+#[test]
+fn a_file_with_the_line_ends_of_windows_is_drawn_without_them() {
+    let drawn = drawn("a:\r\n  template: x\r\n  prots: []\r\n");
+    assert!(drawn.contains("3 |   prots: []\n"), "{drawn:?}");
+}

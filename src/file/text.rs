@@ -1,0 +1,46 @@
+//! The texts of files that a project file names: regular files of bounded length only, since a
+//! device or pipe would never end.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::tree::MAX_BYTES;
+
+/// Reads a text of at most [`MAX_BYTES`].
+///
+/// # Errors
+/// What the system says, or that it is no regular file, too long or not UTF-8.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    let refused = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
+    // Asked before it is opened: opening a pipe waits for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(refused("not a regular file"));
+    }
+    let mut text = String::new();
+    let limit = MAX_BYTES as u64 + 1;
+    fs::File::open(path)?
+        .take(limit)
+        .read_to_string(&mut text)?;
+    if text.len() > MAX_BYTES {
+        return Err(refused("the file is too long"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_of_bounded_length_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        fs::write(&path, "text").unwrap();
+        assert_eq!(read(&path).unwrap(), "text");
+        fs::write(&path, vec![b'x'; MAX_BYTES + 1]).unwrap();
+        for bad in [Path::new("/dev/zero"), dir.path(), &path] {
+            assert_eq!(read(bad).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+}
