@@ -116,7 +116,7 @@ fn kernel_settings_come_back_as_they_were() {
     let (_dir, paths, host) = place();
     let read = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding \
                 /proc/sys/net/ipv6/conf/up0/accept_ra";
-    host.sh("ip link add up0 type dummy; ip link set up0 up
+    host.sh("ip link add up0 type bridge; ip link set up0 up
              echo 0 > /proc/sys/net/ipv4/ip_forward
              echo 0 > /proc/sys/net/ipv6/conf/all/forwarding
              echo 1 > /proc/sys/net/ipv6/conf/up0/accept_ra");
@@ -146,7 +146,7 @@ fn every_subnet_in_use_is_seen_with_its_user() {
         picked_ports: Default::default(),
     };
     save_record(&paths, &record).unwrap();
-    host.sh("ip link add up0 type dummy; ip link set up0 up
+    host.sh("ip link add up0 type bridge; ip link set up0 up
              ip addr add 10.4.0.9/16 dev up0; ip -6 addr add fd04::9/64 dev up0 nodad
              ip route add 10.1.1.0/24 dev up0; ip route add default dev up0
              ip route add 0.0.0.0/1 dev up0; ip route add blackhole 10.2.0.0/16");

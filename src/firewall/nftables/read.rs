@@ -233,9 +233,13 @@ fn element(map: &str, item: &Value) -> Option<Element> {
         None => (item, None),
     };
     let mut key = word(&entry["elem"]["val"])?;
+    // nft prints the names of interfaces without the quotes in which it wants them.
     if matches!(map, "bridges" | "isolated" | "same") {
         let quoted: Vec<String> = key.split(" . ").map(|w| format!("\"{w}\"")).collect();
         key = quoted.join(" . ");
+    } else if matches!(map, "home4" | "home6") {
+        let (bridge, net) = key.split_once(" . ")?;
+        key = format!("\"{bridge}\" . {net}");
     }
     Some(Element {
         map: map.into(),
@@ -256,6 +260,9 @@ fn word(value: &Value) -> Option<String> {
     }
     if let Some(target) = value["jump"]["target"].as_str() {
         return Some(format!("jump {target}"));
+    }
+    if let Some(address) = value["prefix"]["addr"].as_str() {
+        return Some(format!("{address}/{}", value["prefix"]["len"].as_u64()?));
     }
     if let Some(parts) = value["concat"].as_array() {
         let parts: Option<Vec<String>> = parts.iter().map(word).collect();
