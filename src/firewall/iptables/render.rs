@@ -17,8 +17,15 @@ pub(super) enum Family {
     V6,
 }
 
-/// Chains of ours: table, chain, and the chain of the kernel's that leads there with its condition.
-const CHAINS: [(&str, &str, Option<(&str, &str)>); 6] = [
+/// A chain of ours: its table, its name, and the kernel's chain that leads there with its condition.
+type Chain = (
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
+
+/// Chains of ours. The accepts past a DROP policy are the business of [`crate::firewall::gate`].
+const CHAINS: [Chain; 6] = [
     ("raw", "LOCKER-GUARD", Some(("PREROUTING", ""))),
     ("nat", "LOCKER-PUBLISH", Some(("PREROUTING", LOCAL))),
     ("nat", "LOCKER-OUTPUT", Some(("OUTPUT", LOCAL))),
@@ -74,7 +81,7 @@ fn rules(family: Family, state: &State) -> Rules {
     let mut rules = Rules::new();
     let mut put = |chain, matching: String, comment: &str, target: &str| {
         let rule = (matching, comment.to_string(), target.to_string());
-        rules.entry(chain).or_insert_with(Vec::new).push(rule);
+        rules.entry(chain).or_default().push(rule);
     };
     for (chain, net) in family.kept() {
         put(chain, format!("-d {net}"), "locker", "RETURN");
