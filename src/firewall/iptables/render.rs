@@ -89,9 +89,24 @@ fn rules(family: Family, state: &State) -> Rules {
     for rule in bound_first(&state.rules) {
         publish(family, rule, &mut put);
     }
+    guard(family, &state.networks, &mut put);
+    if family == Family::V4 {
+        for note in state.notes() {
+            put(NOTES, String::new(), &note, "");
+        }
+    }
+    rules
+}
+
+/// What serves the networks: masquerade, the answers of 127.0.0.1, and who is kept out.
+fn guard(
+    family: Family,
+    networks: &[NetworkRules],
+    put: &mut impl FnMut(&'static str, String, &str, &str),
+) {
     let answered = "-m conntrack --ctstate RELATED,ESTABLISHED".to_string();
     put("LOCKER-ISOLATE", answered, "locker", "RETURN");
-    for network in &state.networks {
+    for network in networks {
         let (bridge, mark) = (&network.bridge, mark_of_network(network));
         let subnet = family.subnet(network);
         let dnat = "-m conntrack --ctstate DNAT";
@@ -134,7 +149,7 @@ fn rules(family: Family, state: &State) -> Rules {
             "RETURN",
         );
     }
-    for network in state.networks.iter().filter(|network| network.isolate) {
+    for network in networks.iter().filter(|network| network.isolate) {
         put(
             "LOCKER-ISOLATE",
             format!("-o {}", network.bridge),
@@ -143,7 +158,7 @@ fn rules(family: Family, state: &State) -> Rules {
         );
     }
     for (side, target) in [("-i", "RETURN"), ("-o", "DROP")] {
-        for network in &state.networks {
+        for network in networks {
             let matching = format!("{side} {}", network.bridge);
             put(
                 "LOCKER-ISOLATE",
@@ -153,12 +168,6 @@ fn rules(family: Family, state: &State) -> Rules {
             );
         }
     }
-    if family == Family::V4 {
-        for note in state.notes() {
-            put(NOTES, String::new(), &note, "");
-        }
-    }
-    rules
 }
 
 /// A rule of one address stands before those of all.
