@@ -7,7 +7,8 @@ use locker::observed::ProjectRecord;
 use locker::store::{Paths, save_record};
 
 use super::ready;
-use super::world::{Space, network};
+use super::values::network;
+use super::world::Space;
 
 fn ensure(host: &Space, paths: &Paths) -> Result<bool, NetworkError> {
     let (paths, net) = (paths.clone(), network("shop", false));

@@ -8,7 +8,8 @@ use locker::model::Protocol::{Tcp, Udp};
 use locker::model::{Name, PortRule};
 
 use super::ready;
-use super::world::{DRIVERS, Driver, World, allowed, network, rule};
+use super::values::{allowed, network, rule};
+use super::world::{DRIVERS, Driver, World};
 
 /// Rules of every shape.
 fn shapes() -> Vec<PortRule> {

@@ -6,6 +6,7 @@
 mod bridge;
 mod contract;
 mod roads;
+mod values;
 mod world;
 
 /// Whether this test can run; says why not.

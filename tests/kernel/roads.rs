@@ -4,7 +4,8 @@ use locker::firewall::FirewallChange;
 use locker::model::Protocol::{self, Tcp, Udp};
 
 use super::ready;
-use super::world::{DRIVERS, Driver, World, allowed, network, rule};
+use super::values::{allowed, network, rule};
+use super::world::{DRIVERS, Driver, World};
 
 /// Opens both networks and publishes `web` as 80 on all addresses, TCP and UDP.
 fn published(driver: Driver, isolate: bool) -> World {
