@@ -31,7 +31,7 @@ pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallE
     let mut doors = Vec::new();
     for (family, tool) in [("ip", "iptables-nft"), ("ip6", "ip6tables-nft")] {
         if chains.is_some_and(|chains| matters(chains, family)) {
-            doors.push(Door::open(tool).await?);
+            doors.extend(Door::open(tool).await?);
         }
     }
     let tables = [
@@ -41,7 +41,7 @@ pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallE
     for (names, tool) in tables {
         let names = fs::read_to_string(format!("/proc/thread-self/net/{names}"));
         if names.is_ok_and(|names| names.lines().any(|name| name == "filter")) {
-            doors.push(Door::open(tool).await?);
+            doors.extend(Door::open(tool).await?);
         }
     }
     Ok(doors)
@@ -56,12 +56,14 @@ fn matters(chains: &Value, family: &str) -> bool {
 }
 
 impl Door {
-    async fn open(tool: &'static str) -> Result<Self, FirewallError> {
-        let output = run(tool, "save", &["-t", "filter"], "").await?;
-        Ok(Self {
-            tool,
-            saved: output,
-        })
+    /// None where the table is there and its program is not: then its DROP is the administrator's own
+    /// work in nft, and not ours to pass.
+    async fn open(tool: &'static str) -> Result<Option<Self>, FirewallError> {
+        match run(tool, "save", &["-t", "filter"], "").await {
+            Ok(saved) => Ok(Some(Self { tool, saved })),
+            Err(FirewallError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The door of `tool`, from what its `save` printed already.

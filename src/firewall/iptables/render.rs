@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Counts;
-use super::note::{CHAIN as NOTES, State, comment_of, mark_of_network, mark_of_rule};
+use super::note::{CHAIN as NOTES, State, mark_of_network, mark_of_rule};
+use super::saved::{jumps, removal};
 use crate::firewall::{FirewallError, mark};
 use crate::model::{NetworkRules, PortRule};
 
@@ -17,8 +18,15 @@ pub(super) enum Family {
     V6,
 }
 
-/// Chains of ours: table, chain, and the chain of the kernel's that leads there with its condition.
-const CHAINS: [(&str, &str, Option<(&str, &str)>); 6] = [
+/// A chain of ours: its table, its name, and the kernel's chain that leads there with its condition.
+pub(super) type Chain = (
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
+
+/// Chains of ours. The accepts past a DROP policy are the business of [`crate::firewall::gate`].
+pub(super) const CHAINS: [Chain; 6] = [
     ("raw", "LOCKER-GUARD", Some(("PREROUTING", ""))),
     ("nat", "LOCKER-PUBLISH", Some(("PREROUTING", LOCAL))),
     ("nat", "LOCKER-OUTPUT", Some(("OUTPUT", LOCAL))),
@@ -27,6 +35,7 @@ const CHAINS: [(&str, &str, Option<(&str, &str)>); 6] = [
     ("filter", NOTES, None),
 ];
 
+const DNAT: &str = "-m conntrack --ctstate DNAT";
 const LOCAL: &str = "-m addrtype --dst-type LOCAL ";
 
 /// Rules by chain: the matching part, the comment, the target.
@@ -74,7 +83,7 @@ fn rules(family: Family, state: &State) -> Rules {
     let mut rules = Rules::new();
     let mut put = |chain, matching: String, comment: &str, target: &str| {
         let rule = (matching, comment.to_string(), target.to_string());
-        rules.entry(chain).or_insert_with(Vec::new).push(rule);
+        rules.entry(chain).or_default().push(rule);
     };
     for (chain, net) in family.kept() {
         put(chain, format!("-d {net}"), "locker", "RETURN");
@@ -82,76 +91,62 @@ fn rules(family: Family, state: &State) -> Rules {
     for rule in bound_first(&state.rules) {
         publish(family, rule, &mut put);
     }
-    let answered = "-m conntrack --ctstate RELATED,ESTABLISHED".to_string();
-    put("LOCKER-ISOLATE", answered, "locker", "RETURN");
-    for network in &state.networks {
-        let (bridge, mark) = (&network.bridge, mark_of_network(network));
-        let subnet = family.subnet(network);
-        let dnat = "-m conntrack --ctstate DNAT";
-        put(
-            "LOCKER-MASQ",
-            format!("-s {subnet} -o {bridge} {dnat}"),
-            &mark,
-            "MASQUERADE",
-        );
-        put(
-            "LOCKER-MASQ",
-            format!("-s {subnet} ! -o {bridge}"),
-            &mark,
-            "MASQUERADE",
-        );
-        if family == Family::V4 {
-            put(
-                "LOCKER-MASQ",
-                format!("-s 127.0.0.0/8 -o {bridge}"),
-                &mark,
-                "MASQUERADE",
-            );
-            put(
-                "LOCKER-GUARD",
-                format!("-d 127.0.0.0/8 -i {bridge}"),
-                &mark,
-                "DROP",
-            );
-        }
-        put(
-            "LOCKER-ISOLATE",
-            format!("-o {bridge} {dnat}"),
-            &mark,
-            "RETURN",
-        );
-        put(
-            "LOCKER-ISOLATE",
-            format!("-i {bridge} -o {bridge}"),
-            &mark,
-            "RETURN",
-        );
-    }
-    for network in state.networks.iter().filter(|network| network.isolate) {
-        put(
-            "LOCKER-ISOLATE",
-            format!("-o {}", network.bridge),
-            &mark_of_network(network),
-            "DROP",
-        );
-    }
-    for (side, target) in [("-i", "RETURN"), ("-o", "DROP")] {
-        for network in &state.networks {
-            let matching = format!("{side} {}", network.bridge);
-            put(
-                "LOCKER-ISOLATE",
-                matching,
-                &mark_of_network(network),
-                target,
-            );
-        }
-    }
+    masquerade(family, &state.networks, &mut put);
+    isolate(&state.networks, &mut put);
     if family == Family::V4 {
         for note in state.notes() {
             put(NOTES, String::new(), &note, "");
         }
     }
     rules
+}
+
+/// Masquerade, and the way of 127.0.0.1.
+fn masquerade(
+    family: Family,
+    networks: &[NetworkRules],
+    put: &mut impl FnMut(&'static str, String, &str, &str),
+) {
+    for network in networks {
+        let (bridge, mark) = (&network.bridge, mark_of_network(network));
+        let subnet = family.subnet(network);
+        let mut out = |matching| put("LOCKER-MASQ", matching, &mark, "MASQUERADE");
+        out(format!("-s {subnet} -o {bridge} {DNAT}"));
+        out(format!("-s {subnet} ! -o {bridge}"));
+        if family == Family::V4 {
+            out(format!("-s 127.0.0.0/8 -o {bridge}"));
+            let matching = format!("-d 127.0.0.0/8 -i {bridge}");
+            put("LOCKER-GUARD", matching, &mark, "DROP");
+        }
+    }
+}
+
+/// Who is kept out: what answers, was published or stays at home passes; the rest must not come from
+/// outside, nor from another project where the network is isolated.
+fn isolate(networks: &[NetworkRules], put: &mut impl FnMut(&'static str, String, &str, &str)) {
+    let answered = "-m conntrack --ctstate RELATED,ESTABLISHED".to_string();
+    put("LOCKER-ISOLATE", answered, "locker", "RETURN");
+    let mut rule = |network: &NetworkRules, matching: String, target: &str| {
+        put(
+            "LOCKER-ISOLATE",
+            matching,
+            &mark_of_network(network),
+            target,
+        );
+    };
+    for network in networks {
+        let bridge = &network.bridge;
+        rule(network, format!("-o {bridge} {DNAT}"), "RETURN");
+        rule(network, format!("-i {bridge} -o {bridge}"), "RETURN");
+    }
+    for network in networks.iter().filter(|network| network.isolate) {
+        rule(network, format!("-o {}", network.bridge), "DROP");
+    }
+    for (side, target) in [("-i", "RETURN"), ("-o", "DROP")] {
+        for network in networks {
+            rule(network, format!("{side} {}", network.bridge), target);
+        }
+    }
 }
 
 /// A rule of one address stands before those of all.
@@ -247,68 +242,12 @@ fn line(chain: &str, rule: &(String, String, String)) -> Result<String, Firewall
     Ok(line + "\n")
 }
 
-/// Takes every chain of ours that is there out again.
-fn removal(saved: &str) -> Option<String> {
-    let mut script = String::new();
-    for table in ["raw", "nat", "filter"] {
-        let there = |chain: &str| {
-            saved
-                .lines()
-                .any(|line| line.starts_with(&format!(":{chain} ")))
-        };
-        let chains = CHAINS
-            .iter()
-            .filter(|(of, chain, _)| *of == table && there(chain));
-        let mut body = String::new();
-        for (_, chain, _) in chains {
-            for jump in jumps(saved, chain) {
-                body.push_str(&jump.replacen("-A", "-D", 1));
-                body.push('\n');
-            }
-            body.push_str(&format!("-F {chain}\n-X {chain}\n"));
-        }
-        if !body.is_empty() {
-            script.push_str(&format!("*{table}\n{body}COMMIT\n"));
-        }
-    }
-    (!script.is_empty()).then_some(script)
-}
-
-fn jumps<'a>(saved: &'a str, chain: &str) -> impl Iterator<Item = &'a str> {
-    let end = format!(" -j {chain}");
-    let ours = move |line: &&str| line.starts_with("-A ") && line.ends_with(&end);
-    saved.lines().filter(ours)
-}
-
-/// Whether every chain of ours is reached.
-pub(super) fn has_jumps(saved: &str) -> bool {
-    let reached = |(_, chain, from): &(&str, &str, Option<_>)| {
-        from.is_none() || jumps(saved, chain).any(|_| true)
-    };
-    CHAINS.iter().all(reached)
-}
-
 /// How many rules each chain should have for each comment; notes not counted.
 pub(super) fn expected(family: Family, state: &State) -> Counts {
     let mut counts = Counts::new();
     for (chain, rules) in rules(family, state) {
         for (_, comment, _) in rules.into_iter().filter(|_| chain != NOTES) {
             *counts.entry((chain.to_string(), comment)).or_insert(0) += 1;
-        }
-    }
-    counts
-}
-
-/// How many rules each chain of ours has for each comment, in what `iptables-save` printed.
-pub(super) fn count(saved: &str) -> Counts {
-    let mut counts = Counts::new();
-    for line in saved.lines() {
-        let chain = line
-            .strip_prefix("-A ")
-            .and_then(|rest| rest.split(' ').next());
-        let ours = chain.filter(|chain| CHAINS.iter().any(|(_, ours, _)| ours == chain));
-        if let (Some(chain), Some(comment)) = (ours.filter(|c| *c != NOTES), comment_of(line)) {
-            *counts.entry((chain.into(), comment.into())).or_insert(0) += 1;
         }
     }
     counts

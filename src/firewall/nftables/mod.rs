@@ -49,21 +49,18 @@ impl Firewall for Nftables {
             driver: self.name().into(),
             ..ObservedFirewall::default()
         };
-        let Some(table) = list("list table inet locker").await? else {
+        let (table, doors) = tokio::join!(list("list table inet locker"), doors());
+        let Some(table) = table?.map(|json| Table::parse(&json)) else {
             return Ok(observed);
         };
-        let table = Table::parse(&table);
         if !table.is_whole() {
             return Ok(observed);
         }
         observed.rules = table.rules();
-        let networks = table.networks();
-        if networks.is_empty() {
-            return Ok(observed);
-        }
-        let doors = doors().await?;
+        let doors = doors?;
         let passes = |network: &NetworkRules| doors.iter().all(|door| door.lets_through(network));
-        observed.networks = networks
+        observed.networks = table
+            .networks()
             .into_iter()
             .filter(passes)
             .map(|network| (network.project.clone(), network))
@@ -79,12 +76,10 @@ impl Firewall for Nftables {
         if change.open.is_empty() && change.close.is_empty() {
             return transact(change).await;
         }
-        let before = match list("list set inet locker bridges").await? {
-            Some(json) => Table::parse(&json).opened(),
-            None => Vec::new(),
-        };
+        let (bridges, doors_now) = tokio::join!(list("list set inet locker bridges"), doors());
+        let before = bridges?.map_or_else(Vec::new, |json| Table::parse(&json).opened());
         let after = networks_after(&before, change);
-        gate::sync(&doors().await?, &after).await?;
+        gate::sync(&doors_now?, &after).await?;
         let done = match after.is_empty() && change.add.is_empty() {
             // Put in before it is taken out, so that an absent table is no error.
             true => nft(&format!("add table inet locker\n{DELETE_TABLE}")).await,
