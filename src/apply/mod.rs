@@ -19,7 +19,6 @@ mod perform;
 mod undo;
 mod verify;
 
-
 pub use cancel::{Cancel, Canceller, SignalWatch};
 pub use error::{Aftermath, ApplyError, StepError, StepFailure};
 pub use events::{Event, Events};

@@ -66,7 +66,9 @@ impl<'a> Progress<'a> {
             }
         }
         let missing: Vec<usize> = plan.steps.iter().map(|p| p.after.len()).collect();
-        let ready = (0..plan.steps.len()).filter(|id| missing[*id] == 0).collect();
+        let ready = (0..plan.steps.len())
+            .filter(|id| missing[*id] == 0)
+            .collect();
         let ordinary = plan.steps.iter().filter(|p| !p.step.is_final()).count();
         Self {
             plan,

@@ -233,7 +233,11 @@ mod tests {
             read_only: false,
             named: false,
         };
-        remove_made(vec![parent.clone(), mine.clone()], std::slice::from_ref(&mount)).unwrap();
+        remove_made(
+            vec![parent.clone(), mine.clone()],
+            std::slice::from_ref(&mount),
+        )
+        .unwrap();
         assert!(!mine.exists());
         assert!(parent.join("foreign").exists());
         std::fs::remove_file(parent.join("foreign")).unwrap();

@@ -1,1 +1,94 @@
 //! Use cases: one file for each thing one may ask of locker. No clap, no printing.
+//!
+//! `up`, `plan` and `--dry-run` walk the same road, [`change`] and [`plan()`] differ only in where
+//! they stop: file → lock → look → plan → consent → apply → look again.
+
+mod change;
+mod config;
+mod consent;
+mod error;
+mod exec;
+mod logs;
+mod plan;
+mod ports;
+mod road;
+mod select;
+mod status;
+mod usage;
+mod validate;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{FirewallChoice, Name};
+
+pub use crate::apply::events::{Event, Events};
+pub use crate::apply::{ApplyError, VerifyError};
+pub use crate::file::{LoadError, LoadOptions};
+pub use crate::observed::State;
+pub use crate::plan::{Goal, Loss, Plan, Problem, Step, StepId, Warning};
+
+pub use change::{Changed, change};
+pub use config::{Resolved, config, schema};
+pub use consent::{Consent, ConsentError, PricedLoss};
+pub use error::JobError;
+pub use exec::{ExecRequest, exec};
+pub use logs::logs;
+pub use plan::{Planned, plan};
+pub use ports::{PortRow, ports};
+pub use status::{StatusRow, status};
+pub use validate::{Valid, validate};
+
+/// Which file and which host.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// How to find and read the file.
+    pub load: LoadOptions,
+    /// Where LXC containers are kept; none means where the project's are, else `/var/lib/lxc`.
+    pub lxcpath: Option<PathBuf>,
+    /// What locker keeps on disk goes there instead of the host's own directories.
+    pub state_dir: Option<PathBuf>,
+    /// Wins over the file's choice.
+    pub firewall: Option<FirewallChoice>,
+    /// At most so many steps at once.
+    pub parallel: Option<usize>,
+    /// How long to wait for another run on the same project.
+    pub lock_wait: Duration,
+}
+
+/// A change as asked for: the goal, and words that are resolved here.
+#[derive(Clone, Debug)]
+pub struct ChangeRequest {
+    /// The verb as typed, for messages, the lock and the journal.
+    pub command: &'static str,
+    /// The verb as meant.
+    pub goal: Goal,
+    /// Names and `@group`s; none means all of the project.
+    pub names: Vec<String>,
+    /// Leave port rules alone.
+    pub no_ports: bool,
+    /// Leave links alone.
+    pub no_links: bool,
+    /// Keep the host's /etc/hosts true as well.
+    pub host_names: bool,
+    /// Do not copy a container's content to empty host directories.
+    pub no_copy: bool,
+    /// How long a clean shutdown may take.
+    pub timeout: Duration,
+    /// Remove containers that the file no longer defines.
+    pub remove_orphans: bool,
+}
+
+/// Limits and use of a running container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Usage {
+    cpus: Option<String>,
+    shares: Option<String>,
+    memory_peak: Option<u64>,
+    memory_limit: Option<u64>,
+}
+
+/// The short names of a selection; none means all.
+type Selection = Option<std::collections::BTreeSet<Name>>;
