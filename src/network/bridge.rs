@@ -111,7 +111,8 @@ pub(super) async fn mark(
     if link.up && link.alias.as_deref() == Some(alias) {
         return Ok(());
     }
-    let message = LinkMessageBuilder::<LinkUnspec>::new().index(link.index)
+    let message = LinkMessageBuilder::<LinkUnspec>::new()
+        .index(link.index)
         .alias(alias)
         .up()
         .build();
@@ -158,8 +159,7 @@ pub(super) async fn set_addresses(
 }
 
 /// `IFA_F_NODAD` in the header's eight bits (linux/if_addr.h).
-const NODAD: AddressHeaderFlags =
-    AddressHeaderFlags::Nodad;
+const NODAD: AddressHeaderFlags = AddressHeaderFlags::Nodad;
 
 async fn addresses_of(
     handle: &Handle,
