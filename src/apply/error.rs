@@ -181,6 +181,18 @@ pub enum ApplyError {
     },
 }
 
+impl ApplyError {
+    /// The steps that failed.
+    pub fn failures(&self) -> &[StepFailure] {
+        match self {
+            Self::Failed { failures, .. }
+            | Self::Final { failures }
+            | Self::Interrupted { failures, .. } => failures,
+            Self::Journal { .. } => &[],
+        }
+    }
+}
+
 fn list(failures: &[StepFailure]) -> String {
     let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
     texts.join("; ")
