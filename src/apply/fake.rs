@@ -155,7 +155,7 @@ impl Backend for Fake {
     async fn create(
         &self,
         mark: &Mark,
-        progress: &(dyn Fn(&str) + Send + Sync),
+        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
     ) -> Result<(), BackendError> {
         progress("made by the fake");
         let name = mark.spec.name.clone();
