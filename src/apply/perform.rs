@@ -66,7 +66,9 @@ impl<'a> Progress<'a> {
             }
         }
         let missing: Vec<usize> = plan.steps.iter().map(|p| p.after.len()).collect();
-        let ready = (0..plan.steps.len()).filter(|id| missing[*id] == 0).collect();
+        let ready = (0..plan.steps.len())
+            .filter(|id| missing[*id] == 0)
+            .collect();
         let ordinary = plan.steps.iter().filter(|p| !p.step.is_final()).count();
         Self {
             plan,
@@ -162,6 +164,7 @@ fn failure(
     finished: Vec<StepId>,
     aftermath: Aftermath,
 ) -> ApplyError {
+    let aftermath = Box::new(aftermath);
     let mut failures = progress.failures;
     // Giving up is what a signal or another failure made them do, no reason of its own.
     failures.retain(|failure| !matches!(failure.error, StepError::GivenUp));

@@ -178,7 +178,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         }
         Back::Freeze(name, frozen) => worker.set_frozen(name, *frozen).await?,
         Back::HostNames(hosts) => host.hosts.write(host.project.as_str(), hosts).await?,
-        Back::BringBack(name) => host.backend.set_aside(name, true).await?,
+        Back::Rename(name) => host.backend.set_aside(name, true).await?,
     }
     Ok(())
 }
@@ -233,7 +233,11 @@ mod tests {
             read_only: false,
             named: false,
         };
-        remove_made(vec![parent.clone(), mine.clone()], std::slice::from_ref(&mount)).unwrap();
+        remove_made(
+            vec![parent.clone(), mine.clone()],
+            std::slice::from_ref(&mount),
+        )
+        .unwrap();
         assert!(!mine.exists());
         assert!(parent.join("foreign").exists());
         std::fs::remove_file(parent.join("foreign")).unwrap();
