@@ -10,6 +10,7 @@ use clap::error::ErrorKind as ClapKind;
 use colored::Colorize;
 use serde::Serialize;
 
+use super::clean::clean_lines;
 use super::error::CliError;
 use super::ui::Ui;
 use crate::file::diagnostic::Diagnostic;
@@ -93,9 +94,10 @@ fn tell(report: &Report, ui: &Ui) {
         ui.insist(&findings(&report.diagnostics, ui));
     } else {
         let error = "error:".red().bold();
-        ui.insist(&format!("{error} {}\n", report.message));
+        ui.insist(&format!("{error} {}\n", clean_lines(&report.message)));
     }
     for cause in &report.causes {
+        let cause = clean_lines(cause);
         ui.insist(&format!("  {} {cause}\n", "because:".dimmed()));
     }
     for help in &report.help {
