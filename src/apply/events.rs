@@ -1,75 +1,76 @@
-//! Progress out.
-// SEAM: the branch `apply` replaces this file.
+//! Progress out: what happens while a change runs, told as it happens.
+//!
+//! Whoever listens decides how to show it. Telling is synchronous and must be quick: the run waits.
 
 use std::time::Duration;
 
 use crate::plan::{Step, StepId};
 
 /// Something that happened while a change ran.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// Another run holds the lock.
+    /// Another run holds the project's lock; this one waits for it.
     Waiting {
-        /// Who.
+        /// Who holds it.
         holder: &'a str,
     },
-    /// Something worth knowing.
+    /// Something worth knowing that is no error.
     Note(&'a str),
     /// A step begins.
     Begin {
-        /// Which.
+        /// Its index in the plan.
         id: StepId,
-        /// What.
+        /// The step.
         step: &'a Step,
     },
-    /// A line of output of a step.
+    /// A line of output of a running step.
     Output {
-        /// Which.
+        /// Its index in the plan.
         id: StepId,
-        /// What.
+        /// The step.
         step: &'a Step,
-        /// The line.
+        /// The line, as the program wrote it.
         line: &'a str,
     },
     /// A step is done.
     Done {
-        /// Which.
+        /// Its index in the plan.
         id: StepId,
-        /// What.
+        /// The step.
         step: &'a Step,
         /// How long it took.
         took: Duration,
-        /// It was so before.
+        /// It was so before; nothing was changed and nothing will be undone.
         already: bool,
     },
     /// A step was undone.
     Undone {
-        /// Which.
+        /// Its index in the plan.
         id: StepId,
-        /// What.
+        /// The step.
         step: &'a Step,
     },
     /// A step failed.
     Failed {
-        /// Which.
+        /// Its index in the plan.
         id: StepId,
-        /// What.
+        /// The step.
         step: &'a Step,
         /// Why.
         error: &'a str,
     },
-    /// Undoing a step failed.
+    /// A step could not be undone.
     UndoFailed {
-        /// Which.
+        /// Its index in the plan.
         id: StepId,
-        /// What.
+        /// The step.
         step: &'a Step,
         /// Why.
         error: &'a str,
     },
 }
 
-/// Who is told. Called from several threads; must be quick.
+/// Who is told. May be called from several threads at once.
 pub trait Events: Send + Sync {
     /// Tells one event.
     fn tell(&self, event: Event<'_>);

@@ -1,4 +1,29 @@
 //! Doing: runs a plan side by side, remembers how to undo it, looks again. Decides nothing.
-// SEAM: the branch `apply` replaces this file.
+//!
+//! [`Host`] holds the drivers of one machine and is passed in, so a test passes other drivers.
+//! [`apply`] runs the graph; [`verify`] observes, plans again and expects nothing. What to do and
+//! why is the planner's business, and what is printed is the counter's.
 
+mod act;
+mod before;
+mod cancel;
+mod error;
 pub mod events;
+mod facts;
+mod health;
+mod host;
+mod journal;
+mod label;
+mod lanes;
+mod perform;
+mod undo;
+mod verify;
+
+pub use cancel::{Cancel, Canceller, SignalWatch};
+pub use error::{Aftermath, ApplyError, StepError, StepFailure};
+pub use events::{Event, Events};
+pub use host::{Host, ObserveError};
+pub use journal::{Journal, Unfinished};
+pub use label::label;
+pub use perform::{Applied, ApplyOptions, apply};
+pub use verify::{VerifyError, verify};

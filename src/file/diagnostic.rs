@@ -330,12 +330,12 @@ warning: twice
         let gone = Diagnostic::at(Severity::Error, "gone", place(7, 2));
         assert_eq!(
             render(std::slice::from_ref(&gone), &sources, false),
-            "error: gone\n --> locker.yaml:7:2\n"
+            "error: gone\n--> locker.yaml:7:2\n"
         );
         let short = sources.with(Path::new("locker.yaml"), "a");
         assert_eq!(
             render(&[gone], &short, false),
-            "error: gone\n --> locker.yaml:7:2\n"
+            "error: gone\n--> locker.yaml:7:2\n"
         );
         let nowhere = Diagnostic::at(Severity::Error, "bad\u{1b}[2J", Place::nowhere());
         assert_eq!(render(&[nowhere], &short, false), "error: bad\\u{1b}[2J\n");

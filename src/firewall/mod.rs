@@ -3,10 +3,60 @@
 //! Every rule of ours bears the comment `locker:<project>:<name>` (`locker:<project>` for a network)
 //! and lives in a table or chain of ours; no foreign rule is ever changed. A change is one transaction.
 
+mod gate;
+mod iptables;
+mod mark;
+mod nftables;
+mod none;
+#[cfg(test)]
+mod testing;
+
 use async_trait::async_trait;
 
-use crate::model::{NetworkRules, PortRule};
+use crate::model::{FirewallChoice, NetworkRules, PortRule};
 use crate::observed::ObservedFirewall;
+use crate::store::{LockError, Paths};
+use crate::sys::ExecError;
+
+pub use iptables::Iptables;
+pub use nftables::Nftables;
+pub use none::NoFirewall;
+
+/// The driver that was asked for; without a wish, nftables where `nft` is installed, else iptables.
+///
+/// Nothing is run or changed here. Fails when neither program is in `PATH`.
+pub fn open(choice: FirewallChoice, paths: &Paths) -> Result<Box<dyn Firewall>, FirewallError> {
+    let need = |program: &str| match is_installed(program) {
+        true => Ok(()),
+        false => Err(FirewallError::Missing {
+            program: program.into(),
+            source: std::io::ErrorKind::NotFound.into(),
+        }),
+    };
+    match choice {
+        FirewallChoice::None => Ok(Box::new(NoFirewall)),
+        FirewallChoice::Nftables => need("nft").map(|()| Box::new(Nftables::new(paths)) as _),
+        FirewallChoice::Iptables => need("iptables").map(|()| Box::new(Iptables::new(paths)) as _),
+        FirewallChoice::Auto if is_installed("nft") => Ok(Box::new(Nftables::new(paths))),
+        FirewallChoice::Auto if is_installed("iptables") => Ok(Box::new(Iptables::new(paths))),
+        FirewallChoice::Auto => need("nft").map(|()| Box::new(Nftables::new(paths)) as _),
+    }
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// The open networks once `change` is done.
+fn networks_after(before: &[NetworkRules], change: &FirewallChange) -> Vec<NetworkRules> {
+    let touched = |network: &&NetworkRules| {
+        let same = |other: &NetworkRules| other.bridge == network.bridge;
+        !change.open.iter().any(same) && !change.close.iter().any(same)
+    };
+    let kept = before.iter().filter(touched);
+    kept.chain(&change.open).cloned().collect()
+}
 
 /// One transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +124,15 @@ pub enum FirewallError {
         /// What was unexpected.
         reason: String,
     },
+    /// A word that must not stand in a rule: a control character, a quote, no interface name.
+    #[error("`{}` cannot stand in a firewall rule", word.escape_debug())]
+    Word {
+        /// The word.
+        word: String,
+    },
+    /// Another run is changing the host's network.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A kernel setting could not be read or written.
     #[error("cannot {verb} `{path}`: {source}")]
     Setting {
@@ -84,4 +143,19 @@ pub enum FirewallError {
         /// The system's word.
         source: std::io::Error,
     },
+}
+
+impl From<ExecError> for FirewallError {
+    fn from(error: ExecError) -> Self {
+        let stderr = error.to_string();
+        match error {
+            ExecError::Io {
+                program, source, ..
+            } => Self::Missing { program, source },
+            ExecError::Timeout { program, .. } => Self::Refused { program, stderr },
+            ExecError::Failed {
+                program, stderr, ..
+            } => Self::Refused { program, stderr },
+        }
+    }
 }

@@ -4,12 +4,20 @@
 //! looks at the kernel and does what it is told. It never touches an interface without our mark, the
 //! interface alias `locker:<project>`.
 
+mod bridge;
+mod kernel;
+mod look;
+mod settings;
+
 use std::net::IpAddr;
 
 use async_trait::async_trait;
 
 use crate::model::{Name, Subnets};
 use crate::observed::ObservedNetwork;
+use crate::store::{LockError, StoreError};
+
+pub use kernel::KernelNetwork;
 
 /// What the kernel's network looks like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,4 +78,10 @@ pub enum NetworkError {
         /// The system's word.
         source: std::io::Error,
     },
+    /// What is kept of projects or settings could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another run is changing the host's network.
+    #[error(transparent)]
+    Lock(#[from] LockError),
 }

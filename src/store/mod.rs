@@ -3,6 +3,12 @@
 //! The root is injectable (`--state-dir`), so that tests touch nothing of the host's. Nothing here
 //! knows an engine.
 
+mod atomic;
+mod lock;
 mod paths;
+mod record;
 
+pub use atomic::{StoreError, write_atomic};
+pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;
+pub use record::{RECORD_VERSION, load_record, load_records, remove_record, save_record};

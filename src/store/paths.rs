@@ -62,6 +62,11 @@ impl Paths {
         self.run.join(format!("{project}.lock"))
     }
 
+    /// The lock of what all projects share. `~` cannot stand in a name, so no project's lock collides.
+    pub fn host_lock(&self) -> PathBuf {
+        self.run.join("host~.lock")
+    }
+
     /// Named volumes of a project.
     pub fn volumes(&self, project: &Name) -> PathBuf {
         self.state.join("volumes").join(project.as_str())
@@ -85,5 +90,15 @@ impl Paths {
     /// The host's resolv.conf.
     pub fn resolv(&self) -> PathBuf {
         self.etc.join("resolv.conf")
+    }
+
+    /// Ranges of user ids that the host's users hold, subuid(5).
+    pub fn subuid(&self) -> PathBuf {
+        self.etc.join("subuid")
+    }
+
+    /// Ranges of group ids that the host's users hold, subgid(5).
+    pub fn subgid(&self) -> PathBuf {
+        self.etc.join("subgid")
     }
 }

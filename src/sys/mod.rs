@@ -1,1 +1,14 @@
-//! The system under us: processes, sockets, time. No locker words here.
+//! The system under us: processes, sockets, name servers, time. No locker words here.
+//!
+//! Everything is read from the calling thread's own namespaces (`/proc/thread-self`), so that a test
+//! in a private network namespace never looks at the host.
+
+mod clock;
+mod exec;
+mod listeners;
+mod resolv;
+
+pub use clock::now;
+pub use exec::{Exec, ExecError, Output};
+pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
+pub use resolv::name_servers;

@@ -1,0 +1,333 @@
+//! One step, one driver call.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::firewall::FirewallChange;
+use crate::model::{ContainerSpec, InnerCommand, Name};
+use crate::observed::{Mark, Observed, ProjectRecord};
+use crate::plan::{Plan, Step, StepId};
+use crate::store;
+
+use super::before::{Back, Before};
+use super::events::{Event, Events};
+use super::{Host, StepError, health};
+
+/// The form of the mark that this program writes.
+const MARK_VERSION: u32 = 1;
+
+/// What came of a step.
+pub(super) enum Outcome {
+    /// It was so before.
+    Already,
+    /// Done by us, and what brings back how it was.
+    Done(Back),
+}
+
+/// Does steps and takes them back; knows the host and how it was before.
+pub(super) struct Worker<'a> {
+    pub(super) host: &'a Host,
+    pub(super) plan: &'a Plan,
+    pub(super) before: Before<'a>,
+    pub(super) events: &'a dyn Events,
+    /// How long a container that we started gets to stop again.
+    pub(super) stop_timeout: Duration,
+    /// The marks as they are now.
+    marks: Mutex<BTreeMap<Name, Mark>>,
+    halt: watch::Sender<bool>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        observed: &'a Observed,
+        host: &'a Host,
+        events: &'a dyn Events,
+        stop_timeout: Duration,
+    ) -> Self {
+        let marks = observed
+            .containers
+            .iter()
+            .filter_map(|(name, container)| Some((name.clone(), container.mark.clone()?)))
+            .collect();
+        Self {
+            host,
+            plan,
+            before: Before::new(plan, observed),
+            events,
+            stop_timeout,
+            marks: Mutex::new(marks),
+            halt: watch::Sender::new(false),
+        }
+    }
+
+    /// Ends what only waits.
+    pub(super) fn halt(&self) {
+        self.halt.send_replace(true);
+    }
+
+    /// Does `step`; what is so already is left alone.
+    pub(super) async fn act(&self, id: StepId, step: &Step) -> Result<Outcome, StepError> {
+        if self.before.already(step) {
+            return Ok(Outcome::Already);
+        }
+        let back = self.before.back(step);
+        match step {
+            Step::SaveRecord(record) => self.save_record(record).await?,
+            Step::ForgetProject(_) => self.forget().await?,
+            Step::EnsureBridge { .. }
+            | Step::RemoveBridge { .. }
+            | Step::OpenNetwork(_)
+            | Step::CloseNetwork(_)
+            | Step::Publish { .. }
+            | Step::WriteHostNames { .. } => return self.act_on_host(step, back).await,
+            Step::Create(_)
+            | Step::Seed { .. }
+            | Step::Configure(_)
+            | Step::WriteNames { .. }
+            | Step::AwaitHealthy { .. }
+            | Step::Setup { .. } => return self.act_on_inside(id, step, back).await,
+            Step::RemoveWreck { container } => self.host.backend.destroy(container, false).await?,
+            Step::BringBack { container } => self.host.backend.set_aside(container, true).await?,
+            Step::Start { container } => self.host.backend.start(container).await?,
+            Step::Stop { container, timeout } => {
+                self.host.backend.stop(container, *timeout).await?;
+            }
+            Step::Freeze { container } => self.set_frozen(container, true).await?,
+            Step::Unfreeze { container } => self.set_frozen(container, false).await?,
+            Step::SetAside { container } => self.host.backend.set_aside(container, false).await?,
+            Step::Destroy { container, aside } => {
+                self.host.backend.destroy(container, *aside).await?;
+            }
+            Step::RemoveVolume { path } => self.remove_volume(path).await?,
+        }
+        Ok(Outcome::Done(back))
+    }
+
+    /// The steps that change the host around the containers.
+    async fn act_on_host(&self, step: &Step, back: Back) -> Result<Outcome, StepError> {
+        let host = self.host;
+        if let Step::EnsureBridge { bridge, subnets } = step {
+            let made = host.network.ensure(&host.project, bridge, subnets).await?;
+            return Ok(if made {
+                Outcome::Done(Back::RemoveBridge(bridge.clone()))
+            } else {
+                Outcome::Already
+            });
+        }
+        if let Step::RemoveBridge { bridge, .. } = step {
+            self.remove_bridge(bridge).await?;
+        } else if let Step::WriteHostNames { hosts } = step {
+            host.hosts.write(host.project.as_str(), hosts).await?;
+        } else {
+            host.firewall.apply(&self.firewall_change(step)).await?;
+        }
+        Ok(Outcome::Done(back))
+    }
+
+    fn firewall_change(&self, step: &Step) -> FirewallChange {
+        let mut change = FirewallChange::default();
+        if let Step::OpenNetwork(rules) = step {
+            change.open.push(rules.clone());
+        } else if let Step::CloseNetwork(rules) = step {
+            change.close.push(rules.clone());
+        } else if let Step::Publish { add, remove } = step {
+            change = self.before.publish(add, remove);
+        }
+        change
+    }
+
+    /// The steps that make a container or change its inside.
+    async fn act_on_inside(
+        &self,
+        id: StepId,
+        step: &Step,
+        back: Back,
+    ) -> Result<Outcome, StepError> {
+        let backend = &*self.host.backend;
+        if let Step::Create(spec) = step {
+            let mark = self.mark_of(spec, spec.setup.is_empty());
+            let told = |line: &str| self.events.tell(Event::Output { id, step, line });
+            backend.create(&mark, &told).await?;
+            self.marks().insert(spec.name.clone(), mark);
+        } else if let Step::Configure(spec) = step {
+            self.configure(spec).await?;
+        } else if let Step::Setup {
+            container,
+            commands,
+        } = step
+        {
+            self.set_up(id, step, container, commands).await?;
+        } else if let Step::Seed {
+            container,
+            mounts,
+            copy,
+        } = step
+        {
+            let made = backend.inside().seed(container, mounts, *copy).await?;
+            return Ok(if made.is_empty() {
+                Outcome::Already
+            } else {
+                Outcome::Done(Back::RemovePaths(made, mounts.clone()))
+            });
+        } else if let Step::WriteNames {
+            container,
+            hosts,
+            dns,
+        } = step
+        {
+            let inside = backend.inside();
+            inside.write_names(container, hosts, dns).await?;
+        } else if let Step::AwaitHealthy { container, check } = step {
+            let halt = self.halt.subscribe();
+            health::await_healthy(backend, container, check, halt).await?;
+        }
+        Ok(Outcome::Done(back))
+    }
+
+    /// Writes settings; whether the setup has run is kept as it is now.
+    async fn configure(&self, spec: &ContainerSpec) -> Result<(), StepError> {
+        let done = self.mark_now(&spec.name).await?.setup_done;
+        self.write_mark(self.mark_of(spec, done)).await
+    }
+
+    /// Writes an older mark again; whether the setup has run meanwhile is not forgotten.
+    pub(super) async fn configure_back(&self, mark: &Mark) -> Result<(), StepError> {
+        let mut mark = mark.clone();
+        let now = self
+            .marks()
+            .get(&mark.spec.name)
+            .is_some_and(|m| m.setup_done);
+        mark.setup_done |= now;
+        self.write_mark(mark).await
+    }
+
+    async fn write_mark(&self, mark: Mark) -> Result<(), StepError> {
+        self.host.backend.configure(&mark).await?;
+        self.marks().insert(mark.spec.name.clone(), mark);
+        Ok(())
+    }
+
+    fn mark_of(&self, spec: &ContainerSpec, setup_done: bool) -> Mark {
+        Mark {
+            version: MARK_VERSION,
+            directory: self.host.directory.clone(),
+            spec: spec.clone(),
+            setup_done,
+        }
+    }
+
+    /// The mark as it is now. One that was brought back in this run is in no snapshot yet.
+    async fn mark_now(&self, name: &Name) -> Result<Mark, StepError> {
+        let known = self.marks().get(name).cloned();
+        if let Some(mark) = known {
+            return Ok(mark);
+        }
+        let mut view = self.host.backend.observe().await?;
+        let found = view.containers.remove(name).and_then(|c| c.mark);
+        found.ok_or_else(|| StepError::NoMark {
+            container: name.clone(),
+        })
+    }
+
+    fn marks(&self) -> MutexGuard<'_, BTreeMap<Name, Mark>> {
+        // Every change of the map is one call, so it is whole even after a panic elsewhere.
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the commands and, when all have passed, writes so in the mark.
+    async fn set_up(
+        &self,
+        id: StepId,
+        step: &Step,
+        container: &Name,
+        commands: &[InnerCommand],
+    ) -> Result<(), StepError> {
+        for command in commands {
+            let inside = self.host.backend.inside();
+            let ran = inside.run(container, command, None).await?;
+            for line in ran.output.lines() {
+                self.events.tell(Event::Output { id, step, line });
+            }
+            if ran.code != 0 {
+                return Err(StepError::Setup {
+                    container: container.clone(),
+                    command: command.to_string(),
+                    code: ran.code,
+                    output: last_lines(&ran.output),
+                });
+            }
+        }
+        let mut mark = self.mark_now(container).await?;
+        mark.setup_done = true;
+        self.write_mark(mark).await
+    }
+
+    pub(super) async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), StepError> {
+        let inside = self.host.backend.inside();
+        Ok(inside.set_frozen(name, frozen).await?)
+    }
+
+    pub(super) async fn save_record(&self, record: &ProjectRecord) -> Result<(), StepError> {
+        let (paths, record) = (self.host.paths.clone(), record.clone());
+        blocking(move || store::save_record(&paths, &record)).await
+    }
+
+    pub(super) async fn forget(&self) -> Result<(), StepError> {
+        let (paths, project) = (self.host.paths.clone(), self.host.project.clone());
+        blocking(move || store::remove_record(&paths, &project)).await
+    }
+
+    /// Whether another project is left is looked at now, not taken from the snapshot: it decides
+    /// about kernel settings that all projects share.
+    pub(super) async fn remove_bridge(&self, bridge: &str) -> Result<(), StepError> {
+        let (paths, project) = (self.host.paths.clone(), self.host.project.clone());
+        let records = blocking(move || store::load_records(&paths)).await?;
+        let last = records.iter().all(|record| record.name == project);
+        let host = self.host;
+        Ok(host.network.remove(&host.project, bridge, last).await?)
+    }
+
+    async fn remove_volume(&self, path: &Path) -> Result<(), StepError> {
+        let home = self.host.paths.volumes(&self.host.project);
+        if path.parent() != Some(&home) {
+            return Err(StepError::NoVolume { path: path.into() });
+        }
+        let path = path.to_path_buf();
+        blocking(move || remove_tree(path)).await
+    }
+}
+
+/// Removes a file or a directory with all in it, never following a link; an absent one is fine.
+pub(super) fn remove_tree(path: PathBuf) -> Result<(), StepError> {
+    let removed = match std::fs::symlink_metadata(&path) {
+        Ok(data) if data.is_dir() => std::fs::remove_dir_all(&path),
+        Ok(_) => std::fs::remove_file(&path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(StepError::Remove { path, source }),
+    }
+}
+
+/// Runs file work on a thread that may block.
+pub(super) async fn blocking<T: Send + 'static, E: Into<StepError> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, StepError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(source) => Err(StepError::Thread { source }),
+    }
+}
+
+fn last_lines(output: &str) -> String {
+    const LAST: usize = 5;
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(LAST)..].join("\n")
+}

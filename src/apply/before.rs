@@ -1,0 +1,242 @@
+//! How it was before: what a step would change, and what brings it back.
+//!
+//! Worked out from the snapshot that the plan was made from, before the step runs.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::firewall::FirewallChange;
+use crate::model::{HostsLine, Mount, Name, PortRule, Subnets};
+use crate::observed::{Mark, Observed, ObservedContainer, ProjectRecord, State};
+use crate::plan::{Plan, Step};
+
+/// What brings back how it was before a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    /// There is nothing to bring back, or another step's way back covers it.
+    Nothing,
+    /// Write the record as it was; none removes it.
+    Record(Option<Box<ProjectRecord>>),
+    /// Remove the bridge that was made.
+    RemoveBridge(String),
+    /// Make the bridge that was removed.
+    MakeBridge(String, Subnets),
+    /// Another transaction of the firewall.
+    Firewall(FirewallChange),
+    /// Destroy the container that was made.
+    Destroy(Name),
+    /// Remove the host paths that were made for these mounts.
+    RemovePaths(Vec<PathBuf>, Vec<Mount>),
+    /// Write the settings as they were.
+    Configure(Box<Mark>),
+    /// Write the names as they were.
+    Names(Name, Vec<HostsLine>, Vec<IpAddr>),
+    /// Stop what was started.
+    Stop(Name),
+    /// Start what was stopped, and freeze it where it was frozen.
+    Start(Name, bool),
+    /// Freeze or thaw.
+    Freeze(Name, bool),
+    /// Write the host's block as it was.
+    HostNames(Vec<HostsLine>),
+    /// Rename what was set aside back.
+    BringBack(Name),
+}
+
+/// The snapshot, and which containers the plan makes anew.
+pub(super) struct Before<'a> {
+    observed: &'a Observed,
+    made: BTreeSet<&'a Name>,
+    started: BTreeSet<&'a Name>,
+    stopped: BTreeSet<&'a Name>,
+}
+
+impl<'a> Before<'a> {
+    pub(super) fn new(plan: &'a Plan, observed: &'a Observed) -> Self {
+        let mut before = Self {
+            observed,
+            made: BTreeSet::new(),
+            started: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+        };
+        for planned in &plan.steps {
+            if let Step::Create(spec) = &planned.step {
+                before.made.insert(&spec.name);
+            } else if let Step::Start { container } = &planned.step {
+                before.started.insert(container);
+            } else if let Step::Stop { container, .. } = &planned.step {
+                before.stopped.insert(container);
+            } else if let Step::BringBack { container } = &planned.step {
+                before.made.insert(container);
+            }
+        }
+        before
+    }
+
+    /// The container as it was, unless the plan makes it anew: then the snapshot shows another one.
+    fn old(&self, name: &Name) -> Option<&'a ObservedContainer> {
+        if self.made.contains(name) {
+            return None;
+        }
+        self.observed.containers.get(name)
+    }
+
+    fn state(&self, name: &Name) -> Option<State> {
+        self.old(name).map(|container| container.state)
+    }
+
+    /// Whether it is so already, so that nothing is to be done and, above all, nothing to be undone.
+    pub(super) fn already(&self, step: &Step) -> bool {
+        match step {
+            Step::SaveRecord(record) => self.observed.record.as_ref() == Some(&**record),
+            Step::ForgetProject(_) => self.observed.record.is_none(),
+            Step::OpenNetwork(rules) => {
+                self.observed.firewall.networks.get(&rules.project) == Some(rules)
+            }
+            Step::Publish { add, remove } => {
+                let change = self.publish(add, remove);
+                change.add.is_empty() && change.remove.is_empty()
+            }
+            Step::Start { container } => {
+                let runs = matches!(
+                    self.state(container),
+                    Some(State::Running | State::Starting | State::Frozen)
+                );
+                runs && !self.stopped.contains(container)
+            }
+            Step::Stop { container, .. } => {
+                let rests = matches!(self.state(container), Some(State::Stopped | State::Absent));
+                rests && !self.started.contains(container)
+            }
+            Step::Freeze { container } => self.state(container) == Some(State::Frozen),
+            Step::Unfreeze { container } => self.state(container) == Some(State::Running),
+            Step::WriteHostNames { hosts } => {
+                self.observed.host_names.as_deref().unwrap_or_default() == hosts
+            }
+            Step::RemoveWreck { .. }
+            | Step::BringBack { .. }
+            | Step::EnsureBridge { .. }
+            | Step::RemoveBridge { .. }
+            | Step::CloseNetwork(_)
+            | Step::Create(_)
+            | Step::Seed { .. }
+            | Step::Configure(_)
+            | Step::WriteNames { .. }
+            | Step::AwaitHealthy { .. }
+            | Step::Setup { .. }
+            | Step::SetAside { .. }
+            | Step::Destroy { .. }
+            | Step::RemoveVolume { .. } => false,
+        }
+    }
+
+    /// The rules that are really new, and those that are really there to be taken out.
+    pub(super) fn publish(&self, add: &[PortRule], remove: &[PortRule]) -> FirewallChange {
+        let there = &self.observed.firewall.rules;
+        let is_new = |rule: &&PortRule| !there.contains(*rule);
+        let is_there = |rule: &&PortRule| there.contains(*rule);
+        FirewallChange {
+            add: add.iter().filter(is_new).cloned().collect(),
+            remove: remove.iter().filter(is_there).cloned().collect(),
+            ..FirewallChange::default()
+        }
+    }
+
+    /// What brings back how it was before `step`.
+    pub(super) fn back(&self, step: &Step) -> Back {
+        match step {
+            Step::SaveRecord(_) | Step::ForgetProject(_) => {
+                Back::Record(self.observed.record.clone().map(Box::new))
+            }
+            Step::EnsureBridge { bridge, .. } => match self.observed.network.bridge {
+                None => Back::RemoveBridge(bridge.clone()),
+                Some(_) => Back::Nothing,
+            },
+            Step::RemoveBridge { bridge, subnets } => match self.observed.network.bridge {
+                None => Back::Nothing,
+                Some(_) => Back::MakeBridge(bridge.clone(), *subnets),
+            },
+            Step::OpenNetwork(_) | Step::CloseNetwork(_) | Step::Publish { .. } => {
+                self.back_of_rules(step)
+            }
+            Step::Create(spec) => Back::Destroy(spec.name.clone()),
+            Step::Configure(spec) => match self.old(&spec.name).and_then(|c| c.mark.clone()) {
+                Some(mark) => Back::Configure(Box::new(mark)),
+                None => Back::Nothing,
+            },
+            Step::WriteNames { container, .. } => match self.old(container) {
+                Some(old) => {
+                    let names = old.names.clone().unwrap_or_default();
+                    Back::Names(container.clone(), names, old.dns.clone())
+                }
+                None => Back::Nothing,
+            },
+            Step::Start { container } => Back::Stop(container.clone()),
+            Step::Stop { container, .. } => {
+                let frozen = self.observed.containers.get(container);
+                let frozen = frozen.is_some_and(|c| c.state == State::Frozen);
+                Back::Start(container.clone(), frozen)
+            }
+            Step::Freeze { container } => Back::Freeze(container.clone(), false),
+            Step::Unfreeze { container } => Back::Freeze(container.clone(), true),
+            Step::WriteHostNames { .. } => {
+                Back::HostNames(self.observed.host_names.clone().unwrap_or_default())
+            }
+            Step::SetAside { container } => Back::BringBack(container.clone()),
+            // What Seed made is known only afterwards; the others are never undone.
+            Step::Seed { .. }
+            | Step::RemoveWreck { .. }
+            | Step::BringBack { .. }
+            | Step::AwaitHealthy { .. }
+            | Step::Setup { .. }
+            | Step::Destroy { .. }
+            | Step::RemoveVolume { .. } => Back::Nothing,
+        }
+    }
+
+    fn back_of_rules(&self, step: &Step) -> Back {
+        if let Step::Publish { add, remove } = step {
+            return Back::Firewall(self.publish(add, remove).inverse());
+        }
+        let (Step::OpenNetwork(rules) | Step::CloseNetwork(rules)) = step else {
+            return Back::Nothing;
+        };
+        let mut change = FirewallChange::default();
+        match self.observed.firewall.networks.get(&rules.project) {
+            Some(old) => change.open.push(old.clone()),
+            None => change.close.push(rules.clone()),
+        }
+        Back::Firewall(change)
+    }
+}
+
+/// Whether a failed step may have been half done, and bringing back how it was is harmless.
+pub(super) fn may_be_half_done(step: &Step) -> bool {
+    match step {
+        Step::SaveRecord(_)
+        | Step::ForgetProject(_)
+        | Step::EnsureBridge { .. }
+        | Step::RemoveBridge { .. }
+        | Step::Configure(_)
+        | Step::WriteNames { .. }
+        | Step::WriteHostNames { .. } => true,
+        // Their drivers promise all or nothing.
+        Step::RemoveWreck { .. }
+        | Step::BringBack { .. }
+        | Step::OpenNetwork(_)
+        | Step::CloseNetwork(_)
+        | Step::Create(_)
+        | Step::Seed { .. }
+        | Step::Start { .. }
+        | Step::AwaitHealthy { .. }
+        | Step::Setup { .. }
+        | Step::Stop { .. }
+        | Step::Freeze { .. }
+        | Step::Unfreeze { .. }
+        | Step::Publish { .. }
+        | Step::SetAside { .. }
+        | Step::Destroy { .. }
+        | Step::RemoveVolume { .. } => false,
+    }
+}

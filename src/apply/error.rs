@@ -1,0 +1,194 @@
+//! Why a change did not come to its end, and what is left of it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::backend::BackendError;
+use crate::firewall::FirewallError;
+use crate::hosts::HostsError;
+use crate::model::Name;
+use crate::network::NetworkError;
+use crate::plan::StepId;
+use crate::store::StoreError;
+
+/// Why one step (or its undoing) failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The engine.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The bridge.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The rules.
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+    /// The record or the journal.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The host's hosts file.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// Something could not be removed.
+    #[error("cannot remove `{}`: {source}", path.display())]
+    Remove {
+        /// What.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A path that is no named volume of the project was to be removed as one.
+    #[error("`{}` is no named volume of this project; it is not removed", path.display())]
+    NoVolume {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A health check did not pass in its time.
+    #[error("`{container}` is not healthy after {tries} tries: {said}")]
+    Unhealthy {
+        /// Short name.
+        container: Name,
+        /// How often it was tried.
+        tries: u32,
+        /// What the last try gave.
+        said: String,
+    },
+    /// A setup command failed.
+    #[error("setup command `{command}` in `{container}` ended with {code}: {output}")]
+    Setup {
+        /// Short name.
+        container: Name,
+        /// The command.
+        command: String,
+        /// Its exit code.
+        code: i32,
+        /// The last lines that it printed.
+        output: String,
+    },
+    /// The mark to be rewritten is not known: there is no such container of ours.
+    #[error("the settings of `{container}` are not known")]
+    NoMark {
+        /// Short name.
+        container: Name,
+    },
+    /// Waiting ended because the run ends; nothing was changed.
+    #[error("given up, as the run ends")]
+    GivenUp,
+    /// A thread for blocking work broke.
+    #[error("a worker thread ended: {source}")]
+    Thread {
+        /// Why.
+        source: tokio::task::JoinError,
+    },
+}
+
+/// A step that failed.
+#[derive(Debug)]
+pub struct StepFailure {
+    /// Its index in the plan.
+    pub id: StepId,
+    /// What it was: `create web`.
+    pub what: String,
+    /// Why.
+    pub error: StepError,
+}
+
+impl fmt::Display for StepFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.what, self.error)
+    }
+}
+
+/// What became of the steps that were done before the run ended.
+#[derive(Debug, Default)]
+pub struct Aftermath {
+    /// Undone, in the order of undoing.
+    pub undone: Vec<String>,
+    /// Could not be undone.
+    pub not_undone: Vec<StepFailure>,
+    /// Left in place because something that could not be undone stands on it, or because what came
+    /// after it destroys and cannot be taken back.
+    pub kept: Vec<String>,
+}
+
+impl Aftermath {
+    /// Whether the host is as it was before.
+    pub fn is_clean(&self) -> bool {
+        self.not_undone.is_empty() && self.kept.is_empty()
+    }
+}
+
+impl fmt::Display for Aftermath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_clean() && self.undone.is_empty() {
+            return f.write_str("nothing was changed");
+        }
+        if self.is_clean() {
+            return f.write_str("what had been done is undone");
+        }
+        let mut parts = Vec::new();
+        for failure in &self.not_undone {
+            parts.push(format!(
+                "could not undo `{}` ({})",
+                failure.what, failure.error
+            ));
+        }
+        if !self.kept.is_empty() {
+            parts.push(format!("left in place: {}", self.kept.join(", ")));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// Why a change did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Steps failed; what was done is undone as far as `aftermath` says.
+    #[error("{}; {aftermath}", list(failures))]
+    Failed {
+        /// What failed first, and what failed while the rest came to its end.
+        failures: Vec<StepFailure>,
+        /// What became of the rest.
+        aftermath: Aftermath,
+    },
+    /// All that can be undone is done and stays; something could not be destroyed at the end.
+    #[error(
+        "{}; everything else that was asked is done and stays so, run the command again for the rest",
+        list(failures)
+    )]
+    Final {
+        /// What failed.
+        failures: Vec<StepFailure>,
+    },
+    /// A signal ended the run.
+    #[error("ended by {signal}; {}{aftermath}", finished_words(finished))]
+    Interrupted {
+        /// `SIGINT`.
+        signal: &'static str,
+        /// Steps that were running then and were waited for.
+        finished: Vec<String>,
+        /// Steps that failed while they were waited for.
+        failures: Vec<StepFailure>,
+        /// What became of what was done.
+        aftermath: Aftermath,
+    },
+    /// The journal could not be begun; nothing was changed.
+    #[error("{source}; nothing was changed")]
+    Journal {
+        /// Why.
+        source: StoreError,
+    },
+}
+
+fn list(failures: &[StepFailure]) -> String {
+    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+fn finished_words(finished: &[String]) -> String {
+    if finished.is_empty() {
+        return String::new();
+    }
+    format!("waited for: {}; ", finished.join(", "))
+}

@@ -1,0 +1,97 @@
+//! Facts about the host that no driver owns: cgroup controllers and subordinate ids.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::model::{CgroupVersion, IdKind, IdRange};
+
+/// Which hierarchy holds each controller, from /proc/self/cgroup (cgroups(7)) and the
+/// `cgroup.controllers` of the unified hierarchy.
+pub(super) fn controllers(own: &str, unified: &str) -> BTreeMap<String, CgroupVersion> {
+    let mut found = BTreeMap::new();
+    for name in unified.split_whitespace() {
+        found.insert(name.to_string(), CgroupVersion::V2);
+    }
+    for line in own.lines() {
+        let names = line.split(':').nth(1).unwrap_or_default();
+        let names = names
+            .split(',')
+            .filter(|name| !name.is_empty() && !name.contains('='));
+        for name in names {
+            found.insert(name.to_string(), CgroupVersion::V1);
+        }
+    }
+    found
+}
+
+/// Where the unified hierarchy is mounted, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
+pub(super) fn unified_mount(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let is_unified = right.split(' ').next() == Some("cgroup2");
+        let point = left.split(' ').nth(4)?;
+        is_unified.then(|| PathBuf::from(point))
+    })
+}
+
+/// The controllers of this host; what cannot be read has none, and a limit that needs it is refused
+/// by the planner.
+pub(super) fn read_controllers() -> BTreeMap<String, CgroupVersion> {
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let unified = unified_mount(&read(Path::new("/proc/self/mountinfo")))
+        .map(|mount| read(&mount.join("cgroup.controllers")))
+        .unwrap_or_default();
+    controllers(&read(Path::new("/proc/self/cgroup")), &unified)
+}
+
+/// The ranges of a subuid(5) or subgid(5) file: `name:first:count`, as ids of the host.
+pub(super) fn subordinate_ids(text: &str, kind: IdKind) -> Vec<IdRange> {
+    text.lines()
+        .filter_map(|line| {
+            let mut parts = line.trim().splitn(3, ':').skip(1);
+            let host = parts.next()?.parse().ok()?;
+            let count = parts.next()?.parse().ok()?;
+            Some(IdRange {
+                kind,
+                container: 0,
+                host,
+                count,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_is_of_the_hierarchy_that_holds_it() {
+        let hybrid = "5:memory:/a\n4:cpu,cpuacct:/a\n1:name=systemd:/a\n0::/a\n";
+        let both = controllers(hybrid, "pids io");
+        assert_eq!(both["memory"], CgroupVersion::V1);
+        assert_eq!(both["cpuacct"], CgroupVersion::V1);
+        assert_eq!(both["pids"], CgroupVersion::V2);
+        assert!(!both.contains_key("name=systemd"));
+        assert_eq!(controllers("0::/\n", "memory\n").len(), 1);
+    }
+
+    #[test]
+    fn the_unified_hierarchy_is_found_wherever_it_is_mounted() {
+        let text = "25 1 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                    26 25 0:23 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
+        assert_eq!(
+            unified_mount(text),
+            Some(PathBuf::from("/sys/fs/cgroup/unified"))
+        );
+        assert_eq!(unified_mount("25 1 0:22 / / rw - ext4 /dev/sda rw\n"), None);
+    }
+
+    #[test]
+    fn broken_lines_of_subordinate_ids_are_left_out() {
+        let text = "root:100000:65536\n# no\nada:x:1\n:5\n";
+        let found = subordinate_ids(text, IdKind::User);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].host, found[0].count), (100_000, 65_536));
+    }
+}

@@ -1,0 +1,225 @@
+//! The drivers of one machine for one project, and one look at all of them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::backend::{Backend, BackendError};
+use crate::firewall::{Firewall, FirewallError};
+use crate::hosts::{HostsError, HostsFile};
+use crate::model::{IdKind, IdRange, Listener, Name, Port, Project, Protocol};
+use crate::network::{Network, NetworkError};
+use crate::observed::{HostFacts, Observed, ProjectRecord};
+use crate::store::{self, Paths, StoreError};
+use crate::sys::{self, ListenError, RawListener, Transport};
+
+use super::facts;
+
+/// The drivers, passed in: a test passes its own.
+#[derive(Clone)]
+pub struct Host {
+    /// The project whose containers the backend knows.
+    pub project: Name,
+    /// Its canonical directory.
+    pub directory: PathBuf,
+    /// The engine.
+    pub backend: Arc<dyn Backend>,
+    /// The kernel's network.
+    pub network: Arc<dyn Network>,
+    /// The kernel's rules.
+    pub firewall: Arc<dyn Firewall>,
+    /// The host's hosts file.
+    pub hosts: HostsFile,
+    /// What locker keeps on disk.
+    pub paths: Paths,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("project", &self.project)
+            .field("directory", &self.directory)
+            .field("firewall", &self.firewall.name())
+            .field("paths", &self.paths)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the host could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The engine.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The bridge.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The rules.
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+    /// The records.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The host's hosts file.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// The sockets.
+    #[error(transparent)]
+    Listeners(#[from] ListenError),
+    /// A file of the host.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A thread for blocking work broke.
+    #[error("a worker thread ended: {source}")]
+    Thread {
+        /// Why.
+        source: tokio::task::JoinError,
+    },
+}
+
+/// What files and /proc tell.
+struct OnDisk {
+    facts: HostFacts,
+    record: Option<ProjectRecord>,
+    listeners: Vec<Listener>,
+}
+
+impl Host {
+    /// Looks at everything, side by side. `asked` is a port that the user names beside the file's;
+    /// who listens is found out for those ports only, since it costs a walk over all processes.
+    pub async fn observe(
+        &self,
+        project: &Project,
+        asked: Option<&Port>,
+    ) -> Result<Observed, ObserveError> {
+        let bridge = project.bridge();
+        let wanted = wanted_ports(project, asked);
+        let (paths, name) = (self.paths.clone(), self.project.clone());
+        let on_disk = tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted));
+        let (backend, network, firewall, host_names, on_disk) = tokio::join!(
+            self.backend.observe(),
+            self.network.observe(&bridge),
+            self.firewall.observe(),
+            self.hosts.read(self.project.as_str()),
+            on_disk,
+        );
+        let on_disk = on_disk.map_err(|source| ObserveError::Thread { source })??;
+        let (backend, network) = (backend?, network?);
+        let mut host = on_disk.facts;
+        host.addresses = network.addresses;
+        host.ids_taken.extend(backend.ids_taken);
+        Ok(Observed {
+            host,
+            record: on_disk.record,
+            containers: backend.containers,
+            foreign: backend.foreign,
+            network: network.network,
+            firewall: firewall?,
+            listeners: on_disk.listeners,
+            host_names: host_names?,
+        })
+    }
+}
+
+/// First and last port of everything the project publishes.
+fn wanted_ports(project: &Project, asked: Option<&Port>) -> Vec<(Protocol, u16, u16)> {
+    project
+        .containers
+        .values()
+        .flat_map(|container| container.ports.iter().map(|(port, _)| port))
+        .chain(asked)
+        .map(|port| (port.protocol, port.host.first, port.host.last))
+        .collect()
+}
+
+fn look_at_files(
+    paths: &Paths,
+    project: &Name,
+    mut wanted: Vec<(Protocol, u16, u16)>,
+) -> Result<OnDisk, ObserveError> {
+    let records = store::load_records(paths)?;
+    let record = records.iter().find(|r| &r.name == project).cloned();
+    let added = record.iter().flat_map(|r| r.added_ports.values().flatten());
+    wanted.extend(added.map(|port| (port.protocol, port.host.first, port.host.last)));
+    let resolv = read_or_empty(&paths.resolv())?;
+    let mut ids_taken = subordinate(&paths.subuid(), IdKind::User)?;
+    ids_taken.extend(subordinate(&paths.subgid(), IdKind::Group)?);
+    Ok(OnDisk {
+        facts: HostFacts {
+            controllers: facts::read_controllers(),
+            name_servers: sys::name_servers(&resolv),
+            addresses: Vec::new(),
+            ids_taken,
+            volumes_dir: paths.volumes(project),
+            projects: records
+                .into_iter()
+                .filter(|r| &r.name != project)
+                .map(|r| (r.name, r.directory))
+                .collect(),
+        },
+        record,
+        listeners: listeners(&wanted)?,
+    })
+}
+
+fn subordinate(path: &Path, kind: IdKind) -> Result<Vec<IdRange>, ObserveError> {
+    Ok(facts::subordinate_ids(&read_or_empty(path)?, kind))
+}
+
+fn read_or_empty(path: &Path) -> Result<String, ObserveError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(ObserveError::Io {
+            path: path.into(),
+            source,
+        }),
+    }
+}
+
+fn listeners(wanted: &[(Protocol, u16, u16)]) -> Result<Vec<Listener>, ObserveError> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for raw in sys::listeners()? {
+        let protocol = match raw.transport {
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+        };
+        // Several sockets may share a port (SO_REUSEPORT); one line tells as much.
+        if !seen.insert((protocol.as_str(), raw.address, raw.port)) {
+            continue;
+        }
+        let is_wanted = wanted
+            .iter()
+            .any(|(p, first, last)| *p == protocol && (*first..=*last).contains(&raw.port));
+        found.push(Listener {
+            protocol,
+            address: raw.address,
+            port: raw.port,
+            owner: if is_wanted {
+                owner_of(&raw)
+            } else {
+                "a process".into()
+            },
+        });
+    }
+    Ok(found)
+}
+
+fn owner_of(raw: &RawListener) -> String {
+    match sys::owner(raw.inode) {
+        Some(owner) => match owner.unit {
+            Some(unit) => format!("{} (pid {}, {unit})", owner.comm, owner.pid),
+            None => format!("{} (pid {})", owner.comm, owner.pid),
+        },
+        None => "a process that cannot be seen".into(),
+    }
+}

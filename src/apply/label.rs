@@ -1,0 +1,39 @@
+//! What a step is called in the journal and in errors: `create web`.
+
+use crate::plan::Step;
+
+/// A few words for a step, without its cause.
+pub fn label(step: &Step) -> String {
+    match step {
+        Step::SaveRecord(_) => "save the record".into(),
+        Step::ForgetProject(_) => "forget the project".into(),
+        Step::RemoveWreck { container } => format!("clear away the remains of {container}"),
+        Step::BringBack { container } => format!("bring back {container}"),
+        Step::EnsureBridge { bridge, .. } => format!("set up bridge {bridge}"),
+        Step::RemoveBridge { bridge, .. } => format!("remove bridge {bridge}"),
+        Step::OpenNetwork(_) => "open the network".into(),
+        Step::CloseNetwork(_) => "close the network".into(),
+        Step::Create(spec) => format!("create {}", spec.name),
+        Step::Seed { container, .. } => format!("fill the volumes of {container}"),
+        Step::Configure(spec) => format!("configure {}", spec.name),
+        Step::WriteNames { container, .. } => format!("write the names in {container}"),
+        Step::Start { container } => format!("start {container}"),
+        Step::AwaitHealthy { container, .. } => format!("wait for {container} to be healthy"),
+        Step::Setup { container, .. } => format!("set up {container}"),
+        Step::Stop { container, .. } => format!("stop {container}"),
+        Step::Freeze { container } => format!("freeze {container}"),
+        Step::Unfreeze { container } => format!("thaw {container}"),
+        Step::Publish { .. } => "publish ports".into(),
+        Step::WriteHostNames { .. } => "write the host's names".into(),
+        Step::SetAside { container } => format!("set {container} aside"),
+        Step::Destroy {
+            container,
+            aside: false,
+        } => format!("destroy {container}"),
+        Step::Destroy {
+            container,
+            aside: true,
+        } => format!("destroy the older {container}"),
+        Step::RemoveVolume { path } => format!("remove the volume {}", path.display()),
+    }
+}

@@ -1,0 +1,291 @@
+//! Runs the graph of a plan side by side.
+//!
+//! A step begins when all that it comes after is done and there is room. Steps that destroy wait
+//! for everything else. After a failure or a signal nothing new begins, what runs is waited for,
+//! and what was done is undone; once something has been destroyed, nothing is undone any more.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::observed::Observed;
+use crate::plan::{Plan, Step, StepId};
+
+use super::act::{Outcome, Worker};
+use super::before::{Back, may_be_half_done};
+use super::cancel::Cancel;
+use super::error::{Aftermath, ApplyError, StepError, StepFailure};
+use super::events::{Event, Events};
+use super::journal::Journal;
+use super::lanes::Lanes;
+use super::undo::{Ways, undo};
+use super::{Host, label};
+
+/// How to run a plan.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// The verb as typed, for the journal.
+    pub command: String,
+    /// At most so many steps at once; none chooses by what a step costs.
+    pub parallel: Option<usize>,
+    /// How long a container that this run started gets to stop cleanly when it is undone.
+    pub stop_timeout: Duration,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Steps done by this run.
+    pub done: Vec<StepId>,
+    /// Steps whose end was there before.
+    pub already: Vec<StepId>,
+}
+
+/// The graph as it is being worked off.
+struct Progress<'a> {
+    plan: &'a Plan,
+    missing: Vec<usize>,
+    followers: Vec<Vec<StepId>>,
+    ready: BTreeSet<StepId>,
+    /// Steps that destroy nothing and are not done yet.
+    ordinary_left: usize,
+    final_begun: bool,
+    applied: Applied,
+    ways: Ways,
+    failures: Vec<StepFailure>,
+}
+
+impl<'a> Progress<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let mut followers = vec![Vec::new(); plan.steps.len()];
+        for (id, planned) in plan.steps.iter().enumerate() {
+            for earlier in &planned.after {
+                followers[*earlier].push(id);
+            }
+        }
+        let missing: Vec<usize> = plan.steps.iter().map(|p| p.after.len()).collect();
+        let ready = (0..plan.steps.len())
+            .filter(|id| missing[*id] == 0)
+            .collect();
+        let ordinary = plan.steps.iter().filter(|p| !p.step.is_final()).count();
+        Self {
+            plan,
+            missing,
+            followers,
+            ready,
+            ordinary_left: ordinary,
+            final_begun: false,
+            applied: Applied::default(),
+            ways: Ways::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// The next step that may begin and finds room, by its place in the plan.
+    fn next(&mut self, lanes: &mut Lanes) -> Option<StepId> {
+        let id = *self.ready.iter().find(|id| {
+            let step = &self.plan.steps[**id].step;
+            (self.ordinary_left == 0 || !step.is_final()) && lanes.enter(step)
+        })?;
+        self.ready.remove(&id);
+        self.final_begun |= self.plan.steps[id].step.is_final();
+        Some(id)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.applied.done.len() + self.applied.already.len() == self.plan.steps.len()
+    }
+
+    fn succeeded(&mut self, id: StepId, outcome: Outcome) -> bool {
+        let already = match outcome {
+            Outcome::Already => {
+                self.ways.insert(id, Back::Nothing);
+                self.applied.already.push(id);
+                true
+            }
+            Outcome::Done(back) => {
+                self.ways.insert(id, back);
+                self.applied.done.push(id);
+                false
+            }
+        };
+        if !self.plan.steps[id].step.is_final() {
+            self.ordinary_left -= 1;
+        }
+        for follower in &self.followers[id] {
+            self.missing[*follower] -= 1;
+            if self.missing[*follower] == 0 {
+                self.ready.insert(*follower);
+            }
+        }
+        already
+    }
+}
+
+/// Does `plan`, which was made from `observed`.
+pub async fn apply(
+    plan: &Plan,
+    observed: &Observed,
+    host: &Host,
+    options: &ApplyOptions,
+    events: &dyn Events,
+    mut cancel: Cancel,
+) -> Result<Applied, ApplyError> {
+    let journal = Journal::begin(&host.paths, &host.project, &options.command)
+        .map_err(|source| ApplyError::Journal { source })?;
+    let worker = Worker::new(plan, observed, host, events, options.stop_timeout);
+    let mut progress = Progress::new(plan);
+    let lanes = Lanes::here(options.parallel);
+    let finished = run(&worker, &journal, &mut progress, &mut cancel, lanes.clone()).await;
+    let signal = cancel.by().filter(|_| !progress.is_complete());
+    if progress.failures.is_empty() && signal.is_none() {
+        end(journal, events);
+        return Ok(progress.applied);
+    }
+    let aftermath = if progress.final_begun {
+        Aftermath {
+            kept: labels(plan, &progress.applied.done),
+            ..Aftermath::default()
+        }
+    } else {
+        undo(&worker, &journal, &progress.ways, &mut cancel, lanes).await
+    };
+    if aftermath.is_clean() {
+        end(journal, events);
+    }
+    Err(failure(progress, signal, finished, aftermath))
+}
+
+fn failure(
+    progress: Progress<'_>,
+    signal: Option<&'static str>,
+    finished: Vec<StepId>,
+    aftermath: Aftermath,
+) -> ApplyError {
+    let mut failures = progress.failures;
+    // Giving up is what a signal or another failure made them do, no reason of its own.
+    failures.retain(|failure| !matches!(failure.error, StepError::GivenUp));
+    match signal {
+        Some(signal) => ApplyError::Interrupted {
+            signal,
+            finished: labels(progress.plan, &finished),
+            failures,
+            aftermath,
+        },
+        None if progress.final_begun => ApplyError::Final { failures },
+        None => ApplyError::Failed {
+            failures,
+            aftermath,
+        },
+    }
+}
+
+fn labels(plan: &Plan, ids: &[StepId]) -> Vec<String> {
+    ids.iter().map(|id| label(&plan.steps[*id].step)).collect()
+}
+
+fn end(journal: Journal, events: &dyn Events) {
+    if let Err(error) = journal.finish() {
+        events.tell(Event::Note(&error.to_string()));
+    }
+}
+
+/// Runs until nothing is left or nothing may begin any more. Returns the steps that were running
+/// when the run was told to end.
+async fn run(
+    worker: &Worker<'_>,
+    journal: &Journal,
+    progress: &mut Progress<'_>,
+    cancel: &mut Cancel,
+    mut lanes: Lanes,
+) -> Vec<StepId> {
+    let mut running = FuturesUnordered::new();
+    let mut active = BTreeSet::new();
+    let mut waited_for = Vec::new();
+    loop {
+        while cancel.by().is_none() && progress.failures.is_empty() {
+            let Some(id) = progress.next(&mut lanes) else {
+                break;
+            };
+            active.insert(id);
+            running.push(one(worker, journal, id));
+        }
+        let (id, took, result) = tokio::select! {
+            ended = running.next() => match ended {
+                Some(ended) => ended,
+                None => return waited_for,
+            },
+            signal = cancel.next() => {
+                worker.halt();
+                if waited_for.is_empty() {
+                    waited_for = active.iter().copied().collect();
+                }
+                tell_of_signal(worker, signal, &active);
+                continue;
+            }
+        };
+        active.remove(&id);
+        lanes.leave(&worker.plan.steps[id].step);
+        settle(worker, journal, progress, (id, took, result));
+    }
+}
+
+fn tell_of_signal(worker: &Worker<'_>, signal: &str, active: &BTreeSet<StepId>) {
+    let ids: Vec<StepId> = active.iter().copied().collect();
+    let note = format!(
+        "{signal}: waiting for {}, then undoing what was done",
+        labels(worker.plan, &ids).join(", ")
+    );
+    worker.events.tell(Event::Note(&note));
+}
+
+type Ended = (StepId, Duration, Result<Outcome, StepError>);
+
+async fn one(worker: &Worker<'_>, journal: &Journal, id: StepId) -> Ended {
+    let step = &worker.plan.steps[id].step;
+    let began = Instant::now();
+    worker.events.tell(Event::Begin { id, step });
+    let lasting = matches!(step, Step::Create(_)) || step.is_final();
+    let result = match journal.begun(id, label(step), lasting).await {
+        Ok(()) => worker.act(id, step).await,
+        Err(error) => Err(error.into()),
+    };
+    (id, began.elapsed(), result)
+}
+
+fn settle(worker: &Worker<'_>, journal: &Journal, progress: &mut Progress<'_>, ended: Ended) {
+    let (id, took, result) = ended;
+    let step = &worker.plan.steps[id].step;
+    let written = match result {
+        Ok(outcome) => {
+            let already = progress.succeeded(id, outcome);
+            worker.events.tell(Event::Done {
+                id,
+                step,
+                took,
+                already,
+            });
+            journal.done(id)
+        }
+        Err(error) => {
+            // Others that only wait need not wait for their own end.
+            worker.halt();
+            let text = error.to_string();
+            if !matches!(error, StepError::GivenUp) {
+                let error = &text;
+                worker.events.tell(Event::Failed { id, step, error });
+            }
+            if may_be_half_done(step) {
+                progress.ways.insert(id, worker.before.back(step));
+            }
+            let what = label(step);
+            progress.failures.push(StepFailure { id, what, error });
+            journal.failed(id)
+        }
+    };
+    if let Err(error) = written {
+        worker.events.tell(Event::Note(&error.to_string()));
+    }
+}

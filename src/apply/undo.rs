@@ -1,0 +1,247 @@
+//! The way back: what was done by us, in reverse order, side by side where the graph allows.
+//!
+//! What was so before is never touched. When something cannot be undone, what it stands on is kept
+//! too: a container that will not stop keeps its bridge, its settings and its record.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::model::Mount;
+use crate::plan::StepId;
+
+use super::act::{Worker, blocking, remove_tree};
+use super::before::Back;
+use super::cancel::Cancel;
+use super::error::{Aftermath, StepFailure};
+use super::events::Event;
+use super::journal::Journal;
+use super::lanes::Lanes;
+use super::{StepError, label};
+
+/// What is to be undone, by step; [`Back::Nothing`] only keeps the order.
+pub(super) type Ways = BTreeMap<StepId, Back>;
+
+struct Undoing<'w> {
+    ways: &'w Ways,
+    /// Steps of `ways` that must be settled before a step may be undone.
+    blocked_by: BTreeMap<StepId, usize>,
+    kept: BTreeMap<StepId, bool>,
+    ready: Vec<StepId>,
+}
+
+impl<'w> Undoing<'w> {
+    fn new(worker: &Worker<'_>, ways: &'w Ways) -> Self {
+        let mut blocked_by: BTreeMap<StepId, usize> = ways.keys().map(|id| (*id, 0)).collect();
+        for id in ways.keys() {
+            for earlier in &worker.plan.steps[*id].after {
+                if let Some(count) = blocked_by.get_mut(earlier) {
+                    *count += 1;
+                }
+            }
+        }
+        let ready = blocked_by
+            .iter()
+            .filter(|(_, count)| **count == 0)
+            .map(|(id, _)| *id)
+            .collect();
+        Self {
+            ways,
+            blocked_by,
+            kept: BTreeMap::new(),
+            ready,
+        }
+    }
+
+    /// `id` is settled; `keep` when it is still in place, so that what it stands on must stay.
+    fn settle(&mut self, worker: &Worker<'_>, id: StepId, keep: bool) {
+        for earlier in &worker.plan.steps[id].after {
+            let Some(count) = self.blocked_by.get_mut(earlier) else {
+                continue;
+            };
+            *count -= 1;
+            if keep {
+                self.kept.insert(*earlier, true);
+            }
+            if *count == 0 {
+                self.ready.push(*earlier);
+            }
+        }
+    }
+}
+
+/// Undoes all of `ways`. A signal that comes meanwhile is answered, and nothing else.
+pub(super) async fn undo(
+    worker: &Worker<'_>,
+    journal: &Journal,
+    ways: &Ways,
+    cancel: &mut Cancel,
+    mut lanes: Lanes,
+) -> Aftermath {
+    let mut aftermath = Aftermath::default();
+    let mut undoing = Undoing::new(worker, ways);
+    let mut running = FuturesUnordered::new();
+    loop {
+        while let Some(id) = undoing.ready.pop() {
+            let step = &worker.plan.steps[id].step;
+            let is_kept = undoing.kept.contains_key(&id);
+            if is_kept || undoing.ways[&id] == Back::Nothing {
+                if is_kept && undoing.ways[&id] != Back::Nothing {
+                    aftermath.kept.push(label(step));
+                }
+                undoing.settle(worker, id, is_kept);
+            } else if lanes.enter(step) {
+                let way = &ways[&id];
+                running.push(async move { (id, go_back(worker, way).await) });
+            } else {
+                undoing.ready.push(id);
+                break;
+            }
+        }
+        let ended = tokio::select! {
+            ended = running.next() => ended,
+            signal = cancel.next() => {
+                let note = format!("{signal}: undoing what was done, please wait");
+                worker.events.tell(Event::Note(&note));
+                continue;
+            }
+        };
+        let Some((id, result)) = ended else { break };
+        lanes.leave(&worker.plan.steps[id].step);
+        let failed = result.is_err();
+        record(worker, journal, id, result, &mut aftermath);
+        undoing.settle(worker, id, failed);
+    }
+    aftermath
+}
+
+fn record(
+    worker: &Worker<'_>,
+    journal: &Journal,
+    id: StepId,
+    result: Result<(), StepError>,
+    aftermath: &mut Aftermath,
+) {
+    let step = &worker.plan.steps[id].step;
+    match result {
+        Ok(()) => {
+            worker.events.tell(Event::Undone { id, step });
+            aftermath.undone.push(label(step));
+            if let Err(error) = journal.undone(id) {
+                worker.events.tell(Event::Note(&error.to_string()));
+            }
+        }
+        Err(error) => {
+            let text = error.to_string();
+            worker.events.tell(Event::UndoFailed {
+                id,
+                step,
+                error: &text,
+            });
+            aftermath.not_undone.push(StepFailure {
+                id,
+                what: label(step),
+                error,
+            });
+        }
+    }
+}
+
+async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
+    let host = worker.host;
+    match way {
+        Back::Nothing => {}
+        Back::Record(Some(record)) => worker.save_record(record).await?,
+        Back::Record(None) => worker.forget().await?,
+        Back::RemoveBridge(bridge) => worker.remove_bridge(bridge).await?,
+        Back::MakeBridge(bridge, subnets) => {
+            host.network.ensure(&host.project, bridge, subnets).await?;
+        }
+        Back::Firewall(change) => host.firewall.apply(change).await?,
+        Back::Destroy(name) => host.backend.destroy(name, false).await?,
+        Back::RemovePaths(made, mounts) => {
+            let (made, mounts) = (made.clone(), mounts.clone());
+            blocking(move || remove_made(made, &mounts)).await?;
+        }
+        Back::Configure(mark) => worker.configure_back(mark).await?,
+        Back::Names(name, hosts, dns) => {
+            host.backend.inside().write_names(name, hosts, dns).await?;
+        }
+        Back::Stop(name) => host.backend.stop(name, worker.stop_timeout).await?,
+        Back::Start(name, frozen) => {
+            host.backend.start(name).await?;
+            if *frozen {
+                worker.set_frozen(name, true).await?;
+            }
+        }
+        Back::Freeze(name, frozen) => worker.set_frozen(name, *frozen).await?,
+        Back::HostNames(hosts) => host.hosts.write(host.project.as_str(), hosts).await?,
+        Back::BringBack(name) => host.backend.set_aside(name, true).await?,
+    }
+    Ok(())
+}
+
+/// Removes what filling the volumes made: the mounts' own paths with all in them, and the
+/// directories above only where nothing else has come to lie in them.
+fn remove_made(mut made: Vec<PathBuf>, mounts: &[Mount]) -> Result<(), StepError> {
+    made.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+    for path in made {
+        if mounts.iter().any(|mount| path.starts_with(&mount.host)) {
+            remove_tree(path)?;
+        } else {
+            remove_if_empty(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_if_empty(path: &Path) -> Result<(), StepError> {
+    use std::io::ErrorKind;
+    match std::fs::remove_dir(path) {
+        Ok(()) => Ok(()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(())
+        }
+        Err(source) => Err(StepError::Remove {
+            path: path.into(),
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_directory_with_somebody_elses_data_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = dir.path().join("data");
+        let mine = parent.join("web");
+        std::fs::create_dir_all(mine.join("deep")).unwrap();
+        std::fs::write(parent.join("foreign"), "x").unwrap();
+        let mount = Mount {
+            host: mine.clone(),
+            target: "/data".into(),
+            read_only: false,
+            named: false,
+        };
+        remove_made(
+            vec![parent.clone(), mine.clone()],
+            std::slice::from_ref(&mount),
+        )
+        .unwrap();
+        assert!(!mine.exists());
+        assert!(parent.join("foreign").exists());
+        std::fs::remove_file(parent.join("foreign")).unwrap();
+        remove_made(vec![parent.clone(), mine], &[mount]).unwrap();
+        assert!(!parent.exists());
+    }
+}

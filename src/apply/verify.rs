@@ -1,0 +1,72 @@
+//! Looking again: after a change the host is observed and planned anew, and nothing may be left.
+
+use crate::model::Project;
+use crate::plan::{Goal, Plan, Problem, Wish, plan};
+
+use super::host::{Host, ObserveError};
+
+/// Why a change cannot be called done.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The host could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// Something still differs from what was asked for.
+    #[error("all steps were done, yet this still differs:\n{plan}")]
+    Differs {
+        /// What would still have to be done.
+        plan: Box<Plan>,
+    },
+    /// The host has changed meanwhile so that there is no plan any more.
+    #[error("all steps were done, yet: {}", texts(problems))]
+    Problems {
+        /// Why.
+        problems: Vec<Problem>,
+    },
+}
+
+fn texts(problems: &[Problem]) -> String {
+    let texts: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+    texts.join("; ")
+}
+
+/// Whether doing `goal` twice has nothing left to do the second time.
+fn is_a_state(goal: &Goal) -> bool {
+    match goal {
+        Goal::Up
+        | Goal::Create
+        | Goal::Start { restart: false }
+        | Goal::Stop
+        | Goal::Ports
+        | Goal::Unports
+        | Goal::Links
+        | Goal::Unlinks
+        | Goal::Limits
+        | Goal::Freeze
+        | Goal::Unfreeze
+        | Goal::Down { .. } => true,
+        // A restart is an event. What a removal, a rule by hand or a cleanup named may be unknown
+        // afterwards, and asking for it again is rightly refused.
+        Goal::Start { restart: true }
+        | Goal::Restart
+        | Goal::Remove
+        | Goal::PortAdd(_)
+        | Goal::PortRemove(_)
+        | Goal::Cleanup => false,
+    }
+}
+
+/// Observes and plans `wish` again and expects nothing to do.
+pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), VerifyError> {
+    if !is_a_state(&wish.goal) {
+        return Ok(());
+    }
+    let observed = host.observe(project, None).await?;
+    match plan(project, &observed, wish) {
+        Ok(rest) if rest.steps.is_empty() => Ok(()),
+        Ok(rest) => Err(VerifyError::Differs {
+            plan: Box::new(rest),
+        }),
+        Err(problems) => Err(VerifyError::Problems { problems }),
+    }
+}

@@ -1,0 +1,222 @@
+//! The top level: the project's own keys, its groups and all its containers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::container::{self, Shared};
+use super::reach::known;
+use super::values::{boolean, items, one_or_more};
+use crate::file::check;
+use crate::file::desk::{Desk, Scope};
+use crate::file::keys;
+use crate::file::layout::Parts;
+use crate::file::tree::{Entry, Kind, Node};
+use crate::model::{FirewallChoice, Name, NetworkWish, Project, bridge_of};
+
+/// The project that the parts of a file make. Of use only when the desk is clean afterwards.
+pub(in crate::file) fn lower(
+    desk: &Desk<'_>,
+    parts: &Parts<'_>,
+    name: Name,
+    file: PathBuf,
+) -> Project {
+    let top = |key: &str| parts.top.and_then(|top| top.get(key));
+    backend(desk, top("backend"));
+    supervisor(desk, top("supervisor"));
+    let defaults = top("defaults").and_then(|entry| defaults(desk, entry));
+    let entries = names(desk, parts.containers);
+    let bridge = bridge_of(&name);
+    let shared = Shared {
+        project: &name,
+        bridge: &bridge,
+        defaults,
+        entries: &entries,
+    };
+    let mut containers = BTreeMap::new();
+    for (name, entry) in &entries {
+        containers.insert(name.clone(), container::lower(desk, &shared, name, entry));
+    }
+    let groups = groups(desk, &shared, top("groups"));
+    for (group, members) in &groups {
+        for member in members {
+            if let Some(container) = containers.get_mut(member) {
+                container.groups.push(group.clone());
+            }
+        }
+    }
+    check::across(desk, &containers);
+    Project {
+        network: network(desk, top("network")),
+        firewall: firewall(desk, top("firewall")),
+        directory: desk.directory.into(),
+        file,
+        groups,
+        containers,
+        name,
+    }
+}
+
+/// Every container with a name that can be one.
+fn names<'n>(desk: &Desk<'_>, containers: &'n [Entry]) -> BTreeMap<Name, &'n Entry> {
+    let mut all = BTreeMap::new();
+    for entry in containers
+        .iter()
+        .filter(|entry| entry.duplicate_of.is_none())
+    {
+        if !entry.key.starts_with("x-")
+            && let Some(name) = desk.check(entry.spot, Name::new(&entry.key))
+        {
+            all.insert(name, entry);
+        }
+    }
+    all
+}
+
+fn backend(desk: &Desk<'_>, entry: Option<&Entry>) {
+    let Some(entry) = entry else { return };
+    match desk
+        .text(&entry.value, Scope::Project, "backend")
+        .as_deref()
+    {
+        None | Some("lxc") => {}
+        Some("docker") => desk.error(
+            entry.value.spot,
+            "`backend: docker` is not there yet; this version runs LXC containers only",
+        ),
+        Some(other) => desk.error(
+            entry.value.spot,
+            format!("`{other}` is not a backend; this version has `lxc`"),
+        ),
+    }
+}
+
+fn supervisor(desk: &Desk<'_>, entry: Option<&Entry>) {
+    let Some(entry) = entry else { return };
+    match desk
+        .text(&entry.value, Scope::Project, "supervisor")
+        .as_deref()
+    {
+        None | Some("auto" | "none") => {}
+        Some("systemd") => desk.error_help(
+            entry.value.spot,
+            "`supervisor: systemd` is not there yet; this version makes no units",
+            "write `auto`, which uses systemd as soon as locker does, or `none`",
+        ),
+        Some(other) => desk.error(
+            entry.value.spot,
+            format!("`{other}` is not a supervisor; it is `auto` or `none`"),
+        ),
+    }
+}
+
+fn firewall(desk: &Desk<'_>, entry: Option<&Entry>) -> FirewallChoice {
+    let Some(entry) = entry else {
+        return FirewallChoice::default();
+    };
+    match desk
+        .text(&entry.value, Scope::Project, "firewall")
+        .as_deref()
+    {
+        None | Some("auto") => FirewallChoice::Auto,
+        Some("nftables") => FirewallChoice::Nftables,
+        Some("iptables") => FirewallChoice::Iptables,
+        Some("none") => FirewallChoice::None,
+        Some(other) => {
+            let message = format!(
+                "`{other}` is not a firewall; it is `auto`, `nftables`, `iptables` or `none`"
+            );
+            desk.error(entry.value.spot, message);
+            FirewallChoice::Auto
+        }
+    }
+}
+
+fn defaults<'n>(desk: &Desk<'_>, entry: &'n Entry) -> Option<&'n Node> {
+    match entry.value.kind {
+        Kind::Mapping(_) => {
+            keys::check(desk, &entry.value, keys::CONTAINER, "`defaults`");
+            Some(&entry.value)
+        }
+        Kind::Null => None,
+        Kind::Scalar(_) | Kind::Sequence(_) => {
+            let message = format!("`defaults` takes a map, not {}", entry.value.kind_name());
+            desk.error(entry.value.spot, message);
+            None
+        }
+    }
+}
+
+fn network(desk: &Desk<'_>, entry: Option<&Entry>) -> NetworkWish {
+    let mut wish = NetworkWish::default();
+    let Some(entry) = entry else { return wish };
+    wish.place = desk.place(entry.spot);
+    if entry.value.entries().is_none() && !entry.value.is_null() {
+        let message = format!("`network` takes a map, not {}", entry.value.kind_name());
+        desk.error_help(
+            entry.value.spot,
+            message,
+            "write `network: {subnet: 10.77.0.0/24}`",
+        );
+        return wish;
+    }
+    keys::check(desk, &entry.value, keys::NETWORK, "`network`");
+    let text = |key: &str| {
+        let node = &entry.value.get(key)?.value;
+        Some((desk.text(node, Scope::Project, key)?, node.spot))
+    };
+    wish.subnet =
+        text("subnet").and_then(|(text, spot)| desk.check(spot, NetworkWish::parse_subnet(&text)));
+    wish.subnet6 = text("subnet6")
+        .and_then(|(text, spot)| desk.check(spot, NetworkWish::parse_subnet6(&text)));
+    if let Some(isolate) = entry.value.get("isolate") {
+        wish.isolate = boolean(desk, &isolate.value, Scope::Project, "isolate").unwrap_or_default();
+    }
+    wish
+}
+
+/// The file's `groups` and the containers' own `group`, members sorted.
+fn groups(
+    desk: &Desk<'_>,
+    shared: &Shared<'_>,
+    entry: Option<&Entry>,
+) -> BTreeMap<Name, Vec<Name>> {
+    let mut all: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+    if let Some(entry) = entry {
+        if entry.value.entries().is_none() && !entry.value.is_null() {
+            let message = format!("`groups` takes a map, not {}", entry.value.kind_name());
+            desk.error_help(
+                entry.value.spot,
+                message,
+                "write `groups: {front: [web, api]}`",
+            );
+        }
+        for group in entry.value.entries().unwrap_or_default() {
+            let Some(name) = desk.check(group.spot, Name::new(&group.key)) else {
+                continue;
+            };
+            let members = all.entry(name).or_default();
+            for item in items(desk, group) {
+                let text = desk.text(item, Scope::Project, "groups");
+                let member = text.and_then(|text| desk.check(item.spot, Name::new(&text)));
+                let verb = format!("the group `{}` has", group.key);
+                members.extend(member.filter(|name| known(desk, shared, item.spot, name, &verb)));
+            }
+        }
+    }
+    for (name, entry) in shared.entries {
+        let own = entry.value.get("group");
+        let default = || shared.defaults.and_then(|map| map.get("group"));
+        let Some(entry) = own.or_else(default) else {
+            continue;
+        };
+        for item in one_or_more(desk, entry) {
+            let text = desk.text(item, Scope::Project, "group");
+            if let Some(group) = text.and_then(|text| desk.check(item.spot, Name::new(&text))) {
+                all.entry(group).or_default().insert(name.clone());
+            }
+        }
+    }
+    all.into_iter()
+        .map(|(group, members)| (group, members.into_iter().collect()))
+        .collect()
+}

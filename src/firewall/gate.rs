@@ -1,0 +1,263 @@
+//! The way past foreign DROP policies.
+//!
+//! A verdict of ours ends only our own table: when the FORWARD chain of iptables has the policy DROP
+//! (Docker and ufw set it), every packet is dropped there after we accepted it. So our accepts must
+//! also stand in that table: in a chain of ours, reached from the end of `DOCKER-USER` when that
+//! chain exists (Docker keeps it over restarts), else from the end of `FORWARD`; at the end, so that
+//! a deny of the administrator wins. Both kinds of iptables are looked at, the one on nf_tables and
+//! the legacy one, each only when its table is there already: no kernel module is loaded for it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{FirewallError, mark};
+use crate::model::NetworkRules;
+use crate::sys::{Exec, ExecError};
+
+/// The chain of ours.
+pub(super) const CHAIN: &str = "LOCKER-FORWARD";
+
+/// One filter table that forwarded packets must pass.
+#[derive(Debug)]
+pub(super) struct Door {
+    tool: &'static str,
+    saved: String,
+}
+
+/// The doors of both families and both kinds that drop by policy or hold a chain of ours. `chains` is
+/// what `nft -j list chains` printed; none where there is no nft.
+pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallError> {
+    let mut doors = Vec::new();
+    for (family, tool) in [("ip", "iptables-nft"), ("ip6", "ip6tables-nft")] {
+        if chains.is_some_and(|chains| matters(chains, family)) {
+            doors.push(Door::open(tool).await?);
+        }
+    }
+    let tables = [
+        ("ip_tables_names", "iptables-legacy"),
+        ("ip6_tables_names", "ip6tables-legacy"),
+    ];
+    for (names, tool) in tables {
+        let names = fs::read_to_string(format!("/proc/thread-self/net/{names}"));
+        if names.is_ok_and(|names| names.lines().any(|name| name == "filter")) {
+            doors.push(Door::open(tool).await?);
+        }
+    }
+    Ok(doors)
+}
+
+fn matters(chains: &Value, family: &str) -> bool {
+    let objects = chains["nftables"].as_array().into_iter().flatten();
+    objects.map(|object| &object["chain"]).any(|chain| {
+        let drops = chain["name"] == "FORWARD" && chain["policy"] == "drop";
+        chain["family"] == family && chain["table"] == "filter" && (drops || chain["name"] == CHAIN)
+    })
+}
+
+impl Door {
+    async fn open(tool: &'static str) -> Result<Self, FirewallError> {
+        let output = run(tool, "save", &["-t", "filter"], "").await?;
+        Ok(Self {
+            tool,
+            saved: output,
+        })
+    }
+
+    /// The door of `tool`, from what its `save` printed already.
+    pub(super) fn of(tool: &'static str, saved: &str) -> Self {
+        Self {
+            tool,
+            saved: saved.into(),
+        }
+    }
+
+    /// `iptables-nft`, `ip6tables-legacy`, …
+    pub(super) fn tool(&self) -> &'static str {
+        self.tool
+    }
+
+    fn has_chain(&self, chain: &str) -> bool {
+        let start = format!(":{chain} ");
+        self.saved.lines().any(|line| line.starts_with(&start))
+    }
+
+    fn drops(&self) -> bool {
+        self.saved
+            .lines()
+            .any(|line| line.starts_with(":FORWARD DROP "))
+    }
+
+    fn rules<'a>(&'a self, chain: &'a str) -> impl Iterator<Item = &'a str> {
+        let start = format!("-A {chain} ");
+        self.saved
+            .lines()
+            .filter(move |line| line.starts_with(&start))
+    }
+
+    fn jumps(&self) -> impl Iterator<Item = &str> {
+        let end = format!("-j {CHAIN}");
+        self.saved
+            .lines()
+            .filter(move |line| line.starts_with("-A ") && line.ends_with(&end))
+    }
+
+    /// Whether `network` passes.
+    pub(super) fn lets_through(&self, network: &NetworkRules) -> bool {
+        if !self.drops() {
+            return true;
+        }
+        let comment = format!("--comment {} -j ACCEPT", mark::of_network(network));
+        let ours = self.rules(CHAIN);
+        let ours = ours.filter(|line| line.replace('"', "").ends_with(&comment));
+        ours.count() == accepts(network).len() && self.jumps().next().is_some()
+    }
+
+    /// The restore script that lets exactly `networks` through; none when there is nothing to do.
+    fn script(&self, networks: &[NetworkRules]) -> Result<Option<String>, FirewallError> {
+        if !self.drops() || networks.is_empty() {
+            return Ok(self.has_chain(CHAIN).then(|| self.removal()));
+        }
+        let mut script = format!("*filter\n:{CHAIN} - [0:0]\n");
+        for network in networks {
+            mark::interface(&network.bridge)?;
+            for rule in accepts(network) {
+                script.push_str(&format!("-A {CHAIN} {rule}\n"));
+            }
+        }
+        if self.jumps().next().is_none() {
+            script.push_str(&self.jump());
+        }
+        Ok(Some(script + "COMMIT\n"))
+    }
+
+    /// At the end of the chain, before the `RETURN` with which older Dockers end theirs.
+    fn jump(&self) -> String {
+        let rule = format!("-m comment --comment locker -j {CHAIN}\n");
+        let chain = match self.has_chain("DOCKER-USER") {
+            true => "DOCKER-USER",
+            false => "FORWARD",
+        };
+        let rules: Vec<&str> = self.rules(chain).collect();
+        match rules.last() {
+            Some(last) if *last == format!("-A {chain} -j RETURN") => {
+                format!("-I {chain} {} {rule}", rules.len())
+            }
+            Some(_) | None => format!("-A {chain} {rule}"),
+        }
+    }
+
+    fn removal(&self) -> String {
+        let mut script = "*filter\n".to_string();
+        for jump in self.jumps() {
+            script.push_str(&jump.replacen("-A", "-D", 1));
+            script.push('\n');
+        }
+        script + &format!("-F {CHAIN}\n-X {CHAIN}\nCOMMIT\n")
+    }
+}
+
+/// The rules of one network: in for what was published, out for all, and the answers.
+fn accepts(network: &NetworkRules) -> [String; 3] {
+    let (bridge, mark) = (&network.bridge, mark::of_network(network));
+    let end = format!("-m comment --comment \"{mark}\" -j ACCEPT");
+    [
+        format!("-o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED {end}"),
+        format!("-o {bridge} -m conntrack --ctstate DNAT {end}"),
+        format!("-i {bridge} {end}"),
+    ]
+}
+
+/// Lets exactly `networks` through every door, one transaction for each door.
+pub(super) async fn sync(doors: &[Door], networks: &[NetworkRules]) -> Result<(), FirewallError> {
+    for door in doors {
+        if let Some(script) = door.script(networks)? {
+            restore(door.tool, &script).await?;
+        }
+    }
+    Ok(())
+}
+
+/// One transaction of `tool`, waiting for other users of its lock for 10 s.
+pub(super) async fn restore(tool: &str, script: &str) -> Result<(), FirewallError> {
+    let args = ["--noflush", "--wait", "10"];
+    run(tool, "restore", &args, script).await.map(|_| ())
+}
+
+/// Runs `<tool>-<verb>`. Where programs have no `-nft` in their names, the plain ones are meant.
+pub(super) async fn run(
+    tool: &str,
+    verb: &str,
+    args: &[&str],
+    stdin: &str,
+) -> Result<String, FirewallError> {
+    let exec = |tool: &str| {
+        let program = format!("{tool}-{verb}");
+        let exec = Exec::new(&program, args.iter().copied());
+        async move { exec.stdin(stdin).run().await }
+    };
+    let plain = tool.trim_end_matches("-nft").trim_end_matches("-legacy");
+    match exec(tool).await {
+        Err(ExecError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(exec(plain).await?.stdout)
+        }
+        other => Ok(other?.stdout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::testing::network;
+
+    const DOCKER: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n\
+        -A FORWARD -j DOCKER-USER\n-A DOCKER-USER -s 6.6.6.6/32 -j DROP\n-A DOCKER-USER -j RETURN\nCOMMIT\n";
+
+    #[test]
+    fn in_dockers_chain_we_stand_behind_the_administrator_and_before_the_return() {
+        let script = Door::of("iptables-nft", DOCKER)
+            .script(&[network("shop", false)])
+            .unwrap();
+        let script = script.unwrap();
+        assert!(
+            script.contains("-I DOCKER-USER 2 -m comment --comment locker -j LOCKER-FORWARD\n")
+        );
+        assert_eq!(
+            script
+                .matches("--comment \"locker:shop\" -j ACCEPT")
+                .count(),
+            3
+        );
+    }
+
+    #[test]
+    fn without_docker_we_stand_at_the_end_of_forward() {
+        let ufw = "*filter\n:FORWARD DROP [1:2]\n-A FORWARD -j ufw-before-forward\nCOMMIT\n";
+        let script = Door::of("iptables-nft", ufw)
+            .script(&[network("shop", false)])
+            .unwrap();
+        assert!(
+            script
+                .unwrap()
+                .contains("\n-A FORWARD -m comment --comment locker -j LOCKER-FORWARD\n")
+        );
+    }
+
+    #[test]
+    fn a_table_that_accepts_is_left_alone() {
+        let open = Door::of("iptables-nft", "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n");
+        assert_eq!(open.script(&[network("shop", false)]).unwrap(), None);
+        assert!(open.lets_through(&network("shop", false)));
+        assert!(!Door::of("iptables-nft", DOCKER).lets_through(&network("shop", false)));
+    }
+
+    #[test]
+    fn the_last_network_takes_chain_and_jump_with_it() {
+        let ours = "*filter\n:FORWARD DROP [0:0]\n:LOCKER-FORWARD - [0:0]\n\
+            -A FORWARD -m comment --comment locker -j LOCKER-FORWARD\nCOMMIT\n";
+        let script = Door::of("iptables-nft", ours).script(&[]).unwrap().unwrap();
+        let expected = "*filter\n-D FORWARD -m comment --comment locker -j LOCKER-FORWARD\n\
+            -F LOCKER-FORWARD\n-X LOCKER-FORWARD\nCOMMIT\n";
+        assert_eq!(script, expected);
+    }
+}

@@ -1,0 +1,154 @@
+//! The driver of iptables and ip6tables: chains of ours, `LOCKER-*`, and one restore for each family.
+//!
+//! What shall be stands in a chain that no packet reaches, `LOCKER-NOTES`: one comment for each
+//! network and rule ([`note`]). A change reads the notes, and writes all chains of ours anew.
+
+mod note;
+mod render;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use self::note::State;
+#[cfg(test)]
+pub(super) use self::note::parse_port;
+use self::render::Family;
+use super::{Firewall, FirewallChange, FirewallError, gate};
+use crate::observed::ObservedFirewall;
+use crate::store::{Paths, acquire_host};
+use crate::sys::Exec;
+
+/// The driver.
+#[derive(Clone, Debug)]
+pub struct Iptables {
+    paths: Paths,
+}
+
+impl Iptables {
+    /// Two runs of locker never change the tables at once: the host's lock is under `paths`.
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            paths: paths.clone(),
+        }
+    }
+}
+
+/// The tables of both families as `iptables-save` printed them.
+#[derive(Debug)]
+struct Saved {
+    tools: [&'static str; 2],
+    text: [String; 2],
+}
+
+impl Saved {
+    async fn read() -> Result<Self, FirewallError> {
+        let version = Exec::new("iptables", ["--version"]).run().await?.stdout;
+        let tools = match version.contains("nf_tables") {
+            true => ["iptables-nft", "ip6tables-nft"],
+            false => ["iptables-legacy", "ip6tables-legacy"],
+        };
+        // Without `-t`, so that the legacy programs load no table.
+        let v4 = gate::run(tools[0], "save", &[], "").await?;
+        let v6 = gate::run(tools[1], "save", &[], "").await?;
+        Ok(Self {
+            tools,
+            text: [v4, v6],
+        })
+    }
+
+    /// What the notes say.
+    fn state(&self) -> State {
+        State::parse(&self.text[0])
+    }
+
+    async fn doors(&self) -> Result<Vec<gate::Door>, FirewallError> {
+        let mut doors = gate::doors(None).await?;
+        doors.retain(|door| !self.tools.contains(&door.tool()));
+        for (tool, text) in self.tools.into_iter().zip(&self.text) {
+            doors.push(gate::Door::of(tool, text));
+        }
+        Ok(doors)
+    }
+
+    /// Makes both families hold `state`; the first is put back when the second fails.
+    async fn put(&self, state: &State) -> Result<(), FirewallError> {
+        for (at, family) in [Family::V4, Family::V6].into_iter().enumerate() {
+            let Some(script) = render::script(family, state, &self.text[at])? else {
+                continue;
+            };
+            let done = gate::restore(self.tools[at], &script).await;
+            if done.is_err() && at > 0 {
+                let now = gate::run(self.tools[0], "save", &[], "").await?;
+                if let Some(back) = render::script(Family::V4, &self.state(), &now)? {
+                    gate::restore(self.tools[0], &back).await?;
+                }
+            }
+            done?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Firewall for Iptables {
+    fn name(&self) -> &'static str {
+        "iptables"
+    }
+
+    async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
+        let mut observed = ObservedFirewall {
+            driver: self.name().into(),
+            ..ObservedFirewall::default()
+        };
+        let saved = Saved::read().await?;
+        let state = saved.state();
+        let [v4, v6] = [Family::V4, Family::V6].map(|family| render::expected(family, &state));
+        let (have4, have6) = (render::count(&saved.text[0]), render::count(&saved.text[1]));
+        let jumps = [&saved.text[0], &saved.text[1]].map(|text| render::has_jumps(text));
+        if state.networks.is_empty() || jumps != [true, true] {
+            return Ok(observed);
+        }
+        let whole = |mark: &str| same(&v4, &have4, mark) && same(&v6, &have6, mark);
+        let doors = saved.doors().await?;
+        for network in state.networks {
+            let passes = doors.iter().all(|door| door.lets_through(&network));
+            if passes && whole(&note::mark_of_network(&network)) {
+                observed.networks.insert(network.project.clone(), network);
+            }
+        }
+        let rules = state.rules.into_iter();
+        observed.rules = rules
+            .filter(|rule| whole(&note::mark_of_rule(rule)))
+            .collect();
+        Ok(observed)
+    }
+
+    async fn apply(&self, change: &FirewallChange) -> Result<(), FirewallError> {
+        if *change == FirewallChange::default() {
+            return Ok(());
+        }
+        let _lock = acquire_host(&self.paths, "change the firewall").await?;
+        let saved = Saved::read().await?;
+        let before = saved.state();
+        let after = before.after(change);
+        saved.put(&after).await?;
+        let doors = Saved::read().await?.doors().await?;
+        let done = gate::sync(&doors, &after.networks).await;
+        if done.is_err() {
+            Saved::read().await?.put(&before).await?;
+        }
+        done
+    }
+}
+
+type Counts = BTreeMap<(String, String), usize>;
+
+/// Whether the rules with `mark` are as many in each chain as they should be.
+fn same(expected: &Counts, have: &Counts, mark: &str) -> bool {
+    let of = |counts: &Counts| -> Counts {
+        let mine = counts.iter().filter(|((_, comment), _)| comment == mark);
+        mine.map(|(key, count)| (key.clone(), *count)).collect()
+    };
+    of(expected) == of(have)
+}

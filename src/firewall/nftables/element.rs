@@ -1,0 +1,219 @@
+//! What a network and a port rule are in our table: elements of its sets and maps.
+//!
+//! A rule is a pure function of the model, so that it can be put in and taken out without reading
+//! the table: the cost of one port does not grow with the number of the others.
+
+use std::net::IpAddr;
+
+use crate::firewall::mark;
+use crate::model::{NetworkRules, PortRange, PortRule};
+
+/// One element, in nft's own words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Element {
+    /// The set or map: `any4`.
+    pub(super) map: String,
+    /// `tcp . 80`.
+    pub(super) key: String,
+    /// `10.77.0.2 . 8080`, `jump allow_…`; none in a set.
+    pub(super) value: Option<String>,
+    /// Our mark and what is needed to read the rule back.
+    pub(super) comment: String,
+}
+
+impl Element {
+    fn new(map: String, key: String, value: Option<String>, comment: &str) -> Self {
+        Self {
+            map,
+            key,
+            value,
+            comment: comment.into(),
+        }
+    }
+}
+
+/// The elements of an open network. The subnets stand in the comment, so that they are read back.
+pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
+    let mark = mark::of_network(network);
+    let bridge = format!("\"{}\"", network.bridge);
+    let full = format!("{mark} {} {}", network.subnets.v4, network.subnets.v6);
+    let set =
+        |set: &str, key: &str, comment: &str| Element::new(set.into(), key.into(), None, comment);
+    let mut elements = vec![
+        set("bridges", &bridge, &full),
+        set("same", &format!("{bridge} . {bridge}"), &mark),
+    ];
+    if network.isolate {
+        elements.push(set("isolated", &bridge, &mark));
+    }
+    elements
+}
+
+/// `F` or `F-L`.
+pub(super) fn range_text(range: PortRange) -> String {
+    range.to_string()
+}
+
+/// The host address of the key in a family's maps: the rule's address, or all of the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Bound(IpAddr),
+    Any,
+}
+
+/// The families that the rule serves, each with its scope, where it leads and the other target.
+fn families(rule: &PortRule) -> Vec<(char, Scope, IpAddr, IpAddr)> {
+    let (to4, to6) = (IpAddr::V4(rule.to4), IpAddr::V6(rule.to6));
+    match rule.port.host_ip {
+        None => vec![('4', Scope::Any, to4, to6), ('6', Scope::Any, to6, to4)],
+        Some(ip) => {
+            let scope = match ip.is_unspecified() {
+                true => Scope::Any,
+                false => Scope::Bound(ip),
+            };
+            match ip {
+                IpAddr::V4(_) => vec![('4', scope, to4, to6)],
+                IpAddr::V6(_) => vec![('6', scope, to6, to4)],
+            }
+        }
+    }
+}
+
+/// The comment of a rule's elements: `*` serves both families, `=` one, then the host's ports.
+pub(super) fn comment_of(rule: &PortRule) -> String {
+    let sign = match rule.port.host_ip {
+        None => '*',
+        Some(_) => '=',
+    };
+    format!("{} {sign}{}", mark::of_rule(rule), rule.port.host)
+}
+
+/// The elements of a port rule: a range that keeps its numbers is one element, another one for each
+/// port; `twin` keeps the target of the family that a bound rule does not serve.
+pub(super) fn of_rule(rule: &PortRule) -> Vec<Element> {
+    let comment = comment_of(rule);
+    let port = &rule.port;
+    let mut elements = Vec::new();
+    for (family, scope, to, other) in families(rule) {
+        let (kind, prefix) = match scope {
+            Scope::Any => ("any", String::new()),
+            Scope::Bound(ip) => ("bound", format!("{ip} . ")),
+        };
+        let key = |ports: String| format!("{prefix}{} . {ports}", port.protocol);
+        let mut put = |map: String, ports: String, value: String| {
+            elements.push(Element::new(map, key(ports), Some(value), &comment));
+        };
+        if port.host == port.container && port.host.count() > 1 {
+            put(
+                format!("{kind}_ranges{family}"),
+                range_text(port.host),
+                to.to_string(),
+            );
+        } else {
+            for (host, inner) in pairs(port.host, port.container) {
+                put(
+                    format!("{kind}{family}"),
+                    host.to_string(),
+                    format!("{to} . {inner}"),
+                );
+            }
+        }
+        if !port.allow.is_empty() {
+            put(
+                format!("{kind}_allow{family}"),
+                range_text(port.host),
+                format!("jump {}", allow_chain(rule)),
+            );
+        }
+        if let Some(ip) = port.host_ip {
+            let key = format!("{ip} . {} . {}", port.protocol, port.host.first);
+            let twin = Some(other.to_string());
+            elements.push(Element::new(format!("twin{family}"), key, twin, &comment));
+        }
+    }
+    elements
+}
+
+fn pairs(host: PortRange, container: PortRange) -> impl Iterator<Item = (u16, u16)> {
+    (host.first..=host.last).zip(container.first..=container.last)
+}
+
+/// The chain that says who may use the rule: named by what no two rules share.
+pub(super) fn allow_chain(rule: &PortRule) -> String {
+    let address = match rule.port.host_ip {
+        None => "any".to_string(),
+        Some(IpAddr::V4(ip)) => ip.octets().map(|b| b.to_string()).join("_"),
+        Some(IpAddr::V6(ip)) => ip.segments().map(|s| format!("{s:x}")).join("_"),
+    };
+    let PortRule { port, .. } = rule;
+    format!(
+        "allow_{}_{}_{}_{address}",
+        port.protocol, port.host.first, port.host.last
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::testing::rule;
+
+    fn text(rule: &PortRule) -> Vec<String> {
+        let line = |e: Element| format!("{} {} : {}", e.map, e.key, e.value.unwrap_or_default());
+        of_rule(rule).into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_rule_becomes_the_fewest_elements() {
+        let cases: [(&str, &[&str]); 4] = [
+            (
+                "80:8080/tcp",
+                &[
+                    "any4 tcp . 80 : 10.77.0.2 . 8080",
+                    "any6 tcp . 80 : fd77::2 . 8080",
+                ],
+            ),
+            (
+                "9000-9100:9000-9100/udp",
+                &[
+                    "any_ranges4 udp . 9000-9100 : 10.77.0.2",
+                    "any_ranges6 udp . 9000-9100 : fd77::2",
+                ],
+            ),
+            (
+                "127.0.0.1:80-81:90-91/tcp",
+                &[
+                    "bound4 127.0.0.1 . tcp . 80 : 10.77.0.2 . 90",
+                    "bound4 127.0.0.1 . tcp . 81 : 10.77.0.2 . 91",
+                    "twin4 127.0.0.1 . tcp . 80 : fd77::2",
+                ],
+            ),
+            (
+                "[::]:80:80/tcp",
+                &[
+                    "any6 tcp . 80 : fd77::2 . 80",
+                    "twin6 :: . tcp . 80 : 10.77.0.2",
+                ],
+            ),
+        ];
+        for (port, expected) in cases {
+            assert_eq!(text(&rule(port, &[])), expected, "{port}");
+        }
+    }
+
+    #[test]
+    fn a_limited_rule_asks_its_own_chain_first() {
+        let limited = rule("80:80/tcp", &["192.168.0.0/16"]);
+        let lines = text(&limited);
+        assert!(lines.contains(&"any_allow4 tcp . 80 : jump allow_tcp_80_80_any".to_string()));
+        assert!(lines.contains(&"any_allow6 tcp . 80 : jump allow_tcp_80_80_any".to_string()));
+    }
+
+    #[test]
+    fn the_longest_names_fit_into_a_comment() {
+        // NFTNL_UDATA_COMMENT_MAXLEN is 128.
+        let mut longest = rule("10000-10010:20000-20010/tcp", &[]);
+        let name = crate::model::Name::new(&"x".repeat(48)).unwrap();
+        (longest.project, longest.container) = (name.clone(), name);
+        assert!(comment_of(&longest).len() <= 128);
+    }
+}

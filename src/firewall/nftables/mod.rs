@@ -1,0 +1,214 @@
+//! The driver of nftables: one table of ours, `inet locker`, and `nft -f -` for each change.
+//!
+//! The table's fixed part is `skeleton.nft`; networks and ports are elements of its sets and maps.
+//! A change is first written blind, at a cost that does not depend on what is there; only when the
+//! kernel refuses it (the table was flushed, an element leads elsewhere) is the table read and the
+//! exact difference made.
+
+mod element;
+mod read;
+mod script;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use self::element::{Element, allow_chain, of_network, of_rule};
+use self::read::Table;
+use self::script::{DELETE_TABLE, Script};
+use super::{Firewall, FirewallChange, FirewallError, gate, mark, networks_after};
+use crate::model::NetworkRules;
+use crate::observed::ObservedFirewall;
+use crate::store::{Paths, acquire_host};
+use crate::sys::Exec;
+
+/// The driver.
+#[derive(Clone, Debug)]
+pub struct Nftables {
+    paths: Paths,
+}
+
+impl Nftables {
+    /// Two runs of locker never change the table at once: the host's lock is under `paths`.
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            paths: paths.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Firewall for Nftables {
+    fn name(&self) -> &'static str {
+        "nftables"
+    }
+
+    async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
+        let mut observed = ObservedFirewall {
+            driver: self.name().into(),
+            ..ObservedFirewall::default()
+        };
+        let Some(table) = list("list table inet locker").await? else {
+            return Ok(observed);
+        };
+        let table = Table::parse(&table);
+        if !table.is_whole() {
+            return Ok(observed);
+        }
+        observed.rules = table.rules();
+        let networks = table.networks();
+        if networks.is_empty() {
+            return Ok(observed);
+        }
+        let doors = doors().await?;
+        let passes = |network: &NetworkRules| doors.iter().all(|door| door.lets_through(network));
+        observed.networks = networks
+            .into_iter()
+            .filter(passes)
+            .map(|network| (network.project.clone(), network))
+            .collect();
+        Ok(observed)
+    }
+
+    async fn apply(&self, change: &FirewallChange) -> Result<(), FirewallError> {
+        if *change == FirewallChange::default() {
+            return Ok(());
+        }
+        let _lock = acquire_host(&self.paths, "change the firewall").await?;
+        if change.open.is_empty() && change.close.is_empty() {
+            return transact(change).await;
+        }
+        let before = match list("list set inet locker bridges").await? {
+            Some(json) => Table::parse(&json).opened(),
+            None => Vec::new(),
+        };
+        let after = networks_after(&before, change);
+        gate::sync(&doors().await?, &after).await?;
+        let done = match after.is_empty() && change.add.is_empty() {
+            // Put in before it is taken out, so that an absent table is no error.
+            true => nft(&format!("add table inet locker\n{DELETE_TABLE}")).await,
+            false => transact(change).await,
+        };
+        if done.is_err() {
+            gate::sync(&doors().await?, &before).await?;
+        }
+        done
+    }
+}
+
+async fn doors() -> Result<Vec<gate::Door>, FirewallError> {
+    gate::doors(list("list chains").await?.as_ref()).await
+}
+
+/// The whole change in one transaction.
+async fn transact(change: &FirewallChange) -> Result<(), FirewallError> {
+    match nft(blind(change)?.text()).await {
+        Err(FirewallError::Refused { .. }) => {}
+        other => return other,
+    }
+    let table = match list("list table inet locker").await? {
+        Some(json) => Table::parse(&json),
+        None if change.open.is_empty() && change.add.is_empty() => return Ok(()),
+        None => Table::default(),
+    };
+    nft(exact(change, &table)?.text()).await
+}
+
+/// The change without a look at what is there.
+fn blind(change: &FirewallChange) -> Result<Script, FirewallError> {
+    let mut script = Script::default();
+    if !change.open.is_empty() {
+        script.skeleton();
+    }
+    for network in &change.close {
+        script.close(network)?;
+    }
+    for rule in &change.remove {
+        script.remove_rule(rule)?;
+    }
+    for network in &change.open {
+        script.open(network)?;
+    }
+    for rule in &change.add {
+        script.add_rule(rule)?;
+    }
+    Ok(script)
+}
+
+/// The difference between what is there and what shall be. What belongs to a whole rule of somebody
+/// else is never taken away: then the kernel refuses the transaction as it should.
+fn exact(change: &FirewallChange, table: &Table) -> Result<Script, FirewallError> {
+    let mut script = Script::default();
+    script.skeleton();
+    let mut delete = BTreeSet::new();
+    for network in change.close.iter().chain(&change.open) {
+        mark::interface(&network.bridge)?;
+        let every = NetworkRules {
+            isolate: true,
+            ..network.clone()
+        };
+        delete.extend(same_key(table, &of_network(&every)));
+    }
+    let gone: Vec<Element> = change.remove.iter().flat_map(of_rule).collect();
+    delete.extend(same_key(table, &gone).filter(|there| {
+        gone.iter()
+            .any(|e| e.key == there.key && e.value == there.value)
+    }));
+    let whole: BTreeSet<Element> = table.rules().iter().flat_map(of_rule).collect();
+    let wanted: Vec<Element> = change.add.iter().flat_map(of_rule).collect();
+    delete.extend(same_key(table, &wanted).filter(|there| !whole.contains(*there)));
+    let delete: Vec<Element> = delete.into_iter().cloned().collect();
+    script.delete_elements(&delete)?;
+    for rule in &change.remove {
+        if table.has_chain(&allow_chain(rule)) {
+            script.delete_chain(&allow_chain(rule));
+        }
+    }
+    for network in &change.open {
+        script.add_elements(&of_network(network))?;
+    }
+    for rule in &change.add {
+        script.add_allow(rule)?;
+    }
+    let missing = |e: &Element| delete.contains(e) || !table.elements.contains(e);
+    let wanted: Vec<Element> = wanted.into_iter().filter(missing).collect();
+    script.add_elements(&wanted)?;
+    Ok(script)
+}
+
+/// What is there under the keys of `elements`.
+fn same_key<'a>(table: &'a Table, elements: &[Element]) -> impl Iterator<Item = &'a Element> {
+    let keys: BTreeSet<(String, String)> = elements
+        .iter()
+        .map(|e| (e.map.clone(), e.key.clone()))
+        .collect();
+    let matches = move |e: &&Element| keys.contains(&(e.map.clone(), e.key.clone()));
+    table.elements.iter().filter(matches)
+}
+
+async fn nft(script: &str) -> Result<(), FirewallError> {
+    Exec::new("nft", ["-f", "-"]).stdin(script).run().await?;
+    Ok(())
+}
+
+/// What `nft -j` prints for `command`; none when the table is not there.
+async fn list(command: &str) -> Result<Option<Value>, FirewallError> {
+    let args = ["-j"].into_iter().chain(command.split(' '));
+    let output = Exec::new("nft", args).output().await?;
+    if output.code != Some(0) {
+        if output.stderr.contains("No such file or directory") {
+            return Ok(None);
+        }
+        return Err(FirewallError::Refused {
+            program: "nft".into(),
+            stderr: output.stderr,
+        });
+    }
+    serde_json::from_str(&output.stdout)
+        .map(Some)
+        .map_err(|error| FirewallError::Unreadable {
+            program: "nft".into(),
+            reason: error.to_string(),
+        })
+}

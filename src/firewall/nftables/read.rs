@@ -1,0 +1,283 @@
+//! Reads our table back from `nft -j list table inet locker` (libnftables-json(5)).
+//!
+//! Tolerant: what is not understood is passed over, so it counts as missing. A rule or network is
+//! reported only when every element that it should have is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::Value;
+
+use super::element::{Element, of_network, of_rule};
+use super::script::skeleton_rules;
+use crate::firewall::mark;
+use crate::model::{NetworkRules, Port, PortRange, PortRule, Protocol, Subnets};
+
+/// Our table as it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Table {
+    /// Every element of every set and map.
+    pub(super) elements: BTreeSet<Element>,
+    /// The rules of each chain; the source that an `allow_` chain lets through, where it is one.
+    chains: BTreeMap<String, Vec<Option<IpNet>>>,
+}
+
+impl Table {
+    /// From the parsed JSON.
+    pub(super) fn parse(json: &Value) -> Self {
+        let mut table = Self::default();
+        for object in json["nftables"].as_array().into_iter().flatten() {
+            for kind in ["set", "map"] {
+                let set = &object[kind];
+                if let Some(name) = set["name"].as_str() {
+                    let elements = set["elem"].as_array().into_iter().flatten();
+                    let elements = elements.filter_map(|item| element(name, item));
+                    table.elements.extend(elements);
+                }
+            }
+            let rule = &object["rule"];
+            if let Some(chain) = rule["chain"].as_str() {
+                let rules = table.chains.entry(chain.into()).or_default();
+                rules.push(source(&rule["expr"]));
+            }
+        }
+        table
+    }
+
+    /// Whether the fixed rules are all there.
+    pub(super) fn is_whole(&self) -> bool {
+        let has = |(chain, count): (&str, usize)| {
+            self.chains
+                .get(chain)
+                .is_some_and(|rules| rules.len() == count)
+        };
+        skeleton_rules().into_iter().all(has)
+    }
+
+    /// The networks that are open, complete or not.
+    pub(super) fn opened(&self) -> Vec<NetworkRules> {
+        let bridges = self.elements.iter().filter(|e| e.map == "bridges");
+        bridges.filter_map(|bridge| self.network(bridge)).collect()
+    }
+
+    /// Whether there is a chain of that name with rules in it.
+    pub(super) fn has_chain(&self, chain: &str) -> bool {
+        self.chains.contains_key(chain)
+    }
+
+    /// The networks that are complete.
+    pub(super) fn networks(&self) -> Vec<NetworkRules> {
+        let mut networks = self.opened();
+        networks.retain(|network| self.holds(&of_network(network)));
+        networks
+    }
+
+    fn network(&self, bridge: &Element) -> Option<NetworkRules> {
+        let (project, None, rest) = mark::parse(&bridge.comment)? else {
+            return None;
+        };
+        let (v4, v6) = rest.split_once(' ')?;
+        let isolated = |e: &Element| e.map == "isolated" && e.key == bridge.key;
+        Some(NetworkRules {
+            project,
+            bridge: bridge.key.trim_matches('"').into(),
+            subnets: Subnets {
+                v4: v4.parse().ok()?,
+                v6: v6.parse().ok()?,
+            },
+            isolate: self.elements.iter().any(isolated),
+        })
+    }
+
+    /// The port rules that are complete.
+    pub(super) fn rules(&self) -> BTreeSet<PortRule> {
+        let by_key: BTreeMap<(&str, &str), &Element> = self
+            .elements
+            .iter()
+            .map(|e| ((e.map.as_str(), e.key.as_str()), e))
+            .collect();
+        let rules = self.elements.iter().filter_map(|e| self.rule(e, &by_key));
+        rules.filter(|rule| self.holds(&of_rule(rule))).collect()
+    }
+
+    /// The rule whose first port this element is.
+    fn rule(
+        &self,
+        element: &Element,
+        by_key: &BTreeMap<(&str, &str), &Element>,
+    ) -> Option<PortRule> {
+        let (project, Some(container), rest) = mark::parse(&element.comment)? else {
+            return None;
+        };
+        let family = element.map.strip_suffix('4').map(|kind| (kind, "4"));
+        let (kind, family) = family.or_else(|| Some((element.map.strip_suffix('6')?, "6")))?;
+        let bound = match kind {
+            "any" | "any_ranges" => false,
+            "bound" | "bound_ranges" => true,
+            _ => return None,
+        };
+        let both = rest.starts_with('*');
+        let host = range(rest.get(1..)?)?;
+        let mut key: Vec<&str> = element.key.split(" . ").collect();
+        let first = range(key.pop()?)?.first;
+        let protocol = protocol(key.pop()?)?;
+        if first != host.first || both && family == "6" {
+            return None;
+        }
+        let host_ip = match (both, bound, family) {
+            (true, _, _) => None,
+            (false, true, _) => Some(key.pop()?.parse().ok()?),
+            (false, false, "4") => Some(IpAddr::from([0; 4])),
+            (false, false, _) => Some(IpAddr::from([0; 16])),
+        };
+        let (to, start) = target(element.value.as_deref()?, host.first)?;
+        let other = match host_ip {
+            None => {
+                let map = format!("{kind}6");
+                let twin = by_key.get(&(map.as_str(), element.key.as_str()))?;
+                target(twin.value.as_deref()?, host.first)?.0
+            }
+            Some(ip) => {
+                let (map, key) = (
+                    format!("twin{family}"),
+                    format!("{ip} . {protocol} . {first}"),
+                );
+                let twin = by_key.get(&(map.as_str(), key.as_str()))?;
+                twin.value.as_deref()?.parse().ok()?
+            }
+        };
+        let (to4, to6) = match (to, other) {
+            (IpAddr::V4(to4), IpAddr::V6(to6)) | (IpAddr::V6(to6), IpAddr::V4(to4)) => (to4, to6),
+            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => return None,
+        };
+        let container_ports = PortRange {
+            first: start,
+            last: start.checked_add(host.last - host.first)?,
+        };
+        let mut rule = PortRule {
+            project,
+            container,
+            port: Port {
+                host_ip,
+                host,
+                container: container_ports,
+                protocol,
+                allow: Vec::new(),
+            },
+            to4,
+            to6,
+        };
+        rule.port.allow = self.allow(&rule, by_key)?;
+        Some(rule)
+    }
+
+    /// Who may use it; none when its chain is damaged.
+    fn allow(
+        &self,
+        rule: &PortRule,
+        by_key: &BTreeMap<(&str, &str), &Element>,
+    ) -> Option<Vec<IpNet>> {
+        let probe = PortRule {
+            port: Port {
+                allow: vec![IpNet::V4(Default::default())],
+                ..rule.port.clone()
+            },
+            ..rule.clone()
+        };
+        let jumps = of_rule(&probe);
+        let jump = jumps.iter().find(|e| e.map.contains("_allow"))?;
+        if !by_key.contains_key(&(jump.map.as_str(), jump.key.as_str())) {
+            return Some(Vec::new());
+        }
+        let chain = jump.value.as_deref()?.strip_prefix("jump ")?;
+        match self.chains.get(chain)?.split_last()? {
+            (None, sources) => sources.iter().copied().collect(),
+            (Some(_), _) => None,
+        }
+    }
+
+    fn holds(&self, elements: &[Element]) -> bool {
+        elements
+            .iter()
+            .all(|element| self.elements.contains(element))
+    }
+}
+
+fn protocol(word: &str) -> Option<Protocol> {
+    match word {
+        "tcp" => Some(Protocol::Tcp),
+        "udp" => Some(Protocol::Udp),
+        _ => None,
+    }
+}
+
+fn range(word: &str) -> Option<PortRange> {
+    let (first, last) = word.split_once('-').unwrap_or((word, word));
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last).then_some(PortRange { first, last })
+}
+
+/// Address and first port of a map's value; a range keeps its numbers.
+fn target(value: &str, host: u16) -> Option<(IpAddr, u16)> {
+    match value.split_once(" . ") {
+        Some((address, port)) => Some((address.parse().ok()?, port.parse().ok()?)),
+        None => Some((value.parse().ok()?, host)),
+    }
+}
+
+/// An element of a set, or a pair of a map.
+fn element(map: &str, item: &Value) -> Option<Element> {
+    let (entry, value) = match item.as_array() {
+        Some(pair) => (pair.first()?, Some(word(pair.get(1)?)?)),
+        None => (item, None),
+    };
+    let mut key = word(&entry["elem"]["val"])?;
+    if matches!(map, "bridges" | "isolated" | "same") {
+        let quoted: Vec<String> = key.split(" . ").map(|w| format!("\"{w}\"")).collect();
+        key = quoted.join(" . ");
+    }
+    Some(Element {
+        map: map.into(),
+        key,
+        value,
+        comment: entry["elem"]["comment"].as_str()?.into(),
+    })
+}
+
+/// A value in nft's words, addresses as Rust prints them.
+fn word(value: &Value) -> Option<String> {
+    if let Some(text) = value.as_str() {
+        let address = text.parse::<IpAddr>().map(|ip| ip.to_string());
+        return Some(address.unwrap_or_else(|_| text.into()));
+    }
+    if let Some(number) = value.as_u64() {
+        return Some(number.to_string());
+    }
+    if let Some(target) = value["jump"]["target"].as_str() {
+        return Some(format!("jump {target}"));
+    }
+    if let Some(parts) = value["concat"].as_array() {
+        let parts: Option<Vec<String>> = parts.iter().map(word).collect();
+        return Some(parts?.join(" . "));
+    }
+    if let [first, last] = value["range"].as_array()?.as_slice() {
+        return Some(format!("{}-{}", word(first)?, word(last)?));
+    }
+    None
+}
+
+/// The source address that a rule matches, if that is what it does.
+fn source(expr: &Value) -> Option<IpNet> {
+    let right = expr
+        .as_array()?
+        .iter()
+        .find(|part| part["match"]["left"]["payload"]["field"] == "saddr")
+        .map(|part| &part["match"]["right"])?;
+    if let Some(address) = right.as_str() {
+        return address.parse::<IpAddr>().ok().map(IpNet::from);
+    }
+    let address = right["prefix"]["addr"].as_str()?.parse().ok()?;
+    let length = u8::try_from(right["prefix"]["len"].as_u64()?).ok()?;
+    IpNet::new(address, length).ok()
+}

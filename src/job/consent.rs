@@ -1,0 +1,89 @@
+//! Asking before something is lost.
+
+use std::io;
+use std::path::Path;
+
+use crate::apply::Host;
+use crate::plan::Loss;
+
+/// What would be lost, with its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PricedLoss {
+    /// `the root file system of container web`.
+    pub what: String,
+    /// Why it must go.
+    pub cause: String,
+    /// Its size in bytes; none when it cannot be told.
+    pub bytes: Option<u64>,
+}
+
+/// Why nobody could be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentError {
+    /// There is no terminal to ask at.
+    #[error("this destroys data and must be confirmed, and there is no terminal to ask at")]
+    NoTerminal,
+    /// Asking failed.
+    #[error("cannot ask: {source}")]
+    Failed {
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+/// Who is asked: the user at the counter, or whoever answers for them.
+pub trait Consent: Send + Sync {
+    /// Asked once, before anything is touched, and only when something would be lost. Whether all of
+    /// it may go.
+    fn ask(&self, losses: &[PricedLoss]) -> Result<bool, ConsentError>;
+}
+
+/// Finds out how much each loss is. A size that cannot be told is no reason to stop.
+pub(super) async fn price(host: &Host, losses: &[Loss]) -> Vec<PricedLoss> {
+    let priced = losses.iter().map(|loss| async move {
+        PricedLoss {
+            what: loss.what.clone(),
+            cause: loss.cause.to_string(),
+            bytes: size(host, loss).await,
+        }
+    });
+    futures_util::future::join_all(priced).await
+}
+
+async fn size(host: &Host, loss: &Loss) -> Option<u64> {
+    if let Some(path) = loss.path.clone() {
+        let measured = tokio::task::spawn_blocking(move || bytes_below(&path));
+        return measured.await.ok()?.ok();
+    }
+    let name = loss.container.as_ref()?;
+    host.backend.inside().size(name).await.ok()
+}
+
+/// Bytes of all regular files below `path`, without following links.
+fn bytes_below(path: &Path) -> io::Result<u64> {
+    let data = std::fs::symlink_metadata(path)?;
+    if !data.is_dir() {
+        return Ok(data.len());
+    }
+    let mut total = 0;
+    for entry in std::fs::read_dir(path)? {
+        total += bytes_below(&entry?.path())?;
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_as_big_as_its_files_and_a_link_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("deep")).unwrap();
+        std::fs::write(dir.path().join("one"), [0; 100]).unwrap();
+        std::fs::write(dir.path().join("deep/two"), [0; 23]).unwrap();
+        assert_eq!(bytes_below(dir.path()).unwrap(), 123);
+        std::os::unix::fs::symlink("/usr", dir.path().join("link")).unwrap();
+        assert!(bytes_below(dir.path()).unwrap() < 200);
+    }
+}

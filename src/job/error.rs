@@ -1,0 +1,115 @@
+//! Why a job was not done.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::apply::{ApplyError, ObserveError, VerifyError};
+use crate::backend::BackendError;
+use crate::file::LoadError;
+use crate::firewall::FirewallError;
+use crate::model::Name;
+use crate::plan::Problem;
+use crate::store::{LockError, StoreError};
+
+use super::consent::ConsentError;
+
+/// Why a job was not done. The counter turns each kind into words, hints and an exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The file is missing or wrong.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A word names no container or group.
+    #[error("{message}")]
+    Selection {
+        /// What is wrong with the word.
+        message: String,
+        /// What may have been meant.
+        help: Option<String>,
+    },
+    /// There can be no plan; nothing was changed.
+    #[error("`{command}` cannot be done: {}", texts(problems))]
+    Problems {
+        /// The verb.
+        command: &'static str,
+        /// All reasons.
+        problems: Vec<Problem>,
+    },
+    /// The engine, the kernel and the state belong to root.
+    #[error("`locker {command}` must be run as root")]
+    NotRoot {
+        /// The verb.
+        command: &'static str,
+    },
+    /// The project's containers are kept elsewhere.
+    #[error("project `{project}` keeps its containers in `{}`, not in `{}`", recorded.display(), asked.display())]
+    Elsewhere {
+        /// The project.
+        project: Name,
+        /// Where they are.
+        recorded: PathBuf,
+        /// Where they were looked for.
+        asked: PathBuf,
+    },
+    /// The user said no; nothing was changed.
+    #[error("refused; nothing was changed")]
+    Refused,
+    /// Nobody could be asked; nothing was changed.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+    /// Another run changes the project, or its lock cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The engine.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The rules.
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+    /// What locker keeps on disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The host could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// The change failed or was ended by a signal.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Every step was done and the host is still not as it should be.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A container that must run does not.
+    #[error("container `{name}` is not running")]
+    NotRunning {
+        /// Short name.
+        name: Name,
+    },
+    /// A log could not be read.
+    #[error("cannot {verb} `{}`: {source}", path.display())]
+    Log {
+        /// `open`, `read`.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The process's signals could not be listened to; nothing was changed.
+    #[error("cannot listen to signals: {source}")]
+    Signals {
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+impl JobError {
+    /// Whether a signal ended it (exit code 130).
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, Self::Apply(ApplyError::Interrupted { .. }))
+    }
+}
+
+fn texts(problems: &[Problem]) -> String {
+    let texts: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+    texts.join("; ")
+}

@@ -1,0 +1,72 @@
+//! Running a command, or a shell, inside a container with the caller's own terminal.
+
+use std::path::PathBuf;
+
+use crate::backend::{AttachOptions, Backend};
+use crate::model::Name;
+use crate::observed::State;
+
+use super::select::select;
+use super::{JobError, Setting, road};
+
+/// A login shell: the container's bash where it has one. Nothing of the caller's is in this line.
+const SHELL: [&str; 3] = [
+    "/bin/sh",
+    "-c",
+    "[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l",
+];
+
+/// A command for the inside of one container.
+#[derive(Clone, Debug)]
+pub struct ExecRequest {
+    /// Short name.
+    pub name: String,
+    /// Program and arguments; empty means a shell.
+    pub argv: Vec<String>,
+    /// User inside; none means root.
+    pub user: Option<String>,
+    /// Working directory inside.
+    pub workdir: Option<PathBuf>,
+    /// Variables on top of the container's own.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Runs it and returns its exit code.
+pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobError> {
+    let command = if request.argv.is_empty() {
+        "shell"
+    } else {
+        "exec"
+    };
+    let opened = road::open(setting, command)?;
+    let observed = opened.host.observe(&opened.project, None).await?;
+    let names = std::slice::from_ref(&request.name);
+    let selected = select(&opened.project, &observed, names)?.unwrap_or_default();
+    let name = only_one(selected.into_iter().collect(), &request.name)?;
+    let state = observed.containers.get(&name).map(|c| c.state);
+    if state != Some(State::Running) {
+        return Err(JobError::NotRunning { name });
+    }
+    let argv = if request.argv.is_empty() {
+        SHELL.map(String::from).to_vec()
+    } else {
+        request.argv.clone()
+    };
+    let options = AttachOptions {
+        user: request.user.clone(),
+        workdir: request.workdir.clone(),
+        environment: request.environment.clone(),
+    };
+    let backend: &dyn Backend = &*opened.host.backend;
+    Ok(backend.inside().attach(&name, &argv, &options).await?)
+}
+
+fn only_one(mut names: Vec<Name>, word: &str) -> Result<Name, JobError> {
+    match (names.pop(), names.is_empty()) {
+        (Some(name), true) => Ok(name),
+        (_, _) => Err(JobError::Selection {
+            message: format!("`{word}` does not name exactly one container"),
+            help: None,
+        }),
+    }
+}

@@ -1,0 +1,140 @@
+//! The road that every job walks: the file, the host, the look, the plan.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::apply::Host;
+use crate::backend::lxc::LxcBackend;
+use crate::file;
+use crate::file::diagnostic::Diagnostic;
+use crate::firewall;
+use crate::hosts::HostsFile;
+use crate::model::{Port, Project};
+use crate::network::KernelNetwork;
+use crate::observed::Observed;
+use crate::plan::{self, Goal, Plan, Wish};
+use crate::store::{self, Paths};
+
+use super::select::select;
+use super::{ChangeRequest, JobError, Setting};
+
+/// LXC's own default, lxc.system.conf(5).
+const LXCPATH: &str = "/var/lib/lxc";
+
+/// A project and the host it is on.
+pub(super) struct Opened {
+    pub(super) project: Project,
+    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) host: Host,
+    pub(super) lxcpath: PathBuf,
+}
+
+/// What is, and what is to be done about it.
+pub(super) struct Looked {
+    pub(super) observed: Observed,
+    pub(super) wish: Wish,
+    pub(super) plan: Plan,
+}
+
+/// Reads the file, then opens the drivers. Errors of the file come before any question of rights.
+pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, JobError> {
+    let loaded = file::load(&setting.load)?;
+    if !rustix::process::geteuid().is_root() {
+        return Err(JobError::NotRoot { command });
+    }
+    let project = loaded.project;
+    let paths = paths(setting);
+    let lxcpath = lxcpath(setting, &project, &paths)?;
+    let name = project.name.clone();
+    let choice = setting.firewall.unwrap_or(project.firewall);
+    let backend = LxcBackend::open(
+        name.clone(),
+        project.directory.clone(),
+        lxcpath.clone(),
+        paths.clone(),
+    )?;
+    let host = Host {
+        project: name,
+        directory: project.directory.clone(),
+        backend: Arc::new(backend),
+        network: Arc::new(KernelNetwork::new(&paths)),
+        firewall: Arc::from(firewall::open(choice, &paths)?),
+        hosts: HostsFile::new(paths.hosts()),
+        paths,
+    };
+    Ok(Opened {
+        project,
+        warnings: loaded.warnings,
+        host,
+        lxcpath,
+    })
+}
+
+fn paths(setting: &Setting) -> Paths {
+    match &setting.state_dir {
+        Some(dir) => Paths::under(dir),
+        None => Paths::system(),
+    }
+}
+
+/// Containers are looked for where the project has them: elsewhere they would be made a second time.
+fn lxcpath(setting: &Setting, project: &Project, paths: &Paths) -> Result<PathBuf, JobError> {
+    let recorded = store::load_record(paths, &project.name)?.map(|record| record.lxcpath);
+    match (&setting.lxcpath, recorded) {
+        (Some(asked), Some(recorded)) if *asked != recorded => Err(JobError::Elsewhere {
+            project: project.name.clone(),
+            recorded,
+            asked: asked.clone(),
+        }),
+        (Some(asked), _) => Ok(asked.clone()),
+        (None, Some(recorded)) => Ok(recorded),
+        (None, None) => Ok(Path::new(LXCPATH).into()),
+    }
+}
+
+/// Looks at the host and plans.
+pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Looked, JobError> {
+    let project = &opened.project;
+    let observed = opened.host.observe(project, asked_port(request)).await?;
+    let wish = Wish {
+        goal: request.goal.clone(),
+        selection: select(project, &observed, &request.names)?,
+        no_ports: request.no_ports,
+        no_links: request.no_links,
+        host_names: request.host_names,
+        no_copy: request.no_copy,
+        timeout: request.timeout,
+        lxcpath: opened.lxcpath.clone(),
+        remove_orphans: request.remove_orphans,
+    };
+    let plan = plan::plan(project, &observed, &wish).map_err(|problems| JobError::Problems {
+        command: request.command,
+        problems,
+    })?;
+    Ok(Looked {
+        observed,
+        wish,
+        plan,
+    })
+}
+
+fn asked_port(request: &ChangeRequest) -> Option<&Port> {
+    match &request.goal {
+        Goal::PortAdd(port) | Goal::PortRemove(port) => Some(port),
+        Goal::Up
+        | Goal::Create
+        | Goal::Start { .. }
+        | Goal::Stop
+        | Goal::Restart
+        | Goal::Remove
+        | Goal::Down { .. }
+        | Goal::Ports
+        | Goal::Unports
+        | Goal::Links
+        | Goal::Unlinks
+        | Goal::Limits
+        | Goal::Freeze
+        | Goal::Unfreeze
+        | Goal::Cleanup => None,
+    }
+}

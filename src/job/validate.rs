@@ -1,0 +1,32 @@
+//! Checking a file without looking at the host. Needs no root.
+
+use std::path::PathBuf;
+
+use crate::file::{self, diagnostic::Diagnostic};
+use crate::model::Name;
+
+use super::{JobError, Setting};
+
+/// A file without errors.
+#[derive(Debug)]
+pub struct Valid {
+    /// The file.
+    pub file: PathBuf,
+    /// The project's name.
+    pub project: Name,
+    /// How many containers it defines.
+    pub containers: usize,
+    /// What the user should know.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads the file; all its errors come at once.
+pub fn validate(setting: &Setting) -> Result<Valid, JobError> {
+    let loaded = file::load(&setting.load)?;
+    Ok(Valid {
+        file: loaded.project.file,
+        project: loaded.project.name,
+        containers: loaded.project.containers.len(),
+        warnings: loaded.warnings,
+    })
+}

@@ -1,0 +1,151 @@
+//! The driver of the kernel's network: rtnetlink(7) and a few files of /proc/sys.
+//!
+//! No process is spawned here. A netlink socket is opened for each call and belongs to the network
+//! namespace of the calling thread.
+
+use std::fs;
+
+use async_trait::async_trait;
+use rtnetlink::Handle;
+
+use super::bridge::{self, Link};
+use super::settings::Settings;
+use super::{Network, NetworkError, NetworkView, look};
+use crate::model::{Name, Subnets};
+use crate::store::{Paths, acquire_host};
+
+/// The kernel of this host.
+#[derive(Clone, Debug)]
+pub struct KernelNetwork {
+    paths: Paths,
+}
+
+impl KernelNetwork {
+    /// Settings as they were before are kept under `paths`; so are the records of other projects.
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            paths: paths.clone(),
+        }
+    }
+}
+
+/// An open netlink socket; its worker ends with it.
+pub(super) struct Netlink {
+    pub(super) handle: Handle,
+    worker: tokio::task::JoinHandle<()>,
+}
+
+impl Netlink {
+    pub(super) fn open() -> Result<Self, NetworkError> {
+        let (connection, handle, _) =
+            rtnetlink::new_connection().map_err(|error| NetworkError::Link {
+                verb: "read",
+                interface: "*".into(),
+                reason: error.to_string(),
+            })?;
+        Ok(Self {
+            handle,
+            worker: tokio::spawn(connection),
+        })
+    }
+}
+
+impl Drop for Netlink {
+    fn drop(&mut self) {
+        self.worker.abort();
+    }
+}
+
+/// `locker:<project>`, the alias of a bridge of ours.
+fn mark_of(project: &Name) -> String {
+    format!("locker:{project}")
+}
+
+fn is_ours(link: &Link, bridge: &str, project: &Name) -> bool {
+    match &link.alias {
+        Some(alias) => *alias == mark_of(project),
+        None => bridge::is_half_made(link, bridge),
+    }
+}
+
+#[async_trait]
+impl Network for KernelNetwork {
+    async fn observe(&self, bridge: &str) -> Result<NetworkView, NetworkError> {
+        let netlink = Netlink::open()?;
+        look::observe(&netlink.handle, bridge, &self.paths).await
+    }
+
+    async fn ensure(
+        &self,
+        project: &Name,
+        bridge: &str,
+        subnets: &Subnets,
+    ) -> Result<bool, NetworkError> {
+        let netlink = Netlink::open()?;
+        let handle = &netlink.handle;
+        let found = bridge::find(handle, bridge).await?;
+        let made = found.is_none();
+        let link = match found {
+            Some(link) if is_ours(&link, bridge, project) => link,
+            Some(_) => {
+                return Err(NetworkError::Foreign {
+                    interface: bridge.into(),
+                    project: project.clone(),
+                });
+            }
+            None => bridge::make(handle, bridge).await?,
+        };
+        bridge::mark(handle, &link, bridge, &mark_of(project)).await?;
+        own_settings(bridge)?;
+        bridge::set_addresses(handle, &link, bridge, subnets).await?;
+        let _lock = acquire_host(&self.paths, "set up the network").await?;
+        Settings::load(&self.paths)?.forward()?;
+        Ok(made)
+    }
+
+    async fn remove(&self, project: &Name, bridge: &str, last: bool) -> Result<(), NetworkError> {
+        let netlink = Netlink::open()?;
+        if let Some(link) = bridge::find(&netlink.handle, bridge).await? {
+            if !is_ours(&link, bridge, project) {
+                return Err(NetworkError::Foreign {
+                    interface: bridge.into(),
+                    project: project.clone(),
+                });
+            }
+            bridge::remove(&netlink.handle, &link, bridge).await?;
+        }
+        if last {
+            let _lock = acquire_host(&self.paths, "take the network down").await?;
+            Settings::load(&self.paths)?.restore()?;
+        }
+        Ok(())
+    }
+}
+
+/// Settings of our own bridge, which go with it: no IPv6 router of a container may configure the
+/// host, no waiting for duplicates of addresses that nobody else can have, and packets of the host's
+/// 127.0.0.1 may take this road (the firewall drops those that come from outside).
+fn own_settings(bridge: &str) -> Result<(), NetworkError> {
+    let settings = [
+        ("ipv6", "disable_ipv6", "0"),
+        ("ipv6", "accept_ra", "0"),
+        ("ipv6", "accept_dad", "0"),
+        ("ipv4", "route_localnet", "1"),
+    ];
+    for (family, key, value) in settings {
+        let path = format!("/proc/sys/net/{family}/conf/{bridge}/{key}");
+        match fs::write(&path, value) {
+            Ok(()) => {}
+            // A kernel without IPv6 has no such setting.
+            Err(error) if family == "ipv6" && error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(NetworkError::Setting {
+                    verb: "write",
+                    path,
+                    source,
+                });
+            }
+        }
+    }
+    Ok(())
+}

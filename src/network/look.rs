@@ -1,0 +1,203 @@
+//! Looks at the kernel's network: the bridge, and every subnet that is in use already.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use futures_util::TryStreamExt;
+use ipnet::IpNet;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use rtnetlink::{Handle, RouteMessageBuilder};
+
+use super::bridge::{Link, is_half_made, refused};
+use super::{NetworkError, NetworkView};
+use crate::model::bridge_of;
+use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
+use crate::store::{Paths, load_records};
+
+/// Routes with a shorter prefix stand for "everywhere", as VPNs set them in halves (`0.0.0.0/1`,
+/// `2000::/3`): they take no subnet away.
+const EVERYWHERE: u8 = 4;
+
+/// Everything that [`super::Network::observe`] promises.
+pub(super) async fn observe(
+    handle: &Handle,
+    bridge: &str,
+    paths: &Paths,
+) -> Result<NetworkView, NetworkError> {
+    let (links, addresses, routes) = dump(handle).await?;
+    let ours = links.values().find(|link| link.name == bridge);
+    let ours_index = ours.map(|link| link.index);
+    let nets = |index| {
+        let mine = addresses.iter().filter(move |(i, _)| Some(*i) == index);
+        mine.map(|(_, net)| *net)
+    };
+    let mut network = ObservedNetwork {
+        bridge: None,
+        taken: Vec::new(),
+        forwarding: forwards(ours.map(|_| bridge)),
+    };
+    if let Some(link) = ours.filter(|link| !is_half_made(link, bridge)) {
+        network.bridge = Some(ObservedBridge {
+            mark: link.alias.clone(),
+            up: link.up,
+            addresses: nets(ours_index)
+                .filter(|net| !is_link_local(net.addr()))
+                .collect(),
+        });
+    }
+    let name = |index: u32| links.get(&index).map_or("?", |link| link.name.as_str());
+    let others = addresses.iter().filter(|(i, _)| Some(*i) != ours_index);
+    for (index, net) in others {
+        take(
+            &mut network.taken,
+            *net,
+            format!("interface {}", name(*index)),
+        );
+    }
+    for (index, net) in routes {
+        match index {
+            Some(index) if Some(index) == ours_index => {}
+            Some(index) => take(
+                &mut network.taken,
+                net,
+                format!("route via {}", name(index)),
+            ),
+            None => take(&mut network.taken, net, format!("route to {net}")),
+        }
+    }
+    for record in load_records(paths)? {
+        if bridge_of(&record.name) != bridge {
+            let by = format!("locker project {}", record.name);
+            take(&mut network.taken, record.subnets.v4.into(), by.clone());
+            take(&mut network.taken, record.subnets.v6.into(), by);
+        }
+    }
+    Ok(NetworkView {
+        network,
+        addresses: addresses.iter().map(|(_, net)| net.addr()).collect(),
+    })
+}
+
+type Dump = (
+    BTreeMap<u32, Link>,
+    Vec<(u32, IpNet)>,
+    Vec<(Option<u32>, IpNet)>,
+);
+
+async fn dump(handle: &Handle) -> Result<Dump, NetworkError> {
+    let links: Vec<_> = handle
+        .link()
+        .get()
+        .execute()
+        .try_collect()
+        .await
+        .map_err(refused("read", "*"))?;
+    let links = links.into_iter().map(Link::from_message);
+    let addresses: Vec<AddressMessage> = handle
+        .address()
+        .get()
+        .execute()
+        .try_collect()
+        .await
+        .map_err(refused("read the addresses of", "*"))?;
+    let addresses = addresses
+        .iter()
+        .filter_map(|message| Some((message.header.index, address_of(message)?)))
+        .collect();
+    let mut routes = Vec::new();
+    for wanted in [
+        RouteMessageBuilder::<Ipv4Addr>::new().build(),
+        RouteMessageBuilder::<Ipv6Addr>::new().build(),
+    ] {
+        let found: Vec<RouteMessage> = handle
+            .route()
+            .get(wanted)
+            .execute()
+            .try_collect()
+            .await
+            .map_err(refused("read the routes of", "*"))?;
+        routes.extend(found.iter().filter_map(route_of));
+    }
+    Ok((
+        links.map(|link| (link.index, link)).collect(),
+        addresses,
+        routes,
+    ))
+}
+
+/// Keeps each subnet once, by the first who was found to have it; link-local ones belong to everybody.
+fn take(taken: &mut Vec<TakenNet>, net: IpNet, by: String) {
+    let net = net.trunc();
+    if !is_link_local(net.addr()) && !taken.iter().any(|other| other.net == net) {
+        taken.push(TakenNet { net, by });
+    }
+}
+
+/// The address and prefix of an address message. On a point-to-point link the local one counts.
+pub(super) fn address_of(message: &AddressMessage) -> Option<IpNet> {
+    let mut found = None;
+    for attribute in &message.attributes {
+        // The attributes are a foreign, open enum.
+        match attribute {
+            AddressAttribute::Local(address) => return net(*address, message),
+            AddressAttribute::Address(address) => found = net(*address, message),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn net(address: IpAddr, message: &AddressMessage) -> Option<IpNet> {
+    IpNet::new(address, message.header.prefix_len).ok()
+}
+
+/// Destination and outgoing interface of a route that leads to a subnet; none for default, local,
+/// broadcast and multicast routes.
+fn route_of(message: &RouteMessage) -> Option<(Option<u32>, IpNet)> {
+    let leads = matches!(
+        message.header.kind,
+        RouteType::Unicast | RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit
+    );
+    let length = message.header.destination_prefix_length;
+    if !leads || length < EVERYWHERE {
+        return None;
+    }
+    let (mut destination, mut out) = (None, None);
+    for attribute in &message.attributes {
+        // The attributes are a foreign, open enum.
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(to)) => destination = Some((*to).into()),
+            RouteAttribute::Destination(RouteAddress::Inet6(to)) => {
+                destination = Some((*to).into());
+            }
+            RouteAttribute::Oif(index) => out = Some(*index),
+            _ => {}
+        }
+    }
+    let net = IpNet::new(destination?, length).ok()?;
+    (!net.addr().is_multicast()).then_some((out, net))
+}
+
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// Whether this kernel speaks IPv6 at all.
+pub(super) fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
+}
+
+/// Forwarding of both families and, once the bridge is there, the way of 127.0.0.1 over it.
+fn forwards(bridge: Option<&str>) -> bool {
+    let on = |path: &str| fs::read_to_string(path).is_ok_and(|value| value.trim() != "0");
+    let local = |bridge| on(&format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet"));
+    on("/proc/sys/net/ipv4/ip_forward")
+        && (!has_ipv6() || on("/proc/sys/net/ipv6/conf/all/forwarding"))
+        && bridge.is_none_or(local)
+}

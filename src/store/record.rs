@@ -1,0 +1,169 @@
+//! The record of a project: what locker remembers between runs. Versioned and always whole.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::model::Name;
+use crate::observed::ProjectRecord;
+
+use super::{Paths, StoreError, write_atomic};
+
+/// The newest form of the record that this program reads and the one that it writes.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The record of `project`; none when it has none.
+pub fn load_record(paths: &Paths, project: &Name) -> Result<Option<ProjectRecord>, StoreError> {
+    let path = paths.record(project);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(StoreError::io("read", &path)(source)),
+    };
+    parse(&path, project, &text).map(Some)
+}
+
+/// The version is looked at before the rest: a newer form may hold anything else.
+fn parse(path: &Path, project: &Name, text: &str) -> Result<ProjectRecord, StoreError> {
+    let damaged = |reason: String| StoreError::Damaged {
+        path: path.into(),
+        reason,
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    let version = value["version"]
+        .as_u64()
+        .ok_or_else(|| damaged("it has no version".into()))?;
+    if version > u64::from(RECORD_VERSION) {
+        return Err(StoreError::Newer {
+            path: path.into(),
+            version,
+            known: RECORD_VERSION,
+        });
+    }
+    let record: ProjectRecord =
+        serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?;
+    if &record.name != project {
+        return Err(damaged(format!("it is of project `{}`", record.name)));
+    }
+    Ok(record)
+}
+
+/// Writes the record of its project.
+pub fn save_record(paths: &Paths, record: &ProjectRecord) -> Result<(), StoreError> {
+    let path = paths.record(&record.name);
+    let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| StoreError::Damaged {
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
+    bytes.push(b'\n');
+    write_atomic(&path, &bytes, 0o600)
+}
+
+/// Forgets `project`; one that is not known is fine. Its directory goes too when nothing else is in it.
+pub fn remove_record(paths: &Paths, project: &Name) -> Result<(), StoreError> {
+    let path = paths.record(project);
+    match fs::remove_file(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(source) => return Err(StoreError::io("remove", &path)(source)),
+    }
+    let dir = paths.project(project);
+    match fs::remove_dir(&dir) {
+        Ok(()) => Ok(()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(())
+        }
+        Err(source) => Err(StoreError::io("remove", &dir)(source)),
+    }
+}
+
+/// The records of all projects by name. A directory without a record is passed over; a record that
+/// cannot be read is an error, since its subnet must not be given to another project.
+pub fn load_records(paths: &Paths) -> Result<Vec<ProjectRecord>, StoreError> {
+    let dir = paths.projects();
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(StoreError::io("list", &dir)(source)),
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io("list", &dir))?;
+        let name = entry.file_name();
+        let Some(project) = name.to_str().and_then(|name| Name::new(name).ok()) else {
+            continue;
+        };
+        records.extend(load_record(paths, &project)?);
+    }
+    records.sort_by(|one, two| one.name.cmp(&two.name));
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Subnets;
+
+    fn record(name: &str) -> ProjectRecord {
+        ProjectRecord {
+            version: RECORD_VERSION,
+            name: Name::new(name).unwrap(),
+            directory: "/srv/shop".into(),
+            lxcpath: "/var/lib/lxc".into(),
+            subnets: Subnets {
+                v4: "10.77.0.0/24".parse().unwrap(),
+                v6: "fd77::/64".parse().unwrap(),
+            },
+            addresses: [(Name::new("db").unwrap(), 2)].into(),
+            added_ports: Default::default(),
+            picked_ports: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_saved_and_goes_without_a_trace() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let (one, two) = (record("one"), record("two"));
+        assert_eq!(load_record(&paths, &one.name).unwrap(), None);
+        save_record(&paths, &two).unwrap();
+        save_record(&paths, &one).unwrap();
+        assert_eq!(load_record(&paths, &one.name).unwrap(), Some(one.clone()));
+        assert_eq!(load_records(&paths).unwrap(), [one.clone(), two.clone()]);
+        remove_record(&paths, &one.name).unwrap();
+        remove_record(&paths, &one.name).unwrap();
+        assert!(!paths.project(&one.name).exists());
+        assert_eq!(load_records(&paths).unwrap(), [two]);
+    }
+
+    #[test]
+    fn damaged_newer_and_misplaced_records_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let name = Name::new("shop").unwrap();
+        let foreign = serde_json::to_string(&record("other")).unwrap();
+        let cases = [
+            ("", "damaged"),
+            ("{\"version\": 1", "damaged"),
+            ("{}", "no version"),
+            ("{\"version\": 1}", "damaged"),
+            ("{\"version\": 2, \"what\": []}", "newer locker"),
+            (foreign.as_str(), "project `other`"),
+        ];
+        for (text, expected) in cases {
+            write_atomic(&paths.record(&name), text.as_bytes(), 0o600).unwrap();
+            let error = load_record(&paths, &name).unwrap_err().to_string();
+            assert!(
+                error.contains(expected) && error.contains("project.json"),
+                "{error}"
+            );
+            assert!(load_records(&paths).is_err());
+        }
+    }
+}
