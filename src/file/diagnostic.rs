@@ -260,15 +260,28 @@ impl<'a> Window<'a> {
         };
         let start = byte_of(column);
         let end = if length == 0 {
-            let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-            start
-                + line[start..]
-                    .find(|c| !word(c))
-                    .unwrap_or(line.len() - start)
+            start + word_length(&line[start..])
         } else {
             byte_of(column + length as usize)
         };
         (before + start)..(before + end)
+    }
+}
+
+/// Bytes of the value that begins `text`: up to its closing quote, or up to a blank or a sign that
+/// ends a value in YAML.
+fn word_length(text: &str) -> usize {
+    let Some(first) = text.chars().next() else {
+        return 0;
+    };
+    match first {
+        '"' | '\'' => text[1..].find(first).map_or(text.len(), |end| end + 2),
+        '[' | '{' => 1,
+        _ => {
+            let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}');
+            let word = &text[..text.find(ends).unwrap_or(text.len())];
+            word.trim_end_matches(':').len().max(first.len_utf8())
+        }
     }
 }
 

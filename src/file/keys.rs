@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::desk::Desk;
 use super::diagnostic::nearest;
 use super::schema;
-use super::tree::Node;
+use super::tree::{Entry, Node};
 use crate::model::Key;
 
 /// One key of a map.
@@ -355,32 +355,43 @@ pub(super) const ALL: [Key; 21] = [
     Key::Autostart,
 ];
 
-/// Reports every key of a map that `table` does not have. `owner` names the map in errors.
-pub(super) fn check(desk: &Desk<'_>, map: &Node, table: &[KeySpec], owner: &str) {
-    let container = std::ptr::eq(table, CONTAINER);
+/// Reports every key of a container's body that is none, or that needs Docker.
+pub(super) fn check_container(desk: &Desk<'_>, map: &Node, owner: &str) {
     for entry in map.entries().unwrap_or_default() {
         let name = entry.key.as_str();
-        if table.iter().any(|spec| spec.name == name) || name.starts_with("x-") {
-            continue;
-        }
-        if container && DOCKER.contains(&name) {
+        if DOCKER.contains(&name) {
             let message =
                 format!("`{name}` is for Docker containers; this version runs LXC containers only");
             let mut error = desk.about(entry.spot, message);
             error.help = instead_of(name).map(str::to_string);
             desk.push(error);
-            continue;
+        } else {
+            check_entry(desk, entry, CONTAINER, owner);
         }
-        let mut error = desk.about(entry.spot, format!("unknown key `{name}` in {owner}"));
-        error.help = Some(match nearest(name, table.iter().map(|spec| spec.name)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                let names: Vec<String> = table.iter().map(|s| format!("`{}`", s.name)).collect();
-                format!("known keys: {}", names.join(", "))
-            }
-        });
-        desk.push(error);
     }
+}
+
+/// Reports every key of a map that `table` does not have. `owner` names the map in errors.
+pub(super) fn check(desk: &Desk<'_>, map: &Node, table: &[KeySpec], owner: &str) {
+    for entry in map.entries().unwrap_or_default() {
+        check_entry(desk, entry, table, owner);
+    }
+}
+
+fn check_entry(desk: &Desk<'_>, entry: &Entry, table: &[KeySpec], owner: &str) {
+    let name = entry.key.as_str();
+    if table.iter().any(|spec| spec.name == name) || name.starts_with("x-") {
+        return;
+    }
+    let mut error = desk.about(entry.spot, format!("unknown key `{name}` in {owner}"));
+    error.help = Some(match nearest(name, table.iter().map(|spec| spec.name)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let names: Vec<String> = table.iter().map(|s| format!("`{}`", s.name)).collect();
+            format!("known keys: {}", names.join(", "))
+        }
+    });
+    desk.push(error);
 }
 
 #[cfg(test)]

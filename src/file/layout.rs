@@ -189,35 +189,29 @@ fn flattened(desk: &Desk<'_>, entries: &[Entry]) -> bool {
 }
 
 fn report_flattened(desk: &Desk<'_>, name: &Entry, body: &[&Entry]) {
-    let keys: Vec<String> = body
-        .iter()
-        .map(|entry| format!("`{}`", entry.key))
-        .collect();
-    let (stand, they) = match keys.len() {
-        1 => ("stands", "it"),
-        _ => ("stand", "them"),
+    let keys: Vec<String> = body.iter().map(|e| format!("`{}`", e.key)).collect();
+    let Some((last, before)) = keys.split_last() else {
+        return;
     };
-    let words = match keys.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-        None => return,
+    let (words, verb, help) = if before.is_empty() {
+        let help = "indent it by two blanks, so that it belongs";
+        (last.clone(), "stands", help)
+    } else {
+        let help = "indent them by two blanks, so that they belong";
+        (format!("{} and {last}", before.join(", ")), "stand", help)
     };
     let message = format!(
-        "`{}` has nothing below it: {words} {stand} beside it instead of below it",
+        "`{}` has nothing below it: {words} {verb} beside it instead of below it",
         name.key
     );
     let place = desk.place(body[0].spot);
-    desk.push(
-        desk.about(name.spot, message)
-            .with_related(
-                place,
-                body[0].spot.length,
-                "from here on at the level of the name",
-            )
-            .with_help(format!(
-                "indent {they} by two blanks, so that {they2} belong to `{}`",
-                name.key,
-                they2 = if keys.len() == 1 { "it" } else { "they" }
-            )),
-    );
+    let error = desk
+        .about(name.spot, message)
+        .with_related(
+            place,
+            body[0].spot.length,
+            "from here on at the level of the name",
+        )
+        .with_help(format!("{help} to `{}`", name.key));
+    desk.push(error);
 }

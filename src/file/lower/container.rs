@@ -51,7 +51,7 @@ pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &E
     let mut container = Container::bare(name.clone());
     container.place = desk.place(entry.spot);
     match entry.value.kind {
-        Kind::Mapping(_) => keys::check(desk, &entry.value, keys::CONTAINER, &owner),
+        Kind::Mapping(_) => keys::check_container(desk, &entry.value, &owner),
         Kind::Null => {}
         Kind::Scalar(_) | Kind::Sequence(_) => {
             let kind = entry.value.kind_name();

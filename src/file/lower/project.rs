@@ -134,7 +134,7 @@ fn firewall(desk: &Desk<'_>, entry: Option<&Entry>) -> FirewallChoice {
 fn defaults<'n>(desk: &Desk<'_>, entry: &'n Entry) -> Option<&'n Node> {
     match entry.value.kind {
         Kind::Mapping(_) => {
-            keys::check(desk, &entry.value, keys::CONTAINER, "`defaults`");
+            keys::check_container(desk, &entry.value, "`defaults`");
             Some(&entry.value)
         }
         Kind::Null => None,
