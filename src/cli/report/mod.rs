@@ -162,7 +162,26 @@ fn dress_job(error: &JobError, report: &mut Report) {
             report.kind = Kind::Usage;
             report.help = vec!["say `--yes` to destroy it without a question".into()];
         }
-        JobError::Consent(ConsentError::Failed { .. }) | JobError::Refused => {}
+        JobError::NotRunning { name } => {
+            report.help = vec![format!("run `sudo locker start {name}`")];
+        }
+        JobError::Elsewhere { recorded, .. } => {
+            let recorded = recorded.display();
+            report.help = vec![format!(
+                "leave `--lxcpath` out, or say `--lxcpath {recorded}`"
+            )];
+        }
+        JobError::Consent(ConsentError::Failed { .. })
+        | JobError::Refused
+        | JobError::Lock(_)
+        | JobError::Backend(_)
+        | JobError::Firewall(_)
+        | JobError::Store(_)
+        | JobError::Observe(_)
+        | JobError::Apply(_)
+        | JobError::Verify(_)
+        | JobError::Log { .. }
+        | JobError::Signals { .. } => {}
     }
 }
 
