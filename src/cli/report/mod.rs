@@ -137,6 +137,7 @@ fn dress(error: &CliError) -> Report {
 }
 
 fn dress_job(error: &JobError, report: &mut Report) {
+    report.help.extend(error.hint());
     match error {
         JobError::Load(LoadError::NotFound { .. }) => {
             report.kind = Kind::Usage;
