@@ -294,7 +294,8 @@ impl<'a> Worker<'a> {
 
     async fn remove_volume(&self, path: &Path) -> Result<(), StepError> {
         let home = self.host.paths.volumes(&self.host.project);
-        if path.parent() != Some(&home) {
+        // A path that ends in `..` has the right parent in words and no file name.
+        if path.parent() != Some(&home) || path.file_name().is_none() {
             return Err(StepError::NoVolume { path: path.into() });
         }
         let path = path.to_path_buf();

@@ -41,7 +41,7 @@ pub(super) enum Back {
     /// Write the host's block as it was.
     HostNames(Vec<HostsLine>),
     /// Rename what was set aside back.
-    BringBack(Name),
+    Rename(Name),
 }
 
 /// The snapshot, and which containers the plan makes anew.
@@ -183,7 +183,7 @@ impl<'a> Before<'a> {
             Step::WriteHostNames { .. } => {
                 Back::HostNames(self.observed.host_names.clone().unwrap_or_default())
             }
-            Step::SetAside { container } => Back::BringBack(container.clone()),
+            Step::SetAside { container } => Back::Rename(container.clone()),
             // What Seed made is known only afterwards; the others are never undone.
             Step::Seed { .. }
             | Step::RemoveWreck { .. }

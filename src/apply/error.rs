@@ -150,7 +150,7 @@ pub enum ApplyError {
         /// What failed first, and what failed while the rest came to its end.
         failures: Vec<StepFailure>,
         /// What became of the rest.
-        aftermath: Aftermath,
+        aftermath: Box<Aftermath>,
     },
     /// All that can be undone is done and stays; something could not be destroyed at the end.
     #[error(
@@ -171,7 +171,7 @@ pub enum ApplyError {
         /// Steps that failed while they were waited for.
         failures: Vec<StepFailure>,
         /// What became of what was done.
-        aftermath: Aftermath,
+        aftermath: Box<Aftermath>,
     },
     /// The journal could not be begun; nothing was changed.
     #[error("{source}; nothing was changed")]
@@ -179,6 +179,18 @@ pub enum ApplyError {
         /// Why.
         source: StoreError,
     },
+}
+
+impl ApplyError {
+    /// The steps that failed.
+    pub fn failures(&self) -> &[StepFailure] {
+        match self {
+            Self::Failed { failures, .. }
+            | Self::Final { failures }
+            | Self::Interrupted { failures, .. } => failures,
+            Self::Journal { .. } => &[],
+        }
+    }
 }
 
 fn list(failures: &[StepFailure]) -> String {

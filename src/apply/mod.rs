@@ -19,6 +19,11 @@ mod perform;
 mod undo;
 mod verify;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 pub use cancel::{Cancel, Canceller, SignalWatch};
 pub use error::{Aftermath, ApplyError, StepError, StepFailure};
 pub use events::{Event, Events};

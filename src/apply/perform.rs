@@ -164,6 +164,7 @@ fn failure(
     finished: Vec<StepId>,
     aftermath: Aftermath,
 ) -> ApplyError {
+    let aftermath = Box::new(aftermath);
     let mut failures = progress.failures;
     // Giving up is what a signal or another failure made them do, no reason of its own.
     failures.retain(|failure| !matches!(failure.error, StepError::GivenUp));

@@ -178,7 +178,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         }
         Back::Freeze(name, frozen) => worker.set_frozen(name, *frozen).await?,
         Back::HostNames(hosts) => host.hosts.write(host.project.as_str(), hosts).await?,
-        Back::BringBack(name) => host.backend.set_aside(name, true).await?,
+        Back::Rename(name) => host.backend.set_aside(name, true).await?,
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ pub trait Backend: Send + Sync {
     async fn create(
         &self,
         mark: &Mark,
-        progress: &(dyn Fn(&str) + Send + Sync),
+        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
     ) -> Result<(), BackendError>;
 
     /// Writes settings and mark anew; what can change while it runs changes at once.

@@ -3,11 +3,13 @@
 //! Read again it gives the same project, places aside. Dollar signs are doubled, since the reader
 //! would take them for variables.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    Condition, Container, FirewallChoice, Idmap, InnerCommand, Port, Project, Source, Volume,
-    VolumeSource,
+    Condition, Container, FirewallChoice, Idmap, InnerCommand, Place, Port, Project, Source,
+    Volume, VolumeSource,
 };
 
 /// The project as YAML.
@@ -53,57 +55,45 @@ fn value(project: &Project) -> Value {
 }
 
 fn container(container: &Container) -> Value {
-    let mut map = Map::new();
     let (key, source) = source(&container.source);
-    map.insert(key.into(), source);
-    put(
-        &mut map,
-        "fqdn",
-        container.fqdn.as_ref().map_or(Value::Null, text),
-    );
-    put(
-        &mut map,
-        "ports",
-        container.ports.iter().map(|(p, _)| port(p)).collect(),
-    );
-    put(
-        &mut map,
-        "volumes",
-        container.volumes.iter().map(|(v, _)| volume(v)).collect(),
-    );
-    put(
-        &mut map,
-        "links",
-        container.links.iter().map(|(l, _)| text(l)).collect(),
-    );
-    put(&mut map, "dns", list(&container.dns));
-    let limits = container.cgroup.iter().map(|(limit, _)| text(limit));
-    put(&mut map, "cgroup", limits.collect());
-    let pairs = |all: &std::collections::BTreeMap<String, String>| {
-        Value::Object(all.iter().map(|(k, v)| (k.clone(), text(v))).collect())
-    };
-    put(&mut map, "environment", pairs(&container.environment));
-    let config = container.config.iter();
-    let config = config.map(|(line, _)| text(format!("{} = {}", line.key, line.value)));
-    put(&mut map, "config", config.collect());
     let idmap = match &container.idmap {
         None => Value::Null,
         Some(Idmap::Auto) => "auto".into(),
         Some(Idmap::Ranges(ranges)) => list(ranges),
     };
-    put(&mut map, "idmap", idmap);
-    put(&mut map, "depends_on", depends_on(container));
-    put(&mut map, "healthcheck", healthcheck(container));
-    put(&mut map, "labels", pairs(&container.labels));
-    put(
-        &mut map,
-        "setup",
-        container.setup.iter().map(command).collect(),
-    );
+    let config = container.config.iter();
+    let config = config.map(|(line, _)| text(format!("{} = {}", line.key, line.value)));
+    let mut map = Map::new();
+    for (key, value) in [
+        (key, source),
+        ("fqdn", container.fqdn.as_ref().map_or(Value::Null, text)),
+        ("ports", each(&container.ports, port)),
+        ("volumes", each(&container.volumes, volume)),
+        ("links", each(&container.links, text)),
+        ("dns", list(&container.dns)),
+        ("cgroup", each(&container.cgroup, text)),
+        ("environment", pairs(&container.environment)),
+        ("config", config.collect()),
+        ("idmap", idmap),
+        ("depends_on", depends_on(container)),
+        ("healthcheck", healthcheck(container)),
+        ("labels", pairs(&container.labels)),
+        ("setup", container.setup.iter().map(command).collect()),
+    ] {
+        put(&mut map, key, value);
+    }
     if container.autostart {
         map.insert("autostart".into(), true.into());
     }
     Value::Object(map)
+}
+
+fn each<'v, T>(all: &'v [(T, Place)], form: impl Fn(&'v T) -> Value) -> Value {
+    all.iter().map(|(value, _)| form(value)).collect()
+}
+
+fn pairs(all: &BTreeMap<String, String>) -> Value {
+    Value::Object(all.iter().map(|(k, v)| (k.clone(), text(v))).collect())
 }
 
 fn source(source: &Source) -> (&'static str, Value) {

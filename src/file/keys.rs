@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::desk::Desk;
 use super::diagnostic::nearest;
+use super::docker::{DOCKER, instead_of};
 use super::schema;
 use super::tree::{Entry, Node};
 use crate::model::Key;
@@ -220,105 +221,6 @@ pub(super) const IDMAP: &[KeySpec] = &[
     key("host", "first id on the host", schema::whole),
     key("count", "how many", schema::whole),
 ];
-
-/// Keys of Compose services that need Docker or have another name here, with the reason.
-const DOCKER: &[&str] = &[
-    "annotations",
-    "attach",
-    "blkio_config",
-    "build",
-    "cap_add",
-    "cap_drop",
-    "cgroup_parent",
-    "command",
-    "configs",
-    "container_name",
-    "cpu_count",
-    "cpu_percent",
-    "cpu_shares",
-    "cpus",
-    "cpuset",
-    "credential_spec",
-    "deploy",
-    "develop",
-    "devices",
-    "dns_opt",
-    "dns_search",
-    "domainname",
-    "entrypoint",
-    "expose",
-    "extends",
-    "external_links",
-    "extra_hosts",
-    "gpus",
-    "group_add",
-    "hostname",
-    "image",
-    "init",
-    "ipc",
-    "isolation",
-    "logging",
-    "mac_address",
-    "mem_limit",
-    "mem_reservation",
-    "mem_swappiness",
-    "memswap_limit",
-    "models",
-    "network_mode",
-    "networks",
-    "oom_kill_disable",
-    "oom_score_adj",
-    "pid",
-    "pids_limit",
-    "platform",
-    "post_start",
-    "pre_stop",
-    "privileged",
-    "profiles",
-    "provider",
-    "pull",
-    "pull_policy",
-    "read_only",
-    "runtime",
-    "scale",
-    "secrets",
-    "security_opt",
-    "shm_size",
-    "stdin_open",
-    "stop_grace_period",
-    "stop_signal",
-    "storage_opt",
-    "sysctls",
-    "tmpfs",
-    "tty",
-    "ulimits",
-    "user",
-    "userns_mode",
-    "uts",
-    "volumes_from",
-    "working_dir",
-];
-
-/// What to write in place of a Docker key where there is something.
-fn instead_of(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "image" | "build" | "pull" | "platform" => {
-            "make it from `template`, `clone`, `download` or `rootfs`"
-        }
-        "command" | "entrypoint" | "post_start" => {
-            "a system container runs its own init; see `setup`"
-        }
-        "cpus" | "cpuset" | "cpu_shares" | "mem_limit" | "mem_reservation" | "memswap_limit"
-        | "pids_limit" | "blkio_config" | "deploy" => "write the limit in `cgroup`",
-        "hostname" | "domainname" => "write it in `fqdn`",
-        "networks" | "network_mode" => "each project has one network of its own",
-        "userns_mode" => "write `idmap`",
-        "cap_add" | "cap_drop" | "devices" | "privileged" | "security_opt" | "sysctls"
-        | "tmpfs" | "ulimits" => "write the lines for LXC in `config`",
-        "extra_hosts" | "external_links" => "use `links` for containers of this project",
-        _ => return None,
-    })
-}
 
 /// The key of a container that is written so.
 pub(super) fn container_key(name: &str) -> Option<Key> {

@@ -60,25 +60,7 @@ fn compose(desk: &Desk<'_>, services: &Entry) {
 }
 
 fn locker<'n>(desk: &Desk<'_>, root: &'n Node, containers: &'n Entry) -> Option<Parts<'n>> {
-    let mut strangers = Vec::new();
-    for entry in root.entries().unwrap_or_default() {
-        if !is_top(&entry.key) && looks_like_container(&entry.value) {
-            strangers.push(entry);
-        }
-    }
-    for entry in &strangers {
-        let message = format!(
-            "`{}` stands at the top level, but this file has `containers:`",
-            entry.key
-        );
-        let place = desk.place(containers.spot);
-        desk.push(
-            desk.about(entry.spot, message)
-                .with_related(place, containers.spot.length, "this key decides the layout")
-                .with_help(format!("move `{}` below `containers:`", entry.key)),
-        );
-    }
-    if strangers.is_empty() {
+    if !strangers(desk, root, containers) {
         keys::check(desk, root, TOP, "the project");
     }
     let all = match &containers.value.kind {
@@ -106,22 +88,31 @@ fn locker<'n>(desk: &Desk<'_>, root: &'n Node, containers: &'n Entry) -> Option<
     })
 }
 
-fn early<'n>(desk: &Desk<'_>, root: &'n Node, entries: &'n [Entry]) -> Option<Parts<'n>> {
-    if flattened(desk, entries) {
-        return None;
-    }
-    for word in ["containers", "services"] {
-        let near = |entry: &&Entry| nearest(&entry.key, [word]).is_some() && !is_top(&entry.key);
-        if let Some(entry) = entries.iter().find(near)
-            && !looks_like_container(&entry.value)
-        {
-            desk.error_help(
-                entry.spot,
-                format!("unknown key `{}` at the top level", entry.key),
-                format!("did you mean `{word}`?"),
-            );
-            return None;
+/// Reports containers at the top level of a file in Locker's layout.
+fn strangers(desk: &Desk<'_>, root: &Node, containers: &Entry) -> bool {
+    let mut found = false;
+    for entry in root.entries().unwrap_or_default() {
+        if is_top(&entry.key) || !looks_like_container(&entry.value) {
+            continue;
         }
+        found = true;
+        let message = format!(
+            "`{}` stands at the top level, but this file has `containers:`",
+            entry.key
+        );
+        let place = desk.place(containers.spot);
+        let error = desk
+            .about(entry.spot, message)
+            .with_related(place, containers.spot.length, "this key decides the layout")
+            .with_help(format!("move `{}` below `containers:`", entry.key));
+        desk.push(error);
+    }
+    found
+}
+
+fn early<'n>(desk: &Desk<'_>, root: &'n Node, entries: &'n [Entry]) -> Option<Parts<'n>> {
+    if flattened(desk, entries) || misspelt(desk, entries) {
+        return None;
     }
     if entries.iter().all(|entry| is_top(&entry.key)) {
         desk.error_help(
@@ -146,6 +137,26 @@ fn early<'n>(desk: &Desk<'_>, root: &'n Node, entries: &'n [Entry]) -> Option<Pa
         top: None,
         containers: entries,
     })
+}
+
+/// Reports a slip in the key that decides the layout.
+fn misspelt(desk: &Desk<'_>, entries: &[Entry]) -> bool {
+    for word in ["containers", "services"] {
+        let near = |entry: &&Entry| {
+            !is_top(&entry.key)
+                && nearest(&entry.key, [word]).is_some()
+                && !looks_like_container(&entry.value)
+        };
+        if let Some(entry) = entries.iter().find(near) {
+            desk.error_help(
+                entry.spot,
+                format!("unknown key `{}` at the top level", entry.key),
+                format!("did you mean `{word}`?"),
+            );
+            return true;
+        }
+    }
+    false
 }
 
 fn is_top(key: &str) -> bool {

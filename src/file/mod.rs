@@ -9,12 +9,14 @@ mod check;
 pub mod config;
 mod desk;
 pub mod diagnostic;
+mod docker;
 mod dotenv;
 mod find;
 mod interpolate;
 mod keys;
 mod layout;
 mod lower;
+mod naming;
 mod schema;
 mod tree;
 
@@ -25,11 +27,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::{Name, Place, Project};
-use desk::{Desk, Scope};
+use desk::Desk;
 use diagnostic::{Diagnostic, Severity};
-use tree::{Node, Spot};
+use tree::Node;
 
 pub use find::{NAMES, find};
+use naming::project_name;
 pub use schema::schema;
 
 /// What decides how a file is found and read.
@@ -227,7 +230,9 @@ fn lower_text(desk: &Desk<'_>, text: &str, name: Option<&str>, file: PathBuf) ->
         duplicates(desk, &root);
     }
     let parts = parts?;
-    let name = project_name(desk, name, parts.top, root.spot)?;
+    // The rest is checked even so, under a name that nobody will see.
+    let name =
+        project_name(desk, name, parts.top, root.spot).or_else(|| Name::new("project").ok())?;
     Some(lower::lower(desk, &parts, name, file))
 }
 
@@ -247,51 +252,6 @@ fn duplicates(desk: &Desk<'_>, node: &Node) {
                 }
                 duplicates(desk, &entry.value);
             }
-        }
-    }
-}
-
-/// `-p`, else `name`, else the directory's name made fit.
-fn project_name(
-    desk: &Desk<'_>,
-    given: Option<&str>,
-    top: Option<&Node>,
-    root: Spot,
-) -> Option<Name> {
-    let written = top.and_then(|top| top.get("name"));
-    if let Some(given) = given {
-        return match Name::new(given) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                let message = format!("the project cannot be called so: {error}");
-                desk.push(Diagnostic::at(Severity::Error, message, Place::nowhere()));
-                None
-            }
-        };
-    }
-    if let Some(entry) = written {
-        let text = desk.text(&entry.value, Scope::Project, "name")?;
-        return desk.check(entry.value.spot, Name::new(&text));
-    }
-    let directory = desk
-        .directory
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let fit = directory.replace(|c| !allowed(c), "-");
-    let fit = fit.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    match Name::new(fit) {
-        Ok(name) => Some(name),
-        Err(_) => {
-            desk.error_help(
-                root,
-                format!(
-                    "the project has no name, and the directory's, `{directory}`, cannot be one"
-                ),
-                "write `name: NAME` at the top of the file, or use `-p NAME`",
-            );
-            None
         }
     }
 }

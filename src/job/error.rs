@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::apply::{ApplyError, ObserveError, VerifyError};
+use crate::apply::{ApplyError, ObserveError, StepError, VerifyError};
 use crate::backend::BackendError;
 use crate::file::LoadError;
 use crate::firewall::FirewallError;
@@ -107,9 +107,61 @@ impl JobError {
     pub fn is_interruption(&self) -> bool {
         matches!(self, Self::Apply(ApplyError::Interrupted { .. }))
     }
+
+    /// What the user can do about it, where a driver knows: the command that installs what is missing.
+    pub fn hint(&self) -> Option<String> {
+        if let Self::Apply(error) = self {
+            return error.failures().iter().find_map(|failure| {
+                let StepError::Backend(error) = &failure.error else {
+                    return None;
+                };
+                hint_of(error)
+            });
+        }
+        if let Self::Backend(error)
+        | Self::Observe(ObserveError::Backend(error))
+        | Self::Verify(VerifyError::Observe(ObserveError::Backend(error))) = self
+        {
+            return hint_of(error);
+        }
+        None
+    }
+}
+
+fn hint_of(error: &BackendError) -> Option<String> {
+    match error {
+        BackendError::Unavailable { help, .. } => Some(help.clone()),
+        BackendError::Engine { .. }
+        | BackendError::Io { .. }
+        | BackendError::Link { .. }
+        | BackendError::Mark { .. } => None,
+    }
 }
 
 fn texts(problems: &[Problem]) -> String {
     let texts: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
     texts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_engine_comes_with_the_command_that_installs_it() {
+        let missing = || BackendError::Unavailable {
+            engine: "LXC",
+            reason: "no liblxc".into(),
+            help: "apt-get install lxc".into(),
+        };
+        let errors = [
+            JobError::Backend(missing()),
+            JobError::Observe(missing().into()),
+            JobError::Verify(ObserveError::from(missing()).into()),
+        ];
+        for error in errors {
+            assert_eq!(error.hint().as_deref(), Some("apt-get install lxc"));
+        }
+        assert_eq!(JobError::Refused.hint(), None);
+    }
 }

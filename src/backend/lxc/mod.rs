@@ -1,3 +1,256 @@
 //! LXC: system containers through liblxc.
+//!
+//! State is read in this process; everything that forks runs in a fresh small process of the same
+//! binary ([`monitor`]). A container is ours when it bears our mark; all others are only listed.
 
+mod attach;
+mod copy;
+mod create;
+mod destroy;
+mod ffi;
+mod guard;
+mod inner_file;
+mod mark;
 pub mod monitor;
+mod render;
+mod seed;
+mod settings;
+mod shift;
+mod site;
+mod start;
+mod stop;
+mod view;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{AttachOptions, Backend, BackendError, BackendView, Inside, Ran};
+use crate::model::{HostsLine, InnerCommand, Mount, Name};
+use crate::observed::Mark;
+use crate::store::Paths;
+use site::{Site, failed};
+
+/// The LXC driver of one project. Dropping it stops nothing.
+#[derive(Clone, Debug)]
+pub struct LxcBackend {
+    site: Arc<Site>,
+}
+
+impl LxcBackend {
+    /// Opens liblxc for `project` of `directory`, whose containers are kept under `lxcpath`.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] when liblxc is not installed.
+    pub fn open(
+        project: Name,
+        directory: PathBuf,
+        lxcpath: PathBuf,
+        paths: Paths,
+    ) -> Result<Self, BackendError> {
+        let lxc = ffi::Liblxc::open().map_err(|reason| BackendError::Unavailable {
+            engine: "LXC",
+            reason,
+            help: "apt-get install lxc".into(),
+        })?;
+        let program = "/proc/self/exe".into();
+        let site = Site {
+            project,
+            directory,
+            lxcpath,
+            paths,
+            program,
+            lxc,
+        };
+        Ok(Self {
+            site: Arc::new(site),
+        })
+    }
+
+    /// The same with another program for the helper processes, for tests, whose own program is not
+    /// `locker`. It must call [`monitor::run_if_asked`] first of all.
+    ///
+    /// # Errors
+    /// As [`LxcBackend::open`].
+    pub fn with_program(self, program: PathBuf) -> Result<Self, BackendError> {
+        let old = &self.site;
+        let mut new = Self::open(
+            old.project.clone(),
+            old.directory.clone(),
+            old.lxcpath.clone(),
+            old.paths.clone(),
+        )?;
+        if let Some(site) = Arc::get_mut(&mut new.site) {
+            site.program = program;
+        }
+        Ok(new)
+    }
+
+    /// Runs blocking work where it does not hold up other tasks.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        verb: &'static str,
+        work: impl FnOnce(&Site) -> Result<T, BackendError> + Send + 'static,
+    ) -> Result<T, BackendError> {
+        let site = Arc::clone(&self.site);
+        match tokio::task::spawn_blocking(move || work(&site)).await {
+            Ok(done) => done,
+            Err(error) => Err(failed(verb, self.site.project.as_str(), error.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for LxcBackend {
+    async fn observe(&self) -> Result<BackendView, BackendError> {
+        self.blocking("observe", view::observe).await
+    }
+
+    async fn create(
+        &self,
+        mark: &Mark,
+        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+    ) -> Result<(), BackendError> {
+        let (mark, (lines, heard)) = (mark.clone(), mpsc::channel());
+        let work = self.blocking("create", move |site| create::create(site, &mark, &lines));
+        let mut work = std::pin::pin!(work);
+        loop {
+            let tick = tokio::time::sleep(Duration::from_millis(50));
+            let done = tokio::select! { done = &mut work => Some(done), () = tick => None };
+            heard.try_iter().for_each(|line| progress(&line));
+            if let Some(done) = done {
+                return done;
+            }
+        }
+    }
+
+    async fn configure(&self, mark: &Mark) -> Result<(), BackendError> {
+        let mark = mark.clone();
+        self.blocking("configure", move |site| settings::configure(site, &mark))
+            .await
+    }
+
+    async fn start(&self, name: &Name) -> Result<(), BackendError> {
+        let name = name.clone();
+        self.blocking("start", move |site| start::start(site, &name))
+            .await
+    }
+
+    async fn stop(&self, name: &Name, timeout: Duration) -> Result<(), BackendError> {
+        let name = name.clone();
+        self.blocking("stop", move |site| stop::stop(site, &name, timeout))
+            .await
+    }
+
+    async fn destroy(&self, name: &Name, aside: bool) -> Result<(), BackendError> {
+        let name = name.clone();
+        self.blocking("destroy", move |site| destroy::destroy(site, &name, aside))
+            .await
+    }
+
+    async fn set_aside(&self, name: &Name, back: bool) -> Result<(), BackendError> {
+        let name = name.clone();
+        self.blocking("set aside", move |site| {
+            destroy::set_aside(site, &name, back)
+        })
+        .await
+    }
+
+    fn inside(&self) -> &dyn Inside {
+        self
+    }
+}
+
+#[async_trait]
+impl Inside for LxcBackend {
+    async fn write_names(
+        &self,
+        name: &Name,
+        hosts: &[HostsLine],
+        dns: &[IpAddr],
+    ) -> Result<(), BackendError> {
+        let (name, hosts, dns) = (name.clone(), hosts.to_vec(), dns.to_vec());
+        self.blocking("write names of", move |site| {
+            let mark = mark::ours(site, "write names of", &name)?;
+            let (_, pid) = view::state(site, &site.full(&name));
+            let inside = inner_file::Inside::of(site, &mark.spec, pid);
+            inner_file::write_names(&inside, &hosts, &dns)
+        })
+        .await
+    }
+
+    async fn seed(
+        &self,
+        name: &Name,
+        mounts: &[Mount],
+        copy: bool,
+    ) -> Result<Vec<PathBuf>, BackendError> {
+        let (name, mounts) = (name.clone(), mounts.to_vec());
+        self.blocking("fill the volumes of", move |site| {
+            let mark = mark::ours(site, "fill the volumes of", &name)?;
+            seed::seed(site, &mark.spec, &mounts, copy)
+        })
+        .await
+    }
+
+    async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError> {
+        let name = name.clone();
+        self.blocking("freeze", move |site| {
+            let (verb, full) = (if frozen { "freeze" } else { "thaw" }, site.full(&name));
+            mark::ours(site, verb, &name)?;
+            let container = site.container(verb, &full)?;
+            let done = if frozen {
+                container.freeze()
+            } else {
+                container.unfreeze()
+            };
+            if done {
+                Ok(())
+            } else {
+                Err(failed(verb, &full, "liblxc refused"))
+            }
+        })
+        .await
+    }
+
+    async fn run(
+        &self,
+        name: &Name,
+        command: &InnerCommand,
+        timeout: Option<Duration>,
+    ) -> Result<Ran, BackendError> {
+        let (name, command) = (name.clone(), command.clone());
+        self.blocking("run a command in", move |site| {
+            attach::run(site, &name, &command, timeout)
+        })
+        .await
+    }
+
+    async fn attach(
+        &self,
+        name: &Name,
+        argv: &[String],
+        options: &AttachOptions,
+    ) -> Result<i32, BackendError> {
+        let (name, argv, options) = (name.clone(), argv.to_vec(), options.clone());
+        self.blocking("attach to", move |site| {
+            attach::attach(site, &name, &argv, &options)
+        })
+        .await
+    }
+
+    fn console_log(&self, name: &Name) -> PathBuf {
+        self.site.console_log(name)
+    }
+
+    async fn size(&self, name: &Name) -> Result<u64, BackendError> {
+        let name = name.clone();
+        self.blocking("measure", move |site| {
+            copy::size(&site.full(&name), &site.rootfs(&name))
+        })
+        .await
+    }
+}

@@ -1,9 +1,210 @@
-//! The process that starts a container and stays as its monitor.
+//! The fresh small process in which liblxc may fork: it makes, starts and attaches.
+//!
+//! It is the same binary with a hidden first argument, looked at before clap and tokio exist. For a
+//! start it stays as the container's monitor, so nothing here may load what a monitor does not need.
+//! Requests come in the environment, because arguments are readable by every user of the host.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
 
-/// Becomes a container's monitor when the arguments ask for it, else returns at once.
-pub fn run_if_asked(_args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    None
+use serde::{Deserialize, Serialize};
+
+use super::ffi::{Attach, Liblxc};
+use super::guard::Guarded;
+
+const ARGUMENT: &str = "__lxc";
+const REQUEST: &str = "LOCKER_LXC_REQUEST";
+
+/// What the process is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) full: String,
+    pub(super) lxcpath: PathBuf,
+    /// Where liblxc writes why something failed.
+    pub(super) log: Option<PathBuf>,
+    pub(super) task: Task,
+}
+
+/// The tasks that fork.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Task {
+    Create {
+        template: String,
+        args: Vec<String>,
+        idmap: Vec<String>,
+    },
+    Start {
+        guarded: Option<Guarded>,
+    },
+    Attach {
+        argv: Vec<String>,
+        environment: Vec<String>,
+        workdir: Option<String>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        /// Own terminal and signals; else it ends with whoever asked.
+        foreground: bool,
+    },
+}
+
+/// The command that carries out `request`; its streams are the caller's choice.
+pub(super) fn command(program: &std::path::Path, request: &Request) -> std::io::Result<Command> {
+    let mut command = Command::new(program);
+    if let Task::Start { .. } = request.task {
+        // A monitor lives as long as its container and must not keep the caller's variables.
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.current_dir("/");
+    }
+    command.arg(ARGUMENT).stdin(Stdio::null());
+    command.env(REQUEST, serde_json::to_string(request)?);
+    command.env("MALLOC_ARENA_MAX", "1"); // a second arena would cost the monitor memory
+    Ok(command)
+}
+
+/// Becomes a container's monitor (or one of its short-lived sisters) when the arguments ask for it,
+/// else returns at once. Call it before anything else, while the process has one thread.
+pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    if args.nth(1)? != ARGUMENT {
+        return None;
+    }
+    let request = std::env::var(REQUEST).ok();
+    let request = request.and_then(|text| serde_json::from_str::<Request>(&text).ok());
+    let Some(request) = request else {
+        eprintln!("`{ARGUMENT}` is for locker's own use");
+        return Some(ExitCode::from(2));
+    };
+    Some(perform(&request))
+}
+
+fn perform(request: &Request) -> ExitCode {
+    if let Task::Start { .. } = request.task {
+        super::ffi::close_inherited();
+    }
+    let lxc = match Liblxc::open() {
+        Ok(lxc) => lxc,
+        Err(reason) => {
+            eprintln!("{reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let Some(container) = lxc.container(&request.full, &request.lxcpath) else {
+        eprintln!("liblxc cannot read the container's configuration");
+        return ExitCode::FAILURE;
+    };
+    if let Some(log) = &request.log {
+        container.set_config("lxc.log.level", "ERROR");
+        container.set_config("lxc.log.file", &log.to_string_lossy());
+    }
+    match &request.task {
+        Task::Create {
+            template,
+            args,
+            idmap,
+        } => {
+            end_with_caller();
+            let defaults = std::path::Path::new(HOST_DEFAULTS);
+            if defaults.exists() && !container.load_config(defaults) {
+                eprintln!("liblxc cannot read `{HOST_DEFAULTS}`");
+                return ExitCode::FAILURE;
+            }
+            for range in idmap {
+                container.set_config("lxc.idmap", range);
+            }
+            exit(container.create(template, args))
+        }
+        Task::Start { guarded } => super::start::monitor(request, &container, guarded.clone()),
+        Task::Attach {
+            argv,
+            environment,
+            workdir,
+            uid,
+            gid,
+            foreground,
+        } => {
+            if !foreground {
+                end_with_caller();
+            }
+            let status = container.attach(&Attach {
+                argv,
+                environment,
+                workdir: workdir.as_deref(),
+                uid: *uid,
+                gid: *gid,
+                terminal: *foreground && is_terminal(),
+            });
+            ExitCode::from(exit_code(status))
+        }
+    }
+}
+
+/// The host's own settings for new containers, as `lxc-create` reads them.
+pub(super) const HOST_DEFAULTS: &str = "/etc/lxc/default.conf";
+
+fn exit(done: bool) -> ExitCode {
+    if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn is_terminal() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// A wait status (wait(2)) as a shell's exit code; 255 when nothing could be run.
+fn exit_code(status: i32) -> u8 {
+    let code = match status {
+        ..0 => 255,
+        killed if killed & 0x7f != 0 => 128 + (killed & 0x7f),
+        exited => (exited >> 8) & 0xff,
+    };
+    u8::try_from(code).unwrap_or(255)
+}
+
+/// Ends this process and all that it started as soon as the caller is gone: the caller holds the
+/// other end of standard input, and the kernel closes it however the caller dies.
+fn end_with_caller() {
+    if rustix::process::setsid().is_err() {
+        return; // no group of its own that could be ended
+    }
+    let Ok(pipe) = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3) else {
+        return;
+    };
+    if let Ok(null) = std::fs::File::open("/dev/null") {
+        // The template's children must not hold or read the pipe.
+        let _ = rustix::stdio::dup2_stdin(null);
+    }
+    let watch = move || {
+        let _ = std::fs::File::from(pipe).read(&mut [0u8; 1]);
+        let _ = rustix::process::kill_current_process_group(rustix::process::Signal::KILL);
+    };
+    // Without the watch the work is still done; only a killed caller would not end it.
+    let _ = std::thread::Builder::new()
+        .stack_size(32 * 1024)
+        .spawn(watch);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_status_becomes_the_code_a_shell_would_show() {
+        for (status, code) in [(0, 0), (7 << 8, 7), (9, 137), (15, 143), (-1, 255)] {
+            assert_eq!(exit_code(status), code, "{status}");
+        }
+    }
+
+    #[test]
+    fn other_arguments_are_left_to_the_command_line() {
+        let asked = |args: &[&str]| run_if_asked(args.iter().map(OsString::from));
+        assert!(asked(&[]).is_none() && asked(&["locker"]).is_none());
+        assert!(asked(&["locker", "up", ARGUMENT]).is_none());
+    }
 }

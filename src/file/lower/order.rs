@@ -138,6 +138,12 @@ pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Health
         return None;
     };
     let mut check = Healthcheck::new(test_command(desk, scope, test)?);
+    timing(desk, scope, map, &mut check);
+    Some(check)
+}
+
+fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck) {
+    let node = |key: &str| map.get(key).map(|entry| &entry.value);
     for (key, field) in [
         ("interval", &mut check.interval),
         ("timeout", &mut check.timeout),
@@ -159,7 +165,6 @@ pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Health
         }
         check.retries = retries;
     }
-    Some(check)
 }
 
 /// The test: a text for the shell, or Compose's list that begins with `CMD`, `CMD-SHELL` or `NONE`.

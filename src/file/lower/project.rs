@@ -37,11 +37,12 @@ pub(in crate::file) fn lower(
         containers.insert(name.clone(), container::lower(desk, &shared, name, entry));
     }
     let groups = groups(desk, &shared, top("groups"));
-    for (group, members) in &groups {
-        for member in members {
-            if let Some(container) = containers.get_mut(member) {
-                container.groups.push(group.clone());
-            }
+    for (group, member) in groups
+        .iter()
+        .flat_map(|(g, all)| all.iter().map(move |m| (g, m)))
+    {
+        if let Some(container) = containers.get_mut(member) {
+            container.groups.push(group.clone());
         }
     }
     check::across(desk, &containers);
@@ -203,6 +204,14 @@ fn groups(
             }
         }
     }
+    own_groups(desk, shared, &mut all);
+    all.into_iter()
+        .map(|(group, members)| (group, members.into_iter().collect()))
+        .collect()
+}
+
+/// The key `group` of the containers, or that of `defaults`.
+fn own_groups(desk: &Desk<'_>, shared: &Shared<'_>, all: &mut BTreeMap<Name, BTreeSet<Name>>) {
     for (name, entry) in shared.entries {
         let own = entry.value.get("group");
         let default = || shared.defaults.and_then(|map| map.get("group"));
@@ -216,7 +225,4 @@ fn groups(
             }
         }
     }
-    all.into_iter()
-        .map(|(group, members)| (group, members.into_iter().collect()))
-        .collect()
 }

@@ -9,7 +9,7 @@ use super::values::{boolean, items, one_or_more};
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::nearest;
 use crate::file::keys;
-use crate::file::tree::{Kind, Node, Spot};
+use crate::file::tree::{Entry, Kind, Node, Spot};
 use crate::model::{Dns, Key, Link, Name, Place, Port, PortError, Protocol, Volume};
 
 /// `ports`: those of `defaults` first.
@@ -45,16 +45,7 @@ fn port_text(desk: &Desk<'_>, spot: Spot, text: &str) -> Option<Port> {
 }
 
 fn port_map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>) -> Option<Port> {
-    // `80: 80` with a blank is a map for YAML.
-    if let Some([only]) = map.entries()
-        && only.key.parse::<u16>().is_ok()
-        && let Kind::Scalar(value) = &only.value.kind
-    {
-        let help = format!(
-            "write `\"{}:{value}\"`, without a blank after the colon",
-            only.key
-        );
-        desk.error_help(only.spot, "this is a map for YAML, not a port", help);
+    if is_blank_slip(desk, map) {
         return None;
     }
     keys::check(desk, map, keys::PORT, "a port");
@@ -91,6 +82,19 @@ fn port_map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>) -> Option<Port> {
         }
     }
     Some(port)
+}
+
+/// `80: 80` with a blank is a map for YAML.
+fn is_blank_slip(desk: &Desk<'_>, map: &Node) -> bool {
+    let Some([only]) = map.entries() else {
+        return false;
+    };
+    let (Ok(port), Kind::Scalar(value)) = (only.key.parse::<u16>(), &only.value.kind) else {
+        return false;
+    };
+    let help = format!("write `\"{port}:{value}\"`, without a blank after the colon");
+    desk.error_help(only.spot, "this is a map for YAML, not a port", help);
+    true
 }
 
 fn subnet(desk: &Desk<'_>, spot: Spot, text: &str) -> Option<IpNet> {
@@ -170,19 +174,10 @@ pub(super) fn links(
     for entry in layers.of(Key::Links) {
         let at = entry.spot;
         if let Kind::Mapping(entries) = &entry.value.kind {
-            for link in entries {
-                for alias in one_or_more(desk, link) {
-                    let text = desk
-                        .text(alias, scope, &link.key)
-                        .map(|a| format!("{}:{a}", link.key));
-                    let link = text.and_then(|text| desk.check(alias.spot, text.parse()));
-                    written.extend(link.map(|link| (link, alias.spot, at)));
-                }
-                if link.value.is_null() {
-                    let link = link.key.parse::<Link>().map(|l| (l, link.spot, at));
-                    written.extend(desk.check(entry.spot, link));
-                }
-            }
+            let links = entries
+                .iter()
+                .flat_map(|entry| link_entry(desk, entry, scope));
+            written.extend(links.map(|(link, spot)| (link, spot, at)));
             continue;
         }
         for item in items(desk, entry) {
@@ -200,6 +195,32 @@ pub(super) fn links(
             && !all.iter().any(|(l, _)| *l == link)
         {
             all.push((link, desk.place(spot)));
+        }
+    }
+    all
+}
+
+/// `NAME: ALIAS`, `NAME: [ALIAS, …]` or `NAME:` of the map form.
+fn link_entry(desk: &Desk<'_>, entry: &Entry, scope: Scope<'_>) -> Vec<(Link, Spot)> {
+    let Some(target) = desk.check(entry.spot, Name::new(&entry.key)) else {
+        return Vec::new();
+    };
+    if entry.value.is_null() {
+        let link = Link {
+            target,
+            alias: None,
+        };
+        return vec![(link, entry.spot)];
+    }
+    let mut all = Vec::new();
+    for item in one_or_more(desk, entry) {
+        let text = desk.text(item, scope, &entry.key);
+        if let Some(alias) = text.and_then(|text| desk.check(item.spot, Name::new(&text))) {
+            let link = Link {
+                target: target.clone(),
+                alias: Some(alias),
+            };
+            all.push((link, item.spot));
         }
     }
     all

@@ -85,32 +85,24 @@ fn arguments(
 
 fn template(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry) -> Option<Source> {
     let node = &entry.value;
-    let (name, spot, args) = match node.kind {
+    let mut args = arguments(desk, layers, Key::Template, node);
+    let (name, spot) = match node.kind {
         Kind::Scalar(_) => {
             let name = desk.text(node, layers.scope(Key::Template), "template")?;
-            (name, node.spot, Vec::new())
+            (name, node.spot)
         }
-        Kind::Mapping(_) => {
-            let mut all = arguments(desk, layers, Key::Template, node);
-            let Some(at) = all.iter().position(|(key, ..)| key == "name") else {
-                desk.error_help(
-                    entry.spot,
-                    "`template` has no `name`",
-                    "name the template, as in `template: {name: debian, release: bookworm}`",
-                );
+        Kind::Mapping(_) | Kind::Null | Kind::Sequence(_) => {
+            let Some(at) = args.iter().position(|(key, ..)| key == "name") else {
+                let message = match node.kind_name() {
+                    "a map" => "`template` has no `name`".to_string(),
+                    kind => format!("`template` takes a name or a map, not {kind}"),
+                };
+                let help = "write `template: {name: debian, release: bookworm}`";
+                desk.error_help(entry.spot, message, help);
                 return None;
             };
-            let (_, name, spot) = all.remove(at);
-            (name, spot, all)
-        }
-        Kind::Null | Kind::Sequence(_) => {
-            let kind = node.kind_name();
-            desk.error_help(
-                entry.spot,
-                format!("`template` takes a name or a map, not {kind}"),
-                "write `template: {name: debian, release: bookworm}`",
-            );
-            return None;
+            let (_, name, spot) = args.remove(at);
+            (name, spot)
         }
     };
     let args = args

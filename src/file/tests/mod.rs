@@ -5,6 +5,7 @@ mod errors;
 mod limits;
 mod meaning;
 mod round_trip;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

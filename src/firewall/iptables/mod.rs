@@ -110,6 +110,9 @@ impl Firewall for Iptables {
             return Ok(observed);
         }
         let whole = |mark: &str| same(&v4, &have4, mark) && same(&v6, &have6, mark);
+        if !whole("locker") {
+            return Ok(observed);
+        }
         let doors = saved.doors().await?;
         for network in state.networks {
             let passes = doors.iter().all(|door| door.lets_through(&network));

@@ -17,8 +17,15 @@ pub(super) enum Family {
     V6,
 }
 
-/// Chains of ours: table, chain, and the chain of the kernel's that leads there with its condition.
-const CHAINS: [(&str, &str, Option<(&str, &str)>); 6] = [
+/// A chain of ours: its table, its name, and the kernel's chain that leads there with its condition.
+type Chain = (
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
+
+/// Chains of ours. The accepts past a DROP policy are the business of [`crate::firewall::gate`].
+const CHAINS: [Chain; 6] = [
     ("raw", "LOCKER-GUARD", Some(("PREROUTING", ""))),
     ("nat", "LOCKER-PUBLISH", Some(("PREROUTING", LOCAL))),
     ("nat", "LOCKER-OUTPUT", Some(("OUTPUT", LOCAL))),
@@ -74,7 +81,7 @@ fn rules(family: Family, state: &State) -> Rules {
     let mut rules = Rules::new();
     let mut put = |chain, matching: String, comment: &str, target: &str| {
         let rule = (matching, comment.to_string(), target.to_string());
-        rules.entry(chain).or_insert_with(Vec::new).push(rule);
+        rules.entry(chain).or_default().push(rule);
     };
     for (chain, net) in family.kept() {
         put(chain, format!("-d {net}"), "locker", "RETURN");
@@ -82,9 +89,24 @@ fn rules(family: Family, state: &State) -> Rules {
     for rule in bound_first(&state.rules) {
         publish(family, rule, &mut put);
     }
+    guard(family, &state.networks, &mut put);
+    if family == Family::V4 {
+        for note in state.notes() {
+            put(NOTES, String::new(), &note, "");
+        }
+    }
+    rules
+}
+
+/// What serves the networks: masquerade, the answers of 127.0.0.1, and who is kept out.
+fn guard(
+    family: Family,
+    networks: &[NetworkRules],
+    put: &mut impl FnMut(&'static str, String, &str, &str),
+) {
     let answered = "-m conntrack --ctstate RELATED,ESTABLISHED".to_string();
     put("LOCKER-ISOLATE", answered, "locker", "RETURN");
-    for network in &state.networks {
+    for network in networks {
         let (bridge, mark) = (&network.bridge, mark_of_network(network));
         let subnet = family.subnet(network);
         let dnat = "-m conntrack --ctstate DNAT";
@@ -127,7 +149,7 @@ fn rules(family: Family, state: &State) -> Rules {
             "RETURN",
         );
     }
-    for network in state.networks.iter().filter(|network| network.isolate) {
+    for network in networks.iter().filter(|network| network.isolate) {
         put(
             "LOCKER-ISOLATE",
             format!("-o {}", network.bridge),
@@ -136,7 +158,7 @@ fn rules(family: Family, state: &State) -> Rules {
         );
     }
     for (side, target) in [("-i", "RETURN"), ("-o", "DROP")] {
-        for network in &state.networks {
+        for network in networks {
             let matching = format!("{side} {}", network.bridge);
             put(
                 "LOCKER-ISOLATE",
@@ -146,12 +168,6 @@ fn rules(family: Family, state: &State) -> Rules {
             );
         }
     }
-    if family == Family::V4 {
-        for note in state.notes() {
-            put(NOTES, String::new(), &note, "");
-        }
-    }
-    rules
 }
 
 /// A rule of one address stands before those of all.

@@ -32,7 +32,8 @@ impl Element {
     }
 }
 
-/// The elements of an open network. The subnets stand in the comment, so that they are read back.
+/// The elements of an open network: `home` knows who asks from the same bridge and must be answered
+/// over the host (an input interface is not known everywhere once br_netfilter is on). The subnets stand in the comment, so that they are read back.
 pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     let mark = mark::of_network(network);
     let bridge = format!("\"{}\"", network.bridge);
@@ -42,6 +43,16 @@ pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     let mut elements = vec![
         set("bridges", &bridge, &full),
         set("same", &format!("{bridge} . {bridge}"), &mark),
+        set(
+            "home4",
+            &format!("{bridge} . {}", network.subnets.v4),
+            &mark,
+        ),
+        set(
+            "home6",
+            &format!("{bridge} . {}", network.subnets.v6),
+            &mark,
+        ),
     ];
     if network.isolate {
         elements.push(set("isolated", &bridge, &mark));

@@ -92,7 +92,7 @@ impl Table {
 
     /// The port rules that are complete.
     pub(super) fn rules(&self) -> BTreeSet<PortRule> {
-        let by_key: BTreeMap<(&str, &str), &Element> = self
+        let by_key: ByKey<'_> = self
             .elements
             .iter()
             .map(|e| ((e.map.as_str(), e.key.as_str()), e))
@@ -102,67 +102,41 @@ impl Table {
     }
 
     /// The rule whose first port this element is.
-    fn rule(
-        &self,
-        element: &Element,
-        by_key: &BTreeMap<(&str, &str), &Element>,
-    ) -> Option<PortRule> {
+    fn rule(&self, element: &Element, by_key: &ByKey<'_>) -> Option<PortRule> {
         let (project, Some(container), rest) = mark::parse(&element.comment)? else {
             return None;
         };
-        let family = element.map.strip_suffix('4').map(|kind| (kind, "4"));
-        let (kind, family) = family.or_else(|| Some((element.map.strip_suffix('6')?, "6")))?;
-        let bound = match kind {
-            "any" | "any_ranges" => false,
-            "bound" | "bound_ranges" => true,
-            _ => return None,
-        };
         let both = rest.starts_with('*');
         let host = range(rest.get(1..)?)?;
-        let mut key: Vec<&str> = element.key.split(" . ").collect();
-        let first = range(key.pop()?)?.first;
-        let protocol = protocol(key.pop()?)?;
-        if first != host.first || both && family == "6" {
+        let key = Key::of(element)?;
+        if key.first != host.first || both && key.family == "6" {
             return None;
         }
-        let host_ip = match (both, bound, family) {
-            (true, _, _) => None,
-            (false, true, _) => Some(key.pop()?.parse().ok()?),
-            (false, false, "4") => Some(IpAddr::from([0; 4])),
-            (false, false, _) => Some(IpAddr::from([0; 16])),
-        };
         let (to, start) = target(element.value.as_deref()?, host.first)?;
-        let other = match host_ip {
-            None => {
-                let map = format!("{kind}6");
-                let twin = by_key.get(&(map.as_str(), element.key.as_str()))?;
-                target(twin.value.as_deref()?, host.first)?.0
-            }
-            Some(ip) => {
-                let (map, key) = (
-                    format!("twin{family}"),
-                    format!("{ip} . {protocol} . {first}"),
-                );
-                let twin = by_key.get(&(map.as_str(), key.as_str()))?;
-                twin.value.as_deref()?.parse().ok()?
-            }
+        let (twin_map, twin_key) = match both {
+            true => (format!("{}6", key.kind), element.key.clone()),
+            false => (
+                format!("twin{}", key.family),
+                format!("{} . {} . {}", key.host_ip, key.protocol, key.first),
+            ),
         };
+        let twin = by_key.get(&(twin_map.as_str(), twin_key.as_str()))?;
+        let (other, _) = target(twin.value.as_deref()?, host.first)?;
         let (to4, to6) = match (to, other) {
             (IpAddr::V4(to4), IpAddr::V6(to6)) | (IpAddr::V6(to6), IpAddr::V4(to4)) => (to4, to6),
             (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => return None,
-        };
-        let container_ports = PortRange {
-            first: start,
-            last: start.checked_add(host.last - host.first)?,
         };
         let mut rule = PortRule {
             project,
             container,
             port: Port {
-                host_ip,
+                host_ip: (!both).then_some(key.host_ip),
                 host,
-                container: container_ports,
-                protocol,
+                container: PortRange {
+                    first: start,
+                    last: start.checked_add(host.last - host.first)?,
+                },
+                protocol: key.protocol,
                 allow: Vec::new(),
             },
             to4,
@@ -173,11 +147,7 @@ impl Table {
     }
 
     /// Who may use it; none when its chain is damaged.
-    fn allow(
-        &self,
-        rule: &PortRule,
-        by_key: &BTreeMap<(&str, &str), &Element>,
-    ) -> Option<Vec<IpNet>> {
+    fn allow(&self, rule: &PortRule, by_key: &ByKey<'_>) -> Option<Vec<IpNet>> {
         let probe = PortRule {
             port: Port {
                 allow: vec![IpNet::V4(Default::default())],
@@ -201,6 +171,44 @@ impl Table {
         elements
             .iter()
             .all(|element| self.elements.contains(element))
+    }
+}
+
+/// Elements by map and key.
+type ByKey<'a> = BTreeMap<(&'a str, &'a str), &'a Element>;
+
+/// The key of an element that leads to a container.
+struct Key<'a> {
+    kind: &'a str,
+    family: &'static str,
+    host_ip: IpAddr,
+    protocol: Protocol,
+    first: u16,
+}
+
+impl<'a> Key<'a> {
+    /// None for an element of another map.
+    fn of(element: &'a Element) -> Option<Self> {
+        let (kind, family) = match element.map.strip_suffix('4') {
+            Some(kind) => (kind, "4"),
+            None => (element.map.strip_suffix('6')?, "6"),
+        };
+        let mut words: Vec<&str> = element.key.split(" . ").collect();
+        let first = range(words.pop()?)?.first;
+        let protocol = protocol(words.pop()?)?;
+        let host_ip = match kind {
+            "bound" | "bound_ranges" => words.pop()?.parse().ok()?,
+            "any" | "any_ranges" if family == "4" => IpAddr::from([0; 4]),
+            "any" | "any_ranges" => IpAddr::from([0; 16]),
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            family,
+            host_ip,
+            protocol,
+            first,
+        })
     }
 }
 
@@ -233,9 +241,13 @@ fn element(map: &str, item: &Value) -> Option<Element> {
         None => (item, None),
     };
     let mut key = word(&entry["elem"]["val"])?;
+    // nft prints the names of interfaces without the quotes in which it wants them.
     if matches!(map, "bridges" | "isolated" | "same") {
         let quoted: Vec<String> = key.split(" . ").map(|w| format!("\"{w}\"")).collect();
         key = quoted.join(" . ");
+    } else if matches!(map, "home4" | "home6") {
+        let (bridge, net) = key.split_once(" . ")?;
+        key = format!("\"{bridge}\" . {net}");
     }
     Some(Element {
         map: map.into(),
@@ -256,6 +268,9 @@ fn word(value: &Value) -> Option<String> {
     }
     if let Some(target) = value["jump"]["target"].as_str() {
         return Some(format!("jump {target}"));
+    }
+    if let Some(address) = value["prefix"]["addr"].as_str() {
+        return Some(format!("{address}/{}", value["prefix"]["len"].as_u64()?));
     }
     if let Some(parts) = value["concat"].as_array() {
         let parts: Option<Vec<String>> = parts.iter().map(word).collect();

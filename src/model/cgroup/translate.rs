@@ -127,25 +127,7 @@ fn to_v2(limit: &Limit, pair: &Pair, all: &[Limit]) -> Result<Vec<Limit>, LimitE
             let (device, value) = two_words(limit)?;
             with(format!("{device} {word}={value}"))
         }
-        Rule::Swap => {
-            let Some(total) = parse_size(&limit.key, &limit.value)? else {
-                return with("max".into());
-            };
-            let memory = bytes_of(all, &["memory.limit_in_bytes", "memory.max"])?;
-            match memory {
-                Some(memory) if memory <= total => with((total - memory).to_string()),
-                Some(_) => Err(LimitError::Value {
-                    key: limit.key.clone(),
-                    value: limit.value.clone(),
-                    reason: "memory and swap together must be at least the memory limit",
-                }),
-                None => Err(untranslatable(
-                    limit,
-                    "v2",
-                    "it needs a memory limit beside it, which is subtracted",
-                )),
-            }
-        }
+        Rule::Swap => with(swap_alone(limit, all)?),
         Rule::None(reason) => Err(untranslatable(limit, "v2", reason)),
     }
 }
@@ -173,35 +155,60 @@ fn to_v1(limit: &Limit, pair: &Pair, all: &[Limit]) -> Result<Vec<Limit>, LimitE
                 (10 + (weight - 1) * 990 / 9999).to_string(),
             )])
         }
-        Rule::Quota => {
-            let (quota, period) = limit
-                .value
-                .split_once(' ')
-                .unwrap_or((&limit.value, PERIOD));
-            let quota = if quota == "max" { "-1" } else { quota };
-            // The period first: a quota beyond the old period would be refused by the kernel.
-            Ok(vec![
-                new("cpu.cfs_period_us", period.trim().into()),
-                new("cpu.cfs_quota_us", quota.into()),
-            ])
-        }
+        Rule::Quota => Ok(quota_and_period(limit)),
         Rule::Throttle(_) => io_max(limit),
-        Rule::Swap => {
-            let Some(swap) = parse_size(&limit.key, &limit.value)? else {
-                return Ok(vec![new(pair.v1, "-1".into())]);
-            };
-            let memory = bytes_of(all, &["memory.limit_in_bytes", "memory.max"])?;
-            let total = memory.and_then(|memory| memory.checked_add(swap));
-            match total {
-                Some(total) => Ok(vec![new(pair.v1, total.to_string())]),
-                None => Err(untranslatable(
-                    limit,
-                    "v1",
-                    "it needs a memory limit beside it, which is added",
-                )),
-            }
-        }
+        Rule::Swap => Ok(vec![new(pair.v1, swap_and_memory(limit, all)?)]),
         Rule::None(reason) => Err(untranslatable(limit, "v1", reason)),
+    }
+}
+
+/// The period first: a quota beyond the old period would be refused by the kernel.
+fn quota_and_period(limit: &Limit) -> Vec<Limit> {
+    let words = limit.value.split_once(' ');
+    let (quota, period) = words.unwrap_or((&limit.value, PERIOD));
+    let quota = if quota == "max" { "-1" } else { quota };
+    [
+        ("cpu.cfs_period_us", period.trim()),
+        ("cpu.cfs_quota_us", quota),
+    ]
+    .map(|(key, value)| Limit {
+        key: key.into(),
+        value: value.into(),
+    })
+    .into()
+}
+
+/// Swap alone, as version 2 counts it.
+fn swap_alone(limit: &Limit, all: &[Limit]) -> Result<String, LimitError> {
+    let Some(total) = parse_size(&limit.key, &limit.value)? else {
+        return Ok("max".into());
+    };
+    match bytes_of(all, &["memory.limit_in_bytes", "memory.max"])? {
+        Some(memory) if memory <= total => Ok((total - memory).to_string()),
+        Some(_) => Err(LimitError::Value {
+            key: limit.key.clone(),
+            value: limit.value.clone(),
+            reason: "memory and swap together must be at least the memory limit",
+        }),
+        None => {
+            let reason = "it needs a memory limit beside it, which is subtracted";
+            Err(untranslatable(limit, "v2", reason))
+        }
+    }
+}
+
+/// Memory and swap together, as version 1 counts them.
+fn swap_and_memory(limit: &Limit, all: &[Limit]) -> Result<String, LimitError> {
+    let Some(swap) = parse_size(&limit.key, &limit.value)? else {
+        return Ok("-1".into());
+    };
+    let memory = bytes_of(all, &["memory.limit_in_bytes", "memory.max"])?;
+    match memory.and_then(|memory| memory.checked_add(swap)) {
+        Some(total) => Ok(total.to_string()),
+        None => {
+            let reason = "it needs a memory limit beside it, which is added";
+            Err(untranslatable(limit, "v1", reason))
+        }
     }
 }
 
@@ -316,146 +323,4 @@ fn throttle(word: &str) -> Rule {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CONTROLLERS: [&str; 7] = ["memory", "cpu", "cpuset", "pids", "hugetlb", "misc", "rdma"];
-
-    fn host(version: CgroupVersion) -> BTreeMap<String, CgroupVersion> {
-        let extra = match version {
-            CgroupVersion::V1 => vec!["blkio", "devices"],
-            CgroupVersion::V2 => vec!["io"],
-        };
-        CONTROLLERS
-            .iter()
-            .chain(&extra)
-            .map(|name| (name.to_string(), version))
-            .collect()
-    }
-
-    fn run(texts: &[&str], version: CgroupVersion) -> Result<String, LimitError> {
-        let limits: Vec<Limit> = texts.iter().map(|t| t.parse().unwrap()).collect();
-        let new = translate_all(&limits, &host(version)).map_err(|(_, error)| error)?;
-        let words: Vec<String> = new.iter().map(ToString::to_string).collect();
-        Ok(words.join("; "))
-    }
-
-    #[test]
-    fn version_1_keys_work_on_a_version_2_host() {
-        for (texts, expected) in [
-            (&["memory.limit_in_bytes=1M"][..], "memory.max=1048576"),
-            (&["memory.limit_in_bytes=-1"], "memory.max=max"),
-            (&["memory.soft_limit_in_bytes=5"], "memory.low=5"),
-            (
-                &["memory.limit_in_bytes=1M", "memory.memsw.limit_in_bytes=3M"],
-                "memory.max=1048576; memory.swap.max=2097152",
-            ),
-            (&["cpu.shares=1024"], "cpu.weight=39"),
-            (&["cpu.shares=2"], "cpu.weight=1"),
-            (&["cpu.shares=262144"], "cpu.weight=10000"),
-            (&["cpu.cfs_quota_us=50000"], "cpu.max=50000 100000"),
-            (
-                &["cpu.cfs_quota_us=-1", "cpu.cfs_period_us=20000"],
-                "cpu.max=max 20000",
-            ),
-            (&["blkio.weight=500"], "io.weight=4950"),
-            (
-                &[
-                    "blkio.throttle.read_bps_device=8:0 100",
-                    "blkio.throttle.write_iops_device=8:0 5",
-                ],
-                "io.max=8:0 rbps=100; io.max=8:0 wiops=5",
-            ),
-            (
-                &["hugetlb.2MB.limit_in_bytes=4M"],
-                "hugetlb.2MB.max=4194304",
-            ),
-            (
-                &["cpuset.cpus=0,1", "pids.max=max"],
-                "cpuset.cpus=0,1; pids.max=max",
-            ),
-            (
-                &["memory.max=1K", "memory.limit_in_bytes=2K"],
-                "memory.max=2048",
-            ),
-        ] {
-            assert_eq!(run(texts, CgroupVersion::V2).as_deref(), Ok(expected));
-        }
-    }
-
-    #[test]
-    fn version_2_keys_work_on_a_version_1_host() {
-        for (texts, expected) in [
-            (&["memory.max=512M"][..], "memory.limit_in_bytes=536870912"),
-            (&["memory.max=max"], "memory.limit_in_bytes=-1"),
-            (
-                &["memory.max=1M", "memory.swap.max=1M"],
-                "memory.limit_in_bytes=1048576; memory.memsw.limit_in_bytes=2097152",
-            ),
-            (&["cpu.weight=1"], "cpu.shares=2"),
-            (&["cpu.weight=10000"], "cpu.shares=262144"),
-            (
-                &["cpu.max=50000 20000"],
-                "cpu.cfs_period_us=20000; cpu.cfs_quota_us=50000",
-            ),
-            (
-                &["cpu.max=max"],
-                "cpu.cfs_period_us=100000; cpu.cfs_quota_us=-1",
-            ),
-            (&["io.weight=default 1"], "blkio.weight=10"),
-            (
-                &["io.max=8:0 rbps=1 wiops=max"],
-                "blkio.throttle.read_bps_device=8:0 1; blkio.throttle.write_iops_device=8:0 0",
-            ),
-            (&["hugetlb.1GB.max=max"], "hugetlb.1GB.limit_in_bytes=-1"),
-            (
-                &[
-                    "devices.deny=a",
-                    "devices.allow=c 1:3 r",
-                    "devices.allow=c 1:5 r",
-                ],
-                "devices.deny=a; devices.allow=c 1:3 r; devices.allow=c 1:5 r",
-            ),
-        ] {
-            assert_eq!(run(texts, CgroupVersion::V1).as_deref(), Ok(expected));
-        }
-    }
-
-    #[test]
-    fn what_has_no_counterpart_is_refused_with_the_reason() {
-        for (text, version) in [
-            ("memory.swappiness=10", CgroupVersion::V2),
-            ("devices.allow=a", CgroupVersion::V2),
-            ("cpu.cfs_period_us=1000", CgroupVersion::V2),
-            ("memory.memsw.limit_in_bytes=1M", CgroupVersion::V2),
-            ("memory.high=1M", CgroupVersion::V1),
-            ("memory.swap.max=1M", CgroupVersion::V1),
-            ("cpuset.cpus.partition=root", CgroupVersion::V1),
-        ] {
-            let error = run(&[text], version);
-            assert!(
-                matches!(error, Err(LimitError::Untranslatable { .. })),
-                "{text}: {error:?}"
-            );
-        }
-        for (text, version) in [
-            ("cpu.shares=1", CgroupVersion::V2),
-            ("cpu.weight=0", CgroupVersion::V1),
-            ("io.max=8:0 x=1", CgroupVersion::V1),
-            ("cpu.cfs_quota_us=x", CgroupVersion::V2),
-        ] {
-            let error = run(&[text], version);
-            assert!(matches!(error, Err(LimitError::Value { .. })), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_host_without_the_controller_is_told() {
-        let limit: Limit = "memory.max=1M".parse().unwrap();
-        let error = translate(&limit, &BTreeMap::new()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`memory.max` needs the cgroup controller `memory`, which this host does not have"
-        );
-    }
-}
+mod tests;

@@ -1,0 +1,5 @@
+//! Plans run on drivers in memory that fail wherever they are told to.
+
+mod fault;
+mod order;
+mod stage;

@@ -1,0 +1,374 @@
+//! A project of three containers on a fake host, and plans that change all of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::apply::fake::{Fake, Made};
+use crate::apply::{
+    Applied, ApplyError, ApplyOptions, Cancel, Canceller, Event, Events, Host, apply,
+};
+use crate::backend::Backend;
+use crate::firewall::Firewall;
+use crate::hosts::HostsFile;
+use crate::model::{
+    Addresses, ContainerSpec, HostsLine, Mount, Name, NetworkRules, Nic, Port, PortRange, PortRule,
+    Protocol, Source, Subnets,
+};
+use crate::network::Network;
+use crate::observed::{HostFacts, Mark, Observed, ProjectRecord, State};
+use crate::plan::{Cause, Plan, PlannedStep, Step, StepId};
+use crate::store::{Paths, load_record, save_record};
+
+pub(super) fn name(word: &str) -> Name {
+    Name::new(word).unwrap()
+}
+
+pub(super) fn subnets() -> Subnets {
+    Subnets {
+        v4: "10.77.0.0/24".parse().unwrap(),
+        v6: "fd77::/64".parse().unwrap(),
+    }
+}
+
+pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
+    ContainerSpec {
+        project: name("shop"),
+        name: name(word),
+        source: Source::Rootfs("/srv/rootfs".into()),
+        idmap: Vec::new(),
+        hostname: hostname.into(),
+        fqdn: None,
+        nic: Nic {
+            bridge: "lk-shop".into(),
+            veth: "lk0".into(),
+            mac: "02:00:00:00:00:02".into(),
+            addresses: Addresses {
+                v4: "10.77.0.2".parse().unwrap(),
+                v6: "fd77::2".parse().unwrap(),
+            },
+            subnets: subnets(),
+        },
+        mounts: Vec::new(),
+        environment: BTreeMap::new(),
+        config: Vec::new(),
+        limits: Vec::new(),
+        dns: Vec::new(),
+        setup: Vec::new(),
+        labels: BTreeMap::new(),
+    }
+}
+
+pub(super) fn record(addresses: u32) -> ProjectRecord {
+    ProjectRecord {
+        version: 1,
+        name: name("shop"),
+        directory: "/srv/shop".into(),
+        lxcpath: "/var/lib/lxc".into(),
+        subnets: subnets(),
+        addresses: (0..addresses)
+            .map(|i| (name(&format!("c{i}")), i + 2))
+            .collect(),
+        added_ports: BTreeMap::new(),
+        picked_ports: BTreeMap::new(),
+    }
+}
+
+pub(super) fn rule(container: &str, host: u16) -> PortRule {
+    PortRule {
+        project: name("shop"),
+        container: name(container),
+        port: Port {
+            host_ip: None,
+            host: PortRange::single(host),
+            container: PortRange::single(80),
+            protocol: Protocol::Tcp,
+            allow: Vec::new(),
+        },
+        to4: "10.77.0.2".parse().unwrap(),
+        to6: "fd77::2".parse().unwrap(),
+    }
+}
+
+pub(super) fn network_rules() -> NetworkRules {
+    NetworkRules {
+        project: name("shop"),
+        bridge: "lk-shop".into(),
+        subnets: subnets(),
+        isolate: false,
+    }
+}
+
+pub(super) fn hosts(word: &str) -> Vec<HostsLine> {
+    vec![HostsLine {
+        address: "10.77.0.2".parse().unwrap(),
+        names: vec![word.into()],
+    }]
+}
+
+/// A fake host in a directory of its own.
+pub(super) struct Stage {
+    pub(super) fake: Fake,
+    pub(super) host: Host,
+    pub(super) dir: tempfile::TempDir,
+}
+
+/// Everything that a run may change, to be compared.
+pub(super) type Picture = (
+    crate::apply::fake::World,
+    Option<ProjectRecord>,
+    String,
+    bool,
+);
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("hosts"), "127.0.0.1 localhost\n").unwrap();
+        let paths = Paths::under(dir.path()).with_etc(dir.path());
+        let fake = Fake::default();
+        let host = Host {
+            project: name("shop"),
+            directory: "/srv/shop".into(),
+            backend: Arc::new(fake.clone()),
+            network: Arc::new(fake.clone()),
+            firewall: Arc::new(fake.clone()),
+            hosts: HostsFile::new(paths.hosts()),
+            paths,
+        };
+        Self { fake, host, dir }
+    }
+
+    /// `web` runs, `old` is stopped, `ice` is frozen, all with a record, a bridge and rules.
+    pub(super) fn living() -> Self {
+        let stage = Self::new();
+        save_record(&stage.host.paths, &record(3)).unwrap();
+        {
+            let mut world = stage.fake.world.lock().unwrap();
+            world.bridge = Some(subnets());
+            world.networks.insert(name("shop"), network_rules());
+            world.rules.insert(rule("web", 8080));
+            for (word, state) in [
+                ("web", State::Running),
+                ("old", State::Stopped),
+                ("ice", State::Frozen),
+            ] {
+                let made = Made {
+                    state,
+                    mark: mark(word),
+                    names: Some(hosts(word)),
+                    dns: vec!["9.9.9.9".parse().unwrap()],
+                };
+                world.containers.insert(name(word), made);
+            }
+        }
+        stage
+    }
+
+    pub(super) async fn observed(&self) -> Observed {
+        let backend = Backend::observe(&self.fake).await.unwrap();
+        Observed {
+            host: HostFacts::default(),
+            record: load_record(&self.host.paths, &name("shop")).unwrap(),
+            containers: backend.containers,
+            network: Network::observe(&self.fake, "lk-shop")
+                .await
+                .unwrap()
+                .network,
+            firewall: Firewall::observe(&self.fake).await.unwrap(),
+            host_names: self.host.hosts.read("shop").await.unwrap(),
+            ..Observed::default()
+        }
+    }
+
+    pub(super) fn picture(&self) -> Picture {
+        (
+            self.fake.world(),
+            load_record(&self.host.paths, &name("shop")).unwrap(),
+            std::fs::read_to_string(self.host.paths.hosts()).unwrap(),
+            self.data().exists(),
+        )
+    }
+
+    /// The host path of the volume that [`big_plan`] fills.
+    pub(super) fn data(&self) -> std::path::PathBuf {
+        self.dir.path().join("data/new")
+    }
+
+    pub(super) async fn run(&self, plan: &Plan) -> Result<Applied, ApplyError> {
+        let (_mouth, ear) = Canceller::new();
+        self.run_with(plan, None, &Heard::default(), ear).await
+    }
+
+    pub(super) async fn run_with(
+        &self,
+        plan: &Plan,
+        parallel: Option<usize>,
+        events: &Heard,
+        cancel: Cancel,
+    ) -> Result<Applied, ApplyError> {
+        let options = ApplyOptions {
+            command: "up".into(),
+            parallel,
+            stop_timeout: Duration::from_secs(1),
+        };
+        let observed = self.observed().await;
+        apply(plan, &observed, &self.host, &options, events, cancel).await
+    }
+}
+
+pub(super) fn mark(word: &str) -> Mark {
+    Mark {
+        version: 1,
+        directory: "/srv/shop".into(),
+        spec: spec(word, word),
+        setup_done: true,
+    }
+}
+
+/// Remembers what was told.
+#[derive(Debug, Default)]
+pub(super) struct Heard(pub(super) Mutex<Vec<String>>);
+
+impl Heard {
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Events for Heard {
+    fn tell(&self, event: Event<'_>) {
+        let line = match event {
+            Event::Waiting { holder } => format!("waiting {holder}"),
+            Event::Note(note) => format!("note {note}"),
+            Event::Begin { id, .. } => format!("begin {id}"),
+            Event::Output { id, line, .. } => format!("output {id} {line}"),
+            Event::Done { id, already, .. } => format!("done {id} {already}"),
+            Event::Undone { id, .. } => format!("undone {id}"),
+            Event::Failed { id, .. } => format!("failed {id}"),
+            Event::UndoFailed { id, .. } => format!("undo failed {id}"),
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+pub(super) fn plan_of(steps: Vec<(Step, Vec<StepId>)>) -> Plan {
+    let steps = steps.into_iter().map(|(step, after)| PlannedStep {
+        step,
+        causes: vec![Cause::Asked],
+        after,
+    });
+    Plan {
+        steps: steps.collect(),
+        ..Plan::default()
+    }
+}
+
+pub(super) fn start(word: &str) -> Step {
+    let container = name(word);
+    Step::Start { container }
+}
+
+pub(super) fn stop(word: &str) -> Step {
+    Step::Stop {
+        container: name(word),
+        timeout: Duration::from_secs(1),
+    }
+}
+
+pub(super) fn names(word: &str, line: &str) -> Step {
+    Step::WriteNames {
+        container: name(word),
+        hosts: hosts(line),
+        dns: vec!["8.8.8.8".parse().unwrap()],
+    }
+}
+
+/// Every kind of reversible step: a new container with a volume, a remade one, a restarted one, a
+/// thawed one, ports and names. On the host of [`Stage::living`].
+pub(super) fn big_plan(data: &Path) -> Plan {
+    let mount = Mount {
+        host: data.into(),
+        target: "/data".into(),
+        read_only: false,
+        named: false,
+    };
+    let seed = Step::Seed {
+        container: name("new"),
+        mounts: vec![mount],
+        copy: true,
+    };
+    let publish = Step::Publish {
+        add: vec![rule("new", 9090), rule("web", 8080)],
+        remove: vec![rule("web", 8080), rule("web", 1)],
+    };
+    let create = |word: &str| Step::Create(Box::new(spec(word, "fresh")));
+    let configure = |word: &str| Step::Configure(Box::new(spec(word, "changed")));
+    plan_of(vec![
+        /* 0 */ (Step::SaveRecord(Box::new(record(4))), vec![]),
+        /* 1 */ (create("new"), vec![0]),
+        /* 2 */ (seed, vec![1]),
+        /* 3 */ (names("new", "new"), vec![1]),
+        /* 4 */ (start("new"), vec![2, 3]),
+        /* 5 */ (stop("web"), vec![0]),
+        /* 6 */
+        (
+            Step::SetAside {
+                container: name("web"),
+            },
+            vec![5],
+        ),
+        /* 7 */ (create("web"), vec![6]),
+        /* 8 */ (names("web", "other"), vec![7]),
+        /* 9 */ (start("web"), vec![4, 8]),
+        /* 10 */ (configure("old"), vec![0]),
+        /* 11 */ (names("old", "changed"), vec![10]),
+        /* 12 */ (start("old"), vec![10, 11]),
+        /* 13 */
+        (
+            Step::Unfreeze {
+                container: name("ice"),
+            },
+            vec![0],
+        ),
+        /* 14 */ (configure("ice"), vec![0]),
+        /* 15 */
+        (
+            Step::WriteHostNames {
+                hosts: hosts("web"),
+            },
+            vec![9],
+        ),
+        /* 16 */ (publish, vec![4, 9, 12]),
+        /* 17 */
+        (
+            Step::Destroy {
+                container: name("web"),
+                aside: true,
+            },
+            vec![7],
+        ),
+    ])
+}
+
+/// What the fake is called with for the steps of [`big_plan`]; none for files that are real.
+pub(super) const CALLS: [Option<&str>; 17] = [
+    None,
+    Some("create new"),
+    Some("seed new"),
+    Some("names new"),
+    Some("start new"),
+    Some("stop web"),
+    Some("set aside web false"),
+    Some("create web"),
+    Some("names web"),
+    Some("start web"),
+    Some("configure old"),
+    Some("names old"),
+    Some("start old"),
+    Some("freeze ice false"),
+    Some("configure ice"),
+    None,
+    Some("publish"),
+];

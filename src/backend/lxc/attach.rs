@@ -1,0 +1,206 @@
+//! Commands inside a running container, through liblxc's attach in a helper process.
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::inner_file::Inside;
+use super::mark;
+use super::monitor::{Request, Task, command};
+use super::site::{Site, failed, io};
+use crate::backend::{AttachOptions, BackendError, Ran};
+use crate::model::{InnerCommand, Name};
+use crate::observed::State;
+
+/// Output that is kept, from its end.
+const KEPT: usize = 64 * 1024;
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs a command and returns its output and code; after `timeout` it is killed.
+pub(super) fn run(
+    site: &Site,
+    name: &Name,
+    inner: &InnerCommand,
+    timeout: Option<Duration>,
+) -> Result<Ran, BackendError> {
+    let request = request(site, name, &inner.argv(), &AttachOptions::default(), false)?;
+    let (output, input) = std::io::pipe().map_err(io("open", "a pipe"))?;
+    let errors = input.try_clone().map_err(io("open", "a pipe"))?;
+    let mut child = command(&site.program, &request)
+        .and_then(|mut c| c.stdin(Stdio::piped()).stdout(input).stderr(errors).spawn())
+        .map_err(io("run", &site.program))?;
+    let lifeline = child.stdin.take();
+    let reader = std::thread::spawn(move || last_of(output));
+    let end = timeout.map(|timeout| Instant::now() + timeout);
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(io("wait for", &site.program))? {
+            break status;
+        }
+        if end.is_some_and(|end| Instant::now() > end) {
+            drop(lifeline); // the helper's whole process group ends with it
+            let _ = child.wait();
+            let reason = format!("`{inner}` did not end within its time");
+            return Err(failed("run a command in", &site.full(name), reason));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    drop(lifeline);
+    let output = reader.join().unwrap_or_default();
+    Ok(Ran {
+        code: status.code().unwrap_or(255),
+        output,
+    })
+}
+
+/// The last bytes of a stream as text.
+fn last_of(mut stream: impl Read) -> String {
+    let (mut kept, mut chunk) = (Vec::new(), [0u8; 8192]);
+    while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        kept.extend_from_slice(chunk.get(..length).unwrap_or_default());
+        if kept.len() > 2 * KEPT {
+            kept.drain(..kept.len() - KEPT);
+        }
+    }
+    let start = kept.len().saturating_sub(KEPT);
+    String::from_utf8_lossy(kept.get(start..).unwrap_or_default()).into_owned()
+}
+
+/// Runs a command with this process's own streams and terminal.
+pub(super) fn attach(
+    site: &Site,
+    name: &Name,
+    argv: &[String],
+    options: &AttachOptions,
+) -> Result<i32, BackendError> {
+    let request = request(site, name, argv, options, true)?;
+    let status = command(&site.program, &request)
+        .and_then(|mut c| c.stdin(Stdio::inherit()).status())
+        .map_err(io("run", &site.program))?;
+    use std::os::unix::process::ExitStatusExt;
+    Ok(status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(127)))
+}
+
+fn request(
+    site: &Site,
+    name: &Name,
+    argv: &[String],
+    options: &AttachOptions,
+    foreground: bool,
+) -> Result<Request, BackendError> {
+    let full = site.full(name);
+    let refuse = |reason: String| failed("run a command in", &full, reason);
+    let mark = mark::ours(site, "run a command in", name)?;
+    let pid = match super::view::state(site, &full) {
+        (State::Running, Some(pid)) => pid,
+        (State::Frozen, _) => return Err(refuse("it is frozen".into())),
+        (State::Running | State::Starting | State::Stopped | State::Absent, _) => {
+            return Err(refuse("it is not running".into()));
+        }
+    };
+    if argv.is_empty() {
+        return Err(refuse("there is no command".into()));
+    }
+    let user = options.user.as_deref().map(|user| {
+        let text = Inside::of(site, &mark.spec, Some(pid)).read("/etc/passwd")?;
+        find_user(&text.unwrap_or_default(), user)
+            .ok_or_else(|| refuse(format!("it has no user `{user}`")))
+    });
+    let user = user.transpose()?;
+    let home = user.as_ref().map_or("/root", |user| &user.home);
+    let mut environment = vec![
+        PATH.to_owned(),
+        format!("HOME={home}"),
+        "container=lxc".into(),
+    ];
+    if let (true, Ok(term)) = (foreground, std::env::var("TERM")) {
+        environment.push(format!("TERM={term}"));
+    }
+    // Later ones win, as putenv(3) has it.
+    environment.extend(
+        mark.spec
+            .environment
+            .iter()
+            .map(|(key, value)| format!("{key}={value}")),
+    );
+    environment.extend(
+        options
+            .environment
+            .iter()
+            .map(|(key, value)| format!("{key}={value}")),
+    );
+    Ok(Request {
+        full,
+        lxcpath: site.lxcpath.clone(),
+        log: None,
+        task: Task::Attach {
+            argv: argv.to_vec(),
+            environment,
+            workdir: options
+                .workdir
+                .as_ref()
+                .map(|dir| dir.display().to_string()),
+            uid: user.as_ref().map(|user| user.uid),
+            gid: user.as_ref().map(|user| user.gid),
+            foreground,
+        },
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct User {
+    uid: u32,
+    gid: u32,
+    home: String,
+}
+
+/// A user of a passwd(5) file by name or id; an id needs no entry.
+fn find_user(passwd: &str, wanted: &str) -> Option<User> {
+    let found = passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, gid, _, home, ..] = fields.as_slice() else {
+            return None;
+        };
+        let user = User {
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+            home: (*home).into(),
+        };
+        (*name == wanted || *uid == wanted).then_some(user)
+    });
+    found.or_else(|| {
+        wanted.parse().ok().map(|uid| User {
+            uid,
+            gid: uid,
+            home: "/".into(),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_name_and_id_and_unknown_names_are_not() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nbroken\nweb:x:33:34::/var/www:/bin/sh\n";
+        let web = User {
+            uid: 33,
+            gid: 34,
+            home: "/var/www".into(),
+        };
+        assert_eq!(find_user(passwd, "web").as_ref(), Some(&web));
+        assert_eq!(find_user(passwd, "33").as_ref(), Some(&web));
+        assert_eq!(find_user(passwd, "500").map(|user| user.gid), Some(500));
+        assert_eq!(find_user(passwd, "nobody"), None);
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_output_is_kept() {
+        let long = [vec![b'a'; 300_000], b"end".to_vec()].concat();
+        let kept = last_of(&long[..]);
+        assert_eq!(kept.len(), KEPT);
+        assert!(kept.ends_with("aend"));
+    }
+}

@@ -1,0 +1,162 @@
+//! Containers that are copies: of another container, of a directory, of an archive.
+//!
+//! `cp -a` copies instead of liblxc, which needs rsync for it; owners, modes, extended attributes, hard
+//! links and special files are kept, and blocks are shared where the file system can.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::monitor::HOST_DEFAULTS;
+use super::render::{base, moved};
+use super::shift::shift;
+use super::site::{Site, failed, io, write_whole};
+use super::view::parse_range;
+use crate::backend::BackendError;
+use crate::model::{ContainerSpec, IdRange};
+
+/// Copies the container `origin`; a running one is frozen for the time it takes.
+pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(), BackendError> {
+    let full = spec.host_name();
+    let origin_dir = site.lxcpath.join(origin);
+    let config_path = origin_dir.join("config");
+    if !config_path.exists() {
+        return Err(failed(
+            "create",
+            &full,
+            format!("its origin `{origin}` does not exist"),
+        ));
+    }
+    let container = site.container("clone", origin)?;
+    let source = container.config("lxc.rootfs.path");
+    let source = match source.split_once(':') {
+        None => PathBuf::from(source),
+        Some(("dir", path)) => PathBuf::from(path),
+        Some((kind, _)) => {
+            let reason = format!("its origin `{origin}` is kept on `{kind}`, not in a directory");
+            return Err(failed("create", &full, reason));
+        }
+    };
+    let from: Vec<IdRange> = container
+        .config("lxc.idmap")
+        .lines()
+        .filter_map(parse_range)
+        .collect();
+    let (dir, rootfs) = prepare(site, spec)?;
+    let freeze = container.state() == "RUNNING";
+    if freeze && !container.freeze() {
+        return Err(failed(
+            "create",
+            &full,
+            format!("its origin `{origin}` cannot be frozen"),
+        ));
+    }
+    let copied = copy_tree(&full, &source, &rootfs);
+    if freeze && !container.unfreeze() {
+        return Err(failed(
+            "create",
+            &full,
+            format!("its origin `{origin}` cannot be thawed"),
+        ));
+    }
+    copied?;
+    shift(&full, &rootfs, &from, &spec.idmap)?;
+    let text = std::fs::read_to_string(&config_path).map_err(io("read", &config_path))?;
+    let mut text: String = moved(&text, &origin_dir, &dir)
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("lxc.idmap"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    if source != origin_dir.join("rootfs") {
+        text.push_str(&format!("lxc.rootfs.path = dir:{}\n", rootfs.display()));
+    }
+    write_whole(&dir.join("config"), text.as_bytes())
+}
+
+/// Fills the root file system from a directory or a tar archive.
+pub(super) fn rootfs(site: &Site, spec: &ContainerSpec, from: &Path) -> Result<(), BackendError> {
+    let full = spec.host_name();
+    let meta = std::fs::metadata(from).map_err(io("read", from))?;
+    let (dir, rootfs) = prepare(site, spec)?;
+    if meta.is_dir() {
+        copy_tree(&full, from, &rootfs)?;
+    } else {
+        std::fs::create_dir(&rootfs).map_err(io("create", &rootfs))?;
+        let flags = [
+            "--numeric-owner",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--acls",
+            "-xpf",
+        ];
+        let mut words: Vec<&OsStr> = flags.iter().map(OsStr::new).collect();
+        words.extend([from.as_os_str(), OsStr::new("-C"), rootfs.as_os_str()]);
+        run(&full, "tar", &words)?;
+    }
+    shift(&full, &rootfs, &[], &spec.idmap)?;
+    let defaults = std::fs::read_to_string(HOST_DEFAULTS).unwrap_or_default();
+    let text = base(&rootfs, !spec.idmap.is_empty(), &defaults)
+        .map_err(|e| failed("create", &full, e.to_string()))?;
+    write_whole(&dir.join("config"), text.as_bytes())
+}
+
+/// The container's directory, which a mapped root may pass through, and where its tree will be.
+fn prepare(site: &Site, spec: &ContainerSpec) -> Result<(PathBuf, PathBuf), BackendError> {
+    let (dir, rootfs) = (site.dir(&spec.name), site.rootfs(&spec.name));
+    std::fs::create_dir(&dir).map_err(io("create", &dir))?;
+    let mode = if spec.idmap.is_empty() { 0o770 } else { 0o711 };
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode))
+        .map_err(io("change the mode of", &dir))?;
+    Ok((dir, rootfs))
+}
+
+/// Copies the file or directory `from` to the absent path `to`, itself included, other file
+/// systems below it not.
+pub(super) fn copy_tree(container: &str, from: &Path, to: &Path) -> Result<(), BackendError> {
+    let words = ["-a", "-x", "--reflink=auto", "-T", "--"].map(OsStr::new);
+    let words: Vec<&OsStr> = words
+        .into_iter()
+        .chain([from.as_os_str(), to.as_os_str()])
+        .collect();
+    run(container, "cp", &words).map(drop)
+}
+
+/// Bytes that a tree takes on its own file system.
+pub(super) fn size(container: &str, tree: &Path) -> Result<u64, BackendError> {
+    let words = ["-s", "-x", "--block-size=1", "--"].map(OsStr::new);
+    let words: Vec<&OsStr> = words.into_iter().chain([tree.as_os_str()]).collect();
+    let said = run(container, "du", &words)?;
+    said.split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok())
+        .ok_or_else(|| failed("measure", container, "`du` gave no number"))
+}
+
+/// Runs a tool of the host and gives its own words when it fails.
+fn run(container: &str, program: &'static str, words: &[&OsStr]) -> Result<String, BackendError> {
+    let output = Command::new(program)
+        .args(words)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(io("run", program))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let log: Vec<String> = String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .take(20)
+        .map(String::from)
+        .collect();
+    let reason = log
+        .first()
+        .cloned()
+        .unwrap_or_else(|| format!("`{program}` failed"));
+    Err(BackendError::Engine {
+        verb: "copy",
+        container: container.into(),
+        reason,
+        log,
+    })
+}

@@ -1,0 +1,289 @@
+//! Small files inside a container, read and written from the host without ever following a link.
+//!
+//! A container's root may do anything to its own tree, so every path is resolved by the kernel below
+//! an open directory (openat2(2), `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`). A running container is
+//! entered through `/proc/<init>/root`, where its volumes are mounted; for a stopped one a path under a
+//! volume is looked up in the volume's host directory.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::io::Errno;
+
+use super::site::{Site, io};
+use crate::backend::BackendError;
+use crate::model::{ContainerSpec, HostsLine, IdKind, IdRange};
+
+/// More than any hosts file; a container cannot make the host read without end.
+const LIMIT: u64 = 1 << 20;
+
+/// The inside of one container, as far as files are concerned.
+pub(super) struct Inside<'a> {
+    spec: &'a ContainerSpec,
+    rootfs: PathBuf,
+    pid: Option<u32>,
+}
+
+/// Where a file really is.
+struct Spot {
+    root: PathBuf,
+    relative: PathBuf,
+    /// A file that is itself a mount source: replaced in place, since a rename would not be seen.
+    in_place: bool,
+    read_only: bool,
+}
+
+impl<'a> Inside<'a> {
+    pub(super) fn of(site: &Site, spec: &'a ContainerSpec, pid: Option<u32>) -> Self {
+        Self {
+            spec,
+            rootfs: site.rootfs(&spec.name),
+            pid,
+        }
+    }
+
+    fn spot(&self, path: &Path) -> Spot {
+        let plain = |root: PathBuf, path: &Path| Spot {
+            root,
+            relative: path.strip_prefix("/").unwrap_or(path).into(),
+            in_place: false,
+            read_only: false,
+        };
+        if let Some(pid) = self.pid {
+            return plain(format!("/proc/{pid}/root").into(), path);
+        }
+        let covering = self
+            .spec
+            .mounts
+            .iter()
+            .filter(|mount| path.starts_with(&mount.target));
+        let Some(mount) = covering.max_by_key(|mount| mount.target.components().count()) else {
+            return plain(self.rootfs.clone(), path);
+        };
+        let rest = path.strip_prefix(&mount.target).unwrap_or(path);
+        let (root, relative, in_place) = if rest.as_os_str().is_empty() {
+            let file = mount.host.file_name().unwrap_or_default();
+            (
+                mount.host.parent().unwrap_or(Path::new("/")).into(),
+                file.into(),
+                true,
+            )
+        } else {
+            (mount.host.clone(), rest.into(), false)
+        };
+        Spot {
+            root,
+            relative,
+            in_place,
+            read_only: mount.read_only,
+        }
+    }
+
+    fn link(&self, path: &Path) -> BackendError {
+        BackendError::Link {
+            container: self.spec.host_name(),
+            path: path.into(),
+        }
+    }
+
+    /// The open directory that holds the file.
+    fn parent(
+        &self,
+        spot: &Spot,
+        path: &Path,
+        make: bool,
+    ) -> Result<Option<OwnedFd>, BackendError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = match rustix::fs::open(&spot.root, flags, Mode::empty()) {
+            Err(Errno::NOENT) if !make => return Ok(None),
+            root => root.map_err(|e| io("open", &spot.root)(e.into()))?,
+        };
+        let dir = match spot.relative.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            Some(_) | None => Path::new("."),
+        };
+        if make {
+            match rustix::fs::mkdirat(&root, dir, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(_) => {} // an existing one is what the next call wants, or it reports
+            }
+        }
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(&root, dir, flags, Mode::empty(), resolve) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Errno::NOENT) if !make => Ok(None),
+            Err(Errno::LOOP | Errno::XDEV) => Err(self.link(path)),
+            Err(e) => Err(io("open", spot.root.join(dir))(e.into())),
+        }
+    }
+
+    /// The text of a file; none when it is missing or a link.
+    pub(super) fn read(&self, path: &str) -> Result<Option<String>, BackendError> {
+        let path = Path::new(path);
+        let spot = self.spot(path);
+        let Some(dir) = self.parent(&spot, path, false)? else {
+            return Ok(None);
+        };
+        let name = spot.relative.file_name().unwrap_or_default();
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(None),
+            Err(e) => return Err(io("open", spot.root.join(&spot.relative))(e.into())),
+        };
+        let real = || spot.root.join(&spot.relative);
+        if !file.metadata().map_err(io("read", real()))?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        file.take(LIMIT)
+            .read_to_end(&mut bytes)
+            .map_err(io("read", real()))?;
+        Ok(String::from_utf8(bytes).ok())
+    }
+
+    /// Replaces a file as a whole; a link in its place is replaced, never followed. A new file is the
+    /// container's root's, an existing one keeps owner and mode.
+    pub(super) fn write(&self, path: &str, text: &str) -> Result<(), BackendError> {
+        let path = Path::new(path);
+        let spot = self.spot(path);
+        let real = spot.root.join(&spot.relative);
+        if spot.read_only {
+            return Err(io("write", real)(Errno::ROFS.into()));
+        }
+        let Some(dir) = self.parent(&spot, path, true)? else {
+            return Ok(());
+        };
+        let name = spot.relative.file_name().unwrap_or_default();
+        let root = Uid::from_raw(host_id(&self.spec.idmap, IdKind::User, 0).unwrap_or(0));
+        let group = Gid::from_raw(host_id(&self.spec.idmap, IdKind::Group, 0).unwrap_or(0));
+        let (owner, group, mode) = match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+                (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid), mode)
+            }
+            Ok(_) | Err(_) => (root, group, Mode::from_raw_mode(0o644)),
+        };
+        if spot.in_place {
+            return overwrite(&dir, name, text).map_err(io("write", real));
+        }
+        let fresh = format!(".locker-{}-{}", name.to_string_lossy(), std::process::id());
+        let written = (|| -> std::io::Result<()> {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(&dir, &fresh, flags, Mode::from_raw_mode(0o600))?;
+            rustix::fs::fchown(&file, Some(owner), Some(group))?;
+            rustix::fs::fchmod(&file, mode)?;
+            let mut file = File::from(file);
+            file.write_all(text.as_bytes())?;
+            file.sync_data()?;
+            Ok(rustix::fs::renameat(&dir, &fresh, &dir, name)?)
+        })();
+        let Err(error) = written else { return Ok(()) };
+        let _ = rustix::fs::unlinkat(&dir, &fresh, AtFlags::empty()); // the first error counts
+        match Errno::from_io_error(&error) {
+            // A file that is a mount point cannot be renamed over.
+            Some(Errno::BUSY | Errno::XDEV) => {
+                overwrite(&dir, name, text).map_err(io("write", real))
+            }
+            Some(_) | None => Err(io("write", real)(error)),
+        }
+    }
+}
+
+fn overwrite(dir: &OwnedFd, name: &std::ffi::OsStr, text: &str) -> std::io::Result<()> {
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o644))?;
+    let mut file = File::from(file);
+    file.write_all(text.as_bytes())?;
+    file.sync_data()
+}
+
+/// A path of the container's own tree, all its links resolved inside it: none when it is missing.
+pub(super) fn resolve_in(root: &Path, path: &Path) -> Result<Option<OwnedFd>, BackendError> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root_fd = rustix::fs::openat(CWD, root, flags | OFlags::DIRECTORY, Mode::empty())
+        .map_err(|e| io("open", root)(e.into()))?;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(&root_fd, path, flags, Mode::empty(), resolve) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(e) => Err(io(
+            "open",
+            root.join(path.strip_prefix("/").unwrap_or(path)),
+        )(e.into())),
+    }
+}
+
+/// The host's id of a container's id; none when it is not mapped. Without a map they are the same.
+pub(super) fn host_id(map: &[IdRange], kind: IdKind, id: u32) -> Option<u32> {
+    if map.is_empty() {
+        return Some(id);
+    }
+    map.iter()
+        .filter(|range| range.kind == kind)
+        .find_map(|range| {
+            let offset = id.checked_sub(range.container)?;
+            (offset < range.count).then(|| range.host.checked_add(offset))?
+        })
+}
+
+/// Writes the managed names: hosts block, name servers and, while it is stopped, the host name.
+pub(super) fn write_names(
+    inside: &Inside<'_>,
+    lines: &[HostsLine],
+    dns: &[IpAddr],
+) -> Result<(), BackendError> {
+    let tag = inside.spec.project.as_str();
+    let before = inside.read("/etc/hosts")?;
+    let text = before.clone().unwrap_or_else(|| LOCALHOST.into());
+    let refused = |e: crate::hosts::HostsError| {
+        super::site::failed("write names of", &inside.spec.host_name(), e.to_string())
+    };
+    let after = crate::hosts::replace_block(&text, tag, lines).map_err(refused)?;
+    let mut wanted = vec![("/etc/hosts", after)];
+    if !dns.is_empty() {
+        let text = inside.read("/etc/resolv.conf")?.unwrap_or_default();
+        wanted.push(("/etc/resolv.conf", with_name_servers(&text, dns)));
+    }
+    if inside.pid.is_none() {
+        wanted.push(("/etc/hostname", format!("{}\n", inside.spec.hostname)));
+    }
+    for (path, text) in wanted {
+        if inside.read(path)?.as_deref() != Some(&text) {
+            inside.write(path, &text)?;
+        }
+    }
+    Ok(())
+}
+
+const LOCALHOST: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
+
+/// The name servers of a resolv.conf(5).
+pub(super) fn parse_name_servers(text: &str) -> Vec<IpAddr> {
+    let server = |line: &str| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
+    };
+    text.lines().filter_map(server).collect()
+}
+
+/// The text with these name servers and no others; all other lines stay.
+fn with_name_servers(text: &str, dns: &[IpAddr]) -> String {
+    let mut out: String = dns.iter().map(|ip| format!("nameserver {ip}\n")).collect();
+    for line in text.lines() {
+        if line.split_whitespace().next() != Some("nameserver") {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "inner_file_tests.rs"]
+mod tests;

@@ -1,0 +1,176 @@
+//! Nothing a container does to its own tree leads a write to the host.
+
+use super::*;
+use crate::backend::lxc::render::tests::spec;
+use crate::model::Mount;
+use std::os::unix::fs::symlink;
+
+struct Tree {
+    _dir: tempfile::TempDir,
+    top: PathBuf,
+    spec: ContainerSpec,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().to_owned();
+        std::fs::create_dir_all(top.join("rootfs/etc")).unwrap();
+        std::fs::create_dir_all(top.join("host")).unwrap();
+        let mut spec = spec();
+        spec.mounts.clear();
+        Self {
+            _dir: dir,
+            top,
+            spec,
+        }
+    }
+
+    fn inside(&self) -> Inside<'_> {
+        Inside {
+            spec: &self.spec,
+            rootfs: self.top.join("rootfs"),
+            pid: None,
+        }
+    }
+
+    fn mount(&mut self, host: &str, target: &str, read_only: bool) {
+        let host = self.top.join(host);
+        self.spec.mounts.push(Mount {
+            host,
+            target: target.into(),
+            read_only,
+            named: false,
+        });
+    }
+}
+
+fn line() -> HostsLine {
+    HostsLine {
+        address: "10.77.0.2".parse().unwrap(),
+        names: vec!["db".into()],
+    }
+}
+
+#[test]
+fn a_container_without_a_hosts_file_gets_one_with_localhost() {
+    let tree = Tree::new();
+    write_names(&tree.inside(), &[line()], &[]).unwrap();
+    let text = std::fs::read_to_string(tree.top.join("rootfs/etc/hosts")).unwrap();
+    assert!(
+        text.starts_with(LOCALHOST) && text.contains("10.77.0.2 db"),
+        "{text}"
+    );
+    assert!(
+        !tree.top.join("rootfs/etc/resolv.conf").exists(),
+        "no dns leaves resolv.conf alone"
+    );
+    let name = std::fs::read_to_string(tree.top.join("rootfs/etc/hostname")).unwrap();
+    assert_eq!(name, "db.example.net\n");
+}
+
+#[test]
+fn a_link_in_place_of_the_file_is_replaced_and_its_target_untouched() {
+    let tree = Tree::new();
+    std::fs::write(tree.top.join("host/secret"), "mine").unwrap();
+    symlink(
+        tree.top.join("host/secret"),
+        tree.top.join("rootfs/etc/hosts"),
+    )
+    .unwrap();
+    write_names(&tree.inside(), &[line()], &[]).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(tree.top.join("host/secret")).unwrap(),
+        "mine"
+    );
+    let meta = std::fs::symlink_metadata(tree.top.join("rootfs/etc/hosts")).unwrap();
+    assert!(meta.is_file());
+}
+
+#[test]
+fn a_link_in_place_of_the_directory_is_refused() {
+    let tree = Tree::new();
+    std::fs::remove_dir(tree.top.join("rootfs/etc")).unwrap();
+    symlink(tree.top.join("host"), tree.top.join("rootfs/etc")).unwrap();
+    let error = write_names(&tree.inside(), &[line()], &[]).unwrap_err();
+    assert!(matches!(error, BackendError::Link { .. }), "{error}");
+    assert_eq!(std::fs::read_dir(tree.top.join("host")).unwrap().count(), 0);
+}
+
+#[test]
+fn etc_on_a_volume_is_written_where_the_volume_is() {
+    let mut tree = Tree::new();
+    tree.mount("host", "/etc", false);
+    write_names(&tree.inside(), &[line()], &["9.9.9.9".parse().unwrap()]).unwrap();
+    assert!(tree.top.join("host/hosts").exists() && tree.top.join("host/resolv.conf").exists());
+    assert!(!tree.top.join("rootfs/etc/hosts").exists());
+}
+
+#[test]
+fn a_hosts_file_that_is_a_volume_keeps_its_inode_and_a_read_only_one_its_text() {
+    use std::os::unix::fs::MetadataExt;
+    let mut tree = Tree::new();
+    let file = tree.top.join("host/hosts");
+    std::fs::write(&file, "1.2.3.4 own\n").unwrap();
+    let inode = std::fs::metadata(&file).unwrap().ino();
+    tree.mount("host/hosts", "/etc/hosts", false);
+    write_names(&tree.inside(), &[line()], &[]).unwrap();
+    assert_eq!(std::fs::metadata(&file).unwrap().ino(), inode);
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .starts_with("1.2.3.4 own\n")
+    );
+    tree.spec.mounts[0].read_only = true;
+    let before = std::fs::read_to_string(&file).unwrap();
+    write_names(&tree.inside(), &[], &[]).unwrap_err();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
+
+#[test]
+fn name_servers_are_replaced_and_other_lines_kept() {
+    let dns = ["9.9.9.9".parse().unwrap(), "fd77::1".parse().unwrap()];
+    let text = with_name_servers("search a.b\nnameserver 1.1.1.1\noptions ndots:2\n", &dns);
+    assert_eq!(
+        text,
+        "nameserver 9.9.9.9\nnameserver fd77::1\nsearch a.b\noptions ndots:2\n"
+    );
+    assert_eq!(parse_name_servers(&text), dns);
+}
+
+#[test]
+fn a_container_link_is_resolved_inside_the_container() {
+    let tree = Tree::new();
+    symlink("/etc", tree.top.join("rootfs/out")).unwrap();
+    let root = tree.top.join("rootfs");
+    std::fs::write(root.join("etc/inner"), "").unwrap();
+    assert!(
+        resolve_in(&root, Path::new("/out/inner"))
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        resolve_in(&root, Path::new("/out/passwd"))
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        resolve_in(&root, Path::new("/../../../etc/passwd"))
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn ids_outside_of_the_map_have_no_host_id() {
+    let map = [IdRange {
+        kind: IdKind::User,
+        container: 0,
+        host: 100_000,
+        count: 10,
+    }];
+    assert_eq!(host_id(&map, IdKind::User, 9), Some(100_009));
+    assert_eq!(host_id(&map, IdKind::User, 10), None);
+    assert_eq!(host_id(&map, IdKind::Group, 0), None);
+    assert_eq!(host_id(&[], IdKind::User, 7), Some(7));
+}

@@ -1,0 +1,97 @@
+//! The marks on disk: what makes a container ours, and what says that it is not whole yet.
+//!
+//! The mark (`locker.json`) is written last at creation and removed first at destruction; between
+//! the two a note beside the container's directory names who is at work. Neither is ever guessed.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::site::{Site, io, remove_file, write_whole};
+use crate::backend::BackendError;
+use crate::model::Name;
+use crate::observed::Mark;
+
+/// Name of the mark in a container's directory.
+pub(super) const MARK: &str = "locker.json";
+
+/// The note that a creation or destruction is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Partial {
+    pub(super) project: Name,
+    pub(super) name: Name,
+    pub(super) directory: std::path::PathBuf,
+}
+
+/// The mark in `dir`; none when there is none.
+pub(super) fn read(dir: &Path) -> Result<Option<Mark>, BackendError> {
+    let path = dir.join(MARK);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io("read", path)(e)),
+    };
+    let mark: Mark = serde_json::from_slice(&text).map_err(|e| BackendError::Mark {
+        path: path.clone(),
+        reason: e.to_string(),
+    })?;
+    if mark.version != 1 {
+        let reason = format!(
+            "it is of version {}, this locker knows version 1",
+            mark.version
+        );
+        return Err(BackendError::Mark { path, reason });
+    }
+    Ok(Some(mark))
+}
+
+/// The mark of a container of this project, which must be there.
+pub(super) fn ours(site: &Site, verb: &'static str, name: &Name) -> Result<Mark, BackendError> {
+    read(&site.dir(name))?
+        .filter(|mark| is_ours(site, mark))
+        .ok_or_else(|| {
+            let reason = "it does not exist, or bears no mark of this project";
+            super::site::failed(verb, &site.full(name), reason)
+        })
+}
+
+/// Whether a mark is of this project.
+pub(super) fn is_ours(site: &Site, mark: &Mark) -> bool {
+    mark.spec.project == site.project && mark.directory == site.directory
+}
+
+/// Writes the mark.
+pub(super) fn write(site: &Site, mark: &Mark) -> Result<(), BackendError> {
+    let path = site.dir(&mark.spec.name).join(MARK);
+    let text = serde_json::to_vec_pretty(mark).map_err(|e| BackendError::Mark {
+        path: path.clone(),
+        reason: e.to_string(),
+    })?;
+    write_whole(&path, &text)
+}
+
+/// Notes that a container is being made or destroyed.
+pub(super) fn begin(site: &Site, name: &Name) -> Result<(), BackendError> {
+    let path = site.partial(name);
+    let note = Partial {
+        project: site.project.clone(),
+        name: name.clone(),
+        directory: site.directory.clone(),
+    };
+    let text = serde_json::to_vec(&note).map_err(|e| BackendError::Mark {
+        path: path.clone(),
+        reason: e.to_string(),
+    })?;
+    write_whole(&path, &text)
+}
+
+/// Takes the note away.
+pub(super) fn end(site: &Site, name: &Name) -> Result<(), BackendError> {
+    remove_file(&site.partial(name))
+}
+
+/// The note in a file, if it is one of this project.
+pub(super) fn partial(site: &Site, path: &Path) -> Option<Partial> {
+    let note: Partial = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    (note.project == site.project && note.directory == site.directory).then_some(note)
+}

@@ -1,0 +1,206 @@
+//! Renders `locker.conf`, the part of a container's LXC configuration that is wholly ours.
+//!
+//! The only place that writes lxc.container.conf(5). Every value passes through [`Lines::set`], which
+//! refuses whatever could end a line or that LXC would silently read as something else.
+
+use std::path::Path;
+
+use crate::model::{CgroupVersion, ContainerSpec, Mount};
+
+/// What the host adds to a spec.
+pub(super) struct Surroundings<'a> {
+    /// Where the console log goes.
+    pub(super) console_log: &'a Path,
+    /// Which cgroup version holds a limit's controller.
+    pub(super) cgroup: &'a dyn Fn(&str) -> CgroupVersion,
+    /// Whether a host path is there and not a directory.
+    pub(super) is_file: &'a dyn Fn(&Path) -> bool,
+}
+
+/// Why a value cannot be written to an LXC configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RenderError {
+    #[error("the value of `{key}` holds a control character")]
+    Control { key: String },
+    #[error("the value of `{key}` starts or ends with white space or quotes, which LXC drops")]
+    Trimmed { key: String },
+    #[error("`{key}` is not a key of an LXC configuration")]
+    Key { key: String },
+    #[error("the path in `{key}` is not valid UTF-8")]
+    Path { key: String },
+    #[error("`{name}` cannot be the name of a variable")]
+    Variable { name: String },
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), RenderError> {
+        let key_is_good = key.starts_with("lxc.")
+            && key
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        if !key_is_good {
+            return Err(RenderError::Key { key: key.into() });
+        }
+        if value.chars().any(char::is_control) {
+            return Err(RenderError::Control { key: key.into() });
+        }
+        let quoted = value.len() > 1
+            && ['"', '\'']
+                .iter()
+                .any(|q| value.starts_with(*q) && value.ends_with(*q));
+        if value.trim() != value || quoted {
+            return Err(RenderError::Trimmed { key: key.into() });
+        }
+        self.0.push_str(key);
+        self.0.push_str(if value.is_empty() { " =" } else { " = " });
+        self.0.push_str(value);
+        self.0.push('\n');
+        Ok(())
+    }
+}
+
+/// The text of `locker.conf`.
+pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<String, RenderError> {
+    let mut lines = Lines("# Written by locker; changes made here are lost.\n".into());
+    lines.set("lxc.uts.name", &spec.hostname)?;
+    network(&mut lines, spec)?;
+    if !spec.idmap.is_empty() {
+        lines.set("lxc.idmap", "")?; // the template's own copy of the map
+        for range in &spec.idmap {
+            lines.set("lxc.idmap", &range.to_string())?;
+        }
+    }
+    for mount in &spec.mounts {
+        lines.set(
+            "lxc.mount.entry",
+            &entry(mount, (around.is_file)(&mount.host))?,
+        )?;
+    }
+    for (name, value) in &spec.environment {
+        if name.is_empty() || name.contains('=') || name.contains(char::is_whitespace) {
+            return Err(RenderError::Variable { name: name.clone() });
+        }
+        lines.set("lxc.environment", &format!("{name}={value}"))?;
+    }
+    for limit in &spec.limits {
+        let family = match (around.cgroup)(&limit.key) {
+            CgroupVersion::V1 => "lxc.cgroup",
+            CgroupVersion::V2 => "lxc.cgroup2",
+        };
+        lines.set(&format!("{family}.{}", limit.key), &limit.value)?;
+    }
+    lines.set(
+        "lxc.console.logfile",
+        text("lxc.console.logfile", around.console_log)?,
+    )?;
+    lines.set("lxc.console.size", "1MB")?;
+    lines.set("lxc.console.rotate", "1")?;
+    for line in &spec.config {
+        lines.set(&line.key, &line.value)?;
+    }
+    Ok(lines.0)
+}
+
+fn network(lines: &mut Lines, spec: &ContainerSpec) -> Result<(), RenderError> {
+    let nic = &spec.nic;
+    lines.set("lxc.net", "")?; // whatever the template or the host's default.conf set
+    if nic.bridge.is_empty() {
+        return lines.set("lxc.net.0.type", "empty");
+    }
+    let subnets = &nic.subnets;
+    for (key, value) in [
+        ("type", "veth".to_owned()),
+        ("link", nic.bridge.clone()),
+        ("flags", "up".to_owned()),
+        ("name", super::guard::INTERFACE.to_owned()),
+        ("veth.pair", nic.veth.clone()),
+        ("hwaddr", nic.mac.clone()),
+        (
+            "ipv4.address",
+            format!("{}/{}", nic.addresses.v4, subnets.v4.prefix_len()),
+        ),
+        ("ipv4.gateway", subnets.gateway4().to_string()),
+        (
+            "ipv6.address",
+            format!("{}/{}", nic.addresses.v6, subnets.v6.prefix_len()),
+        ),
+        ("ipv6.gateway", subnets.gateway6().to_string()),
+    ] {
+        lines.set(&format!("lxc.net.0.{key}"), &value)?;
+    }
+    Ok(())
+}
+
+fn entry(mount: &Mount, file: bool) -> Result<String, RenderError> {
+    let key = "lxc.mount.entry";
+    let host = escape(text(key, &mount.host)?);
+    let target = escape(text(key, &mount.target)?.trim_start_matches('/'));
+    let kind = if file { "file" } else { "dir" };
+    let mode = if mount.read_only { ",ro" } else { "" };
+    Ok(format!("{host} {target} none bind,create={kind}{mode} 0 0"))
+}
+
+/// White space and backslashes as fstab(5) writes them; control characters are refused later.
+fn escape(path: &str) -> String {
+    path.replace('\\', "\\134").replace(' ', "\\040")
+}
+
+fn text<'a>(key: &str, path: &'a Path) -> Result<&'a str, RenderError> {
+    path.to_str()
+        .ok_or_else(|| RenderError::Path { key: key.into() })
+}
+
+/// `config` with exactly one line that includes ours, at its end.
+pub(super) fn with_include(config: &str, ours: &Path) -> Result<String, RenderError> {
+    let mut kept = String::new();
+    for line in config.lines().filter(|line| !is_our_include(line)) {
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    let mut lines = Lines(kept);
+    lines.set("lxc.include", text("lxc.include", ours)?)?;
+    Ok(lines.0)
+}
+
+fn is_our_include(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(key, value)| {
+        key.trim() == "lxc.include" && value.trim().ends_with("/locker.conf")
+    })
+}
+
+/// `config` with every path below the directory `from` led to the directory `to`.
+pub(super) fn moved(config: &str, from: &Path, to: &Path) -> String {
+    let (from, to) = (format!("{}/", from.display()), format!("{}/", to.display()));
+    config
+        .lines()
+        .map(|line| format!("{}\n", line.replace(&from, &to)))
+        .collect()
+}
+
+/// The configuration of a container that no template made.
+pub(super) fn base(rootfs: &Path, unprivileged: bool, host: &str) -> Result<String, RenderError> {
+    let mut lines = Lines(String::new());
+    for (wanted, file) in [
+        (true, "/usr/share/lxc/config/common.conf"),
+        (unprivileged, "/usr/share/lxc/config/userns.conf"),
+    ] {
+        if wanted && Path::new(file).exists() {
+            lines.set("lxc.include", file)?;
+        }
+    }
+    lines.0.push_str(host);
+    if !lines.0.ends_with('\n') {
+        lines.0.push('\n');
+    }
+    lines.set(
+        "lxc.rootfs.path",
+        &format!("dir:{}", text("lxc.rootfs.path", rootfs)?),
+    )?;
+    Ok(lines.0)
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+pub(super) mod tests;

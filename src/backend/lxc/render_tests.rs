@@ -1,0 +1,149 @@
+//! What `locker.conf` looks like, and what may never be in it.
+
+use super::*;
+use crate::model::{ConfigLine, Limit};
+use serde_json::json;
+
+pub(in crate::backend::lxc) fn spec() -> ContainerSpec {
+    serde_json::from_value(json!({
+        "project": "shop", "name": "db", "source": {"template": {"name": "busybox", "args": []}},
+        "idmap": [], "hostname": "db.example.net", "fqdn": null,
+        "nic": {"bridge": "lk-shop", "veth": "lk-1", "mac": "02:00:00:00:00:01",
+            "addresses": {"v4": "10.77.0.2", "v6": "fd77::2"},
+            "subnets": {"v4": "10.77.0.0/24", "v6": "fd77::/64"}},
+        "mounts": [{"host": "/opt/my data", "target": "/var/lib/x", "read_only": true, "named": false}],
+        "environment": {"A": "b c"}, "config": [{"key": "lxc.signal.halt", "value": "SIGUSR1"}],
+        "limits": [{"key": "memory.max", "value": "1"}], "dns": [], "setup": [], "labels": {}
+    }))
+    .unwrap()
+}
+
+fn text(spec: &ContainerSpec) -> Result<String, RenderError> {
+    render(
+        spec,
+        &Surroundings {
+            console_log: Path::new("/log/db.console"),
+            cgroup: &|_| CgroupVersion::V2,
+            is_file: &|_| false,
+        },
+    )
+}
+
+#[test]
+fn the_whole_file_is_as_printed_here() {
+    let wanted = "\
+# Written by locker; changes made here are lost.
+lxc.uts.name = db.example.net
+lxc.net =
+lxc.net.0.type = veth
+lxc.net.0.link = lk-shop
+lxc.net.0.flags = up
+lxc.net.0.name = eth0
+lxc.net.0.veth.pair = lk-1
+lxc.net.0.hwaddr = 02:00:00:00:00:01
+lxc.net.0.ipv4.address = 10.77.0.2/24
+lxc.net.0.ipv4.gateway = 10.77.0.1
+lxc.net.0.ipv6.address = fd77::2/64
+lxc.net.0.ipv6.gateway = fd77::1
+lxc.mount.entry = /opt/my\\040data var/lib/x none bind,create=dir,ro 0 0
+lxc.environment = A=b c
+lxc.cgroup2.memory.max = 1
+lxc.console.logfile = /log/db.console
+lxc.console.size = 1MB
+lxc.console.rotate = 1
+lxc.signal.halt = SIGUSR1
+";
+    assert_eq!(text(&spec()).unwrap(), wanted);
+}
+
+#[test]
+fn hostile_values_are_refused_wherever_they_stand() {
+    for bad in [
+        "x\nlxc.hook.start = /bin/evil",
+        "x\0",
+        "x\r",
+        "\u{1b}[2J",
+        "x\u{85}y",
+    ] {
+        let mut in_env = spec();
+        in_env.environment.insert("B".into(), bad.into());
+        let mut in_path = spec();
+        in_path.mounts[0].host = format!("/a{bad}").into();
+        let mut in_target = spec();
+        in_target.mounts[0].target = format!("/a{bad}").into();
+        let mut in_limit = spec();
+        in_limit.limits[0].value = bad.into();
+        let mut in_limit_key = spec();
+        in_limit_key.limits[0] = Limit {
+            key: format!("memory{bad}"),
+            value: "1".into(),
+        };
+        let mut in_raw = spec();
+        in_raw.config[0].value = bad.into();
+        let mut in_name = spec();
+        in_name.hostname = bad.into();
+        for spec in [
+            in_env,
+            in_path,
+            in_target,
+            in_limit,
+            in_limit_key,
+            in_raw,
+            in_name,
+        ] {
+            assert!(text(&spec).is_err(), "{bad:?} got through");
+        }
+    }
+}
+
+#[test]
+fn what_lxc_would_change_in_silence_is_refused() {
+    for (key, value) in [("B", "x "), ("", "x"), ("A=B", "x"), ("A B", "x")] {
+        let mut spec = spec();
+        spec.environment.insert(key.into(), value.into());
+        assert!(text(&spec).is_err(), "{key}={value:?}");
+    }
+    for (key, value) in [
+        ("lxc.x", " y"),
+        ("lxc.x", "\"y\""),
+        ("x", "y"),
+        ("lxc.x = y\nlxc.z", ""),
+    ] {
+        let mut spec = spec();
+        spec.config = vec![ConfigLine {
+            key: key.into(),
+            value: value.into(),
+        }];
+        assert!(text(&spec).is_err(), "{key} = {value:?}");
+    }
+}
+
+#[test]
+fn white_space_and_backslashes_in_paths_stay_one_field() {
+    let mut spec = spec();
+    spec.mounts[0].host = "/a b\\c#d".into();
+    assert!(
+        text(&spec)
+            .unwrap()
+            .contains("= /a\\040b\\134c#d var/lib/x none")
+    );
+}
+
+#[test]
+fn the_include_stands_once_and_last() {
+    let ours = Path::new("/l/shop_db/locker.conf");
+    let once = with_include("lxc.include = /l/old/locker.conf\nlxc.arch = x", ours).unwrap();
+    assert_eq!(once, "lxc.arch = x\nlxc.include = /l/shop_db/locker.conf\n");
+    assert_eq!(with_include(&once, ours).unwrap(), once);
+}
+
+#[test]
+fn moving_there_and_back_gives_the_same_text() {
+    let text = "lxc.rootfs.path = dir:/l/a/rootfs\nlxc.include = /l/a/locker.conf\n";
+    let there = moved(text, Path::new("/l/a"), Path::new("/l/a~old"));
+    assert!(there.contains("dir:/l/a~old/rootfs"));
+    assert_eq!(
+        moved(&there, Path::new("/l/a~old"), Path::new("/l/a")),
+        text
+    );
+}

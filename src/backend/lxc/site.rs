@@ -1,0 +1,123 @@
+//! Where the things of one project's containers are, and how its files are written.
+//!
+//! One value that every verb gets instead of a handful of paths. It touches nothing by itself.
+//!
+//! ```text
+//! <lxcpath>/<full>/config             the template's own words, and one line that includes ours
+//! <lxcpath>/<full>/locker.conf        ours, written anew at each change and start
+//! <lxcpath>/<full>/locker.json        the mark, written last: it makes a container ours and whole
+//! <lxcpath>/.<full>.locker-partial    there while it is created or destroyed
+//! <lxcpath>/<full>~old                a container that was set aside
+//! ```
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::ffi::{Container, Liblxc};
+use crate::backend::BackendError;
+use crate::model::{Name, host_name_of};
+use crate::store::Paths;
+
+/// Everything that the verbs share.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) project: Name,
+    pub(super) directory: PathBuf,
+    pub(super) lxcpath: PathBuf,
+    pub(super) paths: Paths,
+    pub(super) program: PathBuf,
+    pub(super) lxc: Liblxc,
+}
+
+impl Site {
+    pub(super) fn full(&self, name: &Name) -> String {
+        host_name_of(&self.project, name)
+    }
+
+    pub(super) fn dir(&self, name: &Name) -> PathBuf {
+        self.lxcpath.join(self.full(name))
+    }
+
+    pub(super) fn aside(&self, name: &Name) -> PathBuf {
+        self.lxcpath.join(format!("{}~old", self.full(name)))
+    }
+
+    pub(super) fn rootfs(&self, name: &Name) -> PathBuf {
+        self.dir(name).join("rootfs")
+    }
+
+    pub(super) fn partial(&self, name: &Name) -> PathBuf {
+        self.lxcpath.join(format!(".{}{PARTIAL}", self.full(name)))
+    }
+
+    pub(super) fn console_log(&self, name: &Name) -> PathBuf {
+        self.paths
+            .logs(&self.project)
+            .join(format!("{name}.console"))
+    }
+
+    pub(super) fn engine_log(&self, name: &Name) -> PathBuf {
+        self.paths.logs(&self.project).join(format!("{name}.lxc"))
+    }
+
+    /// liblxc's object of a container.
+    pub(super) fn container(
+        &self,
+        verb: &'static str,
+        full: &str,
+    ) -> Result<Container<'_>, BackendError> {
+        self.lxc
+            .container(full, &self.lxcpath)
+            .ok_or_else(|| failed(verb, full, "liblxc cannot read its configuration"))
+    }
+}
+
+/// End of the name of the file that marks an unfinished creation or destruction.
+pub(super) const PARTIAL: &str = ".locker-partial";
+
+/// Makes an I/O error of this room.
+pub(super) fn io(
+    verb: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(std::io::Error) -> BackendError {
+    let path = path.into();
+    move |source| BackendError::Io { verb, path, source }
+}
+
+/// An engine error without a log.
+pub(super) fn failed(
+    verb: &'static str,
+    container: &str,
+    reason: impl Into<String>,
+) -> BackendError {
+    BackendError::Engine {
+        verb,
+        container: container.into(),
+        reason: reason.into(),
+        log: vec![],
+    }
+}
+
+/// Replaces a file as a whole: a new file in the same directory, flushed, then renamed over it.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BackendError> {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::Builder::new()
+        .prefix(".locker-")
+        .permissions(std::fs::Permissions::from_mode(0o640))
+        .tempfile_in(dir)
+        .map_err(io("write", path))?;
+    file.write_all(bytes).map_err(io("write", path))?;
+    file.as_file().sync_data().map_err(io("flush", path))?;
+    file.persist(path)
+        .map_err(|e| io("replace", path)(e.error))?;
+    Ok(())
+}
+
+/// Removes a file; an absent one is fine.
+pub(super) fn remove_file(path: &Path) -> Result<(), BackendError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(e)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

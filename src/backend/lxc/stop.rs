@@ -1,0 +1,201 @@
+//! Stopping: asks init as soon as init can hear, and kills after the timeout.
+//!
+//! The kernel throws away a signal for which a container's init has no handler yet. liblxc sends it
+//! once and waits for its whole timeout when it was too early; here it is sent when
+//! `/proc/<init>/status` shows that init handles or blocks it (a blocked one stays pending).
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::ffi::{Container, signal};
+use super::site::{Site, failed};
+use crate::backend::BackendError;
+use crate::model::Name;
+
+/// How often init is looked at until it can hear; one read of a small file each.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long the monitor may take to tidy up after init has gone.
+const TIDY: Duration = Duration::from_secs(10);
+/// `SIGRTMIN+3`, halt for systemd (systemd(1)); liblxc takes it for any init that blocks it.
+const SYSTEMD_HALT: i32 = 37;
+
+/// Stops a container; a stopped or absent one is fine.
+pub(super) fn stop(site: &Site, name: &Name, timeout: Duration) -> Result<(), BackendError> {
+    let full = site.full(name);
+    if !site.dir(name).join("config").exists() {
+        return Ok(());
+    }
+    let container = site.container("stop", &full)?;
+    let Some(init) = container.init_pid() else {
+        return settled(&container, &full);
+    };
+    let Ok(init_fd) = open(init) else {
+        return settled(&container, &full);
+    };
+    let monitor = parent_of(init).and_then(|pid| open(pid).ok());
+    if matches!(container.state().as_str(), "FROZEN" | "FREEZING") && !container.unfreeze() {
+        return Err(failed("stop", &full, "it is frozen and cannot be thawed"));
+    }
+    if !shut_down(&container, init, &init_fd, timeout) {
+        // It may have gone in this very moment, which is what was wanted.
+        let _ = pidfd_send_signal(&init_fd, Signal::KILL);
+        if !gone(&init_fd, TIDY) {
+            return Err(failed(
+                "stop",
+                &full,
+                "its init does not end even when killed",
+            ));
+        }
+    }
+    if let Some(monitor) = monitor {
+        gone(&monitor, TIDY);
+    }
+    settled(&container, &full)
+}
+
+/// Waits until liblxc calls it stopped, too.
+fn settled(container: &Container<'_>, full: &str) -> Result<(), BackendError> {
+    let end = Instant::now() + TIDY;
+    while container.state() != "STOPPED" {
+        if Instant::now() > end {
+            return Err(failed("stop", full, "liblxc still calls it running"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Asks for a clean shutdown; whether init was gone within `timeout`.
+fn shut_down(container: &Container<'_>, init: u32, fd: &OwnedFd, timeout: Duration) -> bool {
+    let end = Instant::now() + timeout;
+    let wanted = halt_signal(&container.config("lxc.signal.halt"));
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{init}/status")).unwrap_or_default();
+        let halt = wanted.unwrap_or(if hears(&status, SYSTEMD_HALT) {
+            SYSTEMD_HALT
+        } else {
+            30
+        });
+        let left = end.saturating_duration_since(Instant::now());
+        if hears(&status, halt) {
+            // The signal is one that `signal` knows, and a process that has gone is found below.
+            let _ = signal(halt).map(|halt| pidfd_send_signal(fd, halt));
+            return gone(fd, left);
+        }
+        if gone(fd, LOOK.min(left)) {
+            return true;
+        }
+        if left.is_zero() {
+            return false;
+        }
+    }
+}
+
+/// Whether a process handles or blocks a signal, from its `/proc/<pid>/status` (proc(5)).
+fn hears(status: &str, number: i32) -> bool {
+    let bit = 1u64
+        .checked_shl(number.unsigned_abs().saturating_sub(1))
+        .unwrap_or(0);
+    status.lines().any(|line| {
+        line.strip_prefix("SigCgt:")
+            .or_else(|| line.strip_prefix("SigBlk:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_some_and(|mask| mask & bit != 0)
+    })
+}
+
+/// The number of the signal that the configuration names; none when it names none.
+fn halt_signal(word: &str) -> Option<i32> {
+    let word = word.trim();
+    if let Ok(number) = word.parse() {
+        return Some(number).filter(|number| *number > 0);
+    }
+    let word = word.strip_prefix("SIG").unwrap_or(word);
+    if let Some(offset) = word.strip_prefix("RTMIN+") {
+        return Some(34 + offset.parse::<i32>().ok()?);
+    }
+    if let Some(offset) = word.strip_prefix("RTMAX-") {
+        return Some(64 - offset.parse::<i32>().ok()?);
+    }
+    let named = match word {
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "QUIT" => Signal::QUIT,
+        "KILL" => Signal::KILL,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        "TERM" => Signal::TERM,
+        "PWR" => Signal::POWER,
+        "RTMIN" => return Some(34),
+        _ => return None,
+    };
+    Some(named.as_raw())
+}
+
+fn open(pid: u32) -> rustix::io::Result<OwnedFd> {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(rustix::io::Errno::SRCH)?;
+    pidfd_open(pid, PidfdFlags::empty())
+}
+
+/// Parent of a process: for a container's init, its monitor.
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+}
+
+/// Waits at most `time` for a process to end.
+fn gone(fd: &OwnedFd, time: Duration) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let borrowed: BorrowedFd<'_> = std::os::fd::AsFd::as_fd(fd);
+        match poll(
+            &mut [PollFd::from_borrowed_fd(borrowed, PollFlags::IN)],
+            Some(&left),
+        ) {
+            Ok(ready) => return ready > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_heard_when_it_is_handled_or_blocked() {
+        let status = "Name:\tinit\nSigBlk:\t0000000000000200\nSigCgt:\t0000001000000000\n";
+        assert!(hears(status, 10) && hears(status, 37));
+        assert!(!hears(status, 30) && !hears("", 10));
+    }
+
+    #[test]
+    fn halt_signals_are_read_as_lxc_writes_them() {
+        for (word, number) in [
+            ("SIGUSR1", 10),
+            ("USR1", 10),
+            ("SIGRTMIN+3", 37),
+            ("SIGRTMAX-1", 63),
+            ("30", 30),
+        ] {
+            assert_eq!(halt_signal(word), Some(number), "{word}");
+        }
+        assert_eq!(halt_signal(""), None);
+        assert_eq!(halt_signal("0"), None);
+        assert_eq!(halt_signal("SIGNONE"), None);
+    }
+}

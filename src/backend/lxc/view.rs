@@ -1,0 +1,163 @@
+//! What is: every container under the LXC path, ours with all that the planner compares.
+
+use std::path::Path;
+
+use super::inner_file::{Inside, parse_name_servers};
+use super::mark::{self, is_ours};
+use super::site::{PARTIAL, Site, io};
+use crate::backend::{BackendError, BackendView};
+use crate::model::{IdKind, IdRange, Name};
+use crate::observed::{Mark, ObservedContainer, State};
+
+/// Looks at everything once. A broken container never hides the others.
+pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
+    let mut view = BackendView::default();
+    let listing = match std::fs::read_dir(&site.lxcpath) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(view),
+        listing => listing.map_err(io("read", &site.lxcpath))?,
+    };
+    let (mut aside, mut notes) = (Vec::new(), Vec::new());
+    for entry in listing {
+        let Ok(file) = entry
+            .map_err(io("read", &site.lxcpath))?
+            .file_name()
+            .into_string()
+        else {
+            continue; // liblxc cannot have made it
+        };
+        let dir = site.lxcpath.join(&file);
+        if file.starts_with('.') {
+            if file.ends_with(PARTIAL) {
+                notes.extend(mark::partial(site, &dir).map(|note| note.name));
+            }
+            continue;
+        }
+        if !dir.join("config").exists() {
+            continue;
+        }
+        // A mark that cannot be read is nobody's: the container is reported as foreign, and left alone.
+        let mark = mark::read(&dir)
+            .ok()
+            .flatten()
+            .filter(|mark| is_ours(site, mark));
+        match mark {
+            Some(mark) if file == mark.spec.host_name() => {
+                view.containers
+                    .insert(mark.spec.name.clone(), ours(site, mark));
+            }
+            Some(mark) if dir == site.aside(&mark.spec.name) => aside.push(mark.spec.name),
+            Some(_) | None => {
+                view.ids_taken.extend(id_map(&dir.join("config")));
+                view.foreign.insert(file);
+            }
+        }
+    }
+    for name in notes {
+        view.foreign.remove(&site.full(&name));
+        wreck(site, &mut view, name).wreck = true;
+    }
+    for name in aside {
+        wreck(site, &mut view, name).set_aside = true;
+    }
+    Ok(view)
+}
+
+/// The entry of a container; one that has none is a wreck, for nothing of it is whole.
+fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut ObservedContainer {
+    let host_name = site.full(&name);
+    view.containers
+        .entry(name)
+        .or_insert_with(|| ObservedContainer {
+            host_name,
+            state: State::Stopped,
+            mark: None,
+            wreck: true,
+            set_aside: false,
+            pid: None,
+            names: None,
+            dns: Vec::new(),
+        })
+}
+
+fn ours(site: &Site, mark: Mark) -> ObservedContainer {
+    let full = mark.spec.host_name();
+    let (state, pid) = state(site, &full);
+    let inside = Inside::of(site, &mark.spec, pid);
+    // What cannot be read counts as not written: the writing that follows reports why.
+    let hosts = inside.read("/etc/hosts").ok().flatten().unwrap_or_default();
+    let resolv = inside
+        .read("/etc/resolv.conf")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    ObservedContainer {
+        host_name: full,
+        state,
+        pid,
+        names: crate::hosts::read_block(&hosts, site.project.as_str()),
+        dns: parse_name_servers(&resolv),
+        wreck: false,
+        set_aside: false,
+        mark: Some(mark),
+    }
+}
+
+/// State and init of a container; one that liblxc cannot read is stopped.
+pub(super) fn state(site: &Site, full: &str) -> (State, Option<u32>) {
+    let Some(container) = site.lxc.container(full, &site.lxcpath) else {
+        return (State::Stopped, None);
+    };
+    let state = match container.state().as_str() {
+        "RUNNING" | "STOPPING" | "ABORTING" | "THAWED" => State::Running,
+        "STARTING" => State::Starting,
+        "FROZEN" | "FREEZING" => State::Frozen,
+        _ => return (State::Stopped, None),
+    };
+    (state, container.init_pid())
+}
+
+/// The `lxc.idmap` lines of a configuration file.
+pub(super) fn id_map(config: &Path) -> Vec<IdRange> {
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let value = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "lxc.idmap").then(|| parse_range(value))?
+    };
+    text.lines().filter_map(value).collect()
+}
+
+/// `u 0 100000 65536`.
+pub(super) fn parse_range(text: &str) -> Option<IdRange> {
+    let mut words = text.split_whitespace();
+    let kind = match words.next()? {
+        "u" => IdKind::User,
+        "g" => IdKind::Group,
+        _ => return None,
+    };
+    let mut number = || words.next()?.parse().ok();
+    Some(IdRange {
+        kind,
+        container: number()?,
+        host: number()?,
+        count: number()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_as_it_is_written() {
+        let range = IdRange {
+            kind: IdKind::Group,
+            container: 0,
+            host: 100_000,
+            count: 65_536,
+        };
+        assert_eq!(parse_range(&range.to_string()), Some(range));
+        for bad in ["", "x 0 1 2", "u 0 1", "u 0 -1 2"] {
+            assert_eq!(parse_range(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The bridge driver against a real kernel.
+
+use std::time::Instant;
+
+use locker::network::{KernelNetwork, Network, NetworkError, NetworkView};
+use locker::observed::ProjectRecord;
+use locker::store::{Paths, save_record};
+
+use super::ready;
+use super::world::{Space, network};
+
+fn ensure(host: &Space, paths: &Paths) -> Result<bool, NetworkError> {
+    let (paths, net) = (paths.clone(), network("shop", false));
+    host.wait(move || async move {
+        let kernel = KernelNetwork::new(&paths);
+        let begin = Instant::now();
+        let made = kernel.ensure(&net.project, &net.bridge, &net.subnets).await;
+        eprintln!("bridge, addresses and settings in {:?}", begin.elapsed());
+        made
+    })
+}
+
+fn remove(host: &Space, paths: &Paths, last: bool) -> Result<(), NetworkError> {
+    let (paths, net) = (paths.clone(), network("shop", false));
+    host.wait(move || async move {
+        let kernel = KernelNetwork::new(&paths);
+        kernel.remove(&net.project, &net.bridge, last).await
+    })
+}
+
+fn observe(host: &Space, paths: &Paths) -> NetworkView {
+    let paths = paths.clone();
+    let view =
+        host.wait(move || async move { KernelNetwork::new(&paths).observe("lk-shop").await });
+    view.unwrap()
+}
+
+fn place() -> (tempfile::TempDir, Paths, Space) {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::under(dir.path());
+    (dir, paths, Space::new())
+}
+
+#[test]
+fn a_bridge_is_made_once_mended_and_removed() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    assert!(ensure(&host, &paths).unwrap());
+    assert!(!ensure(&host, &paths).unwrap());
+    let whole = observe(&host, &paths).network;
+    let bridge = whole.bridge.clone().unwrap();
+    assert_eq!(bridge.mark.as_deref(), Some("locker:shop"));
+    assert!(bridge.up && whole.forwarding);
+    let addresses: Vec<String> = bridge.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["10.77.0.1/24", "fd77::1/64"]);
+    host.sh(
+        "ip link set lk-shop down; ip addr del 10.77.0.1/24 dev lk-shop
+             ip addr add 10.5.5.5/24 dev lk-shop; echo 0 > /proc/sys/net/ipv4/ip_forward",
+    );
+    assert!(!observe(&host, &paths).network.forwarding);
+    assert!(!ensure(&host, &paths).unwrap());
+    assert_eq!(observe(&host, &paths).network, whole);
+    remove(&host, &paths, true).unwrap();
+    remove(&host, &paths, true).unwrap();
+    assert_eq!(observe(&host, &paths).network.bridge, None);
+}
+
+#[test]
+fn a_foreign_interface_is_never_touched() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    host.sh("ip link add lk-shop type bridge; ip addr add 10.1.1.1/24 dev lk-shop");
+    let before = host.sh("ip -o addr; ip -o link");
+    let tried = [
+        ensure(&host, &paths).map(|_| ()),
+        remove(&host, &paths, true),
+    ];
+    for done in tried {
+        assert!(
+            matches!(done, Err(NetworkError::Foreign { .. })),
+            "{done:?}"
+        );
+    }
+    assert_eq!(host.sh("ip -o addr; ip -o link"), before);
+    assert_eq!(observe(&host, &paths).network.bridge.unwrap().mark, None);
+}
+
+#[test]
+fn what_a_killed_run_left_of_a_bridge_is_taken_up_again() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    ensure(&host, &paths).unwrap();
+    let link = host.sh("ip -o link show lk-shop");
+    let mac = link.split("link/ether ").nth(1).unwrap();
+    let mac = mac.split(' ').next().unwrap();
+    host.sh(&format!(
+        "ip link del lk-shop; ip link add lk-shop address {mac} type bridge"
+    ));
+    assert_eq!(observe(&host, &paths).network.bridge, None);
+    assert!(!ensure(&host, &paths).unwrap());
+    let bridge = observe(&host, &paths).network.bridge.unwrap();
+    assert_eq!(bridge.mark.as_deref(), Some("locker:shop"));
+}
+
+#[test]
+fn kernel_settings_come_back_as_they_were() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    let read = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding \
+                /proc/sys/net/ipv6/conf/up0/accept_ra";
+    host.sh("ip link add up0 type bridge; ip link set up0 up
+             echo 0 > /proc/sys/net/ipv4/ip_forward
+             echo 0 > /proc/sys/net/ipv6/conf/all/forwarding
+             echo 1 > /proc/sys/net/ipv6/conf/up0/accept_ra");
+    ensure(&host, &paths).unwrap();
+    assert_eq!(host.sh(read), "1\n1\n2\n");
+    remove(&host, &paths, false).unwrap();
+    assert_eq!(host.sh(read), "1\n1\n2\n");
+    remove(&host, &paths, true).unwrap();
+    assert_eq!(host.sh(read), "0\n0\n1\n");
+}
+
+#[test]
+fn every_subnet_in_use_is_seen_with_its_user() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    let other = network("other", false);
+    let record = ProjectRecord {
+        version: 1,
+        name: other.project.clone(),
+        directory: "/srv/other".into(),
+        lxcpath: "/var/lib/lxc".into(),
+        subnets: other.subnets,
+        addresses: Default::default(),
+        added_ports: Default::default(),
+        picked_ports: Default::default(),
+    };
+    save_record(&paths, &record).unwrap();
+    host.sh("ip link add up0 type bridge; ip link set up0 up
+             ip addr add 10.4.0.9/16 dev up0; ip -6 addr add fd04::9/64 dev up0 nodad
+             ip route add 10.1.1.0/24 dev up0; ip route add default dev up0
+             ip route add 0.0.0.0/1 dev up0; ip route add blackhole 10.2.0.0/16");
+    ensure(&host, &paths).unwrap();
+    let view = observe(&host, &paths);
+    let taken = view.network.taken.iter();
+    let mut taken: Vec<String> = taken.map(|t| format!("{} {}", t.net, t.by)).collect();
+    taken.sort();
+    let expected = [
+        "10.1.1.0/24 route via up0",
+        "10.2.0.0/16 route to 10.2.0.0/16",
+        "10.4.0.0/16 interface up0",
+        "10.78.0.0/24 locker project other",
+        "127.0.0.0/8 interface lo",
+        "::1/128 interface lo",
+        "fd04::/64 interface up0",
+        "fd78::/64 locker project other",
+    ];
+    assert_eq!(taken, expected);
+    assert!(view.addresses.contains(&"10.4.0.9".parse().unwrap()));
+}
