@@ -16,6 +16,12 @@ pub fn clean(line: &str) -> Cow<'_, str> {
     )
 }
 
+/// The same for text of several lines.
+pub fn clean_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(clean).collect();
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +37,6 @@ mod tests {
         ] {
             assert_eq!(clean(line), kept, "{line:?}");
         }
+        assert_eq!(clean_lines("a\x1b[1A\r\nb\n"), "a\nb");
     }
 }

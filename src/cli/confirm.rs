@@ -14,12 +14,14 @@ use crate::job::{Consent, ConsentError, PricedLoss};
 pub struct Counter {
     ui: Ui,
     yes: bool,
+    terminal: bool,
 }
 
 impl Counter {
     /// With `yes` nothing is asked; what is lost is still said.
     pub fn new(ui: Ui, yes: bool) -> Self {
-        Self { ui, yes }
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self { ui, yes, terminal }
     }
 }
 
@@ -30,11 +32,10 @@ impl Consent for Counter {
             self.ui.say(&list);
             return Ok(true);
         }
-        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            self.ui.insist(&list);
+        self.ui.insist(&list);
+        if !self.terminal {
             return Err(ConsentError::NoTerminal);
         }
-        self.ui.insist(&list);
         Confirm::new()
             .with_prompt("Destroy it?")
             .default(false)
@@ -58,6 +59,20 @@ fn list(losses: &[PricedLoss]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_terminal_only_yes_destroys() {
+        let ask = |yes| {
+            let counter = Counter {
+                ui: Ui::from_raw_args(&[]),
+                yes,
+                terminal: false,
+            };
+            counter.ask(&[])
+        };
+        assert!(ask(true).unwrap());
+        assert!(matches!(ask(false), Err(ConsentError::NoTerminal)));
+    }
 
     #[test]
     fn every_loss_is_listed_with_name_size_and_reason() {

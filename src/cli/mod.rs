@@ -49,7 +49,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage or invalid file;
     name = "locker",
     version,
     after_help = EXAMPLES,
-    disable_help_subcommand = true,
     subcommand_value_name = "COMMAND",
     subcommand_help_heading = "Commands"
 )]

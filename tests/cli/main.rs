@@ -8,3 +8,14 @@ mod readme;
 mod reference;
 mod streams;
 mod usage;
+
+#[test]
+fn no_file_of_tests_is_forgotten() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let declared = include_str!("main.rs").contains(&format!("mod {stem};"));
+        assert!(declared || stem == "main", "{}", path.display());
+    }
+}

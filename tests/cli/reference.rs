@@ -42,7 +42,8 @@ fn page() -> String {
     for arg in definition.get_arguments().filter(|arg| arg.is_global_set()) {
         option(&mut page, arg);
     }
-    for command in definition.get_subcommands() {
+    let own = |command: &&Command| command.get_name() != "help";
+    for command in definition.get_subcommands().filter(own) {
         section(&mut page, command, "locker", 2);
     }
     page.trim_end().to_string() + "\n"

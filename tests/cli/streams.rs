@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use crate::invocation::Invocation;
 
-const NO_FILE: &str = "error: no project file in `[DIR]` or above\n\
+const NO_FILE: &str = "error: no project file: looked for `locker.yaml`, `locker.yml`, `compose.yaml`, `compose.yml`, \
+    `docker-compose.yaml`, `docker-compose.yml` in `[DIR]` and the directories above it\n\
     help: name a file with `-f FILE`, or go to the directory of a project\n";
 
 #[test]
@@ -52,7 +53,8 @@ fn colour_is_only_where_it_is_wanted() {
 #[test]
 fn errors_are_json_where_json_is_asked_for() {
     let error = "{\"error\":{\"kind\":\"usage\",\
-        \"message\":\"no project file in `[DIR]` or above\",\
+        \"message\":\"no project file: looked for `locker.yaml`, `locker.yml`, `compose.yaml`, `compose.yml`, \
+    `docker-compose.yaml`, `docker-compose.yml` in `[DIR]` and the directories above it\",\
         \"help\":[\"name a file with `-f FILE`, or go to the directory of a project\"]}}\n";
     for line in ["up --progress json", "status --format=json"] {
         Invocation::of(line).gives(2, "", error);

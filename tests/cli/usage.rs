@@ -98,7 +98,8 @@ fn without_a_file_every_command_says_where_it_looked() {
         Invocation::of(line).gives(
             2,
             "",
-            "error: no project file in `[DIR]` or above\n\
+            "error: no project file: looked for `locker.yaml`, `locker.yml`, `compose.yaml`, `compose.yml`, \
+    `docker-compose.yaml`, `docker-compose.yml` in `[DIR]` and the directories above it\n\
              help: name a file with `-f FILE`, or go to the directory of a project\n",
         );
     }

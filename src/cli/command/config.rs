@@ -30,7 +30,7 @@ impl Config {
         ui.warn(&resolved.warnings);
         match self.format {
             ConfigFormat::Yaml => ui.data(&resolved.to_yaml())?,
-            ConfigFormat::Json => ui.data_json(&resolved.to_json())?,
+            ConfigFormat::Json => ui.data(&format!("{}\n", resolved.to_json().trim_end()))?,
         }
         Ok(0)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use colored::Colorize;
 
-use crate::cli::clean::clean;
+use crate::cli::clean::{clean, clean_lines};
 use crate::cli::wording;
 use crate::job::{Event, Step};
 
@@ -12,7 +12,7 @@ use crate::job::{Event, Step};
 pub(super) fn of(event: &Event<'_>, verbose: bool) -> Option<String> {
     match event {
         Event::Waiting { holder } => Some(format!("waiting for {holder}\n")),
-        Event::Note(text) => Some(format!("{} {text}\n", "note:".cyan().bold())),
+        Event::Note(text) => Some(format!("{} {}\n", "note:".cyan().bold(), clean(text))),
         Event::Begin { step, .. } => {
             let words = wording::of(step);
             verbose.then(|| format!("{}  {} …\n", words.subject.bold(), words.verb))
@@ -33,16 +33,7 @@ pub(super) fn of(event: &Event<'_>, verbose: bool) -> Option<String> {
             took,
             already,
             ..
-        } => {
-            let words = wording::of(step);
-            let so = if *already { "already " } else { "" };
-            let done = format!("{so}{}", words.done).green();
-            Some(format!(
-                "{}  {done}  {}\n",
-                words.subject.bold(),
-                seconds(*took)
-            ))
-        }
+        } => Some(success(step, *took, *already)),
         Event::Undone { step, .. } => {
             let words = wording::of(step);
             let undone = format!("undone: {}", words.verb).yellow();
@@ -53,10 +44,17 @@ pub(super) fn of(event: &Event<'_>, verbose: bool) -> Option<String> {
     }
 }
 
+fn success(step: &Step, took: Duration, already: bool) -> String {
+    let words = wording::of(step);
+    let so = if already { "already " } else { "" };
+    let done = format!("{so}{}", words.done).green();
+    format!("{}  {done}  {}\n", words.subject.bold(), seconds(took))
+}
+
 fn failure(step: &Step, how: &str, error: &str) -> String {
     let words = wording::of(step);
     let what = format!("{} {how}", words.verb).red().bold();
-    format!("{}  {what}: {error}\n", words.subject.bold())
+    format!("{}  {what}: {}\n", words.subject.bold(), clean_lines(error))
 }
 
 fn seconds(took: Duration) -> String {

@@ -10,6 +10,7 @@ use clap::error::ErrorKind as ClapKind;
 use colored::Colorize;
 use serde::Serialize;
 
+use super::clean::clean_lines;
 use super::error::CliError;
 use super::ui::Ui;
 use crate::file::diagnostic::Diagnostic;
@@ -93,9 +94,10 @@ fn tell(report: &Report, ui: &Ui) {
         ui.insist(&findings(&report.diagnostics, ui));
     } else {
         let error = "error:".red().bold();
-        ui.insist(&format!("{error} {}\n", report.message));
+        ui.insist(&format!("{error} {}\n", clean_lines(&report.message)));
     }
     for cause in &report.causes {
+        let cause = clean_lines(cause);
         ui.insist(&format!("  {} {cause}\n", "because:".dimmed()));
     }
     for help in &report.help {
@@ -135,6 +137,7 @@ fn dress(error: &CliError) -> Report {
 }
 
 fn dress_job(error: &JobError, report: &mut Report) {
+    report.help.extend(error.hint());
     match error {
         JobError::Load(LoadError::NotFound { .. }) => {
             report.kind = Kind::Usage;
@@ -160,7 +163,26 @@ fn dress_job(error: &JobError, report: &mut Report) {
             report.kind = Kind::Usage;
             report.help = vec!["say `--yes` to destroy it without a question".into()];
         }
-        JobError::Consent(ConsentError::Failed { .. }) | JobError::Refused => {}
+        JobError::NotRunning { name } => {
+            report.help = vec![format!("run `sudo locker start {name}`")];
+        }
+        JobError::Elsewhere { recorded, .. } => {
+            let recorded = recorded.display();
+            report.help = vec![format!(
+                "leave `--lxcpath` out, or say `--lxcpath {recorded}`"
+            )];
+        }
+        JobError::Consent(ConsentError::Failed { .. })
+        | JobError::Refused
+        | JobError::Lock(_)
+        | JobError::Backend(_)
+        | JobError::Firewall(_)
+        | JobError::Store(_)
+        | JobError::Observe(_)
+        | JobError::Apply(_)
+        | JobError::Verify(_)
+        | JobError::Log { .. }
+        | JobError::Signals { .. } => {}
     }
 }
 
