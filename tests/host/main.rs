@@ -15,6 +15,7 @@ mod slot;
 
 mod crash;
 mod failures;
+mod itself;
 mod life;
 mod live;
 mod network;
