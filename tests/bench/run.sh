@@ -43,6 +43,7 @@ EOT
 chmod 755 "$home/template"
 
 rows=() broken=0
+die() { echo "error: $*" >&2; exit 1; }
 # took COMMAND…: seconds of a command, in $seconds; its output is shown only when it fails.
 took() {
     local begun=$EPOCHREALTIME
@@ -99,7 +100,9 @@ took raw_create; base=$seconds
 took locker create; row "create / raw, two at a time" "$seconds" "$base" 1.15
 raw_network
 took each lxc-start -P "$home/raw" -n b{}; base=$seconds
-took locker start; row "start / raw, two at a time" "$seconds" "$base" 1.5
+took locker start
+[ "$(lxc-ls -P "$home/lxc" --running -1 | wc -l)" = "$count" ] || die "not all containers run"
+row "start / raw, two at a time" "$seconds" "$base" 1.5
 median locker status; row "status, seconds" "$seconds" "" 0.1
 median locker up; row "up with nothing to do, seconds" "$seconds" "" 0.2
 median "$LOCKER" --help; row "--help, seconds" "$seconds" "" 0.010
@@ -109,6 +112,7 @@ for pid in /proc/[0-9]*; do
     kib=$(awk '/^VmRSS/ { print $2 }' "$pid/status" 2>/dev/null || echo 0)
     [ "${kib:-0}" -le "$rss" ] || rss=$kib
 done
+[ "$rss" -gt 0 ] || die "no container has a monitor of this binary"
 row "largest monitor, MiB" "$(awk -v k="$rss" 'BEGIN { printf "%.2f", k / 1024 }')" "" 3
 sleep 2 # a busybox init does not hear a stop in its first second
 took lxc-stop -P "$home/raw" -n b1; base=$seconds

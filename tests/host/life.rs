@@ -205,7 +205,7 @@ fn a_changed_template_recreates_only_with_consent() {
 }
 
 #[test]
-fn cleanup_spares_the_containers_of_a_living_project() {
+fn cleanup_destroys_leftovers_when_told_but_never_what_the_file_defines() {
     on_a_host(|host| {
         let project = Project::new(host, "shop", PAIR);
         project.up();
@@ -216,9 +216,14 @@ fn cleanup_spares_the_containers_of_a_living_project() {
             rows.contains("shop_web"),
             "the leftover is not listed: {rows}"
         );
-        project.locker("cleanup --yes").exits(0);
-        assert_eq!(project.init("db"), db);
-        assert_eq!(project.locker("plan --exit-code").code, 0);
+        project.locker("cleanup --remove-orphans --yes").exits(0);
+        assert_eq!(
+            (project.state("db"), project.state("web")),
+            ("STOPPED".into(), "ABSENT".into())
+        );
+        assert_eq!(host.sh("ls /sys/class/net | grep '^lk-' || true"), "");
+        project.up();
+        assert_ne!(project.init("db"), db);
     });
 }
 
@@ -261,5 +266,48 @@ fn a_project_has_one_directory() {
             .exits(1)
             .says(&["/srv/shop"]);
         assert_eq!(project.state("web"), "RUNNING");
+    });
+}
+
+#[test]
+fn a_container_waits_until_those_it_depends_on_are_healthy() {
+    on_a_host(|host| {
+        // Passes at the third look only.
+        let check =
+            "test -e /srv/two || { test -e /srv/one && touch /srv/two; touch /srv/one; false; }";
+        let project = Project::new(
+            host,
+            "shop",
+            &format!(
+                "  db:\n    template: {{name: tiny}}\n    healthcheck: {{test: \"{check}\", interval: 200ms, retries: 20}}\n  \
+                 api:\n    template: {{name: tiny}}\n    depends_on: {{db: {{condition: healthy}}}}\n"
+            ),
+        );
+        project.up();
+        let since = host.sh(&format!(
+            "echo $(( $(stat -c %Y /proc/{}) - $(stat -c %Y {}/srv/one) ))",
+            project.init("api"),
+            project.rootfs("db")
+        ));
+        assert!(
+            since.parse::<i32>().expect("seconds") >= 0,
+            "api started before db was looked at"
+        );
+        project.inside("db", "test -e /srv/two").exits(0);
+    });
+}
+
+#[test]
+fn logs_show_what_the_console_showed() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        eventually(true, || {
+            project
+                .locker("logs web")
+                .exits(0)
+                .out
+                .contains("press Enter")
+        });
     });
 }

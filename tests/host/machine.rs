@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -180,7 +180,9 @@ impl Host {
 
     /// Runs a bash script in it, at most two minutes.
     pub fn try_sh(&self, script: &str) -> Ran {
-        let (out, err) = (tempfile(), tempfile());
+        let (out, err) = (self.slot.dir().join("out"), self.slot.dir().join("err"));
+        let create = |path: &Path| File::create(path).expect("an output file can be made");
+        let read = |path: &Path| fs::read(path).expect("the output can be read");
         let status = Command::new("timeout")
             .args([
                 "-k",
@@ -208,15 +210,15 @@ impl Host {
                 script,
             ])
             .stdin(Stdio::null())
-            .stdout(out.1.try_clone().expect("a file handle can be copied"))
-            .stderr(err.1.try_clone().expect("a file handle can be copied"))
+            .stdout(create(&out))
+            .stderr(create(&err))
             .status()
             .expect("lxc-attach can be run");
         Ran {
             script: script.to_owned(),
             code: status.code().unwrap_or(-1),
-            out: take(&out.0),
-            err: take(&err.0),
+            out: String::from_utf8_lossy(&read(&out)).into_owned(),
+            err: String::from_utf8_lossy(&read(&err)).into_owned(),
         }
     }
 
@@ -325,16 +327,4 @@ fn outer(program: &str, args: &[&str]) {
         args.join(" "),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-fn tempfile() -> (PathBuf, File) {
-    let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
-    let (file, path) = file.keep().expect("a temporary file can be kept");
-    (path, file)
-}
-
-fn take(path: &Path) -> String {
-    let bytes = fs::read(path).expect("the output can be read");
-    fs::remove_file(path).expect("the output can be removed");
-    String::from_utf8_lossy(&bytes).into_owned()
 }
