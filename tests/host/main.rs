@@ -11,6 +11,7 @@ mod support;
 mod image;
 mod machine;
 mod project;
+mod ran;
 mod slot;
 
 mod crash;
@@ -18,6 +19,7 @@ mod failures;
 mod itself;
 mod life;
 mod live;
+mod looking;
 mod network;
 mod ports;
 mod sources;
