@@ -18,7 +18,7 @@ const LOOK: &str = r"
 echo '## rules'; nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/'
 echo '## legacy'; cat /proc/net/ip_tables_names 2>/dev/null
 echo '## links'; ls /sys/class/net
-echo '## routes'; ip -4 route; ip -6 route | sed -E 's/expires [0-9]+sec//'
+echo '## routes'; ip -4 route; ip -6 route | grep -v 'fe80::/64 dev eth0'
 echo '## containers'; ls -A /var/lib/lxc
 echo '## mounts'; cut -d' ' -f2 /proc/mounts | sort
 echo '## hosts'; cat /etc/hosts
