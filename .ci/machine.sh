@@ -21,7 +21,7 @@ need_packages() {
 # need_rust VERSION: cargo of at least that version on PATH; rustup brings it, since Debian's is older.
 need_rust() {
     [ -d "${CARGO_HOME:-$HOME/.cargo}/bin" ] && PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
-    have=$(cargo --version 2>/dev/null | cut -d' ' -f2)
+    have=$(cargo --version 2>/dev/null | cut -d' ' -f2) || true
     if [ -n "$have" ] && [ "$(printf '%s\n' "$1" "$have" | sort -V | head -n1)" = "$1" ]; then
         return 0
     fi

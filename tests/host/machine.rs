@@ -5,11 +5,12 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::image;
+use crate::ran::Ran;
 use crate::slot::Slot;
 
 /// What must be the same after `down` as it was before `up`.
@@ -17,7 +18,7 @@ const LOOK: &str = r"
 echo '## rules'; nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/'
 echo '## legacy'; cat /proc/net/ip_tables_names 2>/dev/null
 echo '## links'; ls /sys/class/net
-echo '## routes'; ip -4 route; ip -6 route | sed -E 's/expires [0-9]+sec//'
+echo '## routes'; ip -4 route; ip -6 route | grep -v 'fe80::/64 dev eth0'
 echo '## containers'; ls -A /var/lib/lxc
 echo '## mounts'; cut -d' ' -f2 /proc/mounts | sort
 echo '## hosts'; cat /etc/hosts
@@ -31,46 +32,6 @@ true
 pub struct Host {
     slot: Slot,
     clean: RefCell<String>,
-}
-
-/// What a command gave.
-#[derive(Clone, Debug)]
-pub struct Ran {
-    /// The script, for messages.
-    pub script: String,
-    /// Exit code; 124 when it took longer than two minutes.
-    pub code: i32,
-    /// Standard output.
-    pub out: String,
-    /// Standard error.
-    pub err: String,
-}
-
-impl Ran {
-    /// Asserts that it exited with `code` and returns itself.
-    #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
-        assert_eq!(
-            self.code, code,
-            "`{}` exited with {}\n--- out\n{}\n--- err\n{}",
-            self.script, self.code, self.out, self.err
-        );
-        self
-    }
-
-    /// Asserts that standard error holds every one of `words`.
-    #[track_caller]
-    pub fn says(self, words: &[&str]) -> Self {
-        for word in words {
-            assert!(
-                self.err.contains(word),
-                "`{}` does not say `{word}`:\n{}",
-                self.script,
-                self.err
-            );
-        }
-        self
-    }
 }
 
 /// What this machine lacks to run test hosts, if anything.
@@ -93,56 +54,18 @@ pub fn missing() -> Option<String> {
 impl Host {
     /// Boots a fresh host with the built binary as `/usr/local/bin/locker`.
     pub fn boot() -> Self {
-        let lower = image::rootfs();
         let slot = Slot::take();
-        for dir in ["upper", "work", "root", "lxc", "inner-lxc", "inner-docker"] {
-            fs::create_dir_all(slot.dir().join(dir)).expect("the slot's directories can be made");
-        }
-        let layers = format!(
-            "lowerdir={},upperdir={dir}/upper,workdir={dir}/work",
-            lower.display(),
-            dir = slot.dir().display()
-        );
+        lay_out(&slot);
+        let log = slot.dir().join("log").to_string_lossy().into_owned();
+        let lxcpath = slot.lxcpath().to_string_lossy().into_owned();
         outer(
-            "mount",
-            &[
-                "-t",
-                "overlay",
-                "overlay",
-                "-o",
-                &layers,
-                &slot.root().to_string_lossy(),
-            ],
+            "lxc-start",
+            &["-P", &lxcpath, "-n", &slot.bridge(), "-o", &log],
         );
-        let binary = slot.root().join("usr/local/bin/locker");
-        fs::copy(env!("CARGO_BIN_EXE_locker"), &binary).expect("the binary can be copied");
-        let bridge = slot.bridge();
-        outer("ip", &["link", "add", &bridge, "type", "bridge"]);
-        outer(
-            "ip",
-            &[
-                "address",
-                "add",
-                &format!("{}/24", slot.outer_address()),
-                "dev",
-                &bridge,
-            ],
-        );
-        outer("ip", &["link", "set", &bridge, "up"]);
-        let config = slot.lxcpath().join(&bridge);
-        fs::create_dir_all(&config).expect("the host's directory can be made");
-        fs::write(config.join("config"), settings(&slot))
-            .expect("the host's settings can be written");
         let host = Self {
             slot,
             clean: RefCell::default(),
         };
-        let log = host.slot.dir().join("log");
-        let (path, log) = (host.slot.lxcpath(), log.to_string_lossy().into_owned());
-        outer(
-            "lxc-start",
-            &["-P", &path.to_string_lossy(), "-n", &bridge, "-o", &log],
-        );
         host.await_boot();
         host.remember_as_clean();
         host
@@ -180,7 +103,9 @@ impl Host {
 
     /// Runs a bash script in it, at most two minutes.
     pub fn try_sh(&self, script: &str) -> Ran {
-        let (out, err) = (tempfile(), tempfile());
+        let (out, err) = (self.slot.dir().join("out"), self.slot.dir().join("err"));
+        let create = |path: &Path| File::create(path).expect("an output file can be made");
+        let read = |path: &Path| fs::read(path).expect("the output can be read");
         let status = Command::new("timeout")
             .args([
                 "-k",
@@ -208,15 +133,15 @@ impl Host {
                 script,
             ])
             .stdin(Stdio::null())
-            .stdout(out.1.try_clone().expect("a file handle can be copied"))
-            .stderr(err.1.try_clone().expect("a file handle can be copied"))
+            .stdout(create(&out))
+            .stderr(create(&err))
             .status()
             .expect("lxc-attach can be run");
         Ran {
             script: script.to_owned(),
             code: status.code().unwrap_or(-1),
-            out: take(&out.0),
-            err: take(&err.0),
+            out: String::from_utf8_lossy(&read(&out)).into_owned(),
+            err: String::from_utf8_lossy(&read(&err)).into_owned(),
         }
     }
 
@@ -283,6 +208,50 @@ impl Drop for Host {
     }
 }
 
+/// Makes what a host needs on this machine: its overlay with the binary, its bridge, its settings.
+fn lay_out(slot: &Slot) {
+    let (dir, root, bridge) = (slot.dir(), slot.root(), slot.bridge());
+    for name in ["upper", "work", "root", "inner-lxc", "inner-docker"] {
+        fs::create_dir_all(dir.join(name)).expect("the slot's directories can be made");
+    }
+    let layers = format!(
+        "lowerdir={},upperdir={dir}/upper,workdir={dir}/work",
+        image::rootfs().display(),
+        dir = dir.display()
+    );
+    outer(
+        "mount",
+        &[
+            "-t",
+            "overlay",
+            "overlay",
+            "-o",
+            &layers,
+            &root.to_string_lossy(),
+        ],
+    );
+    fs::copy(
+        env!("CARGO_BIN_EXE_locker"),
+        root.join("usr/local/bin/locker"),
+    )
+    .expect("the binary can be copied");
+    outer("ip", &["link", "add", &bridge, "type", "bridge"]);
+    outer(
+        "ip",
+        &[
+            "address",
+            "add",
+            &format!("{}/24", slot.outer_address()),
+            "dev",
+            &bridge,
+        ],
+    );
+    outer("ip", &["link", "set", &bridge, "up"]);
+    let home = slot.lxcpath().join(&bridge);
+    fs::create_dir_all(&home).expect("the host's directory can be made");
+    fs::write(home.join("config"), settings(slot)).expect("the host's settings can be written");
+}
+
 /// LXC's settings of a host; architecture.md says why each is there.
 fn settings(slot: &Slot) -> String {
     let (dir, name) = (slot.dir(), slot.bridge());
@@ -325,16 +294,4 @@ fn outer(program: &str, args: &[&str]) {
         args.join(" "),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-fn tempfile() -> (PathBuf, File) {
-    let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
-    let (file, path) = file.keep().expect("a temporary file can be kept");
-    (path, file)
-}
-
-fn take(path: &Path) -> String {
-    let bytes = fs::read(path).expect("the output can be read");
-    fs::remove_file(path).expect("the output can be removed");
-    String::from_utf8_lossy(&bytes).into_owned()
 }

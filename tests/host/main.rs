@@ -11,12 +11,15 @@ mod support;
 mod image;
 mod machine;
 mod project;
+mod ran;
 mod slot;
 
 mod crash;
 mod failures;
+mod itself;
 mod life;
 mod live;
+mod looking;
 mod network;
 mod ports;
 mod sources;

@@ -60,7 +60,7 @@ fn containers_reach_the_world_through_the_host() {
 #[test]
 fn two_projects_get_subnets_of_their_own_beside_the_host_s_routes() {
     on_a_host(|host| {
-        host.sh("ip link add vpn0 type dummy && ip link set vpn0 up && ip route add 10.0.0.0/8 dev vpn0");
+        host.sh("ip link add vpn0 type bridge && ip link set vpn0 up && ip route add 10.0.0.0/8 dev vpn0");
         host.remember_as_clean();
         let one = Project::new(host, "one", "  web:\n    template: {name: tiny}\n");
         let two = Project::new(host, "two", "  web:\n    template: {name: tiny}\n");

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::machine::{Host, Ran};
+use crate::machine::Host;
+use crate::ran::Ran;
 
 /// A project in `/srv/<name>`.
 pub struct Project<'h> {

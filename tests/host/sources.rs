@@ -78,7 +78,7 @@ fn archives_and_directories_become_root_file_systems() {
         let project = Project::new(
             host,
             "shop",
-            "  packed:\n    rootfs: /opt/tree.tar.gz\n  plain:\n    rootfs: /opt/tree\n",
+            "  packed:\n    rootfs: /opt/tree.tar.gz\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n  plain:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n",
         );
         project.up();
         for name in ["packed", "plain"] {
@@ -104,8 +104,8 @@ fn an_unprivileged_container_s_root_is_nobody_on_the_host() {
         let project = Project::new(
             host,
             "shop",
-            "  web:\n    rootfs: /opt/tree\n    idmap: auto\n    ports: [\"8080:80\"]\n  \
-             api:\n    rootfs: /opt/tree\n    idmap: auto\n",
+            "  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    idmap: auto\n    ports: [\"8080:80\"]\n  \
+             api:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    idmap: auto\n",
         );
         project.up();
         let uid = |name: &str| -> u32 {

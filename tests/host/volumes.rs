@@ -23,7 +23,7 @@ fn content_is_copied_to_an_empty_directory_with_all_that_belongs_to_it() {
         let project = Project::new(
             host,
             "shop",
-            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/vol/a b/$name:/data\"]\n",
+            "  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: [\"/opt/vol/a b/$name:/data\"]\n",
         );
         project.up();
         let (from, to) = (
@@ -52,12 +52,12 @@ fn existing_data_is_never_overwritten_and_d_copies_nothing() {
         let project = Project::new(
             host,
             "shop",
-            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/full:/data\"]\n",
+            "  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: [\"/opt/full:/data\"]\n",
         );
         project.up();
         assert_eq!(host.sh("ls /opt/full; cat /opt/full/a"), "a\nmine");
         project.locker("down --yes").exits(0);
-        project.rewrite("  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/empty:/data\"]\n");
+        project.rewrite("  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: [\"/opt/empty:/data\"]\n");
         project.locker("up -d").exits(0);
         assert_eq!(host.sh("ls -A /opt/empty"), "");
     });
@@ -70,7 +70,7 @@ fn files_and_read_only_volumes_work() {
         let project = Project::new(
             host,
             "shop",
-            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/app.conf:/etc/app.conf\", \"/opt/ro:/data:ro\", \"./rel:/new/mount/point\"]\n",
+            "  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: [\"/opt/app.conf:/etc/app.conf\", \"/opt/ro:/data:ro\", \"./rel:/new/mount/point\"]\n",
         );
         project.up();
         assert_eq!(host.sh("cat /opt/app.conf"), "conf");
@@ -96,7 +96,7 @@ fn a_link_in_the_root_file_system_never_leads_to_the_host() {
         let project = Project::new(
             host,
             "shop",
-            "  web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/stolen:/data\", \"/opt/stolen2:/var/lib/sub\"]\n",
+            "  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: [\"/opt/stolen:/data\", \"/opt/stolen2:/var/lib/sub\"]\n",
         );
         let before = host.sh("find /opt/secret; cat /opt/secret/key");
         project.locker("up");
@@ -120,7 +120,7 @@ fn names_are_never_written_through_a_link_of_the_container() {
         let project = Project::new(
             host,
             "shop",
-            "  web:\n    rootfs: /opt/tree\n    fqdn: web.example.net\n    dns: [192.0.2.1]\n",
+            "  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    fqdn: web.example.net\n    dns: [192.0.2.1]\n",
         );
         project.locker("up");
         project.locker("restart");
@@ -139,7 +139,7 @@ fn names_are_seen_inside_when_etc_is_a_volume() {
             host,
             "shop",
             "  db:\n    template: {name: tiny}\n  \
-             web:\n    rootfs: /opt/tree\n    volumes: [\"/opt/etc:/etc\"]\n    links: [db]\n    dns: [192.0.2.7]\n",
+             web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: [\"/opt/etc:/etc\"]\n    links: [db]\n    dns: [192.0.2.7]\n",
         );
         project.up();
         let seen = project
