@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::firewall::FirewallChange;
-use crate::model::Name;
+use crate::model::{Mount, Name};
 use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
@@ -82,12 +82,18 @@ impl<'a> Worker<'a> {
             | Step::CloseNetwork(_)
             | Step::Publish { .. }
             | Step::WriteHostNames { .. } => return self.act_on_host(step, back).await,
+            Step::Seed {
+                container,
+                mounts,
+                copy,
+            } => return self.seed(container, mounts, *copy).await,
             Step::Create(_)
-            | Step::Seed { .. }
             | Step::Configure(_)
             | Step::WriteNames { .. }
             | Step::AwaitHealthy { .. }
-            | Step::Setup { .. } => return self.act_on_inside(id, step, back).await,
+            | Step::Setup { .. } => {
+                self.act_on_inside(id, step).await?;
+            }
             Step::RemoveWreck { container } => self.host.backend.destroy(container, false).await?,
             Step::BringBack { container } => self.host.backend.set_aside(container, true).await?,
             Step::Start { container } => self.host.backend.start(container).await?,
@@ -139,12 +145,7 @@ impl<'a> Worker<'a> {
     }
 
     /// The steps that make a container or change its inside.
-    async fn act_on_inside(
-        &self,
-        id: StepId,
-        step: &Step,
-        back: Back,
-    ) -> Result<Outcome, StepError> {
+    async fn act_on_inside(&self, id: StepId, step: &Step) -> Result<(), StepError> {
         let backend = &*self.host.backend;
         if let Step::Create(spec) = step {
             let mark = self.mark_of(spec, spec.setup.is_empty());
@@ -159,18 +160,6 @@ impl<'a> Worker<'a> {
         } = step
         {
             self.set_up(id, step, container, commands).await?;
-        } else if let Step::Seed {
-            container,
-            mounts,
-            copy,
-        } = step
-        {
-            let made = backend.inside().seed(container, mounts, *copy).await?;
-            return Ok(if made.is_empty() {
-                Outcome::Already
-            } else {
-                Outcome::Done(Back::RemovePaths(made, mounts.clone()))
-            });
         } else if let Step::WriteNames {
             container,
             hosts,
@@ -183,7 +172,22 @@ impl<'a> Worker<'a> {
             let halt = self.halt.subscribe();
             health::await_healthy(backend, container, check, halt).await?;
         }
-        Ok(Outcome::Done(back))
+        Ok(())
+    }
+
+    async fn seed(
+        &self,
+        container: &Name,
+        mounts: &[Mount],
+        copy: bool,
+    ) -> Result<Outcome, StepError> {
+        let inside = self.host.backend.inside();
+        let made = inside.seed(container, mounts, copy).await?;
+        Ok(if made.is_empty() {
+            Outcome::Already
+        } else {
+            Outcome::Done(Back::RemovePaths(made, mounts.to_vec()))
+        })
     }
 
     pub(super) async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), StepError> {
