@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::firewall::FirewallChange;
-use crate::model::{ContainerSpec, InnerCommand, Name};
+use crate::model::{Mount, Name};
 use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
@@ -16,9 +16,6 @@ use crate::store;
 use super::before::{Back, Before};
 use super::events::{Event, Events};
 use super::{Host, StepError, health};
-
-/// The form of the mark that this program writes.
-const MARK_VERSION: u32 = 1;
 
 /// What came of a step.
 pub(super) enum Outcome {
@@ -37,7 +34,7 @@ pub(super) struct Worker<'a> {
     /// How long a container that we started gets to stop again.
     pub(super) stop_timeout: Duration,
     /// The marks as they are now.
-    marks: Mutex<BTreeMap<Name, Mark>>,
+    pub(super) marks: Mutex<BTreeMap<Name, Mark>>,
     halt: watch::Sender<bool>,
 }
 
@@ -85,12 +82,18 @@ impl<'a> Worker<'a> {
             | Step::CloseNetwork(_)
             | Step::Publish { .. }
             | Step::WriteHostNames { .. } => return self.act_on_host(step, back).await,
+            Step::Seed {
+                container,
+                mounts,
+                copy,
+            } => return self.seed(container, mounts, *copy).await,
             Step::Create(_)
-            | Step::Seed { .. }
             | Step::Configure(_)
             | Step::WriteNames { .. }
             | Step::AwaitHealthy { .. }
-            | Step::Setup { .. } => return self.act_on_inside(id, step, back).await,
+            | Step::Setup { .. } => {
+                self.act_on_inside(id, step).await?;
+            }
             Step::RemoveWreck { container } => self.host.backend.destroy(container, false).await?,
             Step::BringBack { container } => self.host.backend.set_aside(container, true).await?,
             Step::Start { container } => self.host.backend.start(container).await?,
@@ -142,12 +145,7 @@ impl<'a> Worker<'a> {
     }
 
     /// The steps that make a container or change its inside.
-    async fn act_on_inside(
-        &self,
-        id: StepId,
-        step: &Step,
-        back: Back,
-    ) -> Result<Outcome, StepError> {
+    async fn act_on_inside(&self, id: StepId, step: &Step) -> Result<(), StepError> {
         let backend = &*self.host.backend;
         if let Step::Create(spec) = step {
             let mark = self.mark_of(spec, spec.setup.is_empty());
@@ -162,18 +160,6 @@ impl<'a> Worker<'a> {
         } = step
         {
             self.set_up(id, step, container, commands).await?;
-        } else if let Step::Seed {
-            container,
-            mounts,
-            copy,
-        } = step
-        {
-            let made = backend.inside().seed(container, mounts, *copy).await?;
-            return Ok(if made.is_empty() {
-                Outcome::Already
-            } else {
-                Outcome::Done(Back::RemovePaths(made, mounts.clone()))
-            });
         } else if let Step::WriteNames {
             container,
             hosts,
@@ -186,85 +172,22 @@ impl<'a> Worker<'a> {
             let halt = self.halt.subscribe();
             health::await_healthy(backend, container, check, halt).await?;
         }
-        Ok(Outcome::Done(back))
-    }
-
-    /// Writes settings; whether the setup has run is kept as it is now.
-    async fn configure(&self, spec: &ContainerSpec) -> Result<(), StepError> {
-        let done = self.mark_now(&spec.name).await?.setup_done;
-        self.write_mark(self.mark_of(spec, done)).await
-    }
-
-    /// Writes an older mark again; whether the setup has run meanwhile is not forgotten.
-    pub(super) async fn configure_back(&self, mark: &Mark) -> Result<(), StepError> {
-        let mut mark = mark.clone();
-        let now = self
-            .marks()
-            .get(&mark.spec.name)
-            .is_some_and(|m| m.setup_done);
-        mark.setup_done |= now;
-        self.write_mark(mark).await
-    }
-
-    async fn write_mark(&self, mark: Mark) -> Result<(), StepError> {
-        self.host.backend.configure(&mark).await?;
-        self.marks().insert(mark.spec.name.clone(), mark);
         Ok(())
     }
 
-    fn mark_of(&self, spec: &ContainerSpec, setup_done: bool) -> Mark {
-        Mark {
-            version: MARK_VERSION,
-            directory: self.host.directory.clone(),
-            spec: spec.clone(),
-            setup_done,
-        }
-    }
-
-    /// The mark as it is now. One that was brought back in this run is in no snapshot yet.
-    async fn mark_now(&self, name: &Name) -> Result<Mark, StepError> {
-        let known = self.marks().get(name).cloned();
-        if let Some(mark) = known {
-            return Ok(mark);
-        }
-        let mut view = self.host.backend.observe().await?;
-        let found = view.containers.remove(name).and_then(|c| c.mark);
-        found.ok_or_else(|| StepError::NoMark {
-            container: name.clone(),
-        })
-    }
-
-    fn marks(&self) -> MutexGuard<'_, BTreeMap<Name, Mark>> {
-        // Every change of the map is one call, so it is whole even after a panic elsewhere.
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs the commands and, when all have passed, writes so in the mark.
-    async fn set_up(
+    async fn seed(
         &self,
-        id: StepId,
-        step: &Step,
         container: &Name,
-        commands: &[InnerCommand],
-    ) -> Result<(), StepError> {
-        for command in commands {
-            let inside = self.host.backend.inside();
-            let ran = inside.run(container, command, None).await?;
-            for line in ran.output.lines() {
-                self.events.tell(Event::Output { id, step, line });
-            }
-            if ran.code != 0 {
-                return Err(StepError::Setup {
-                    container: container.clone(),
-                    command: command.to_string(),
-                    code: ran.code,
-                    output: last_lines(&ran.output),
-                });
-            }
-        }
-        let mut mark = self.mark_now(container).await?;
-        mark.setup_done = true;
-        self.write_mark(mark).await
+        mounts: &[Mount],
+        copy: bool,
+    ) -> Result<Outcome, StepError> {
+        let inside = self.host.backend.inside();
+        let made = inside.seed(container, mounts, copy).await?;
+        Ok(if made.is_empty() {
+            Outcome::Already
+        } else {
+            Outcome::Done(Back::RemovePaths(made, mounts.to_vec()))
+        })
     }
 
     pub(super) async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), StepError> {
@@ -325,10 +248,4 @@ pub(super) async fn blocking<T: Send + 'static, E: Into<StepError> + Send + 'sta
         Ok(done) => done.map_err(Into::into),
         Err(source) => Err(StepError::Thread { source }),
     }
-}
-
-fn last_lines(output: &str) -> String {
-    const LAST: usize = 5;
-    let lines: Vec<&str> = output.lines().collect();
-    lines[lines.len().saturating_sub(LAST)..].join("\n")
 }

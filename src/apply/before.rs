@@ -86,6 +86,21 @@ impl<'a> Before<'a> {
         self.old(name).map(|container| container.state)
     }
 
+    /// Whether it runs and the plan does not stop it first.
+    fn runs(&self, name: &Name) -> bool {
+        let runs = matches!(
+            self.state(name),
+            Some(State::Running | State::Starting | State::Frozen)
+        );
+        runs && !self.stopped.contains(name)
+    }
+
+    /// Whether it rests and the plan does not start it.
+    fn rests(&self, name: &Name) -> bool {
+        let rests = matches!(self.state(name), Some(State::Stopped | State::Absent));
+        rests && !self.started.contains(name)
+    }
+
     /// Whether it is so already, so that nothing is to be done and, above all, nothing to be undone.
     pub(super) fn already(&self, step: &Step) -> bool {
         match step {
@@ -98,17 +113,8 @@ impl<'a> Before<'a> {
                 let change = self.publish(add, remove);
                 change.add.is_empty() && change.remove.is_empty()
             }
-            Step::Start { container } => {
-                let runs = matches!(
-                    self.state(container),
-                    Some(State::Running | State::Starting | State::Frozen)
-                );
-                runs && !self.stopped.contains(container)
-            }
-            Step::Stop { container, .. } => {
-                let rests = matches!(self.state(container), Some(State::Stopped | State::Absent));
-                rests && !self.started.contains(container)
-            }
+            Step::Start { container } => self.runs(container),
+            Step::Stop { container, .. } => self.rests(container),
             Step::Freeze { container } => self.state(container) == Some(State::Frozen),
             Step::Unfreeze { container } => self.state(container) == Some(State::Running),
             Step::WriteHostNames { hosts } => {
@@ -161,17 +167,7 @@ impl<'a> Before<'a> {
                 self.back_of_rules(step)
             }
             Step::Create(spec) => Back::Destroy(spec.name.clone()),
-            Step::Configure(spec) => match self.old(&spec.name).and_then(|c| c.mark.clone()) {
-                Some(mark) => Back::Configure(Box::new(mark)),
-                None => Back::Nothing,
-            },
-            Step::WriteNames { container, .. } => match self.old(container) {
-                Some(old) => {
-                    let names = old.names.clone().unwrap_or_default();
-                    Back::Names(container.clone(), names, old.dns.clone())
-                }
-                None => Back::Nothing,
-            },
+            Step::Configure(_) | Step::WriteNames { .. } => self.back_of_inside(step),
             Step::Start { container } => Back::Stop(container.clone()),
             Step::Stop { container, .. } => {
                 let frozen = self.observed.containers.get(container);
@@ -193,6 +189,21 @@ impl<'a> Before<'a> {
             | Step::Destroy { .. }
             | Step::RemoveVolume { .. } => Back::Nothing,
         }
+    }
+
+    fn back_of_inside(&self, step: &Step) -> Back {
+        if let Step::Configure(spec) = step
+            && let Some(mark) = self.old(&spec.name).and_then(|old| old.mark.clone())
+        {
+            return Back::Configure(Box::new(mark));
+        }
+        if let Step::WriteNames { container, .. } = step
+            && let Some(old) = self.old(container)
+        {
+            let names = old.names.clone().unwrap_or_default();
+            return Back::Names(container.clone(), names, old.dns.clone());
+        }
+        Back::Nothing
     }
 
     fn back_of_rules(&self, step: &Step) -> Back {

@@ -3,7 +3,7 @@
 //! What was so before is never touched. When something cannot be undone, what it stands on is kept
 //! too: a container that will not stop keeps its bridge, its settings and its record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
@@ -28,7 +28,7 @@ struct Undoing<'w> {
     ways: &'w Ways,
     /// Steps of `ways` that must be settled before a step may be undone.
     blocked_by: BTreeMap<StepId, usize>,
-    kept: BTreeMap<StepId, bool>,
+    kept: BTreeSet<StepId>,
     ready: Vec<StepId>,
 }
 
@@ -50,9 +50,36 @@ impl<'w> Undoing<'w> {
         Self {
             ways,
             blocked_by,
-            kept: BTreeMap::new(),
+            kept: BTreeSet::new(),
             ready,
         }
+    }
+
+    /// The next step that is to be undone and finds room. What needs nothing, and what must be kept,
+    /// is settled on the way.
+    fn next(
+        &mut self,
+        worker: &Worker<'_>,
+        lanes: &mut Lanes,
+        aftermath: &mut Aftermath,
+    ) -> Option<StepId> {
+        while let Some(id) = self.ready.pop() {
+            let step = &worker.plan.steps[id].step;
+            let is_kept = self.kept.contains(&id);
+            let is_nothing = self.ways[&id] == Back::Nothing;
+            if is_kept && !is_nothing {
+                aftermath.kept.push(label(step));
+            }
+            if is_kept || is_nothing {
+                self.settle(worker, id, is_kept);
+            } else if lanes.enter(step) {
+                return Some(id);
+            } else {
+                self.ready.push(id);
+                return None;
+            }
+        }
+        None
     }
 
     /// `id` is settled; `keep` when it is still in place, so that what it stands on must stay.
@@ -63,7 +90,7 @@ impl<'w> Undoing<'w> {
             };
             *count -= 1;
             if keep {
-                self.kept.insert(*earlier, true);
+                self.kept.insert(*earlier);
             }
             if *count == 0 {
                 self.ready.push(*earlier);
@@ -84,21 +111,9 @@ pub(super) async fn undo(
     let mut undoing = Undoing::new(worker, ways);
     let mut running = FuturesUnordered::new();
     loop {
-        while let Some(id) = undoing.ready.pop() {
-            let step = &worker.plan.steps[id].step;
-            let is_kept = undoing.kept.contains_key(&id);
-            if is_kept || undoing.ways[&id] == Back::Nothing {
-                if is_kept && undoing.ways[&id] != Back::Nothing {
-                    aftermath.kept.push(label(step));
-                }
-                undoing.settle(worker, id, is_kept);
-            } else if lanes.enter(step) {
-                let way = &ways[&id];
-                running.push(async move { (id, go_back(worker, way).await) });
-            } else {
-                undoing.ready.push(id);
-                break;
-            }
+        while let Some(id) = undoing.next(worker, &mut lanes, &mut aftermath) {
+            let way = &ways[&id];
+            running.push(async move { (id, go_back(worker, way).await) });
         }
         let ended = tokio::select! {
             ended = running.next() => ended,

@@ -126,6 +126,47 @@ impl JobError {
         }
         None
     }
+
+    /// What the engine wrote while it failed, oldest line first: a template's own errors.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::Apply(error) => {
+                let logs = error.failures().iter().filter_map(|failure| {
+                    let StepError::Backend(error) = &failure.error else {
+                        return None;
+                    };
+                    log_of(error)
+                });
+                logs.flatten().cloned().collect()
+            }
+            Self::Backend(error) => log_of(error).cloned().unwrap_or_default(),
+            Self::Load(_)
+            | Self::Selection { .. }
+            | Self::Problems { .. }
+            | Self::NotRoot { .. }
+            | Self::Elsewhere { .. }
+            | Self::Refused
+            | Self::Consent(_)
+            | Self::Lock(_)
+            | Self::Firewall(_)
+            | Self::Store(_)
+            | Self::Observe(_)
+            | Self::Verify(_)
+            | Self::NotRunning { .. }
+            | Self::Log { .. }
+            | Self::Signals { .. } => Vec::new(),
+        }
+    }
+}
+
+fn log_of(error: &BackendError) -> Option<&Vec<String>> {
+    match error {
+        BackendError::Engine { log, .. } => Some(log),
+        BackendError::Unavailable { .. }
+        | BackendError::Io { .. }
+        | BackendError::Link { .. }
+        | BackendError::Mark { .. } => None,
+    }
 }
 
 fn hint_of(error: &BackendError) -> Option<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Container, Name, Project, host_name_of};
+use crate::model::{Container, Name, PortRule, Project, host_name_of};
 use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::{self, Cause, Goal, Plan, Step, Wish};
 
@@ -206,14 +206,7 @@ impl Drift {
 fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
     let why = cause.map_or(String::new(), |cause| format!(" ({cause})"));
     match step {
-        Step::Publish { add, remove } => {
-            let mine = |rule: &&crate::model::PortRule| &rule.container == name;
-            let missing = add.iter().filter(mine);
-            let missing = missing.map(|rule| format!("port {} is not in place", rule.port));
-            let stale = remove.iter().filter(mine);
-            let stale = stale.map(|rule| format!("port {} is not in the file", rule.port));
-            missing.chain(stale).collect()
-        }
+        Step::Publish { add, remove } => rule_notes(add, remove, name),
         Step::Configure(spec) if &spec.name == name => vec![format!("settings differ{why}")],
         Step::SetAside { container } if container == name => {
             vec![format!("would be made anew{why}")]
@@ -249,4 +242,13 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         | Step::Destroy { .. }
         | Step::RemoveVolume { .. } => Vec::new(),
     }
+}
+
+fn rule_notes(add: &[PortRule], remove: &[PortRule], name: &Name) -> Vec<String> {
+    let mine = |rule: &&PortRule| &rule.container == name;
+    let missing = add.iter().filter(mine);
+    let missing = missing.map(|rule| format!("port {} is not in place", rule.port));
+    let stale = remove.iter().filter(mine);
+    let stale = stale.map(|rule| format!("port {} is not in the file", rule.port));
+    missing.chain(stale).collect()
 }
