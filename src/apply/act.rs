@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::firewall::FirewallChange;
-use crate::model::{ContainerSpec, InnerCommand, Name};
+use crate::model::Name;
 use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
@@ -16,9 +16,6 @@ use crate::store;
 use super::before::{Back, Before};
 use super::events::{Event, Events};
 use super::{Host, StepError, health};
-
-/// The form of the mark that this program writes.
-const MARK_VERSION: u32 = 1;
 
 /// What came of a step.
 pub(super) enum Outcome {
@@ -37,7 +34,7 @@ pub(super) struct Worker<'a> {
     /// How long a container that we started gets to stop again.
     pub(super) stop_timeout: Duration,
     /// The marks as they are now.
-    marks: Mutex<BTreeMap<Name, Mark>>,
+    pub(super) marks: Mutex<BTreeMap<Name, Mark>>,
     halt: watch::Sender<bool>,
 }
 
@@ -189,84 +186,6 @@ impl<'a> Worker<'a> {
         Ok(Outcome::Done(back))
     }
 
-    /// Writes settings; whether the setup has run is kept as it is now.
-    async fn configure(&self, spec: &ContainerSpec) -> Result<(), StepError> {
-        let done = self.mark_now(&spec.name).await?.setup_done;
-        self.write_mark(self.mark_of(spec, done)).await
-    }
-
-    /// Writes an older mark again; whether the setup has run meanwhile is not forgotten.
-    pub(super) async fn configure_back(&self, mark: &Mark) -> Result<(), StepError> {
-        let mut mark = mark.clone();
-        let now = self
-            .marks()
-            .get(&mark.spec.name)
-            .is_some_and(|m| m.setup_done);
-        mark.setup_done |= now;
-        self.write_mark(mark).await
-    }
-
-    async fn write_mark(&self, mark: Mark) -> Result<(), StepError> {
-        self.host.backend.configure(&mark).await?;
-        self.marks().insert(mark.spec.name.clone(), mark);
-        Ok(())
-    }
-
-    fn mark_of(&self, spec: &ContainerSpec, setup_done: bool) -> Mark {
-        Mark {
-            version: MARK_VERSION,
-            directory: self.host.directory.clone(),
-            spec: spec.clone(),
-            setup_done,
-        }
-    }
-
-    /// The mark as it is now. One that was brought back in this run is in no snapshot yet.
-    async fn mark_now(&self, name: &Name) -> Result<Mark, StepError> {
-        let known = self.marks().get(name).cloned();
-        if let Some(mark) = known {
-            return Ok(mark);
-        }
-        let mut view = self.host.backend.observe().await?;
-        let found = view.containers.remove(name).and_then(|c| c.mark);
-        found.ok_or_else(|| StepError::NoMark {
-            container: name.clone(),
-        })
-    }
-
-    fn marks(&self) -> MutexGuard<'_, BTreeMap<Name, Mark>> {
-        // Every change of the map is one call, so it is whole even after a panic elsewhere.
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs the commands and, when all have passed, writes so in the mark.
-    async fn set_up(
-        &self,
-        id: StepId,
-        step: &Step,
-        container: &Name,
-        commands: &[InnerCommand],
-    ) -> Result<(), StepError> {
-        for command in commands {
-            let inside = self.host.backend.inside();
-            let ran = inside.run(container, command, None).await?;
-            for line in ran.output.lines() {
-                self.events.tell(Event::Output { id, step, line });
-            }
-            if ran.code != 0 {
-                return Err(StepError::Setup {
-                    container: container.clone(),
-                    command: command.to_string(),
-                    code: ran.code,
-                    output: last_lines(&ran.output),
-                });
-            }
-        }
-        let mut mark = self.mark_now(container).await?;
-        mark.setup_done = true;
-        self.write_mark(mark).await
-    }
-
     pub(super) async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), StepError> {
         let inside = self.host.backend.inside();
         Ok(inside.set_frozen(name, frozen).await?)
@@ -325,10 +244,4 @@ pub(super) async fn blocking<T: Send + 'static, E: Into<StepError> + Send + 'sta
         Ok(done) => done.map_err(Into::into),
         Err(source) => Err(StepError::Thread { source }),
     }
-}
-
-fn last_lines(output: &str) -> String {
-    const LAST: usize = 5;
-    let lines: Vec<&str> = output.lines().collect();
-    lines[lines.len().saturating_sub(LAST)..].join("\n")
 }

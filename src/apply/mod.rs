@@ -15,6 +15,7 @@ mod host;
 mod journal;
 mod label;
 mod lanes;
+mod marks;
 mod perform;
 mod undo;
 mod verify;

@@ -1,9 +1,7 @@
 //! Whatever fails, the host is as it was before, or the error says what is not.
 
-use super::stage::{
-    CALLS, Heard, Stage, big_plan, name, names, network_rules, plan_of, rule, spec, start, stop,
-    subnets,
-};
+use super::plans::{CALLS, big_plan, names, plan_of, start, stop};
+use super::stage::{Heard, Stage, name, network_rules, rule, spec, subnets};
 use crate::apply::{ApplyError, Canceller, Unfinished};
 use crate::firewall::Firewall;
 use crate::model::{Healthcheck, InnerCommand};

@@ -2,4 +2,5 @@
 
 mod fault;
 mod order;
+mod plans;
 mod stage;

@@ -2,7 +2,8 @@
 
 use proptest::prelude::{Strategy, any, prop, proptest};
 
-use super::stage::{Heard, Stage, name, names, plan_of, spec, stop};
+use super::plans::{names, plan_of, stop};
+use super::stage::{Heard, Stage, name, spec};
 use crate::apply::fake::Made;
 use crate::apply::{Canceller, lanes::Lanes};
 use crate::observed::{Mark, State};

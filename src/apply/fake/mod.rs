@@ -1,5 +1,7 @@
 //! Drivers in memory for tests: strict about order, able to fail at any call, and comparable.
 
+mod kernel;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,12 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::backend::{AttachOptions, Backend, BackendError, BackendView, Inside, Ran};
-use crate::firewall::{Firewall, FirewallChange, FirewallError};
 use crate::model::{HostsLine, InnerCommand, Mount, Name, NetworkRules, PortRule, Subnets};
-use crate::network::{Network, NetworkError, NetworkView};
-use crate::observed::{
-    Mark, ObservedBridge, ObservedContainer, ObservedFirewall, ObservedNetwork, State,
-};
+use crate::observed::{Mark, ObservedContainer, State};
 
 /// A container of the fake engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +72,7 @@ impl Fake {
     }
 
     /// Begins a call, gives others a turn, and says whether it shall fail.
-    async fn call(&self, what: String) -> Result<(), String> {
+    pub(super) async fn call(&self, what: String) -> Result<(), String> {
         let fails = {
             let mut ledger = self.ledger.lock().unwrap();
             ledger.calls.push(what.clone());
@@ -155,7 +153,7 @@ impl Backend for Fake {
     async fn create(
         &self,
         mark: &Mark,
-        progress: &(dyn Fn(&str) + Send + Sync),
+        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
     ) -> Result<(), BackendError> {
         progress("made by the fake");
         let name = mark.spec.name.clone();
@@ -307,89 +305,5 @@ impl Inside for Fake {
 
     async fn size(&self, _: &Name) -> Result<u64, BackendError> {
         Ok(0)
-    }
-}
-
-#[async_trait]
-impl Network for Fake {
-    async fn observe(&self, _: &str) -> Result<NetworkView, NetworkError> {
-        let bridge = self.world().bridge.map(|_| ObservedBridge {
-            mark: Some("locker:shop".into()),
-            up: true,
-            addresses: Vec::new(),
-        });
-        let network = ObservedNetwork {
-            bridge,
-            ..ObservedNetwork::default()
-        };
-        Ok(NetworkView {
-            network,
-            addresses: Vec::new(),
-        })
-    }
-
-    async fn ensure(&self, _: &Name, _: &str, subnets: &Subnets) -> Result<bool, NetworkError> {
-        self.call("ensure".into()).await.map_err(no_link)?;
-        let old = self.world.lock().unwrap().bridge.replace(*subnets);
-        Ok(old.is_none())
-    }
-
-    async fn remove(&self, _: &Name, _: &str, _: bool) -> Result<(), NetworkError> {
-        self.call("remove".into()).await.map_err(no_link)?;
-        let mut world = self.world.lock().unwrap();
-        if world.containers.values().any(|c| c.state != State::Stopped) {
-            return Err(no_link("containers run on it".into()));
-        }
-        world.bridge = None;
-        Ok(())
-    }
-}
-
-fn no_link(reason: String) -> NetworkError {
-    NetworkError::Link {
-        verb: "change",
-        interface: "lk-shop".into(),
-        reason,
-    }
-}
-
-#[async_trait]
-impl Firewall for Fake {
-    fn name(&self) -> &'static str {
-        "none"
-    }
-
-    async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
-        let world = self.world();
-        Ok(ObservedFirewall {
-            driver: "fake".into(),
-            networks: world.networks,
-            rules: world.rules,
-        })
-    }
-
-    async fn apply(&self, change: &FirewallChange) -> Result<(), FirewallError> {
-        let what = if change.open.len() + change.close.len() > 0 {
-            "network rules"
-        } else {
-            "publish"
-        };
-        let told = self.call(what.into()).await;
-        told.map_err(|stderr| FirewallError::Refused {
-            program: "fake".into(),
-            stderr,
-        })?;
-        let mut world = self.world.lock().unwrap();
-        for network in &change.close {
-            world.networks.remove(&network.project);
-        }
-        for network in &change.open {
-            world
-                .networks
-                .insert(network.project.clone(), network.clone());
-        }
-        world.rules.retain(|rule| !change.remove.contains(rule));
-        world.rules.extend(change.add.iter().cloned());
-        Ok(())
     }
 }

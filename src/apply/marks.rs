@@ -1,0 +1,101 @@
+//! The marks as they change during a run: settings written anew, and setup commands that have run.
+
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use crate::model::{ContainerSpec, InnerCommand, Name};
+use crate::observed::Mark;
+use crate::plan::{Step, StepId};
+
+use super::StepError;
+use super::act::Worker;
+use super::events::Event;
+
+/// The form of the mark that this program writes.
+const MARK_VERSION: u32 = 1;
+
+impl Worker<'_> {
+    /// Writes settings; whether the setup has run is kept as it is now.
+    pub(super) async fn configure(&self, spec: &ContainerSpec) -> Result<(), StepError> {
+        let done = self.mark_now(&spec.name).await?.setup_done;
+        self.write_mark(self.mark_of(spec, done)).await
+    }
+
+    /// Writes an older mark again; whether the setup has run meanwhile is not forgotten.
+    pub(super) async fn configure_back(&self, mark: &Mark) -> Result<(), StepError> {
+        let mut mark = mark.clone();
+        let now = self
+            .marks()
+            .get(&mark.spec.name)
+            .is_some_and(|m| m.setup_done);
+        mark.setup_done |= now;
+        self.write_mark(mark).await
+    }
+
+    async fn write_mark(&self, mark: Mark) -> Result<(), StepError> {
+        self.host.backend.configure(&mark).await?;
+        self.marks().insert(mark.spec.name.clone(), mark);
+        Ok(())
+    }
+
+    pub(super) fn mark_of(&self, spec: &ContainerSpec, setup_done: bool) -> Mark {
+        Mark {
+            version: MARK_VERSION,
+            directory: self.host.directory.clone(),
+            spec: spec.clone(),
+            setup_done,
+        }
+    }
+
+    /// The mark as it is now. One that was brought back in this run is in no snapshot yet.
+    async fn mark_now(&self, name: &Name) -> Result<Mark, StepError> {
+        let known = self.marks().get(name).cloned();
+        if let Some(mark) = known {
+            return Ok(mark);
+        }
+        let mut view = self.host.backend.observe().await?;
+        let found = view.containers.remove(name).and_then(|c| c.mark);
+        found.ok_or_else(|| StepError::NoMark {
+            container: name.clone(),
+        })
+    }
+
+    pub(super) fn marks(&self) -> MutexGuard<'_, BTreeMap<Name, Mark>> {
+        // Every change of the map is one call, so it is whole even after a panic elsewhere.
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the commands and, when all have passed, writes so in the mark.
+    pub(super) async fn set_up(
+        &self,
+        id: StepId,
+        step: &Step,
+        container: &Name,
+        commands: &[InnerCommand],
+    ) -> Result<(), StepError> {
+        for command in commands {
+            let inside = self.host.backend.inside();
+            let ran = inside.run(container, command, None).await?;
+            for line in ran.output.lines() {
+                self.events.tell(Event::Output { id, step, line });
+            }
+            if ran.code != 0 {
+                return Err(StepError::Setup {
+                    container: container.clone(),
+                    command: command.to_string(),
+                    code: ran.code,
+                    output: last_lines(&ran.output),
+                });
+            }
+        }
+        let mut mark = self.mark_now(container).await?;
+        mark.setup_done = true;
+        self.write_mark(mark).await
+    }
+}
+
+fn last_lines(output: &str) -> String {
+    const LAST: usize = 5;
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(LAST)..].join("\n")
+}
