@@ -6,6 +6,7 @@
 mod change;
 mod config;
 mod consent;
+mod details;
 mod error;
 mod exec;
 mod logs;

@@ -49,6 +49,9 @@ struct Report {
     message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     causes: Vec<String>,
+    /// What the engine's log says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    log: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     help: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -100,6 +103,9 @@ fn tell(report: &Report, ui: &Ui) {
         let cause = clean_lines(cause);
         ui.insist(&format!("  {} {cause}\n", "because:".dimmed()));
     }
+    for line in &report.log {
+        ui.insist(&format!("  {} {}\n", "|".dimmed(), clean_lines(line)));
+    }
     for help in &report.help {
         ui.insist(&format!("{} {help}\n", "help:".cyan().bold()));
     }
@@ -110,6 +116,7 @@ fn bare(kind: Kind, message: String) -> Report {
         kind,
         message,
         causes: Vec::new(),
+        log: Vec::new(),
         help: Vec::new(),
         diagnostics: Vec::new(),
     }
@@ -137,6 +144,7 @@ fn dress(error: &CliError) -> Report {
 }
 
 fn dress_job(error: &JobError, report: &mut Report) {
+    report.log = error.details();
     report.help.extend(error.hint());
     match error {
         JobError::Load(LoadError::NotFound { .. }) => {
