@@ -35,8 +35,10 @@ pub(super) enum Task {
         args: Vec<String>,
         idmap: Vec<String>,
     },
-    Start {
-        guarded: Option<Guarded>,
+    Start,
+    Guard {
+        pid: u32,
+        guarded: Guarded,
     },
     Attach {
         argv: Vec<String>,
@@ -49,11 +51,21 @@ pub(super) enum Task {
     },
 }
 
+impl Task {
+    /// Whether the process lives as long as the container.
+    fn stays(&self) -> bool {
+        match self {
+            Self::Start | Self::Guard { .. } => true,
+            Self::Create { .. } | Self::Attach { .. } => false,
+        }
+    }
+}
+
 /// The command that carries out `request`; its streams are the caller's choice.
 pub(super) fn command(program: &std::path::Path, request: &Request) -> std::io::Result<Command> {
     let mut command = Command::new(program);
-    if let Task::Start { .. } = request.task {
-        // A monitor lives as long as its container and must not keep the caller's variables.
+    if request.task.stays() {
+        // It lives as long as its container and must not keep the caller's variables.
         command
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
@@ -81,8 +93,13 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
 }
 
 fn perform(request: &Request) -> ExitCode {
-    if let Task::Start { .. } = request.task {
+    if request.task.stays() {
         super::ffi::close_inherited();
+    }
+    if let Task::Guard { pid, guarded } = &request.task {
+        // Already the leader of a session when this fails, which is as good.
+        let _ = rustix::process::setsid();
+        return exit(super::guard::keep(*pid, guarded).is_ok());
     }
     let lxc = match Liblxc::open() {
         Ok(lxc) => lxc,
@@ -116,7 +133,8 @@ fn perform(request: &Request) -> ExitCode {
             }
             exit(container.create(template, args))
         }
-        Task::Start { guarded } => super::start::monitor(request, &container, guarded.clone()),
+        Task::Start => super::start::monitor(&container),
+        Task::Guard { .. } => ExitCode::FAILURE, // done above, without liblxc
         Task::Attach {
             argv,
             environment,
