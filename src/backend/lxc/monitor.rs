@@ -17,6 +17,10 @@ use super::guard::Guarded;
 const ARGUMENT: &str = "__lxc";
 const REQUEST: &str = "LOCKER_LXC_REQUEST";
 
+/// Without /usr/bin: root may write id maps itself, but liblxc would ask `newuidmap`, if it found it,
+/// which wants each range in /etc/subuid.
+const PATH: &str = "/usr/local/sbin:/usr/sbin";
+
 /// What the process is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
@@ -33,7 +37,6 @@ pub(super) enum Task {
     Create {
         template: String,
         args: Vec<String>,
-        idmap: Vec<String>,
     },
     Start,
     Guard {
@@ -68,7 +71,7 @@ pub(super) fn command(program: &std::path::Path, request: &Request) -> std::io::
         // It lives as long as its container and must not keep the caller's variables.
         command
             .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+            .env("PATH", PATH);
         command.current_dir("/");
     }
     command.arg(ARGUMENT).stdin(Stdio::null());
@@ -117,19 +120,12 @@ fn perform(request: &Request) -> ExitCode {
         container.set_config("lxc.log.file", &log.to_string_lossy());
     }
     match &request.task {
-        Task::Create {
-            template,
-            args,
-            idmap,
-        } => {
+        Task::Create { template, args } => {
             end_with_caller();
             let defaults = std::path::Path::new(HOST_DEFAULTS);
             if defaults.exists() && !container.load_config(defaults) {
                 eprintln!("liblxc cannot read `{HOST_DEFAULTS}`");
                 return ExitCode::FAILURE;
-            }
-            for range in idmap {
-                container.set_config("lxc.idmap", range);
             }
             exit(container.create(template, args))
         }
