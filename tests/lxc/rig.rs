@@ -26,7 +26,7 @@ pub fn in_own_network<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rig)
     }
     if std::env::var_os(INSIDE).is_none() {
         let status = Command::new("unshare")
-            .arg("-n")
+            .args(["--net", "--mount"])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])
             .env(INSIDE, "1")
@@ -35,9 +35,7 @@ pub fn in_own_network<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rig)
         assert!(status.success(), "{name} failed in its own network");
         return;
     }
-    sh(
-        "ip link set lo up && ip link add lkt0 type bridge && ip addr add 10.77.0.1/24 dev lkt0 && ip link set lkt0 up",
-    );
+    sh(NETWORK);
     let rig = Rig::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -45,6 +43,19 @@ pub fn in_own_network<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rig)
         .unwrap();
     runtime.block_on(test(rig));
 }
+
+/// A bridge, and a /sys that shows this network (liblxc looks for the bridge there) with the
+/// machine's cgroups bound over again; all in namespaces that end with the test.
+const NETWORK: &str = "set -e
+ip link set lo up
+ip link add lkt0 type bridge
+ip addr add 10.77.0.1/24 dev lkt0
+ip link set lkt0 up
+mount -t tmpfs none /mnt
+mkdir /mnt/cgroup
+mount --rbind /sys/fs/cgroup /mnt/cgroup
+mount -t sysfs none /sys
+mount --rbind /mnt/cgroup /sys/fs/cgroup";
 
 fn locate_liblxc() -> Option<()> {
     let name = |word: &str| Name::new(word).unwrap();

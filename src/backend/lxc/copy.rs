@@ -96,8 +96,7 @@ pub(super) fn rootfs(site: &Site, spec: &ContainerSpec, from: &Path) -> Result<(
     }
     shift(&full, &rootfs, &[], &spec.idmap)?;
     let defaults = std::fs::read_to_string(HOST_DEFAULTS).unwrap_or_default();
-    let text = base(&rootfs, !spec.idmap.is_empty(), &defaults)
-        .map_err(|e| failed("create", &full, e.to_string()))?;
+    let text = base(&rootfs, &defaults).map_err(|e| failed("create", &full, e.to_string()))?;
     write_whole(&dir.join("config"), text.as_bytes())
 }
 
@@ -105,10 +104,29 @@ pub(super) fn rootfs(site: &Site, spec: &ContainerSpec, from: &Path) -> Result<(
 fn prepare(site: &Site, spec: &ContainerSpec) -> Result<(PathBuf, PathBuf), BackendError> {
     let (dir, rootfs) = (site.dir(&spec.name), site.rootfs(&spec.name));
     std::fs::create_dir(&dir).map_err(io("create", &dir))?;
-    let mode = if spec.idmap.is_empty() { 0o770 } else { 0o711 };
-    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode))
-        .map_err(io("change the mode of", &dir))?;
+    open_up(&dir, spec)?;
     Ok((dir, rootfs))
+}
+
+/// Lets the root of an unprivileged container pass through the container's directory, and nobody look.
+fn open_up(dir: &Path, spec: &ContainerSpec) -> Result<(), BackendError> {
+    let mode = if spec.idmap.is_empty() { 0o770 } else { 0o711 };
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode))
+        .map_err(io("change the mode of", dir))
+}
+
+/// Gives what a template made to the ids of an unprivileged container.
+pub(super) fn give(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
+    if spec.idmap.is_empty() {
+        return Ok(());
+    }
+    open_up(&site.dir(&spec.name), spec)?;
+    shift(
+        &spec.host_name(),
+        &site.rootfs(&spec.name),
+        &[],
+        &spec.idmap,
+    )
 }
 
 /// Copies the file or directory `from` to the absent path `to`, itself included, other file

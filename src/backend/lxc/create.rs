@@ -86,7 +86,6 @@ fn template(
         task: Task::Create {
             template: name.into(),
             args: words(args).map_err(|reason| failed("create", &full, reason))?,
-            idmap: spec.idmap.iter().map(ToString::to_string).collect(),
         },
     };
     let (output, input) = std::io::pipe().map_err(io("open", "a pipe"))?;
@@ -99,7 +98,7 @@ fn template(
     let done = child.wait().map_err(io("wait for", &site.program))?;
     drop(lifeline);
     if done.success() {
-        return Ok(());
+        return copy::give(site, spec);
     }
     let mut log = super::start::log_lines(&std::fs::read_to_string(log.path()).unwrap_or_default());
     let reason = match said.iter().rev().find(|line| !line.is_empty()) {

@@ -1,17 +1,20 @@
 //! Keeps a container's address: whoever takes it away, it is put back at once.
 //!
 //! Templates run DHCP clients that flush the interface when nobody answers them, as there is no DHCP
-//! server on a project's bridge. A thread of the monitor listens to the kernel's announcements in the
-//! container's network namespace (rtnetlink(7)) and adds what is missing. It sleeps in `recv`
-//! otherwise, costs nothing, and is gone with the monitor. It never removes anything.
+//! server on a project's bridge. A small process without liblxc listens to the kernel's announcements in
+//! the container's network namespace (rtnetlink(7)) and adds what is missing. It sleeps in `poll`
+//! otherwise, costs nothing, and ends with the container's init. It never removes anything.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ContainerSpec;
@@ -50,9 +53,13 @@ const DELROUTE: u16 = 25;
 /// Time between two repairs, so that a container that fights for its address cannot keep a core busy.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Enters the network namespace of `pid` with the calling thread and guards it for good.
-/// Returns only when the namespace cannot be entered or listened to.
+/// Enters the network namespace of `pid` with the calling thread and guards it until `pid` ends.
 pub(super) fn keep(pid: u32, guarded: &Guarded) -> std::io::Result<()> {
+    let gone = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(Errno::SRCH)?;
+    let init = pidfd_open(gone, PidfdFlags::empty())?;
     let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
     rustix::thread::move_into_link_name_space(
         namespace.as_fd(),
@@ -64,10 +71,19 @@ pub(super) fn keep(pid: u32, guarded: &Guarded) -> std::io::Result<()> {
     let mut buffer = [0u8; 8192];
     repair(&mouth, guarded);
     loop {
-        let lost = match rustix::net::recv(&ear, &mut buffer[..], RecvFlags::empty()) {
+        let mut fds = [
+            PollFd::new(&init, PollFlags::IN),
+            PollFd::new(&ear, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let lost = match rustix::net::recv(&ear, &mut buffer[..], RecvFlags::DONTWAIT) {
             Ok((_, length)) => tells_of_loss(buffer.get(..length).unwrap_or_default()),
-            Err(rustix::io::Errno::INTR) => false,
-            Err(rustix::io::Errno::NOBUFS) => true,
+            Err(Errno::INTR | Errno::AGAIN) => false,
+            Err(Errno::NOBUFS) => true,
             Err(error) => return Err(error.into()),
         };
         if lost {

@@ -17,6 +17,10 @@ use super::guard::Guarded;
 const ARGUMENT: &str = "__lxc";
 const REQUEST: &str = "LOCKER_LXC_REQUEST";
 
+/// Without /usr/bin: root may write id maps itself, but liblxc would ask `newuidmap`, if it found it,
+/// which wants each range in /etc/subuid.
+const PATH: &str = "/usr/local/sbin:/usr/sbin";
+
 /// What the process is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
@@ -33,10 +37,11 @@ pub(super) enum Task {
     Create {
         template: String,
         args: Vec<String>,
-        idmap: Vec<String>,
     },
-    Start {
-        guarded: Option<Guarded>,
+    Start,
+    Guard {
+        pid: u32,
+        guarded: Guarded,
     },
     Attach {
         argv: Vec<String>,
@@ -49,14 +54,24 @@ pub(super) enum Task {
     },
 }
 
+impl Task {
+    /// Whether the process lives as long as the container.
+    fn stays(&self) -> bool {
+        match self {
+            Self::Start | Self::Guard { .. } => true,
+            Self::Create { .. } | Self::Attach { .. } => false,
+        }
+    }
+}
+
 /// The command that carries out `request`; its streams are the caller's choice.
 pub(super) fn command(program: &std::path::Path, request: &Request) -> std::io::Result<Command> {
     let mut command = Command::new(program);
-    if let Task::Start { .. } = request.task {
-        // A monitor lives as long as its container and must not keep the caller's variables.
+    if request.task.stays() {
+        // It lives as long as its container and must not keep the caller's variables.
         command
             .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+            .env("PATH", PATH);
         command.current_dir("/");
     }
     command.arg(ARGUMENT).stdin(Stdio::null());
@@ -81,8 +96,13 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
 }
 
 fn perform(request: &Request) -> ExitCode {
-    if let Task::Start { .. } = request.task {
+    if request.task.stays() {
         super::ffi::close_inherited();
+    }
+    if let Task::Guard { pid, guarded } = &request.task {
+        // Already the leader of a session when this fails, which is as good.
+        let _ = rustix::process::setsid();
+        return exit(super::guard::keep(*pid, guarded).is_ok());
     }
     let lxc = match Liblxc::open() {
         Ok(lxc) => lxc,
@@ -100,23 +120,17 @@ fn perform(request: &Request) -> ExitCode {
         container.set_config("lxc.log.file", &log.to_string_lossy());
     }
     match &request.task {
-        Task::Create {
-            template,
-            args,
-            idmap,
-        } => {
+        Task::Create { template, args } => {
             end_with_caller();
             let defaults = std::path::Path::new(HOST_DEFAULTS);
             if defaults.exists() && !container.load_config(defaults) {
                 eprintln!("liblxc cannot read `{HOST_DEFAULTS}`");
                 return ExitCode::FAILURE;
             }
-            for range in idmap {
-                container.set_config("lxc.idmap", range);
-            }
             exit(container.create(template, args))
         }
-        Task::Start { guarded } => super::start::monitor(request, &container, guarded.clone()),
+        Task::Start => super::start::monitor(&container),
+        Task::Guard { .. } => ExitCode::FAILURE, // done above, without liblxc
         Task::Attach {
             argv,
             environment,

@@ -9,6 +9,8 @@ use crate::model::{CgroupVersion, ContainerSpec, Mount};
 
 /// What the host adds to a spec.
 pub(super) struct Surroundings<'a> {
+    /// LXC's own settings for containers with an id map.
+    pub(super) unprivileged: &'a Path,
     /// Where the console log goes.
     pub(super) console_log: &'a Path,
     /// Which cgroup version holds a limit's controller.
@@ -64,6 +66,9 @@ impl Lines {
 /// The text of `locker.conf`.
 pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<String, RenderError> {
     let mut lines = Lines("# Written by locker; changes made here are lost.\n".into());
+    if !spec.idmap.is_empty() && around.unprivileged.exists() {
+        lines.set("lxc.include", text("lxc.include", around.unprivileged)?)?;
+    }
     lines.set("lxc.uts.name", &spec.hostname)?;
     network(&mut lines, spec)?;
     if !spec.idmap.is_empty() {
@@ -180,15 +185,11 @@ pub(super) fn moved(config: &str, from: &Path, to: &Path) -> String {
 }
 
 /// The configuration of a container that no template made.
-pub(super) fn base(rootfs: &Path, unprivileged: bool, host: &str) -> Result<String, RenderError> {
+pub(super) fn base(rootfs: &Path, host: &str) -> Result<String, RenderError> {
     let mut lines = Lines(String::new());
-    for (wanted, file) in [
-        (true, "/usr/share/lxc/config/common.conf"),
-        (unprivileged, "/usr/share/lxc/config/userns.conf"),
-    ] {
-        if wanted && Path::new(file).exists() {
-            lines.set("lxc.include", file)?;
-        }
+    let common = "/usr/share/lxc/config/common.conf";
+    if Path::new(common).exists() {
+        lines.set("lxc.include", common)?;
     }
     lines.0.push_str(host);
     if !lines.0.ends_with('\n') {

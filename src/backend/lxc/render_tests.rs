@@ -22,6 +22,7 @@ fn text(spec: &ContainerSpec) -> Result<String, RenderError> {
     render(
         spec,
         &Surroundings {
+            unprivileged: Path::new("/"),
             console_log: Path::new("/log/db.console"),
             cgroup: &|_| CgroupVersion::V2,
             is_file: &|_| false,

@@ -35,6 +35,7 @@ pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), Backen
     let text = render(
         spec,
         &Surroundings {
+            unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
             console_log: &site.console_log(&spec.name),
             cgroup: &version_of,
             is_file: &|path| path.exists() && !path.is_dir(),

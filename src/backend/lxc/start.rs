@@ -1,15 +1,14 @@
-//! Starting: the caller's side, and the life of the monitor.
+//! Starting: the caller's side, and the life of the monitor and the guard.
 //!
 //! The monitor is a fresh process that runs liblxc's start in the foreground, in a session of its own
-//! and without any descriptor of the caller, so that it holds no lock or pipe. It reports on its
-//! standard output once, then lets go of it.
+//! and without any descriptor of the caller, so that it holds no lock or pipe. liblxc refuses to do so
+//! in a process with threads, so the address is guarded by a second, even smaller process.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::time::Duration;
 
-use super::ffi::{Container, Liblxc};
-use super::guard::{self, Guarded};
+use super::ffi::Container;
+use super::guard::Guarded;
 use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
@@ -20,7 +19,8 @@ use crate::model::Name;
 pub(super) fn start(site: &Site, name: &Name) -> Result<(), BackendError> {
     let full = site.full(name);
     let mark = mark::ours(site, "start", name)?;
-    if site.container("start", &full)?.state() != "STOPPED" {
+    let container = site.container("start", &full)?;
+    if container.state() != "STOPPED" {
         return Err(failed("start", &full, "it is not stopped"));
     }
     // What is a file and what a directory on the host is only known now.
@@ -29,43 +29,63 @@ pub(super) fn start(site: &Site, name: &Name) -> Result<(), BackendError> {
     let logs = site.paths.logs(&site.project);
     std::fs::create_dir_all(&logs).map_err(io("create", &logs))?;
     std::fs::File::create(&log).map_err(io("create", &log))?;
-    let request = Request {
-        full: full.clone(),
-        lxcpath: site.lxcpath.clone(),
-        log: Some(log.clone()),
-        task: Task::Start {
-            guarded: Guarded::of(&mark.spec),
-        },
+    let mut child = spawn(site, &full, Some(log.clone()), Task::Start)?;
+    let pid = loop {
+        if container.state() == "RUNNING"
+            && let Some(pid) = container.init_pid()
+        {
+            break pid;
+        }
+        if child
+            .try_wait()
+            .map_err(io("wait for", &site.program))?
+            .is_some()
+        {
+            let lines = log_lines(&std::fs::read_to_string(&log).unwrap_or_default());
+            let reason = lines
+                .first()
+                .cloned()
+                .unwrap_or_else(|| "it ended at once".into());
+            return Err(BackendError::Engine {
+                verb: "start",
+                container: full,
+                reason,
+                log: lines,
+            });
+        }
+        std::thread::sleep(LOOK);
     };
-    let mut child = command(&site.program, &request)
-        .and_then(|mut c| c.stdout(Stdio::piped()).stderr(Stdio::null()).spawn())
-        .map_err(io("run", &site.program))?;
-    let mut word = String::new();
-    if let Some(out) = child.stdout.take() {
-        // An unreadable answer is no answer, and reported as such below.
-        let _ = BufReader::new(out).read_line(&mut word);
+    reap(child);
+    if let Some(guarded) = Guarded::of(&mark.spec) {
+        reap(spawn(site, &full, None, Task::Guard { pid, guarded })?);
     }
-    if word == READY {
-        // Reaps the monitor in programs that outlive the container; otherwise init does.
-        std::thread::spawn(move || child.wait());
-        return Ok(());
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    let lines = log_lines(&std::fs::read_to_string(&log).unwrap_or_default());
-    let reason = lines
-        .first()
-        .cloned()
-        .unwrap_or_else(|| "it ended at once".into());
-    Err(BackendError::Engine {
-        verb: "start",
-        container: full,
-        reason,
-        log: lines,
-    })
+    Ok(())
 }
 
-const READY: &str = "running\n";
+/// How often the new container is looked at; a start takes some 20 ms.
+const LOOK: Duration = Duration::from_millis(3);
+
+fn spawn(
+    site: &Site,
+    full: &str,
+    log: Option<std::path::PathBuf>,
+    task: Task,
+) -> Result<Child, BackendError> {
+    let request = Request {
+        full: full.into(),
+        lxcpath: site.lxcpath.clone(),
+        log,
+        task,
+    };
+    command(&site.program, &request)
+        .and_then(|mut c| c.stdout(Stdio::null()).stderr(Stdio::null()).spawn())
+        .map_err(io("run", &site.program))
+}
+
+/// Waits for a process in programs that outlive it; otherwise init does.
+fn reap(mut child: Child) {
+    std::thread::spawn(move || child.wait());
+}
 
 /// The messages of an LXC log, without its name, time, level and place columns.
 pub(super) fn log_lines(text: &str) -> Vec<String> {
@@ -83,54 +103,14 @@ pub(super) fn log_lines(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The monitor's own side: starts, reports, guards the address, ends with the container.
-pub(super) fn monitor(
-    request: &Request,
-    container: &Container<'_>,
-    guarded: Option<Guarded>,
-) -> ExitCode {
+/// The monitor's own side: starts and ends with the container.
+pub(super) fn monitor(container: &Container<'_>) -> ExitCode {
     // Already the leader of a session when this fails, which is as good.
     let _ = rustix::process::setsid();
-    let (full, lxcpath) = (request.full.clone(), request.lxcpath.clone());
-    let watch = move || {
-        let Ok(lxc) = Liblxc::open() else { return };
-        let Some(pid) = await_running(&lxc, &full, &lxcpath) else {
-            return;
-        };
-        report();
-        if let Some(guarded) = guarded {
-            // Without the guard the container still runs; there is nobody left to tell.
-            let _ = guard::keep(pid, &guarded);
-        }
-    };
-    let watcher = std::thread::Builder::new()
-        .stack_size(64 * 1024)
-        .spawn(watch);
-    if watcher.is_ok() && container.start() {
+    if container.start() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-/// Waits for the container of this very process; it ends with the process when the start fails.
-fn await_running(lxc: &Liblxc, full: &str, lxcpath: &std::path::Path) -> Option<u32> {
-    let container = lxc.container(full, lxcpath)?;
-    loop {
-        if container.state() == "RUNNING" {
-            return container.init_pid();
-        }
-        std::thread::sleep(Duration::from_millis(3));
-    }
-}
-
-/// Says that it runs and lets go of the caller's pipe.
-fn report() {
-    let mut out = std::io::stdout();
-    // The caller may be gone; the container runs all the same.
-    let _ = out.write_all(READY.as_bytes()).and_then(|()| out.flush());
-    if let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
-        let _ = rustix::stdio::dup2_stdout(null);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Stopping: asks init as soon as init can hear, and kills after the timeout.
 //!
-//! The kernel throws away a signal for which a container's init has no handler yet. liblxc sends it
-//! once and waits for its whole timeout when it was too early; here it is sent when
-//! `/proc/<init>/status` shows that init handles or blocks it (a blocked one stays pending).
+//! The kernel throws away a signal that a container's init does not wait for yet. liblxc sends it once
+//! and waits for its whole timeout when it was too early; here it is sent again until init handles or
+//! blocks it as `/proc/<init>/status` shows (busybox shows neither, and is asked until it is gone: its
+//! shutdown is deaf to more). An init that is still busy with its start scripts, say with a DHCP client
+//! that nobody answers, hears nothing at all; its children are asked to end, as init would ask them.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -15,12 +17,16 @@ use super::site::{Site, failed};
 use crate::backend::BackendError;
 use crate::model::Name;
 
-/// How often init is looked at until it can hear; one read of a small file each.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often init is asked until it shows that it hears.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long init may be busy before its children are asked.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// How long the monitor may take to tidy up after init has gone.
 const TIDY: Duration = Duration::from_secs(10);
 /// `SIGRTMIN+3`, halt for systemd (systemd(1)); liblxc takes it for any init that blocks it.
 const SYSTEMD_HALT: i32 = 37;
+/// `SIGPWR`, what liblxc sends when nothing else is said.
+const POWER: i32 = 30;
 
 /// Stops a container; a stopped or absent one is fine.
 pub(super) fn stop(site: &Site, name: &Name, timeout: Duration) -> Result<(), BackendError> {
@@ -72,24 +78,46 @@ fn settled(container: &Container<'_>, full: &str) -> Result<(), BackendError> {
 fn shut_down(container: &Container<'_>, init: u32, fd: &OwnedFd, timeout: Duration) -> bool {
     let end = Instant::now() + timeout;
     let wanted = halt_signal(&container.config("lxc.signal.halt"));
+    let begun = Instant::now();
+    let mut children_asked = false;
     loop {
         let status = std::fs::read_to_string(format!("/proc/{init}/status")).unwrap_or_default();
         let halt = wanted.unwrap_or(if hears(&status, SYSTEMD_HALT) {
             SYSTEMD_HALT
         } else {
-            30
+            POWER
         });
         let left = end.saturating_duration_since(Instant::now());
+        // The signal is one that `signal` knows, and a process that has gone is found below.
+        let _ = signal(halt).map(|halt| pidfd_send_signal(fd, halt));
         if hears(&status, halt) {
-            // The signal is one that `signal` knows, and a process that has gone is found below.
-            let _ = signal(halt).map(|halt| pidfd_send_signal(fd, halt));
             return gone(fd, left);
         }
+        if !children_asked && begun.elapsed() > PATIENCE {
+            ask_children(init);
+            children_asked = true;
+        }
+        eprintln!("DBG halt={halt} wanted={wanted:?} hears={} wchan={:?} kids={:?}", hears(&status,halt), std::fs::read_to_string(format!("/proc/{init}/wchan")), std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")));
         if gone(fd, LOOK.min(left)) {
             return true;
         }
         if left.is_zero() {
             return false;
+        }
+    }
+}
+
+/// Asks the children of an init to end (proc(5), `children`).
+fn ask_children(init: u32) {
+    let list = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children"));
+    for child in list.unwrap_or_default().split_whitespace() {
+        let child = child
+            .parse()
+            .ok()
+            .filter(|pid| parent_of(*pid) == Some(init));
+        if let Some(Ok(child)) = child.map(open) {
+            // One that has ended meanwhile is what was wanted.
+            let _ = pidfd_send_signal(child, Signal::TERM);
         }
     }
 }
