@@ -346,3 +346,51 @@ fn a_foreign_container_is_listed_and_never_destroyed() {
         },
     );
 }
+
+#[test]
+fn a_killed_creation_ends_its_template_and_is_a_wreck_that_can_be_removed() {
+    in_own_network(
+        "life::a_killed_creation_ends_its_template_and_is_a_wreck_that_can_be_removed",
+        async |rig| {
+            use std::process::{Command, Stdio};
+            let lxcpath = rig.top.join("lxc");
+            std::fs::create_dir(&lxcpath).unwrap();
+            let script = rig.top.join("lxc-slow");
+            let pid = rig.top.join("pid");
+            let text = format!("#!/bin/sh\necho $$ > {}\nexec sleep 300\n", pid.display());
+            std::fs::write(&script, text).unwrap();
+            sh(&format!("chmod +x {}", script.display()));
+            let note = json!({"project": "t", "name": "db", "directory": "/project"});
+            std::fs::write(lxcpath.join(".t_db.locker-partial"), note.to_string()).unwrap();
+            let request = json!({"full": "t_db", "lxcpath": lxcpath, "log": null,
+                "task": {"Create": {"template": script, "args": []}}});
+            let mut helper = Command::new(env!("CARGO_BIN_EXE_locker"))
+                .arg("__lxc")
+                .env("LOCKER_LXC_REQUEST", request.to_string())
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let begun = Instant::now();
+            while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
+                assert!(
+                    begun.elapsed() < Duration::from_secs(10),
+                    "the template never ran"
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            drop(helper.stdin.take()); // what the kernel does when the caller is killed
+            helper.wait().unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let pid = std::fs::read_to_string(&pid).unwrap();
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            assert!(
+                state.is_err() || state.unwrap().contains(") Z"),
+                "the template lives on"
+            );
+            assert!(rig.lxc.observe().await.unwrap().containers[&name("db")].wreck);
+            rig.lxc.destroy(&name("db"), false).await.unwrap();
+            assert!(rig.lxc.observe().await.unwrap().containers.is_empty());
+            assert_eq!(std::fs::read_dir(&lxcpath).unwrap().count(), 0);
+        },
+    );
+}

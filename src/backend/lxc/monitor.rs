@@ -69,9 +69,7 @@ pub(super) fn command(program: &std::path::Path, request: &Request) -> std::io::
     let mut command = Command::new(program);
     if request.task.stays() {
         // It lives as long as its container and must not keep the caller's variables.
-        command
-            .env_clear()
-            .env("PATH", PATH);
+        command.env_clear().env("PATH", PATH);
         command.current_dir("/");
     }
     command.arg(ARGUMENT).stdin(Stdio::null());

@@ -57,7 +57,14 @@ pub(super) fn start(site: &Site, name: &Name) -> Result<(), BackendError> {
     };
     reap(child);
     if let Some(guarded) = Guarded::of(&mark.spec) {
-        reap(spawn(site, &full, None, Task::Guard { pid, guarded })?);
+        match spawn(site, &full, None, Task::Guard { pid, guarded }) {
+            Ok(guard) => reap(guard),
+            Err(error) => {
+                // A container that may lose its address is not a started one; the first error counts.
+                let _ = super::stop::stop(site, name, Duration::ZERO);
+                return Err(error);
+            }
+        }
     }
     Ok(())
 }

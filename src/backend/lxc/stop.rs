@@ -79,25 +79,26 @@ fn shut_down(container: &Container<'_>, init: u32, fd: &OwnedFd, timeout: Durati
     let end = Instant::now() + timeout;
     let wanted = halt_signal(&container.config("lxc.signal.halt"));
     let begun = Instant::now();
-    let mut children_asked = false;
+    let (mut asked, mut children_asked) = (false, false);
     loop {
         let status = std::fs::read_to_string(format!("/proc/{init}/status")).unwrap_or_default();
-        let halt = wanted.unwrap_or(if hears(&status, SYSTEMD_HALT) {
+        let halt = wanted.unwrap_or(if masked(&status, &["SigCgt:", "SigBlk:"], SYSTEMD_HALT) {
             SYSTEMD_HALT
         } else {
             POWER
         });
         let left = end.saturating_duration_since(Instant::now());
-        // The signal is one that `signal` knows, and a process that has gone is found below.
-        let _ = signal(halt).map(|halt| pidfd_send_signal(fd, halt));
-        if hears(&status, halt) {
-            return gone(fd, left);
+        let heard = masked(&status, &["SigCgt:", "SigBlk:"], halt);
+        if !(asked && heard) {
+            // The signal is one that `signal` knows, and a process that has gone is found below.
+            let _ = signal(halt).map(|halt| pidfd_send_signal(fd, halt));
+            asked = heard;
         }
-        if !children_asked && begun.elapsed() > PATIENCE {
+        let deaf = !heard || masked(&status, &["SigPnd:", "ShdPnd:"], halt);
+        if !children_asked && deaf && begun.elapsed() > PATIENCE {
             ask_children(init);
             children_asked = true;
         }
-        eprintln!("DBG halt={halt} wanted={wanted:?} hears={} wchan={:?} kids={:?}", hears(&status,halt), std::fs::read_to_string(format!("/proc/{init}/wchan")), std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")));
         if gone(fd, LOOK.min(left)) {
             return true;
         }
@@ -122,14 +123,15 @@ fn ask_children(init: u32) {
     }
 }
 
-/// Whether a process handles or blocks a signal, from its `/proc/<pid>/status` (proc(5)).
-fn hears(status: &str, number: i32) -> bool {
+/// Whether a signal is in one of these masks of a `/proc/<pid>/status` (proc(5)).
+fn masked(status: &str, masks: &[&str], number: i32) -> bool {
     let bit = 1u64
         .checked_shl(number.unsigned_abs().saturating_sub(1))
         .unwrap_or(0);
     status.lines().any(|line| {
-        line.strip_prefix("SigCgt:")
-            .or_else(|| line.strip_prefix("SigBlk:"))
+        masks
+            .iter()
+            .find_map(|mask| line.strip_prefix(mask))
             .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
             .is_some_and(|mask| mask & bit != 0)
     })
@@ -207,8 +209,10 @@ mod tests {
     #[test]
     fn a_signal_is_heard_when_it_is_handled_or_blocked() {
         let status = "Name:\tinit\nSigBlk:\t0000000000000200\nSigCgt:\t0000001000000000\n";
+        let hears = |text: &str, number| masked(text, &["SigCgt:", "SigBlk:"], number);
         assert!(hears(status, 10) && hears(status, 37));
         assert!(!hears(status, 30) && !hears("", 10));
+        assert!(!masked(status, &["ShdPnd:"], 10));
     }
 
     #[test]
