@@ -543,7 +543,8 @@ impl Builder<'_> {
                     key: Key::Ports,
                     place: place.clone(),
                 },
-                (false, false) => Cause::Asked,
+                (false, false) if matches!(self.wish.goal, Goal::PortAdd(_)) => Cause::Asked,
+                (false, false) => Cause::Drifted("not in place"),
             };
             if !causes.contains(&cause) {
                 causes.push(cause);

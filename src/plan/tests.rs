@@ -28,7 +28,10 @@ fn project(count: usize) -> Project {
             protocol: Protocol::Tcp,
             allow: Vec::new(),
         };
-        one.ports.push((port, Place::nowhere()));
+        one.ports.push((
+            port,
+            Place::new(std::path::Path::new("locker.yaml").into(), 7, 5),
+        ));
         if index > 0 {
             let target = name(&format!("c{}", index - 1));
             one.links.push((
@@ -258,7 +261,7 @@ fn a_changed_port_changes_the_rules_and_nothing_else() {
     let made = plan(&file, &there, &wish(Goal::Up)).unwrap();
     assert_eq!(
         made.to_string(),
-        "~ publish  ports  +c0=9000:80/tcp -c0=20000:80/tcp  `ports` changed"
+        "~ publish  ports  +c0=9000:80/tcp -c0=20000:80/tcp  `ports` changed (line 7)"
     );
 }
 
