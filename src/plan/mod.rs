@@ -4,7 +4,17 @@
 //! ([`Plan::to_string`]); `locker plan`, `--dry-run`, the log and the tests all use it.
 
 pub mod addresses;
+mod around;
+mod build;
 mod cause;
+mod desire;
+mod diff;
+mod graph;
+mod intent;
+mod make;
+mod names;
+mod ports;
+mod render;
 mod step;
 mod wish;
 
@@ -13,6 +23,7 @@ use serde::Serialize;
 use crate::model::{Key, Name, Place};
 
 pub use cause::Cause;
+pub use make::plan;
 pub use step::Step;
 pub use wish::{Goal, Wish};
 
@@ -78,3 +89,6 @@ pub struct Plan {
     /// What the user should know.
     pub warnings: Vec<Warning>,
 }
+
+#[cfg(test)]
+mod tests;

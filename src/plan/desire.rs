@@ -1,0 +1,166 @@
+//! What each container should be: the file's words with addresses, host paths and limits worked out.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::model::{
+    Container, ContainerSpec, Dns, IdKind, IdRange, Idmap, Key, Mount, Name, Place, Project,
+    Subnets, VolumeSource, translate_all,
+};
+use crate::observed::Observed;
+
+use super::addresses::Net;
+use super::{Problem, Warning};
+
+/// First host id of automatic blocks: above what useradd(8) gives to people and their subids.
+const FIRST_ID: u32 = 1_000_000;
+/// Ids in a block: what a system container expects to have.
+const BLOCK: u32 = 65_536;
+
+/// The specs of all containers of the file.
+pub(super) fn specs(
+    project: &Project,
+    observed: &Observed,
+    net: &Net,
+    warnings: &mut Vec<Warning>,
+) -> Result<BTreeMap<Name, ContainerSpec>, Vec<Problem>> {
+    let mut taken = observed.host.ids_taken.clone();
+    let marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
+    taken.extend(marks.flat_map(|mark| mark.spec.idmap.iter().copied()));
+    let (mut specs, mut problems) = (BTreeMap::new(), Vec::new());
+    for (name, container) in &project.containers {
+        let limits: Vec<_> = container.cgroup.iter().map(|(l, _)| l.clone()).collect();
+        let limits = translate_all(&limits, &observed.host.controllers).unwrap_or_else(|(i, e)| {
+            let place = container.cgroup.get(i).map(|(_, place)| place);
+            problems.push(refusal(container, Key::Cgroup, place, e.to_string()));
+            Vec::new()
+        });
+        let Some(idmap) = idmap(container, observed, &mut taken) else {
+            let message = format!("there is no free block of {BLOCK} ids for container `{name}`");
+            problems.push(refusal(container, Key::Idmap, None, message));
+            continue;
+        };
+        let Some(nic) = net.nic(&project.name, name) else {
+            continue;
+        };
+        let spec = ContainerSpec {
+            project: project.name.clone(),
+            name: name.clone(),
+            source: container.source.clone(),
+            idmap,
+            hostname: container.hostname(),
+            fqdn: container.fqdn.clone(),
+            nic,
+            mounts: mounts(container, observed),
+            environment: container.environment.clone(),
+            config: container.config.iter().map(|(l, _)| l.clone()).collect(),
+            limits,
+            dns: servers(container, observed, &net.subnets, warnings),
+            setup: container.setup.clone(),
+            labels: container.labels.clone(),
+        };
+        specs.insert(name.clone(), spec);
+    }
+    if problems.is_empty() {
+        Ok(specs)
+    } else {
+        Err(problems)
+    }
+}
+
+fn refusal(container: &Container, key: Key, place: Option<&Place>, message: String) -> Problem {
+    Problem {
+        message,
+        container: Some(container.name.clone()),
+        key: Some(key),
+        place: Some(place.unwrap_or_else(|| container.place_of(key)).clone()),
+        help: None,
+    }
+}
+
+fn mounts(container: &Container, observed: &Observed) -> Vec<Mount> {
+    let volumes = container.volumes.iter().map(|(volume, _)| volume);
+    volumes
+        .map(|volume| {
+            let (host, named) = match &volume.source {
+                VolumeSource::Host(path) => (path.clone(), false),
+                VolumeSource::Named(name) => (observed.host.volumes_dir.join(name.as_str()), true),
+            };
+            Mount {
+                host,
+                target: volume.target.clone(),
+                read_only: volume.read_only,
+                named,
+            }
+        })
+        .collect()
+}
+
+fn servers(
+    container: &Container,
+    observed: &Observed,
+    subnets: &Subnets,
+    warnings: &mut Vec<Warning>,
+) -> Vec<IpAddr> {
+    let mut servers: Vec<IpAddr> = Vec::new();
+    let mut put = |address: IpAddr| {
+        if !servers.contains(&address) {
+            servers.push(address);
+        }
+    };
+    for entry in &container.dns {
+        match entry {
+            Dns::Address(address) => put(*address),
+            Dns::Bridge => put(subnets.gateway4().into()),
+            Dns::Copy if observed.host.name_servers.is_empty() => warnings.push(Warning {
+                message: format!(
+                    "container `{}` asks for the host's name servers and the host has none but loopback ones",
+                    container.name
+                ),
+                place: Some(container.place_of(Key::Dns).clone()),
+            }),
+            Dns::Copy => observed.host.name_servers.iter().copied().for_each(&mut put),
+        }
+    }
+    servers
+}
+
+/// The ranges of a container; `auto` keeps what it has, else takes the next free block.
+fn idmap(
+    container: &Container,
+    observed: &Observed,
+    taken: &mut Vec<IdRange>,
+) -> Option<Vec<IdRange>> {
+    match &container.idmap {
+        None => Some(Vec::new()),
+        Some(Idmap::Ranges(ranges)) => Some(ranges.clone()),
+        Some(Idmap::Auto) => {
+            let found = observed.containers.get(&container.name);
+            let mark = found.and_then(|found| found.mark.as_ref());
+            if let Some(mark) = mark.filter(|mark| !mark.spec.idmap.is_empty()) {
+                return Some(mark.spec.idmap.clone());
+            }
+            let block = free_block(taken)?;
+            taken.extend(&block);
+            Some(block)
+        }
+    }
+}
+
+fn free_block(taken: &[IdRange]) -> Option<Vec<IdRange>> {
+    let mut host = FIRST_ID;
+    // Each overlap moves the block behind the range that is in the way, so this ends.
+    while let Some(other) = taken.iter().find(|range| {
+        range.host < host.saturating_add(BLOCK) && host < range.host.saturating_add(range.count)
+    }) {
+        host = other.host.checked_add(other.count)?;
+    }
+    host.checked_add(BLOCK)?;
+    let range = |kind| IdRange {
+        kind,
+        container: 0,
+        host,
+        count: BLOCK,
+    };
+    Some(vec![range(IdKind::User), range(IdKind::Group)])
+}

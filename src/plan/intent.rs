@@ -1,0 +1,229 @@
+//! What a wish means for each container, before anything is compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Name, Project, Source};
+use crate::observed::{Observed, ObservedContainer, State};
+
+use super::{Goal, Problem, Wish};
+
+/// What is to become of a container's processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Power {
+    /// As they are.
+    #[default]
+    Keep,
+    On,
+    Off,
+    /// Stopped and started.
+    Cycle,
+    Freeze,
+    Thaw,
+}
+
+/// Which settings are compared with the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Settings {
+    #[default]
+    Keep,
+    Limits,
+    All,
+}
+
+/// What a wish means for one container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Intent {
+    pub(super) make: bool,
+    pub(super) settings: Settings,
+    pub(super) power: Power,
+    pub(super) destroy: bool,
+    /// The user (or the whole project) means it, not only another container's need.
+    pub(super) chosen: bool,
+}
+
+/// Whether it holds addresses and processes.
+pub(super) fn runs(container: Option<&ObservedContainer>) -> bool {
+    container.is_some_and(|c| match c.state {
+        State::Starting | State::Running | State::Frozen => true,
+        State::Absent | State::Stopped => false,
+    })
+}
+
+/// The intents of all containers of the file and of the host.
+pub(super) fn intents(
+    project: &Project,
+    observed: &Observed,
+    wish: &Wish,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<Name, Intent> {
+    let all = || project.containers.keys().chain(observed.containers.keys());
+    let mut found: BTreeMap<Name, Intent> = all().map(|n| (n.clone(), Intent::default())).collect();
+    let chosen: Vec<Name> = match &wish.selection {
+        None => found.keys().cloned().collect(),
+        Some(names) => names.iter().cloned().collect(),
+    };
+    for name in chosen {
+        if !found.contains_key(&name) {
+            problems.push(unknown(project, &name));
+            continue;
+        }
+        let defined = project.containers.contains_key(&name);
+        let there = observed.containers.get(&name);
+        let explicit = wish.selection.is_some();
+        let intent = intent_of(wish, defined, there, explicit);
+        let must_exist = match &wish.goal {
+            Goal::Start { .. } | Goal::Restart => defined || explicit,
+            Goal::Stop | Goal::Freeze | Goal::Unfreeze | Goal::Limits => explicit,
+            Goal::Up
+            | Goal::Create
+            | Goal::Remove
+            | Goal::Down { .. }
+            | Goal::Ports
+            | Goal::Unports
+            | Goal::PortAdd(_)
+            | Goal::PortRemove(_)
+            | Goal::Links
+            | Goal::Unlinks
+            | Goal::Cleanup => false,
+        };
+        if must_exist && there.is_none_or(|c| c.wreck && !c.set_aside) {
+            problems.push(not_made(&name));
+        }
+        if let Some(slot) = found.get_mut(&name) {
+            *slot = intent;
+        }
+    }
+    close(project, observed, &wish.goal, &mut found);
+    found
+}
+
+fn intent_of(
+    wish: &Wish,
+    defined: bool,
+    there: Option<&ObservedContainer>,
+    explicit: bool,
+) -> Intent {
+    let mut intent = Intent {
+        chosen: true,
+        ..Intent::default()
+    };
+    match &wish.goal {
+        Goal::Up if defined => {
+            intent.make = true;
+            intent.settings = Settings::All;
+            intent.power = Power::On;
+        }
+        Goal::Up => intent.destroy = wish.remove_orphans && !explicit,
+        Goal::Create => intent.make = defined,
+        Goal::Start { restart: false } if defined || explicit => intent.power = Power::On,
+        Goal::Start { restart: true } | Goal::Restart if defined || explicit => {
+            intent.power = Power::Cycle;
+        }
+        Goal::Start { .. } | Goal::Restart => {}
+        Goal::Stop => intent.power = Power::Off,
+        Goal::Remove => intent.destroy = there.is_some(),
+        Goal::Down { keep, .. } => {
+            intent.power = Power::Off;
+            intent.destroy = !keep && there.is_some();
+        }
+        Goal::Cleanup => {
+            intent.power = Power::Off;
+            intent.destroy = wish.remove_orphans && !defined;
+        }
+        Goal::Limits => intent.settings = Settings::Limits,
+        Goal::Freeze => intent.power = Power::Freeze,
+        Goal::Unfreeze => intent.power = Power::Thaw,
+        Goal::Ports
+        | Goal::Unports
+        | Goal::PortAdd(_)
+        | Goal::PortRemove(_)
+        | Goal::Links
+        | Goal::Unlinks => {}
+    }
+    if intent.destroy {
+        intent.power = Power::Off;
+    }
+    intent
+}
+
+/// Adds what the chosen ones need: what they depend on, and the origins of clones to be made.
+fn close(project: &Project, observed: &Observed, goal: &Goal, found: &mut BTreeMap<Name, Intent>) {
+    let starts = match goal {
+        Goal::Up | Goal::Start { .. } | Goal::Restart => true,
+        Goal::Create
+        | Goal::Stop
+        | Goal::Remove
+        | Goal::Down { .. }
+        | Goal::Ports
+        | Goal::Unports
+        | Goal::PortAdd(_)
+        | Goal::PortRemove(_)
+        | Goal::Links
+        | Goal::Unlinks
+        | Goal::Limits
+        | Goal::Freeze
+        | Goal::Unfreeze
+        | Goal::Cleanup => false,
+    };
+    let mut open: Vec<Name> = found.keys().cloned().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        let intent = found.get(&name).copied().unwrap_or_default();
+        let Some(container) = project.containers.get(&name) else {
+            continue;
+        };
+        if intent == Intent::default() || !seen.insert(name.clone()) {
+            continue;
+        }
+        let absent = |name: &Name| observed.containers.get(name).is_none_or(|c| c.wreck);
+        if let Source::CloneSibling(origin) = &container.source
+            && intent.make
+            && absent(origin)
+            && let Some(need) = found.get_mut(origin)
+        {
+            need.make = true;
+            seen.remove(origin);
+            open.push(origin.clone());
+        }
+        for dependency in container.depends_on.iter().filter(|_| starts) {
+            let up = matches!(intent.power, Power::On | Power::Cycle);
+            let Some(need) = found.get_mut(&dependency.on).filter(|_| up) else {
+                continue;
+            };
+            if need.power == Power::Keep {
+                need.power = Power::On;
+                need.make |= *goal == Goal::Up;
+                if *goal == Goal::Up {
+                    need.settings = Settings::All;
+                }
+                seen.remove(&dependency.on);
+                open.push(dependency.on.clone());
+            }
+        }
+    }
+}
+
+fn unknown(project: &Project, name: &Name) -> Problem {
+    let near = project.containers.keys().map(|known| {
+        let far = strsim::damerau_levenshtein(known.as_str(), name.as_str());
+        (far, known)
+    });
+    let near = near.min().filter(|(far, _)| *far <= 2);
+    Problem {
+        message: format!("there is no container `{name}` in the project or on the host"),
+        container: Some(name.clone()),
+        key: None,
+        place: None,
+        help: near.map(|(_, known)| format!("did you mean `{known}`?")),
+    }
+}
+
+pub(super) fn not_made(name: &Name) -> Problem {
+    Problem {
+        message: format!("container `{name}` is not made yet"),
+        container: Some(name.clone()),
+        key: None,
+        place: None,
+        help: Some("run `locker create`".into()),
+    }
+}
