@@ -205,4 +205,16 @@ mod tests {
         }
         assert_eq!(JobError::Refused.hint(), None);
     }
+
+    #[test]
+    fn what_the_template_printed_is_kept() {
+        let error = JobError::Backend(BackendError::Engine {
+            verb: "create",
+            container: "shop_web".into(),
+            reason: "the template failed".into(),
+            log: vec!["no such release".into()],
+        });
+        assert_eq!(error.details(), ["no such release"]);
+        assert_eq!(JobError::Refused.details(), Vec::<String>::new());
+    }
 }

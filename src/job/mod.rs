@@ -6,7 +6,6 @@
 mod change;
 mod config;
 mod consent;
-mod details;
 mod error;
 mod exec;
 mod logs;
