@@ -368,3 +368,16 @@ fn what_others_depend_on_starts_first_and_stops_last() {
     let last = text(&file, &there, Goal::Stop);
     assert!(last.find("stop     c0") < last.find("stop     c1"));
 }
+
+#[test]
+#[ignore = "a measurement; run it with --release"]
+fn five_hundred_containers_are_planned_fast() {
+    let file = project(500);
+    let begun = std::time::Instant::now();
+    let made = plan(&file, &Observed::default(), &wish(Goal::Up)).unwrap();
+    eprintln!("{} steps in {:?}", made.steps.len(), begun.elapsed());
+    let there = execute(Observed::default(), &made);
+    let begun = std::time::Instant::now();
+    assert_eq!(text(&file, &there, Goal::Up), "nothing to do");
+    eprintln!("nothing to do in {:?}", begun.elapsed());
+}
