@@ -340,15 +340,18 @@ impl Builder<'_> {
             let old = there.filter(|_| !made).and_then(|c| c.names.as_ref());
             // Who was not asked for and has no block is left alone.
             let follows = old.is_some() || starts || self.selected(name);
-            if !made && !(running.contains_key(name) && follows) {
+            let concerned = made || (running.contains_key(name) && follows);
+            if !concerned {
                 continue;
             }
-            let hosts = match (&self.wish.goal, old) {
-                (Goal::Unlinks, Some(old)) if !self.selected(name) => old.clone(),
-                (Goal::Unlinks, _) => names::own(spec),
-                (_, Some(old)) if self.wish.no_links => old.clone(),
-                (_, None) if self.wish.no_links => names::own(spec),
-                _ => names::block(spec, self.project.containers.get(name), &running),
+            let unlinks = self.wish.goal == Goal::Unlinks;
+            let leave = self.wish.no_links || (unlinks && !self.selected(name));
+            let hosts = if leave {
+                old.cloned().unwrap_or_else(|| names::own(spec))
+            } else if unlinks {
+                names::own(spec)
+            } else {
+                names::block(spec, self.project.containers.get(name), &running)
             };
             let dns = there.filter(|_| !made).map(|c| &c.dns);
             let dns_same = spec.dns.is_empty() || dns == Some(&spec.dns);

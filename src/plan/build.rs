@@ -273,24 +273,10 @@ impl Builder<'_> {
             return;
         };
         let (wreck, aside) = (found.wreck, found.set_aside);
-        let cause = match self.wish.goal {
-            Goal::Up | Goal::Cleanup => Cause::NotInFile,
-            _ if !self.project.containers.contains_key(name) => Cause::NotInFile,
-            Goal::Create
-            | Goal::Start { .. }
-            | Goal::Stop
-            | Goal::Restart
-            | Goal::Remove
-            | Goal::Down { .. }
-            | Goal::Ports
-            | Goal::Unports
-            | Goal::PortAdd(_)
-            | Goal::PortRemove(_)
-            | Goal::Links
-            | Goal::Unlinks
-            | Goal::Limits
-            | Goal::Freeze
-            | Goal::Unfreeze => Cause::Asked,
+        let defined = self.project.containers.contains_key(name);
+        let cause = match defined {
+            true => Cause::Asked,
+            false => Cause::NotInFile,
         };
         if !wreck {
             self.stop(name, vec![cause.clone()]);

@@ -333,3 +333,51 @@ fn a_taken_subnet_is_avoided_and_one_of_the_file_refused() {
     let problems = plan(&file, &observed, &wish(Goal::Up)).unwrap_err();
     assert!(problems[0].message.ends_with("of interface eth0"));
 }
+
+#[test]
+fn a_clone_is_copied_between_its_origins_creation_and_start() {
+    let mut file = project(2);
+    file.containers.get_mut("c0").unwrap().source = Source::CloneSibling(name("c1"));
+    let made = plan(&file, &Observed::default(), &wish(Goal::Up)).unwrap();
+    let at = |wanted: &str| {
+        let text = made.to_string();
+        text.lines().position(|l| l.starts_with(wanted)).unwrap()
+    };
+    assert!(at("+ create   c1") < at("+ create   c0"));
+    assert!(at("+ create   c0") < at("+ start    c1"));
+    assert!(
+        made.steps
+            .iter()
+            .enumerate()
+            .all(|(id, s)| s.after.iter().all(|a| *a < id))
+    );
+}
+
+#[test]
+fn what_others_depend_on_starts_first_and_stops_last() {
+    let mut file = project(2);
+    let on = Dependency {
+        on: name("c1"),
+        condition: Condition::Started,
+    };
+    file.containers.get_mut("c1").unwrap().links.clear();
+    file.containers.get_mut("c0").unwrap().depends_on.push(on);
+    let there = up(&file, Observed::default());
+    let first = text(&file, &Observed::default(), Goal::Up);
+    assert!(first.find("start    c1") < first.find("start    c0"));
+    let last = text(&file, &there, Goal::Stop);
+    assert!(last.find("stop     c0") < last.find("stop     c1"));
+}
+
+#[test]
+#[ignore = "a measurement; run it with --release"]
+fn five_hundred_containers_are_planned_fast() {
+    let file = project(500);
+    let begun = std::time::Instant::now();
+    let made = plan(&file, &Observed::default(), &wish(Goal::Up)).unwrap();
+    eprintln!("{} steps in {:?}", made.steps.len(), begun.elapsed());
+    let there = execute(Observed::default(), &made);
+    let begun = std::time::Instant::now();
+    assert_eq!(text(&file, &there, Goal::Up), "nothing to do");
+    eprintln!("nothing to do in {:?}", begun.elapsed());
+}
