@@ -1,6 +1,6 @@
 //! The driver of nftables: one table of ours, `inet locker`, and `nft -f -` for each change.
 //!
-//! The table's fixed part is `skeleton.nft`; networks and ports are elements of its sets and maps.
+//! The table's fixed part is `templates/nftables.nft`; networks and ports are elements of its sets and maps.
 //! A change is first written blind, at a cost that does not depend on what is there; only when the
 //! kernel refuses it (the table was flushed, an element leads elsewhere) is the table read and the
 //! exact difference made.

@@ -9,7 +9,7 @@ use crate::firewall::{FirewallError, mark};
 use crate::model::{NetworkRules, PortRule};
 
 /// The table with its sets, maps, chains and fixed rules; running it again changes nothing else.
-pub(super) const SKELETON: &str = include_str!("skeleton.nft");
+pub(super) const SKELETON: &str = include_str!("../../../templates/nftables.nft");
 
 /// The whole table goes.
 pub(super) const DELETE_TABLE: &str = "delete table inet locker\n";
