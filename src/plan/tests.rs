@@ -345,6 +345,14 @@ fn a_clone_is_copied_between_its_origins_creation_and_start() {
     };
     assert!(at("+ create   c1") < at("+ create   c0"));
     assert!(at("+ create   c0") < at("+ start    c1"));
+    let id = |wanted: fn(&Step) -> bool| made.steps.iter().position(|s| wanted(&s.step)).unwrap();
+    let copy = id(|step| matches!(step, Step::Create(spec) if spec.name.as_str() == "c0"));
+    let names =
+        id(|step| matches!(step, Step::WriteNames { container, .. } if container.as_str() == "c1"));
+    assert!(
+        made.steps[names].after.contains(&copy),
+        "names are written while they are copied"
+    );
     assert!(
         made.steps
             .iter()
