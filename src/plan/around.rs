@@ -121,17 +121,17 @@ impl Builder<'_> {
         }
     }
 
-    /// The bridge and the way out, when something is going to run.
+    /// The bridge and the way out, when something is going to run or to be reached.
     pub(super) fn network_up(&mut self) {
         let starts = match self.wish.goal {
-            Goal::Up | Goal::Start { .. } | Goal::Restart => !self.running.is_empty(),
+            Goal::Up | Goal::Start { .. } | Goal::Restart | Goal::Ports | Goal::PortAdd(_) => {
+                !self.running.is_empty()
+            }
             Goal::Create
             | Goal::Stop
             | Goal::Remove
             | Goal::Down { .. }
-            | Goal::Ports
             | Goal::Unports
-            | Goal::PortAdd(_)
             | Goal::PortRemove(_)
             | Goal::Links
             | Goal::Unlinks
