@@ -15,6 +15,7 @@ impl Network for Fake {
             mark: Some("locker:shop".into()),
             up: true,
             addresses: Vec::new(),
+            loose: std::collections::BTreeSet::new(),
         });
         let network = ObservedNetwork {
             bridge,
