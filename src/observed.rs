@@ -144,8 +144,6 @@ pub struct ObservedBridge {
     pub up: bool,
     /// Its addresses, link-local ones left out.
     pub addresses: Vec<IpNet>,
-    /// Host ends of the project's containers that are not attached to it.
-    pub loose: BTreeSet<String>,
 }
 
 /// The kernel's network as far as this project is concerned.

@@ -19,7 +19,6 @@ pub(super) struct Link {
     pub(super) alias: Option<String>,
     pub(super) mac: Vec<u8>,
     pub(super) up: bool,
-    pub(super) bridge: Option<u32>,
 }
 
 impl Link {
@@ -30,7 +29,6 @@ impl Link {
             alias: None,
             mac: Vec::new(),
             up: message.header.flags.contains(LinkFlags::Up),
-            bridge: None,
         };
         for attribute in message.attributes {
             // The attributes are a foreign, open enum.
@@ -38,7 +36,6 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Address(mac) => link.mac = mac,
-                LinkAttribute::Controller(index) => link.bridge = Some(index),
                 _ => {}
             }
         }

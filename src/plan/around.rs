@@ -206,9 +206,6 @@ impl Builder<'_> {
         if !found.up {
             return Some(Cause::Drifted("it is down"));
         }
-        if !found.loose.is_empty() {
-            return Some(Cause::Drifted("containers are not attached to it"));
-        }
         (!self.observed.network.forwarding).then_some(Cause::Drifted("forwarding is off"))
     }
 

@@ -90,7 +90,6 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                     mark: Some("locker:shop".into()),
                     up: true,
                     addresses: vec![v4.parse().unwrap(), v6.parse().unwrap()],
-                    loose: BTreeSet::new(),
                 });
                 o.network.forwarding = true;
             }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use locker::model::{Name, NetworkRules};
 use locker::network::{KernelNetwork, Network, NetworkError, NetworkView};
 use locker::observed::ProjectRecord;
 use locker::store::{Paths, save_record};
@@ -111,50 +110,6 @@ fn what_a_killed_run_left_of_a_bridge_is_taken_up_again() {
 }
 
 #[test]
-fn containers_that_lost_their_bridge_are_attached_again_and_no_others() {
-    if !ready() {
-        return;
-    }
-    let (_dir, paths, host) = place();
-    let (shop, web) = (Name::new("shop").unwrap(), Name::new("web").unwrap());
-    let mut record = record_of(&network("shop", false));
-    record.addresses.insert(web.clone(), 2);
-    save_record(&paths, &record).unwrap();
-    let veth = locker::model::veth_of(&shop, &web);
-    ensure(&host, &paths).unwrap();
-    host.sh(&format!(
-        "ip link add {veth} type veth peer name inside; ip link add lkvforeign type veth peer name other
-         ip link set {veth} master lk-shop; ip link del lk-shop"
-    ));
-    assert!(ensure(&host, &paths).unwrap());
-    assert!(
-        host.sh(&format!("ip -o link show {veth}"))
-            .contains("master lk-shop")
-    );
-    assert!(!host.sh("ip -o link show lkvforeign").contains("master"));
-    host.sh(&format!("ip link set {veth} nomaster"));
-    let bridge = observe(&host, &paths).network.bridge.unwrap();
-    assert!(bridge.loose.iter().eq([&veth]), "{:?}", bridge.loose);
-    ensure(&host, &paths).unwrap();
-    let bridge = observe(&host, &paths).network.bridge.unwrap();
-    assert!(bridge.loose.is_empty(), "{:?}", bridge.loose);
-}
-
-/// What locker remembers of the project of a network, without containers.
-fn record_of(network: &NetworkRules) -> ProjectRecord {
-    ProjectRecord {
-        version: 1,
-        name: network.project.clone(),
-        directory: format!("/srv/{}", network.project).into(),
-        lxcpath: "/var/lib/lxc".into(),
-        subnets: network.subnets,
-        addresses: Default::default(),
-        added_ports: Default::default(),
-        picked_ports: Default::default(),
-    }
-}
-
-#[test]
 fn kernel_settings_come_back_as_they_were() {
     if !ready() {
         return;
@@ -181,7 +136,16 @@ fn every_subnet_in_use_is_seen_with_its_user() {
     }
     let (_dir, paths, host) = place();
     let other = network("other", false);
-    let record = record_of(&other);
+    let record = ProjectRecord {
+        version: 1,
+        name: other.project.clone(),
+        directory: "/srv/other".into(),
+        lxcpath: "/var/lib/lxc".into(),
+        subnets: other.subnets,
+        addresses: Default::default(),
+        added_ports: Default::default(),
+        picked_ports: Default::default(),
+    };
     save_record(&paths, &record).unwrap();
     host.sh("ip link add up0 type bridge; ip link set up0 up
              ip addr add 10.4.0.9/16 dev up0; ip -6 addr add fd04::9/64 dev up0 nodad

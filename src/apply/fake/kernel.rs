@@ -15,7 +15,6 @@ impl Network for Fake {
             mark: Some("locker:shop".into()),
             up: true,
             addresses: Vec::new(),
-            loose: std::collections::BTreeSet::new(),
         });
         let network = ObservedNetwork {
             bridge,
