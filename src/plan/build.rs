@@ -376,8 +376,8 @@ impl Builder<'_> {
         }
     }
 
-    /// A clone is copied when its origin is made, and before anything else touches the origin: half a
-    /// write would be copied too.
+    /// A clone is copied when its origin is made and nothing else happens to it: what is written
+    /// into a tree while it is copied would be copied in halves.
     pub(super) fn origin_before_clone(&mut self, name: &Name) {
         let Some(create) = self.draft.find(Slot::Create, name) else {
             return;
@@ -391,7 +391,14 @@ impl Builder<'_> {
                 self.draft.after(create, earlier);
             }
         }
-        for slot in [Slot::Names, Slot::Start] {
+        for slot in [
+            Slot::Seed,
+            Slot::Configure,
+            Slot::Thaw,
+            Slot::Names,
+            Slot::Start,
+            Slot::Setup,
+        ] {
             if let Some(later) = self.draft.find(slot, &origin) {
                 self.draft.after(later, create);
             }

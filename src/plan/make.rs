@@ -84,6 +84,7 @@ fn rows(builder: &mut Builder<'_>) {
         ];
         builder.draft.row(name, &made);
         builder.draft.row(name, &[Slot::Start, Slot::Healthy]);
+        builder.origin_before_clone(name);
     }
     for name in &names {
         builder.origin_before_clone(name);
