@@ -11,7 +11,7 @@ impl Builder<'_> {
     /// Destroys a container, or its older self, after all else; a loss.
     pub(super) fn lose(&mut self, name: &Name, aside: bool, causes: Vec<Cause>) {
         let what = match aside {
-            true => "the older self",
+            true => "the older root file system",
             false => "the root file system",
         };
         self.losses.push(Loss {

@@ -8,6 +8,7 @@ use crate::model::{NetworkRules, Subnets};
 
 use super::build::Builder;
 use super::graph::Slot;
+use super::intent::runs;
 use super::{Cause, Problem, Step};
 
 impl Builder<'_> {
@@ -19,9 +20,13 @@ impl Builder<'_> {
         };
         let bridge = self.project.bridge();
         let mut earlier = Vec::new();
-        if let Some(cause) = self.bridge_fault(subnets) {
-            let bridge = bridge.clone();
-            let step = Step::EnsureBridge { bridge, subnets };
+        let cards = self.loose_cards(&bridge);
+        if let Some(cause) = self.bridge_fault(subnets, &cards) {
+            let step = Step::EnsureBridge {
+                bridge: bridge.clone(),
+                subnets,
+                cards,
+            };
             let id = self.draft.add(step, vec![cause]);
             for start in self.draft.all(Slot::Start) {
                 self.draft.after(start, id);
@@ -52,9 +57,22 @@ impl Builder<'_> {
         }
     }
 
-    fn bridge_fault(&mut self, subnets: Subnets) -> Option<Cause> {
+    /// The cards of the project's running containers that are on no bridge.
+    fn loose_cards(&self, bridge: &str) -> Vec<String> {
+        let all = self.observed.containers.values();
+        let running = all.filter(|c| runs(Some(c)));
+        let cards = running.filter_map(|c| Some(&c.mark.as_ref()?.spec.nic));
+        let loose = &self.observed.network.loose;
+        let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
+        ours.map(|nic| nic.veth.clone()).collect()
+    }
+
+    fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
         let Some(found) = &self.observed.network.bridge else {
-            return Some(Cause::ForProject);
+            return Some(match cards {
+                [] => Cause::ForProject,
+                [..] => Cause::Drifted("it is gone"),
+            });
         };
         let mark = format!("locker:{}", self.project.name);
         if found.mark.as_deref() != Some(mark.as_str()) {
@@ -79,6 +97,9 @@ impl Builder<'_> {
         }
         if !found.up {
             return Some(Cause::Drifted("it is down"));
+        }
+        if !cards.is_empty() {
+            return Some(Cause::Drifted("running containers are not on it"));
         }
         (!self.observed.network.forwarding).then_some(Cause::Drifted("forwarding is off"))
     }

@@ -123,7 +123,7 @@ impl Step {
             Self::WriteNames { hosts, .. } | Self::WriteHostNames { hosts } => names(hosts),
             Self::Setup { commands, .. } => count(commands.len(), "command"),
             Self::Publish { add, remove } => rules(add, remove),
-            Self::Destroy { aside: true, .. } => "the older self that was set aside".into(),
+            Self::Destroy { aside: true, .. } => "the older root file system".into(),
             Self::Destroy { aside: false, .. } => "with its root file system".into(),
             Self::SaveRecord(_)
             | Self::ForgetProject(_)
