@@ -6,3 +6,4 @@
 mod life;
 mod net;
 mod rig;
+mod settings;
