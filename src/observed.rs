@@ -155,6 +155,9 @@ pub struct ObservedNetwork {
     pub taken: Vec<TakenNet>,
     /// Whether the kernel forwards between interfaces as published ports need.
     pub forwarding: bool,
+    /// Host ends of containers' cards that are on no bridge. When somebody deletes a bridge, the cards
+    /// of running containers stay behind like this.
+    pub loose: BTreeSet<String>,
 }
 
 /// What the firewall holds of ours.

@@ -235,7 +235,7 @@ impl Builder<'_> {
 
     fn lose(&mut self, name: &Name, aside: bool, causes: Vec<Cause>) {
         let what = if aside {
-            "the older self"
+            "the older root file system"
         } else {
             "the root file system"
         };
@@ -374,13 +374,11 @@ impl Builder<'_> {
         for name in &names {
             self.wait_for_dependencies(name);
         }
-        for name in &names {
-            self.origin_before_clone(name);
-        }
     }
 
-    /// A clone is copied when its origin is made and does not run yet.
-    fn origin_before_clone(&mut self, name: &Name) {
+    /// A clone is copied when its origin is made and nothing else happens to it: what is written
+    /// into a tree while it is copied would be copied in halves.
+    pub(super) fn origin_before_clone(&mut self, name: &Name) {
         let Some(create) = self.draft.find(Slot::Create, name) else {
             return;
         };
@@ -393,8 +391,17 @@ impl Builder<'_> {
                 self.draft.after(create, earlier);
             }
         }
-        if let Some(start) = self.draft.find(Slot::Start, &origin) {
-            self.draft.after(start, create);
+        for slot in [
+            Slot::Seed,
+            Slot::Configure,
+            Slot::Thaw,
+            Slot::Names,
+            Slot::Start,
+            Slot::Setup,
+        ] {
+            if let Some(later) = self.draft.find(slot, &origin) {
+                self.draft.after(later, create);
+            }
         }
     }
 

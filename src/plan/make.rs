@@ -84,6 +84,10 @@ fn rows(builder: &mut Builder<'_>) {
         ];
         builder.draft.row(name, &made);
         builder.draft.row(name, &[Slot::Start, Slot::Healthy]);
+        builder.origin_before_clone(name);
+    }
+    for name in &names {
+        builder.origin_before_clone(name);
     }
     for name in &names {
         let file = builder.project.containers.get(name);

@@ -92,6 +92,7 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                     addresses: vec![v4.parse().unwrap(), v6.parse().unwrap()],
                 });
                 o.network.forwarding = true;
+                o.network.loose.clear();
             }
             Step::RemoveBridge { .. } => o.network.bridge = None,
             Step::OpenNetwork(rules) => {
@@ -335,6 +336,30 @@ fn a_taken_subnet_is_avoided_and_one_of_the_file_refused() {
 }
 
 #[test]
+fn cards_of_running_containers_are_put_back_on_a_bridge_that_was_deleted() {
+    let file = project(1);
+    let mut there = up(&file, Observed::default());
+    let bridge = there.network.bridge.take();
+    let mine = veth_of(&name("shop"), &name("c0"));
+    there.network.loose = [mine.clone(), "lkvanother".to_string()].into();
+    let cards = |there: &Observed| {
+        let made = plan(&file, there, &wish(Goal::Up)).unwrap();
+        let [step] = &made.steps[..] else {
+            panic!("{made}")
+        };
+        let Step::EnsureBridge { cards, .. } = &step.step else {
+            panic!("{made}")
+        };
+        (cards.clone(), step.causes[0].to_string())
+    };
+    assert_eq!(cards(&there), (vec![mine.clone()], "it is gone".into()));
+    // A run that was killed between making the bridge and putting the cards on it.
+    there.network.bridge = bridge;
+    let cause = "running containers are not on it".into();
+    assert_eq!(cards(&there), (vec![mine], cause));
+}
+
+#[test]
 fn a_clone_is_copied_between_its_origins_creation_and_start() {
     let mut file = project(2);
     file.containers.get_mut("c0").unwrap().source = Source::CloneSibling(name("c1"));
@@ -345,6 +370,14 @@ fn a_clone_is_copied_between_its_origins_creation_and_start() {
     };
     assert!(at("+ create   c1") < at("+ create   c0"));
     assert!(at("+ create   c0") < at("+ start    c1"));
+    let id = |wanted: fn(&Step) -> bool| made.steps.iter().position(|s| wanted(&s.step)).unwrap();
+    let copy = id(|step| matches!(step, Step::Create(spec) if spec.name.as_str() == "c0"));
+    let names =
+        id(|step| matches!(step, Step::WriteNames { container, .. } if container.as_str() == "c1"));
+    assert!(
+        made.steps[names].after.contains(&copy),
+        "names are written while they are copied"
+    );
     assert!(
         made.steps
             .iter()

@@ -171,7 +171,9 @@ impl<'a> Inside<'a> {
         if spot.in_place {
             return overwrite(&dir, name, text).map_err(io("write", real));
         }
-        let fresh = format!(".locker-{}-{}", name.to_string_lossy(), std::process::id());
+        let fresh = format!(".locker-{}", name.to_string_lossy());
+        // One that a killed run left, here or in the container of which this one is a copy.
+        let _ = rustix::fs::unlinkat(&dir, &fresh, AtFlags::empty()); // creating it reports
         let written = (|| -> std::io::Result<()> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let file = rustix::fs::openat(&dir, &fresh, flags, Mode::from_raw_mode(0o600))?;

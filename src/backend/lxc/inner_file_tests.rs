@@ -88,6 +88,17 @@ fn a_link_in_place_of_the_file_is_replaced_and_its_target_untouched() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_no_obstacle_and_goes() {
+    let tree = Tree::new();
+    let etc = tree.top.join("rootfs/etc");
+    std::fs::write(etc.join(".locker-hosts"), "half").unwrap();
+    write_names(&tree.inside(), &[line()], &[]).unwrap();
+    let text = std::fs::read_to_string(etc.join("hosts")).unwrap();
+    assert!(text.contains("10.77.0.2"), "{text}");
+    assert!(!etc.join(".locker-hosts").exists());
+}
+
+#[test]
 fn a_link_in_place_of_the_directory_is_refused() {
     let tree = Tree::new();
     std::fs::remove_dir(tree.top.join("rootfs/etc")).unwrap();
@@ -173,4 +184,13 @@ fn ids_outside_of_the_map_have_no_host_id() {
     assert_eq!(host_id(&map, IdKind::User, 10), None);
     assert_eq!(host_id(&map, IdKind::Group, 0), None);
     assert_eq!(host_id(&[], IdKind::User, 7), Some(7));
+}
+
+#[test]
+fn what_a_killed_run_left_beside_a_file_is_no_obstacle_and_goes() {
+    let tree = Tree::new();
+    let left = tree.top.join("rootfs/etc/.locker-hosts");
+    std::fs::write(&left, "half").unwrap();
+    write_names(&tree.inside(), &[line()], &[]).unwrap();
+    assert!(!left.exists());
 }
