@@ -30,7 +30,7 @@ pub(super) const INTERFACE: &str = "eth0";
 /// Asks the monitor to let go of memory: a signal that liblxc leaves alone and that means nothing to a
 /// process without a terminal.
 pub(super) const SHED: Signal = Signal::WINCH;
-/// When, after the container runs: liblxc has done by then what it does once.
+/// When, after the last that was heard: liblxc has done by then what it does once.
 const SETTLED: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
@@ -200,7 +200,7 @@ fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
         .and_then(|child| Pid::from_raw(child.parse().ok()?)))
 }
 
-/// Guards until init ends.
+/// Guards until init ends. Calls `settled` whenever there was something to do and now there is not.
 fn keep(
     guarded: &Guarded,
     init: &OwnedFd,
@@ -226,7 +226,7 @@ fn keep(
                 continue;
             }
             Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => wait = Some(&SETTLED),
             Err(error) => return Err(error.into()),
         }
         if let Some(card) = card {
