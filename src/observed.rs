@@ -103,6 +103,9 @@ pub struct Mark {
     pub spec: ContainerSpec,
     /// Whether the `setup` commands have all run.
     pub setup_done: bool,
+    /// Whether its volumes have been filled; a run that was killed before it did so left them empty.
+    #[serde(default)]
+    pub seeded: bool,
 }
 
 /// A container as the engine and its mark show it.

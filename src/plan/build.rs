@@ -71,7 +71,10 @@ impl Builder<'_> {
                 }
             }
             None => return,
-            Some(mark) => restart = self.settings(name, intent.settings, &mark),
+            Some(mark) => {
+                restart = self.settings(name, intent.settings, &mark);
+                self.seed_again(name, intent, &mark);
+            }
         }
         self.power(name, intent, restart);
         self.setup(name, intent);
@@ -142,6 +145,17 @@ impl Builder<'_> {
         self.draft.add_in(Slot::Seed, name, step, causes);
     }
 
+    /// Volumes that a killed run made a container for and never filled.
+    fn seed_again(&mut self, name: &Name, intent: Intent, mark: &Mark) {
+        let used = intent.make || matches!(intent.power, Power::On | Power::Cycle);
+        if mark.seeded || !used || self.draft.find(Slot::Seed, name).is_some() {
+            return;
+        }
+        if let Some(spec) = self.specs.get(name) {
+            self.seed(name, spec.mounts.clone(), vec![Cause::Unfinished]);
+        }
+    }
+
     fn check_origin(&mut self, name: &Name, source: &Source) {
         let (word, found, near) = match source {
             Source::CloneSibling(origin) => {
@@ -205,7 +219,8 @@ impl Builder<'_> {
             self.recreate(name, causes.clone());
             return Some(causes);
         }
-        let fresh = new.mounts.iter().filter(|m| !mark.spec.mounts.contains(m));
+        let mounts = new.mounts.iter();
+        let fresh = mounts.filter(|m| !mark.seeded || !mark.spec.mounts.contains(m));
         let fresh: Vec<_> = fresh.cloned().collect();
         self.seed(name, fresh, causes.clone());
         self.specs.insert(name.clone(), new.clone());

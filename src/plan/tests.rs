@@ -104,7 +104,10 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                 let made = ObservedContainer {
                     host_name: spec.host_name(),
                     state: State::Stopped,
-                    mark: Some(mark(spec)),
+                    mark: Some(Mark {
+                        seeded: false,
+                        ..mark(spec)
+                    }),
                     wreck: false,
                     set_aside: aside,
                     pid: None,
@@ -115,7 +118,11 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
             }
             Step::Configure(spec) => {
                 let c = o.containers.get_mut(&spec.name).unwrap();
-                c.mark = Some(mark(spec));
+                let seeded = c.mark.as_ref().unwrap().seeded;
+                c.mark = Some(Mark {
+                    seeded,
+                    ..mark(spec)
+                });
             }
             Step::WriteNames {
                 container,
@@ -152,10 +159,11 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                 container,
                 aside: false,
             } => drop(o.containers.remove(container)),
-            Step::Seed { .. }
-            | Step::AwaitHealthy { .. }
-            | Step::Setup { .. }
-            | Step::RemoveVolume { .. } => {}
+            Step::Seed { container, .. } => {
+                let c = o.containers.get_mut(container).unwrap();
+                c.mark.as_mut().unwrap().seeded = true;
+            }
+            Step::AwaitHealthy { .. } | Step::Setup { .. } | Step::RemoveVolume { .. } => {}
         }
     }
     o
@@ -167,6 +175,7 @@ fn mark(spec: &ContainerSpec) -> Mark {
         directory: "/srv/shop".into(),
         spec: spec.clone(),
         setup_done: true,
+        seeded: true,
     }
 }
 
@@ -217,7 +226,11 @@ fn a_second_run_of_each_goal_has_nothing_to_do() {
 
 #[test]
 fn a_run_killed_after_any_step_converges() {
-    let file = project(3);
+    let mut file = project(3);
+    file.containers.get_mut("c1").unwrap().volumes.push((
+        Volume::parse("/opt/db:/srv", "/".as_ref()).unwrap(),
+        Place::nowhere(),
+    ));
     let mut other = file.clone();
     for one in other.containers.values_mut() {
         one.source = Source::Rootfs("/srv/root".into());
@@ -250,6 +263,8 @@ fn a_run_killed_after_any_step_converges() {
                 "after {end}"
             );
             assert!(after.containers.values().all(|c| !c.set_aside && !c.wreck));
+            let filled = after.containers["c1"].mark.as_ref().unwrap().seeded;
+            assert!(filled, "the volume was never filled after {end}");
         }
     }
 }
