@@ -76,6 +76,9 @@ impl Builder<'_> {
                 self.seed_again(name, intent, &mark);
             }
         }
+        if self.there(name).is_some_and(|c| c.stopping) {
+            restart.get_or_insert(vec![Cause::Unfinished]);
+        }
         self.power(name, intent, restart);
         self.setup(name, intent);
         self.finish_recreation(name, intent);

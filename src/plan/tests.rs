@@ -110,6 +110,7 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                     }),
                     wreck: false,
                     set_aside: aside,
+                    stopping: false,
                     pid: None,
                     names: None,
                     dns: Vec::new(),
@@ -375,6 +376,18 @@ fn a_clone_is_copied_between_its_origins_creation_and_start() {
             .enumerate()
             .all(|(id, s)| s.after.iter().all(|a| *a < id))
     );
+}
+
+#[test]
+fn a_container_that_a_killed_run_has_asked_to_stop_is_started_again() {
+    let file = project(1);
+    let mut there = up(&file, Observed::default());
+    there.containers.get_mut("c0").unwrap().stopping = true;
+    let again = text(&file, &there, Goal::Up);
+    let stop = again.find("stop     c0").unwrap();
+    assert!(stop < again.find("start    c0").unwrap(), "{again}");
+    let stopped = text(&file, &there, Goal::Stop);
+    assert!(!stopped.contains("start "), "{stopped}");
 }
 
 #[test]
