@@ -466,6 +466,9 @@ impl Builder<'_> {
 
     /// A dependency that is not made cannot be started.
     pub(super) fn check_starts(&mut self) {
+        if self.net.is_none() {
+            return; // without a network there is no plan, and that is told already
+        }
         let starts: Vec<Name> = self.running.iter().cloned().collect();
         for name in starts {
             let made = self.draft.find(Slot::Create, &name).is_some();

@@ -346,6 +346,12 @@ fn a_taken_subnet_is_avoided_and_one_of_the_file_refused() {
     });
     let second = addresses::choose(&file, &observed).unwrap().subnets;
     assert_ne!(first.v4, second.v4);
+    observed.network.taken.push(TakenNet {
+        net: "10.0.0.0/8".parse().unwrap(),
+        by: "route via vpn0".into(),
+    });
+    let third = addresses::choose(&file, &observed).unwrap().subnets;
+    assert!(third.v4.to_string().starts_with("172."), "{third:?}");
     file.network.subnet = Some(first.v4);
     let problems = plan(&file, &observed, &wish(Goal::Up)).unwrap_err();
     assert!(problems[0].message.ends_with("of interface eth0"));
