@@ -149,8 +149,6 @@ pub struct ObservedBridge {
     pub up: bool,
     /// Its addresses, link-local ones left out.
     pub addresses: Vec<IpNet>,
-    /// Host ends of the project's containers that are not attached to it.
-    pub loose: BTreeSet<String>,
 }
 
 /// The kernel's network as far as this project is concerned.
@@ -162,6 +160,9 @@ pub struct ObservedNetwork {
     pub taken: Vec<TakenNet>,
     /// Whether the kernel forwards between interfaces as published ports need.
     pub forwarding: bool,
+    /// Host ends of containers' cards that are on no bridge. When somebody deletes a bridge, the cards
+    /// of running containers stay behind like this.
+    pub loose: BTreeSet<String>,
 }
 
 /// What the firewall holds of ours.

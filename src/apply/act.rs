@@ -115,8 +115,15 @@ impl<'a> Worker<'a> {
     /// The steps that change the host around the containers.
     async fn act_on_host(&self, step: &Step, back: Back) -> Result<Outcome, StepError> {
         let host = self.host;
-        if let Step::EnsureBridge { bridge, subnets } = step {
-            let made = host.network.ensure(&host.project, bridge, subnets).await?;
+        if let Step::EnsureBridge {
+            bridge,
+            subnets,
+            cards,
+        } = step
+        {
+            let project = &host.project;
+            let made = host.network.ensure(project, bridge, subnets, cards);
+            let made = made.await?;
             return Ok(if made {
                 Outcome::Done(Back::RemoveBridge(bridge.clone()))
             } else {

@@ -172,7 +172,9 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         Back::Record(None) => worker.forget().await?,
         Back::RemoveBridge(bridge) => worker.remove_bridge(bridge).await?,
         Back::MakeBridge(bridge, subnets) => {
-            host.network.ensure(&host.project, bridge, subnets).await?;
+            // It was removed when nothing ran on it any more: there is no card to put back.
+            let ensured = host.network.ensure(&host.project, bridge, subnets, &[]);
+            ensured.await?;
         }
         Back::Firewall(change) => host.firewall.apply(change).await?,
         Back::Destroy(name) => host.backend.destroy(name, false).await?,

@@ -79,7 +79,7 @@ mod tests {
         let losses = [
             PricedLoss {
                 what: "the root file system of container web".into(),
-                cause: "asked".into(),
+                cause: "as asked".into(),
                 bytes: Some(3 << 20),
             },
             PricedLoss {
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(
             anstream::adapter::strip_str(&list(&losses)).to_string(),
             "this will destroy:\n\
-             \x20 the root file system of container web, 3.0 MiB (asked)\n\
+             \x20 the root file system of container web, 3.0 MiB (as asked)\n\
              \x20 the named volume data (not in the file)\n"
         );
     }

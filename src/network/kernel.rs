@@ -10,7 +10,7 @@ use rtnetlink::Handle;
 
 use super::bridge::{self, Link};
 use super::settings::Settings;
-use super::{Network, NetworkError, NetworkView, attach, look};
+use super::{Network, NetworkError, NetworkView, look};
 use crate::model::{Name, Subnets};
 use crate::store::{Paths, acquire_host};
 
@@ -80,6 +80,7 @@ impl Network for KernelNetwork {
         project: &Name,
         bridge: &str,
         subnets: &Subnets,
+        cards: &[String],
     ) -> Result<bool, NetworkError> {
         let netlink = Netlink::open()?;
         let handle = &netlink.handle;
@@ -98,7 +99,9 @@ impl Network for KernelNetwork {
         bridge::mark(handle, &link, bridge, &mark_of(project)).await?;
         own_settings(bridge)?;
         bridge::set_addresses(handle, &link, bridge, subnets).await?;
-        attach::attach_loose(handle, &self.paths, project, &link).await?;
+        for card in cards {
+            bridge::attach(handle, &link, card).await?;
+        }
         let _lock = acquire_host(&self.paths, "set up the network").await?;
         Settings::load(&self.paths)?.forward()?;
         Ok(made)

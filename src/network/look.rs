@@ -1,6 +1,6 @@
 //! Looks at the kernel's network: the bridge, and every subnet that is in use already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -11,10 +11,9 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder};
 
-use super::attach::{all_links, loose};
 use super::bridge::{Link, is_half_made, refused};
 use super::{NetworkError, NetworkView};
-use crate::model::bridge_of;
+use crate::model::{VETH_PREFIX, bridge_of};
 use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
 use crate::store::{Paths, load_records};
 
@@ -39,6 +38,11 @@ pub(super) async fn observe(
         bridge: None,
         taken: Vec::new(),
         forwarding: forwards(ours.map(|_| bridge)),
+        loose: links
+            .values()
+            .filter(|link| !link.on_bridge && link.name.starts_with(VETH_PREFIX))
+            .map(|link| link.name.clone())
+            .collect(),
     };
     if let Some(link) = ours.filter(|link| !is_half_made(link, bridge)) {
         network.bridge = Some(ObservedBridge {
@@ -47,7 +51,6 @@ pub(super) async fn observe(
             addresses: nets(ours_index)
                 .filter(|net| !is_link_local(net.addr()))
                 .collect(),
-            loose: BTreeSet::new(),
         });
     }
     let name = |index: u32| links.get(&index).map_or("?", |link| link.name.as_str());
@@ -75,10 +78,6 @@ pub(super) async fn observe(
             let by = format!("locker project {}", record.name);
             take(&mut network.taken, record.subnets.v4.into(), by.clone());
             take(&mut network.taken, record.subnets.v6.into(), by);
-        } else if let (Some(found), Some(index)) = (&mut network.bridge, ours_index) {
-            found.loose = loose(&record, index, links.values())
-                .map(|link| link.name.clone())
-                .collect();
         }
     }
     Ok(NetworkView {
@@ -94,7 +93,14 @@ type Dump = (
 );
 
 async fn dump(handle: &Handle) -> Result<Dump, NetworkError> {
-    let links = all_links(handle).await?;
+    let links: Vec<_> = handle
+        .link()
+        .get()
+        .execute()
+        .try_collect()
+        .await
+        .map_err(refused("read", "*"))?;
+    let links = links.into_iter().map(Link::from_message);
     let addresses: Vec<AddressMessage> = handle
         .address()
         .get()
@@ -121,7 +127,7 @@ async fn dump(handle: &Handle) -> Result<Dump, NetworkError> {
         routes.extend(found.iter().filter_map(route_of));
     }
     Ok((
-        links.into_iter().map(|link| (link.index, link)).collect(),
+        links.map(|link| (link.index, link)).collect(),
         addresses,
         routes,
     ))

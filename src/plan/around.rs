@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use crate::model::{ContainerSpec, HostsLine, Key, Name, NetworkRules, Place, PortRule, Subnets};
-use crate::observed::ProjectRecord;
+use crate::observed::{ProjectRecord, State};
 
 use super::addresses::recover;
 use super::build::Builder;
@@ -145,9 +145,13 @@ impl Builder<'_> {
         };
         let bridge = self.project.bridge();
         let mut earlier = Vec::new();
-        if let Some(cause) = self.bridge_fault(subnets) {
-            let bridge = bridge.clone();
-            let step = Step::EnsureBridge { bridge, subnets };
+        let cards = self.loose_cards(&bridge);
+        if let Some(cause) = self.bridge_fault(subnets, &cards) {
+            let step = Step::EnsureBridge {
+                bridge: bridge.clone(),
+                subnets,
+                cards,
+            };
             let id = self.draft.add(step, vec![cause]);
             for start in self.draft.all(Slot::Start) {
                 self.draft.after(start, id);
@@ -178,9 +182,22 @@ impl Builder<'_> {
         }
     }
 
-    fn bridge_fault(&mut self, subnets: Subnets) -> Option<Cause> {
+    /// The cards of the project's running containers that are on no bridge.
+    fn loose_cards(&self, bridge: &str) -> Vec<String> {
+        let all = self.observed.containers.values();
+        let running = all.filter(|c| c.state != State::Stopped);
+        let cards = running.filter_map(|c| Some(&c.mark.as_ref()?.spec.nic));
+        let loose = &self.observed.network.loose;
+        let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
+        ours.map(|nic| nic.veth.clone()).collect()
+    }
+
+    fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
         let Some(found) = &self.observed.network.bridge else {
-            return Some(Cause::ForProject);
+            return Some(match cards {
+                [] => Cause::ForProject,
+                [..] => Cause::Drifted("it is gone"),
+            });
         };
         let mark = format!("locker:{}", self.project.name);
         if found.mark.as_deref() != Some(mark.as_str()) {
@@ -206,8 +223,8 @@ impl Builder<'_> {
         if !found.up {
             return Some(Cause::Drifted("it is down"));
         }
-        if !found.loose.is_empty() {
-            return Some(Cause::Drifted("containers are not attached to it"));
+        if !cards.is_empty() {
+            return Some(Cause::Drifted("running containers are not on it"));
         }
         (!self.observed.network.forwarding).then_some(Cause::Drifted("forwarding is off"))
     }

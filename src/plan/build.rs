@@ -253,7 +253,7 @@ impl Builder<'_> {
 
     fn lose(&mut self, name: &Name, aside: bool, causes: Vec<Cause>) {
         let what = if aside {
-            "the older self"
+            "the older root file system"
         } else {
             "the root file system"
         };

@@ -48,7 +48,7 @@ impl fmt::Display for Cause {
             Self::Changed { key, .. } => write!(f, "`{key}` changed"),
             Self::NotRunning => f.write_str("not running"),
             Self::NotInFile => f.write_str("not in the file"),
-            Self::Asked => f.write_str("asked"),
+            Self::Asked => f.write_str("as asked"),
             Self::Unfinished => f.write_str("an earlier run did not finish it"),
             Self::Drifted(what) => f.write_str(what),
             Self::For(name) => write!(f, "for {name}"),

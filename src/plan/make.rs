@@ -87,6 +87,9 @@ fn rows(builder: &mut Builder<'_>) {
         builder.origin_before_clone(name);
     }
     for name in &names {
+        builder.origin_before_clone(name);
+    }
+    for name in &names {
         let file = builder.project.containers.get(name);
         for (link, _) in file.iter().flat_map(|c| &c.links) {
             let mine = builder.draft.find(Slot::Start, name);

@@ -123,13 +123,14 @@ impl Step {
                 paths.collect::<Vec<_>>().join(" ")
             }
             Self::WriteNames { hosts, .. } | Self::WriteHostNames { hosts } => names(hosts),
+            Self::Setup { commands, .. } if commands.len() == 1 => "1 command".into(),
             Self::Setup { commands, .. } => format!("{} commands", commands.len()),
             Self::Publish { add, remove } => {
                 let plus = add.iter().map(|rule| format!("+{}", rule_text(rule)));
                 let minus = remove.iter().map(|rule| format!("-{}", rule_text(rule)));
                 plus.chain(minus).collect::<Vec<_>>().join(" ")
             }
-            Self::Destroy { aside: true, .. } => "the older self that was set aside".into(),
+            Self::Destroy { aside: true, .. } => "the older root file system".into(),
             Self::Destroy { aside: false, .. } => "with its root file system".into(),
             Self::SaveRecord(_)
             | Self::ForgetProject(_)

@@ -90,9 +90,9 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                     mark: Some("locker:shop".into()),
                     up: true,
                     addresses: vec![v4.parse().unwrap(), v6.parse().unwrap()],
-                    loose: BTreeSet::new(),
                 });
                 o.network.forwarding = true;
+                o.network.loose.clear();
             }
             Step::RemoveBridge { .. } => o.network.bridge = None,
             Step::OpenNetwork(rules) => {
@@ -355,6 +355,30 @@ fn a_taken_subnet_is_avoided_and_one_of_the_file_refused() {
     file.network.subnet = Some(first.v4);
     let problems = plan(&file, &observed, &wish(Goal::Up)).unwrap_err();
     assert!(problems[0].message.ends_with("of interface eth0"));
+}
+
+#[test]
+fn cards_of_running_containers_are_put_back_on_a_bridge_that_was_deleted() {
+    let file = project(1);
+    let mut there = up(&file, Observed::default());
+    let bridge = there.network.bridge.take();
+    let mine = veth_of(&name("shop"), &name("c0"));
+    there.network.loose = [mine.clone(), "lkvanother".to_string()].into();
+    let cards = |there: &Observed| {
+        let made = plan(&file, there, &wish(Goal::Up)).unwrap();
+        let [step] = &made.steps[..] else {
+            panic!("{made}")
+        };
+        let Step::EnsureBridge { cards, .. } = &step.step else {
+            panic!("{made}")
+        };
+        (cards.clone(), step.causes[0].to_string())
+    };
+    assert_eq!(cards(&there), (vec![mine.clone()], "it is gone".into()));
+    // A run that was killed between making the bridge and putting the cards on it.
+    there.network.bridge = bridge;
+    let cause = "running containers are not on it".into();
+    assert_eq!(cards(&there), (vec![mine], cause));
 }
 
 #[test]

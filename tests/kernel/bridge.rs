@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use locker::model::{Name, NetworkRules};
 use locker::network::{KernelNetwork, Network, NetworkError, NetworkView};
 use locker::observed::ProjectRecord;
 use locker::store::{Paths, save_record};
@@ -12,11 +11,17 @@ use super::values::network;
 use super::world::Space;
 
 fn ensure(host: &Space, paths: &Paths) -> Result<bool, NetworkError> {
+    ensure_with(host, paths, Vec::new())
+}
+
+fn ensure_with(host: &Space, paths: &Paths, cards: Vec<String>) -> Result<bool, NetworkError> {
     let (paths, net) = (paths.clone(), network("shop", false));
     host.wait(move || async move {
         let kernel = KernelNetwork::new(&paths);
         let begin = Instant::now();
-        let made = kernel.ensure(&net.project, &net.bridge, &net.subnets).await;
+        let made = kernel
+            .ensure(&net.project, &net.bridge, &net.subnets, &cards)
+            .await;
         eprintln!("bridge, addresses and settings in {:?}", begin.elapsed());
         made
     })
@@ -70,6 +75,24 @@ fn a_bridge_is_made_once_mended_and_removed() {
 }
 
 #[test]
+fn cards_left_by_a_deleted_bridge_are_seen_and_put_on_the_new_one() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    ensure(&host, &paths).unwrap();
+    host.sh("ip link add lkvweb type veth peer name inside; ip link set lkvweb master lk-shop up");
+    assert!(observe(&host, &paths).network.loose.is_empty());
+    host.sh("ip link del lk-shop");
+    let card = "lkvweb".to_string();
+    assert_eq!(observe(&host, &paths).network.loose, [card.clone()].into());
+    let cards = vec![card, "lkvgone".into()];
+    assert!(ensure_with(&host, &paths, cards).unwrap());
+    assert!(host.sh("ip link show master lk-shop").contains("lkvweb"));
+    assert!(observe(&host, &paths).network.loose.is_empty());
+}
+
+#[test]
 fn a_foreign_interface_is_never_touched() {
     if !ready() {
         return;
@@ -111,50 +134,6 @@ fn what_a_killed_run_left_of_a_bridge_is_taken_up_again() {
 }
 
 #[test]
-fn containers_that_lost_their_bridge_are_attached_again_and_no_others() {
-    if !ready() {
-        return;
-    }
-    let (_dir, paths, host) = place();
-    let (shop, web) = (Name::new("shop").unwrap(), Name::new("web").unwrap());
-    let mut record = record_of(&network("shop", false));
-    record.addresses.insert(web.clone(), 2);
-    save_record(&paths, &record).unwrap();
-    let veth = locker::model::veth_of(&shop, &web);
-    ensure(&host, &paths).unwrap();
-    host.sh(&format!(
-        "ip link add {veth} type veth peer name inside; ip link add lkvforeign type veth peer name other
-         ip link set {veth} master lk-shop; ip link del lk-shop"
-    ));
-    assert!(ensure(&host, &paths).unwrap());
-    assert!(
-        host.sh(&format!("ip -o link show {veth}"))
-            .contains("master lk-shop")
-    );
-    assert!(!host.sh("ip -o link show lkvforeign").contains("master"));
-    host.sh(&format!("ip link set {veth} nomaster"));
-    let bridge = observe(&host, &paths).network.bridge.unwrap();
-    assert!(bridge.loose.iter().eq([&veth]), "{:?}", bridge.loose);
-    ensure(&host, &paths).unwrap();
-    let bridge = observe(&host, &paths).network.bridge.unwrap();
-    assert!(bridge.loose.is_empty(), "{:?}", bridge.loose);
-}
-
-/// What locker remembers of the project of a network, without containers.
-fn record_of(network: &NetworkRules) -> ProjectRecord {
-    ProjectRecord {
-        version: 1,
-        name: network.project.clone(),
-        directory: format!("/srv/{}", network.project).into(),
-        lxcpath: "/var/lib/lxc".into(),
-        subnets: network.subnets,
-        addresses: Default::default(),
-        added_ports: Default::default(),
-        picked_ports: Default::default(),
-    }
-}
-
-#[test]
 fn kernel_settings_come_back_as_they_were() {
     if !ready() {
         return;
@@ -181,7 +160,16 @@ fn every_subnet_in_use_is_seen_with_its_user() {
     }
     let (_dir, paths, host) = place();
     let other = network("other", false);
-    let record = record_of(&other);
+    let record = ProjectRecord {
+        version: 1,
+        name: other.project.clone(),
+        directory: "/srv/other".into(),
+        lxcpath: "/var/lib/lxc".into(),
+        subnets: other.subnets,
+        addresses: Default::default(),
+        added_ports: Default::default(),
+        picked_ports: Default::default(),
+    };
     save_record(&paths, &record).unwrap();
     host.sh("ip link add up0 type bridge; ip link set up0 up
              ip addr add 10.4.0.9/16 dev up0; ip -6 addr add fd04::9/64 dev up0 nodad

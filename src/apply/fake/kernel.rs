@@ -15,7 +15,6 @@ impl Network for Fake {
             mark: Some("locker:shop".into()),
             up: true,
             addresses: Vec::new(),
-            loose: std::collections::BTreeSet::new(),
         });
         let network = ObservedNetwork {
             bridge,
@@ -27,7 +26,13 @@ impl Network for Fake {
         })
     }
 
-    async fn ensure(&self, _: &Name, _: &str, subnets: &Subnets) -> Result<bool, NetworkError> {
+    async fn ensure(
+        &self,
+        _: &Name,
+        _: &str,
+        subnets: &Subnets,
+        _: &[String],
+    ) -> Result<bool, NetworkError> {
         self.call("ensure".into()).await.map_err(no_link)?;
         let old = self.world.lock().unwrap().bridge.replace(*subnets);
         Ok(old.is_none())
