@@ -9,3 +9,4 @@ mod support;
 mod life;
 mod net;
 mod rig;
+mod settings;
