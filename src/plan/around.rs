@@ -562,14 +562,25 @@ impl Builder<'_> {
             let starts = self.draft.find(Slot::Start, &rule.container).is_some();
             let cause = match (starts, place.is_somewhere()) {
                 (true, _) => Cause::For(rule.container.clone()),
-                (false, true) => Cause::Changed {
+                // Something else of it is in place: it is the file that changed.
+                (false, true) if late.iter().any(|gone| gone.container == rule.container) => {
+                    Cause::Changed {
+                        key: Key::Ports,
+                        place: place.clone(),
+                    }
+                }
+                (false, true) => Cause::Absent {
                     key: Key::Ports,
                     place: place.clone(),
                 },
                 (false, false) if matches!(self.wish.goal, Goal::PortAdd(_)) => Cause::Asked,
                 (false, false) => Cause::Drifted("not in place"),
             };
-            if !causes.contains(&cause) {
+            // Rules that share a line are not told apart.
+            if !causes
+                .iter()
+                .any(|c: &Cause| c.to_string() == cause.to_string())
+            {
                 causes.push(cause);
             }
         }

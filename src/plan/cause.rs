@@ -19,6 +19,13 @@ pub enum Cause {
         /// Where it stands; where the container stands when the key was taken out.
         place: Place,
     },
+    /// A key of the file says what is not in place. Whether the file changed or the host is not known.
+    Absent {
+        /// The key.
+        key: Key,
+        /// Where it stands.
+        place: Place,
+    },
     /// What should run does not.
     NotRunning,
     /// It is in place and the file does not have it any more.
@@ -46,6 +53,10 @@ impl fmt::Display for Cause {
                 write!(f, "`{key}` changed (line {})", place.line)
             }
             Self::Changed { key, .. } => write!(f, "`{key}` changed"),
+            Self::Absent { key, place } if place.is_somewhere() => {
+                write!(f, "`{key}` not in place (line {})", place.line)
+            }
+            Self::Absent { key, .. } => write!(f, "`{key}` not in place"),
             Self::NotRunning => f.write_str("not running"),
             Self::NotInFile => f.write_str("not in the file"),
             Self::Asked => f.write_str("as asked"),

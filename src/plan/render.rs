@@ -244,7 +244,9 @@ fn step_json((id, planned): (usize, &PlannedStep)) -> Value {
 
 fn cause_json(cause: &Cause) -> Value {
     let (key, place) = match cause {
-        Cause::Changed { key, place } => (Some(key.as_str()), Some(place)),
+        Cause::Changed { key, place } | Cause::Absent { key, place } => {
+            (Some(key.as_str()), Some(place))
+        }
         Cause::Missing(place) => (None, Some(place)),
         Cause::NotRunning
         | Cause::NotInFile
