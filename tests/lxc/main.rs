@@ -4,4 +4,5 @@
 //! `LOCKER_REQUIRE` names `host`.
 
 mod life;
+mod net;
 mod rig;

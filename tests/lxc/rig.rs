@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use locker::backend::Backend;
 use locker::backend::lxc::LxcBackend;
-use locker::model::Name;
+use locker::model::{InnerCommand, Name};
 use locker::observed::Mark;
 use locker::store::Paths;
 use serde_json::{Value, json};
@@ -62,6 +62,14 @@ fn locate_liblxc() -> Option<()> {
     LxcBackend::open(name("x"), "/".into(), "/".into(), Paths::system())
         .ok()
         .map(drop)
+}
+
+pub fn name(word: &str) -> Name {
+    Name::new(word).unwrap()
+}
+
+pub fn shell(line: &str) -> InnerCommand {
+    InnerCommand::Shell(line.into())
 }
 
 pub fn sh(line: &str) -> String {

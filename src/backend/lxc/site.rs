@@ -13,7 +13,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::ffi::{Container, Liblxc};
+use super::container::Container;
+use super::ffi::Liblxc;
 use crate::backend::BackendError;
 use crate::model::{Name, host_name_of};
 use crate::store::Paths;
@@ -66,8 +67,7 @@ impl Site {
         verb: &'static str,
         full: &str,
     ) -> Result<Container<'_>, BackendError> {
-        self.lxc
-            .container(full, &self.lxcpath)
+        Container::open(&self.lxc, full, &self.lxcpath)
             .ok_or_else(|| failed(verb, full, "liblxc cannot read its configuration"))
     }
 }

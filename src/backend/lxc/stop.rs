@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::ffi::{Container, signal};
+use super::container::Container;
+use super::ffi::signal;
 use super::site::{Site, failed};
 use crate::backend::BackendError;
 use crate::model::Name;

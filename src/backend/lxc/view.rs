@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::container::Container;
 use super::inner_file::{Inside, parse_name_servers};
 use super::mark::{self, is_ours};
 use super::site::{PARTIAL, Site, io};
@@ -104,7 +105,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
 
 /// State and init of a container; one that liblxc cannot read is stopped.
 pub(super) fn state(site: &Site, full: &str) -> (State, Option<u32>) {
-    let Some(container) = site.lxc.container(full, &site.lxcpath) else {
+    let Some(container) = Container::open(&site.lxc, full, &site.lxcpath) else {
         return (State::Stopped, None);
     };
     let state = match container.state().as_str() {
