@@ -84,6 +84,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A container is frozen: nothing can run inside.
+    #[error("container `{name}` is frozen")]
+    Frozen {
+        /// Short name.
+        name: Name,
+    },
     /// A log could not be read.
     #[error("cannot {verb} `{}`: {source}", path.display())]
     Log {
@@ -151,6 +157,7 @@ impl JobError {
             | Self::Observe(_)
             | Self::Verify(_)
             | Self::NotRunning { .. }
+            | Self::Frozen { .. }
             | Self::Log { .. }
             | Self::Signals { .. } => Vec::new(),
         }
