@@ -42,8 +42,8 @@ impl Consent for Counter {
         }
         // While somebody listens, a Ctrl-C ends the question and not the process, which would leave the
         // terminal without its cursor.
-        let _listening = signal(SignalKind::interrupt())
-            .map_err(|source| ConsentError::Failed { source })?;
+        let _listening =
+            signal(SignalKind::interrupt()).map_err(|source| ConsentError::Failed { source })?;
         let asked = Confirm::new()
             .with_prompt("Destroy it?")
             .default(false)
