@@ -49,6 +49,10 @@ pub struct HostFacts {
     pub ids_taken: Vec<IdRange>,
     /// Where named volumes are kept.
     pub volumes_dir: PathBuf,
+    /// The named volumes that are there, whoever has mounted them.
+    pub volumes: BTreeSet<Name>,
+    /// Host paths of the mounts of this project's containers that are not there (any more).
+    pub missing: BTreeSet<PathBuf>,
     /// Other locker projects of this host by name, with their directory.
     pub projects: BTreeMap<Name, PathBuf>,
 }

@@ -66,7 +66,9 @@ fn list(losses: &[PricedLoss]) -> String {
             .bytes
             .map(|count| format!(", {}", size::bytes(count)))
             .unwrap_or_default();
-        text.push_str(&format!("  {}{size} ({})\n", loss.what, loss.cause));
+        let cause = loss.cause.as_ref();
+        let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+        text.push_str(&format!("  {}{size}{cause}\n", loss.what));
     }
     text
 }
@@ -94,19 +96,19 @@ mod tests {
         let losses = [
             PricedLoss {
                 what: "the root file system of container web".into(),
-                cause: "as asked".into(),
+                cause: None,
                 bytes: Some(3 << 20),
             },
             PricedLoss {
                 what: "the named volume data".into(),
-                cause: "not in the file".into(),
+                cause: Some("not in the file".into()),
                 bytes: None,
             },
         ];
         assert_eq!(
             anstream::adapter::strip_str(&list(&losses)).to_string(),
             "this will destroy:\n\
-             \x20 the root file system of container web, 3.0 MiB (as asked)\n\
+             \x20 the root file system of container web, 3.0 MiB\n\
              \x20 the named volume data (not in the file)\n"
         );
     }

@@ -19,8 +19,10 @@ pub enum Cause {
         /// Where it stands; where the container stands when the key was taken out.
         place: Place,
     },
-    /// A key of the file says what is not in place. Whether the file changed or the host is not known.
-    Absent {
+    /// The key `network` of the project says something else than what is in place.
+    Network(Place),
+    /// What a key of the file asks for is not in place: it is new there, or was taken out by hand.
+    NotInPlace {
         /// The key.
         key: Key,
         /// Where it stands.
@@ -53,10 +55,14 @@ impl fmt::Display for Cause {
                 write!(f, "`{key}` changed (line {})", place.line)
             }
             Self::Changed { key, .. } => write!(f, "`{key}` changed"),
-            Self::Absent { key, place } if place.is_somewhere() => {
+            Self::Network(place) if place.is_somewhere() => {
+                write!(f, "`network` changed (line {})", place.line)
+            }
+            Self::Network(_) => f.write_str("`network` changed"),
+            Self::NotInPlace { key, place } if place.is_somewhere() => {
                 write!(f, "`{key}` not in place (line {})", place.line)
             }
-            Self::Absent { key, .. } => write!(f, "`{key}` not in place"),
+            Self::NotInPlace { key, .. } => write!(f, "`{key}` not in place"),
             Self::NotRunning => f.write_str("not running"),
             Self::NotInFile => f.write_str("not in the file"),
             Self::Asked => f.write_str("as asked"),

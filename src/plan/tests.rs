@@ -262,7 +262,7 @@ fn a_changed_port_changes_the_rules_and_nothing_else() {
     let made = plan(&file, &there, &wish(Goal::Up)).unwrap();
     assert_eq!(
         made.to_string(),
-        "~ publish  ports  +c0=9000:80/tcp -c0=20000:80/tcp  `ports` changed (line 7)"
+        "~ publish  ports  c0 +9000:80/tcp -20000:80/tcp  `ports` changed (line 7)"
     );
 }
 
@@ -320,15 +320,15 @@ fn a_name_that_nobody_has_and_a_start_of_what_is_not_made_are_refused() {
 #[test]
 fn a_taken_subnet_is_avoided_and_one_of_the_file_refused() {
     let mut file = project(1);
-    let first = addresses::choose(&file, &Observed::default())
+    let first = addresses::choose(&file, &Observed::default(), true)
         .unwrap()
-        .subnets;
+        .0.subnets;
     let mut observed = Observed::default();
     observed.network.taken.push(TakenNet {
         net: first.v4.into(),
         by: "interface eth0".into(),
     });
-    let second = addresses::choose(&file, &observed).unwrap().subnets;
+    let second = addresses::choose(&file, &observed, true).unwrap().0.subnets;
     assert_ne!(first.v4, second.v4);
     file.network.subnet = Some(first.v4);
     let problems = plan(&file, &observed, &wish(Goal::Up)).unwrap_err();
