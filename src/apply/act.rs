@@ -124,11 +124,11 @@ impl<'a> Worker<'a> {
             let project = &host.project;
             let made = host.network.ensure(project, bridge, subnets, cards);
             let made = made.await?;
-            return Ok(if made {
-                Outcome::Done(Back::RemoveBridge(bridge.clone()))
+            return Ok(Outcome::Done(if made {
+                Back::RemoveBridge(bridge.clone())
             } else {
-                Outcome::Already
-            });
+                Back::Nothing
+            }));
         }
         if let Step::RemoveBridge { bridge, .. } = step {
             self.remove_bridge(bridge).await?;
