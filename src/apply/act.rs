@@ -15,6 +15,7 @@ use crate::store;
 
 use super::before::{Back, Before};
 use super::events::{Event, Events};
+use super::undo::remove_made;
 use super::{Host, StepError, health};
 
 /// What came of a step.
@@ -114,13 +115,20 @@ impl<'a> Worker<'a> {
     /// The steps that change the host around the containers.
     async fn act_on_host(&self, step: &Step, back: Back) -> Result<Outcome, StepError> {
         let host = self.host;
-        if let Step::EnsureBridge { bridge, subnets } = step {
-            let made = host.network.ensure(&host.project, bridge, subnets).await?;
-            return Ok(if made {
-                Outcome::Done(Back::RemoveBridge(bridge.clone()))
+        if let Step::EnsureBridge {
+            bridge,
+            subnets,
+            cards,
+        } = step
+        {
+            let project = &host.project;
+            let made = host.network.ensure(project, bridge, subnets, cards);
+            let made = made.await?;
+            return Ok(Outcome::Done(if made {
+                Back::RemoveBridge(bridge.clone())
             } else {
-                Outcome::Already
-            });
+                Back::Nothing
+            }));
         }
         if let Step::RemoveBridge { bridge, .. } = step {
             self.remove_bridge(bridge).await?;
@@ -183,10 +191,22 @@ impl<'a> Worker<'a> {
     ) -> Result<Outcome, StepError> {
         let inside = self.host.backend.inside();
         let made = inside.seed(container, mounts, copy).await?;
-        Ok(if made.is_empty() {
+        let marked = match self.mark_seeded(container, true).await {
+            Ok(marked) => marked,
+            Err(error) => {
+                let mounts = mounts.to_vec();
+                blocking(move || remove_made(made, &mounts)).await?;
+                return Err(error);
+            }
+        };
+        Ok(if made.is_empty() && !marked {
             Outcome::Already
         } else {
-            Outcome::Done(Back::RemovePaths(made, mounts.to_vec()))
+            Outcome::Done(Back::RemovePaths(
+                marked.then(|| container.clone()),
+                made,
+                mounts.to_vec(),
+            ))
         })
     }
 

@@ -39,7 +39,7 @@ pub fn run(
         let planned = block_on(job::plan(&global.setting()?, request))??;
         ui.warn(&planned.warnings);
         super::report::plan_warnings(&planned.plan, ui);
-        ui.data(&planned.plan.to_string())?;
+        ui.data(&format!("{}\n", planned.plan))?;
         return Ok(0);
     }
     let consent = Counter::new(ui.clone(), yes || global.yes);

@@ -13,6 +13,18 @@ pub struct Wording {
     pub done: &'static str,
 }
 
+impl Wording {
+    /// `already created`: that there was nothing to be done.
+    pub fn already(&self) -> String {
+        for noun in ["volumes", "names"] {
+            if let Some(rest) = self.done.strip_prefix(noun) {
+                return format!("{noun} already{rest}");
+            }
+        }
+        format!("already {}", self.done)
+    }
+}
+
 /// The words for `step`.
 pub fn of(step: &Step) -> Wording {
     let (subject, verb, done) = words(step);
@@ -43,6 +55,7 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
         Step::Stop { container, .. } => (container.as_str(), "stop", "stopped"),
         Step::Freeze { container } => (container.as_str(), "freeze", "frozen"),
         Step::Unfreeze { container } => (container.as_str(), "thaw", "thawed"),
+        Step::Publish { add, .. } if add.is_empty() => ("ports", "take out", "taken out"),
         Step::Publish { .. } => ("ports", "publish", "published"),
         Step::WriteHostNames { .. } => ("host names", "write", "written"),
         Step::SetAside { container } => (container.as_str(), "set aside", "set aside"),
@@ -64,5 +77,16 @@ mod tests {
             (wording.subject.as_str(), wording.verb, wording.done),
             ("web", "start", "started")
         );
+        assert_eq!(wording.already(), "already started");
+    }
+
+    #[test]
+    fn what_was_so_before_is_said_in_english() {
+        let step = Step::Seed {
+            container: Name::new("web").unwrap(),
+            mounts: Vec::new(),
+            copy: true,
+        };
+        assert_eq!(of(&step).already(), "volumes already filled");
     }
 }

@@ -66,7 +66,7 @@ pub enum LoadError {
     /// No file.
     #[error("no project file: looked for {} in {}", list(&NAMES), paths(searched))]
     NotFound {
-        /// The file that was named, or the directories that were searched, nearest first.
+        /// The directories that were searched, nearest first.
         searched: Vec<PathBuf>,
     },
     /// The file, or a directory of the project, cannot be read.

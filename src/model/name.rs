@@ -136,9 +136,15 @@ pub fn bridge_of(project: &Name) -> String {
     format!("lk-{}-{}", &name[..6], &hash_word(name)[..5])
 }
 
+/// What the host end of every container's veth pair begins with.
+pub const VETH_PREFIX: &str = "lkv";
+
 /// The host end of a container's veth pair: `lk` and 11 characters, stable, from both names.
 pub fn veth_of(project: &Name, container: &Name) -> String {
-    format!("lkv{}", &hash_word(&host_name_of(project, container))[..12])
+    format!(
+        "{VETH_PREFIX}{}",
+        &hash_word(&host_name_of(project, container))[..12]
+    )
 }
 
 /// A stable word of 13 characters `[a-z2-7]` from `text` (FNV-1a 64; not for secrets).

@@ -19,6 +19,7 @@ pub(super) struct Link {
     pub(super) alias: Option<String>,
     pub(super) mac: Vec<u8>,
     pub(super) up: bool,
+    pub(super) on_bridge: bool,
 }
 
 impl Link {
@@ -29,6 +30,7 @@ impl Link {
             alias: None,
             mac: Vec::new(),
             up: message.header.flags.contains(LinkFlags::Up),
+            on_bridge: false,
         };
         for attribute in message.attributes {
             // The attributes are a foreign, open enum.
@@ -36,6 +38,7 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Address(mac) => link.mac = mac,
+                LinkAttribute::Controller(index) => link.on_bridge = index != 0,
                 _ => {}
             }
         }
@@ -172,6 +175,24 @@ async fn addresses_of(
         .try_collect()
         .await
         .map_err(refused("read the addresses of", name))
+}
+
+/// Puts the interface `card` on the bridge, and up; one that is gone is passed over.
+pub(super) async fn attach(handle: &Handle, bridge: &Link, card: &str) -> Result<(), NetworkError> {
+    let Some(link) = find(handle, card).await? else {
+        return Ok(());
+    };
+    let message = LinkMessageBuilder::<LinkUnspec>::new()
+        .index(link.index)
+        .controller(bridge.index)
+        .up()
+        .build();
+    let set = handle.link().change(message).execute().await;
+    set.map_err(refused("attach", card))?;
+    // As at every start of a container: with br_netfilter it reaches its own published ports only so.
+    // A kernel without the file has no use for it.
+    let _ = std::fs::write(format!("/sys/class/net/{card}/brport/hairpin_mode"), "1");
+    Ok(())
 }
 
 /// Removes it with everything on it.

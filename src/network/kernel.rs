@@ -80,6 +80,7 @@ impl Network for KernelNetwork {
         project: &Name,
         bridge: &str,
         subnets: &Subnets,
+        cards: &[String],
     ) -> Result<bool, NetworkError> {
         let netlink = Netlink::open()?;
         let handle = &netlink.handle;
@@ -99,6 +100,9 @@ impl Network for KernelNetwork {
         own_settings(bridge)?;
         bridge::set_addresses(handle, &link, bridge, subnets).await?;
         loopback::ensure(handle, &link, bridge).await?;
+        for card in cards {
+            bridge::attach(handle, &link, card).await?;
+        }
         let _lock = acquire_host(&self.paths, "set up the network").await?;
         Settings::load(&self.paths)?.forward()?;
         Ok(made)

@@ -13,7 +13,7 @@ use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::bridge::{Link, is_half_made, refused};
 use super::{NetworkError, NetworkView, loopback};
-use crate::model::bridge_of;
+use crate::model::{VETH_PREFIX, bridge_of};
 use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
 use crate::store::{Paths, load_records};
 
@@ -38,6 +38,11 @@ pub(super) async fn observe(
         bridge: None,
         taken: Vec::new(),
         forwarding: forwards(ours.map(|_| bridge)),
+        loose: links
+            .values()
+            .filter(|link| !link.on_bridge && link.name.starts_with(VETH_PREFIX))
+            .map(|link| link.name.clone())
+            .collect(),
     };
     if let Some(link) = ours.filter(|link| !is_half_made(link, bridge)) {
         network.bridge = Some(ObservedBridge {

@@ -41,12 +41,15 @@ pub trait Network: Send + Sync {
     /// What is there; `bridge` itself is not counted among the taken subnets.
     async fn observe(&self, bridge: &str) -> Result<NetworkView, NetworkError>;
 
-    /// Makes or mends the bridge: alias, addresses, up, forwarding. True when it was made.
+    /// Makes or mends the bridge: alias, addresses, up, forwarding; then puts `cards`, interfaces of
+    /// the host, on it. A card that is gone is passed over: its container has just ended. True when
+    /// the bridge was made.
     async fn ensure(
         &self,
         project: &Name,
         bridge: &str,
         subnets: &Subnets,
+        cards: &[String],
     ) -> Result<bool, NetworkError>;
 
     /// Removes the bridge if it is ours; an absent one is fine. `last` also takes back the kernel

@@ -34,6 +34,8 @@ pub enum Step {
         bridge: String,
         /// Its subnets; the bridge holds the first address of each.
         subnets: Subnets,
+        /// Host ends of running containers' cards that must be put on it (again).
+        cards: Vec<String>,
     },
     /// Remove the bridge. Undo: make it again.
     RemoveBridge {

@@ -197,6 +197,7 @@ fn an_invalid_file_changes_nothing_and_shows_every_error() {
             .exits(2)
             .says(&["locker.yaml:5", "ports", "nobody", "99999"]);
         nothing_is_there(host, &project);
+        project.rewrite(WEB); // a file that `down` can read
     });
 }
 

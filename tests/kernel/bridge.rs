@@ -11,11 +11,17 @@ use super::values::network;
 use super::world::Space;
 
 fn ensure(host: &Space, paths: &Paths) -> Result<bool, NetworkError> {
+    ensure_with(host, paths, Vec::new())
+}
+
+fn ensure_with(host: &Space, paths: &Paths, cards: Vec<String>) -> Result<bool, NetworkError> {
     let (paths, net) = (paths.clone(), network("shop", false));
     host.wait(move || async move {
         let kernel = KernelNetwork::new(&paths);
         let begin = Instant::now();
-        let made = kernel.ensure(&net.project, &net.bridge, &net.subnets).await;
+        let made = kernel
+            .ensure(&net.project, &net.bridge, &net.subnets, &cards)
+            .await;
         eprintln!("bridge, addresses and settings in {:?}", begin.elapsed());
         made
     })
@@ -66,6 +72,24 @@ fn a_bridge_is_made_once_mended_and_removed() {
     remove(&host, &paths, true).unwrap();
     remove(&host, &paths, true).unwrap();
     assert_eq!(observe(&host, &paths).network.bridge, None);
+}
+
+#[test]
+fn cards_left_by_a_deleted_bridge_are_seen_and_put_on_the_new_one() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    ensure(&host, &paths).unwrap();
+    host.sh("ip link add lkvweb type veth peer name inside; ip link set lkvweb master lk-shop up");
+    assert!(observe(&host, &paths).network.loose.is_empty());
+    host.sh("ip link del lk-shop");
+    let card = "lkvweb".to_string();
+    assert_eq!(observe(&host, &paths).network.loose, [card.clone()].into());
+    let cards = vec![card, "lkvgone".into()];
+    assert!(ensure_with(&host, &paths, cards).unwrap());
+    assert!(host.sh("ip link show master lk-shop").contains("lkvweb"));
+    assert!(observe(&host, &paths).network.loose.is_empty());
 }
 
 #[test]

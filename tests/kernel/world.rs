@@ -221,7 +221,9 @@ impl World {
             let (paths, net) = (world.paths.clone(), network(project, false));
             let made = world.host.wait(move || async move {
                 let kernel = KernelNetwork::new(&paths);
-                kernel.ensure(&net.project, &net.bridge, &net.subnets).await
+                kernel
+                    .ensure(&net.project, &net.bridge, &net.subnets, &[])
+                    .await
             });
             assert!(made.unwrap());
         }

@@ -5,19 +5,11 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::time::{Duration, Instant};
 
 use locker::backend::{Backend, BackendError, Inside};
-use locker::model::{HostsLine, InnerCommand, Mount, Name};
+use locker::model::{HostsLine, Mount};
 use locker::observed::State;
 use serde_json::json;
 
-use crate::rig::{in_own_network, sh};
-
-fn name(word: &str) -> Name {
-    Name::new(word).unwrap()
-}
-
-fn shell(line: &str) -> InnerCommand {
-    InnerCommand::Shell(line.into())
-}
+use crate::rig::{in_own_network, name, sh, shell};
 
 #[test]
 fn a_container_lives_keeps_its_address_and_leaves_nothing() {

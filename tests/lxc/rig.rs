@@ -6,22 +6,19 @@ use std::time::Duration;
 
 use locker::backend::Backend;
 use locker::backend::lxc::LxcBackend;
-use locker::model::Name;
+use locker::model::{InnerCommand, Name};
 use locker::observed::Mark;
 use locker::store::Paths;
 use serde_json::{Value, json};
+
+use super::support::{Ring, may_run};
 
 const INSIDE: &str = "LOCKER_TEST_OWN_NETWORK";
 
 /// Runs `test` in a process of its own in a fresh network namespace.
 pub fn in_own_network<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rig) -> F) {
-    if !rustix::process::geteuid().is_root() || locate_liblxc().is_none() {
-        let required = std::env::var("LOCKER_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split(',').any(|ring| ring == "host"),
-            "needs root and liblxc"
-        );
-        eprintln!("skipped: needs root and liblxc");
+    let able = rustix::process::geteuid().is_root() && locate_liblxc().is_some();
+    if !may_run(Ring::Host, (!able).then_some("needs root and liblxc")) {
         return;
     }
     if std::env::var_os(INSIDE).is_none() {
@@ -62,6 +59,14 @@ fn locate_liblxc() -> Option<()> {
     LxcBackend::open(name("x"), "/".into(), "/".into(), Paths::system())
         .ok()
         .map(drop)
+}
+
+pub fn name(word: &str) -> Name {
+    Name::new(word).unwrap()
+}
+
+pub fn shell(line: &str) -> InnerCommand {
+    InnerCommand::Shell(line.into())
 }
 
 pub fn sh(line: &str) -> String {

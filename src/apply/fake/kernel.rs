@@ -26,7 +26,13 @@ impl Network for Fake {
         })
     }
 
-    async fn ensure(&self, _: &Name, _: &str, subnets: &Subnets) -> Result<bool, NetworkError> {
+    async fn ensure(
+        &self,
+        _: &Name,
+        _: &str,
+        subnets: &Subnets,
+        _: &[String],
+    ) -> Result<bool, NetworkError> {
         self.call("ensure".into()).await.map_err(no_link)?;
         let old = self.world.lock().unwrap().bridge.replace(*subnets);
         Ok(old.is_none())

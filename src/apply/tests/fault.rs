@@ -105,6 +105,7 @@ async fn what_cannot_be_undone_keeps_what_it_stands_on_and_is_reported() {
             Step::EnsureBridge {
                 bridge: "lk-shop".into(),
                 subnets: subnets(),
+                cards: Vec::new(),
             },
             vec![],
         ),
@@ -142,6 +143,7 @@ async fn what_was_so_already_is_neither_done_nor_undone() {
             Step::EnsureBridge {
                 bridge: "lk-shop".into(),
                 subnets: subnets(),
+                cards: Vec::new(),
             },
             vec![],
         ),

@@ -1,84 +1,236 @@
-//! Keeps a container's address: whoever takes it away, it is put back at once.
+//! Keeps a container's address: whoever takes it away, it is put back at once; whoever asks for it by
+//! DHCP gets it.
 //!
-//! Templates run DHCP clients that flush the interface when nobody answers them, as there is no DHCP
-//! server on a project's bridge. A small process without liblxc listens to the kernel's announcements in
-//! the container's network namespace (rtnetlink(7)) and adds what is missing. It sleeps in `poll`
-//! otherwise, costs nothing, and ends with the container's init. It never removes anything.
+//! Templates run DHCP clients that flush the interface and hold up the boot until somebody answers. A
+//! small process without liblxc, split from the monitor before that grows, answers on the host's end of
+//! the veth pair and listens to the kernel's announcements in the container's network namespace. It
+//! sleeps in `poll` otherwise, costs nothing, and ends with the monitor. It never removes anything.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::net::RecvFlags;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
+use super::card::Card;
+use super::lease::Lease;
+use super::rtnl::{GROUPS, repair, socket, tells_of_loss};
 use crate::model::ContainerSpec;
 
 /// The name of a container's network card inside.
 pub(super) const INTERFACE: &str = "eth0";
 
+/// Asks the monitor to let go of memory: a signal that liblxc leaves alone and that means nothing to a
+/// process without a terminal.
+pub(super) const SHED: Signal = Signal::WINCH;
+/// When, after the last that was heard: liblxc has done by then what it does once.
+const SETTLED: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
+
 /// What must stay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Guarded {
-    v4: (Ipv4Addr, u8),
-    gateway4: Ipv4Addr,
-    v6: (Ipv6Addr, u8),
-    gateway6: Ipv6Addr,
+    pub(super) v4: (Ipv4Addr, u8),
+    pub(super) gateway4: Ipv4Addr,
+    pub(super) v6: (Ipv6Addr, u8),
+    pub(super) gateway6: Ipv6Addr,
+    /// The host's end of the veth pair.
+    veth: String,
+    lease: Lease,
 }
 
 impl Guarded {
     /// What a container of this spec must keep; none when it has no card on a bridge.
     pub(super) fn of(spec: &ContainerSpec) -> Option<Self> {
         let (nic, subnets) = (&spec.nic, &spec.nic.subnets);
+        let prefix = subnets.v4.prefix_len();
         (!nic.bridge.is_empty()).then(|| Self {
-            v4: (nic.addresses.v4, subnets.v4.prefix_len()),
+            v4: (nic.addresses.v4, prefix),
             gateway4: subnets.gateway4(),
             v6: (nic.addresses.v6, subnets.v6.prefix_len()),
             gateway6: subnets.gateway6(),
+            veth: nic.veth.clone(),
+            lease: Lease {
+                mac: mac(&nic.mac),
+                address: nic.addresses.v4,
+                prefix,
+                gateway: subnets.gateway4(),
+                dns: servers(spec),
+            },
         })
     }
 }
 
-const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400; // link, IPv4 address and route, IPv6 the same
-const NEWLINK: u16 = 16;
-const NEWADDR: u16 = 20;
-const DELADDR: u16 = 21;
-const NEWROUTE: u16 = 24;
-const DELROUTE: u16 = 25;
+/// The name servers of the lease. A client may replace resolv.conf by them, so they are all that locker
+/// wrote there or none.
+fn servers(spec: &ContainerSpec) -> Vec<Ipv4Addr> {
+    let v4 = spec.dns.iter().map(|ip| match ip {
+        std::net::IpAddr::V4(ip) => Some(*ip),
+        std::net::IpAddr::V6(_) => None,
+    });
+    let all: Option<Vec<Ipv4Addr>> = v4.collect();
+    all.filter(|all| all.len() <= super::lease::SERVERS)
+        .unwrap_or_default()
+}
+
+/// `02:00:5e:…`; zeros, which no card has, for what is none.
+fn mac(text: &str) -> [u8; 6] {
+    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let bytes: Vec<u8> = bytes.collect::<Result<_, _>>().unwrap_or_default();
+    bytes.try_into().unwrap_or_default()
+}
+
 /// Time between two repairs, so that a container that fights for its address cannot keep a core busy.
 const PAUSE: Duration = Duration::from_millis(10);
+/// The pause doubles up to this while losses follow each other, so that scripts that remove in a loop end.
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
+/// How often the monitor's children are looked at while the container starts; a start takes some 20 ms.
+const LOOK: Duration = Duration::from_millis(3);
+/// The same once a start takes long, with a slow hook say.
+const SLOW_LOOK: Duration = Duration::from_millis(100);
 
-/// Enters the network namespace of `pid` with the calling thread and guards it until `pid` ends.
-pub(super) fn keep(pid: u32, guarded: &Guarded) -> std::io::Result<()> {
-    let gone = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or(Errno::SRCH)?;
-    let init = pidfd_open(gone, PidfdFlags::empty())?;
-    let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
-    rustix::thread::move_into_link_name_space(
-        namespace.as_fd(),
-        Some(rustix::thread::LinkNameSpaceType::Network),
-    )?;
-    drop(namespace);
+/// Guards the container of the monitor `monitor`, the caller's parent, through all its reboots; calls
+/// `ready` when it is at its place.
+pub(super) fn watch(guarded: &Guarded, monitor: Pid, ready: &dyn Fn()) -> std::io::Result<()> {
+    let alive = pidfd_open(monitor, PidfdFlags::empty())?;
+    if rustix::process::getppid() != Some(monitor) {
+        return Ok(()); // it ended meanwhile, and the number may be another's
+    }
+    let home = File::open("/proc/self/ns/net")?;
+    while let Some((init, card)) = find(guarded, monitor, &alive)? {
+        let pid = init.as_raw_nonzero();
+        let entered = pidfd_open(init, PidfdFlags::empty()).and_then(|init| {
+            let namespace = rustix::fs::open(
+                format!("/proc/{pid}/ns/net"),
+                rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+                rustix::fs::Mode::empty(),
+            )?;
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok(init)
+        });
+        // An init that has gone meanwhile has perhaps a successor.
+        if let Ok(init) = entered {
+            let shed = || {
+                // A monitor that has gone needs no memory.
+                let _ = pidfd_send_signal(&alive, SHED);
+                super::memory::shed();
+            };
+            ready();
+            keep(guarded, &init, card.as_ref(), &shed)?;
+            move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the container's init: a child of the monitor in a network namespace of its own that runs
+/// another program. From then on liblxc has set up the network. None when the monitor ended.
+fn find(
+    guarded: &Guarded,
+    monitor: Pid,
+    alive: &OwnedFd,
+) -> std::io::Result<Option<(Pid, Option<Card>)>> {
+    let begun = Instant::now();
+    let (mut card, mut hairpin) = (None, false);
+    loop {
+        // Looked for first: when there is an init, there is its card.
+        let init = init_of(monitor)?;
+        if card
+            .as_ref()
+            .is_none_or(|card: &Card| !card.is_still(&guarded.veth))
+        {
+            // Without raw sockets it is still guarded.
+            card = Card::open(&guarded.veth).unwrap_or_default();
+            hairpin = false;
+        }
+        hairpin = hairpin || let_reach_itself(&guarded.veth);
+        if let Some(init) = init {
+            return Ok(Some((init, card)));
+        }
+        let wait = if begun.elapsed() < Duration::from_secs(5) {
+            LOOK
+        } else {
+            SLOW_LOOK
+        };
+        let wait = Timespec {
+            tv_sec: 0,
+            tv_nsec: wait.subsec_nanos().into(),
+        };
+        if poll(&mut [PollFd::new(alive, PollFlags::IN)], Some(&wait)).is_ok_and(|ended| ended > 0)
+        {
+            return Ok(None);
+        }
+    }
+}
+
+/// Lets a container reach itself through its own published port; false while its card is in no bridge.
+fn let_reach_itself(veth: &str) -> bool {
+    use std::io::Write;
+    let switch = format!("/sys/class/net/{veth}/brport/hairpin_mode");
+    let switch = File::options().write(true).open(switch);
+    switch.is_ok_and(|mut switch| switch.write_all(b"1").is_ok())
+}
+
+fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
+    let monitor = monitor.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children"));
+    let (program, network) = (
+        std::fs::metadata("/proc/self/exe")?,
+        File::open("/proc/self/ns/net")?.metadata()?,
+    );
+    let differs = |path: String, from: &std::fs::Metadata| {
+        std::fs::metadata(path).is_ok_and(|own| (own.dev(), own.ino()) != (from.dev(), from.ino()))
+    };
+    let children = children.unwrap_or_default();
+    let mut children = children.split_whitespace().filter(|child| {
+        differs(format!("/proc/{child}/ns/net"), &network)
+            && differs(format!("/proc/{child}/exe"), &program)
+    });
+    Ok(children
+        .next()
+        .and_then(|child| Pid::from_raw(child.parse().ok()?)))
+}
+
+/// Guards until init ends. Calls `settled` whenever there was something to do and now there is not.
+fn keep(
+    guarded: &Guarded,
+    init: &OwnedFd,
+    card: Option<&Card>,
+    settled: &dyn Fn(),
+) -> std::io::Result<()> {
     let ear = socket(GROUPS)?;
     let mouth = socket(0)?;
     let mut buffer = [0u8; 8192];
+    let (mut pause, mut last) = (PAUSE, Instant::now());
     repair(&mouth, guarded);
+    let mut wait = Some(&SETTLED);
     loop {
-        let mut fds = [
-            PollFd::new(&init, PollFlags::IN),
+        let mut fds = vec![
+            PollFd::new(init, PollFlags::IN),
             PollFd::new(&ear, PollFlags::IN),
         ];
-        match poll(&mut fds, None) {
+        fds.extend(card.map(|card| PollFd::new(card, PollFlags::IN)));
+        match poll(&mut fds, wait) {
+            Ok(0) => {
+                settled();
+                wait = None;
+                continue;
+            }
             Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => wait = Some(&SETTLED),
             Err(error) => return Err(error.into()),
+        }
+        if let Some(card) = card {
+            card.answer(&guarded.lease);
         }
         let lost = match rustix::net::recv(&ear, &mut buffer[..], RecvFlags::DONTWAIT) {
             Ok((_, length)) => tells_of_loss(buffer.get(..length).unwrap_or_default()),
@@ -88,116 +240,16 @@ pub(super) fn keep(pid: u32, guarded: &Guarded) -> std::io::Result<()> {
         };
         if lost {
             repair(&mouth, guarded);
-            std::thread::sleep(PAUSE);
+            let quiet = last.elapsed() > Duration::from_secs(2);
+            pause = if quiet {
+                PAUSE
+            } else {
+                (pause * 2).min(LONGEST_PAUSE)
+            };
+            std::thread::sleep(pause);
+            last = Instant::now();
         }
     }
-}
-
-fn socket(groups: u32) -> rustix::io::Result<OwnedFd> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    rustix::net::bind(&socket, &SocketAddrNetlink::new(0, groups))?;
-    Ok(socket)
-}
-
-/// Whether a datagram holds a message after which something may be missing: an address or route was
-/// removed, or a link changed (taking a link down drops its routes without a word).
-fn tells_of_loss(mut datagram: &[u8]) -> bool {
-    while let Some((head, _)) = datagram.split_first_chunk::<16>() {
-        let length = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]);
-        let kind = u16::from_ne_bytes([head[4], head[5]]);
-        if [NEWLINK, DELADDR, DELROUTE].contains(&kind) {
-            return true;
-        }
-        let step = usize::try_from(length)
-            .unwrap_or(usize::MAX)
-            .max(16)
-            .div_ceil(4)
-            * 4;
-        datagram = datagram.get(step..).unwrap_or_default();
-    }
-    false
-}
-
-/// Adds what is missing. What is there makes the kernel answer `EEXIST`, which is as good.
-fn repair(socket: &OwnedFd, guarded: &Guarded) {
-    let Ok(index) = rustix::net::netdevice::name_to_index(socket, INTERFACE) else {
-        return;
-    };
-    let v4 = (IpAddr::V4(guarded.v4.0), guarded.v4.1);
-    let v6 = (IpAddr::V6(guarded.v6.0), guarded.v6.1);
-    for message in [
-        address(index, v4),
-        address(index, v6),
-        default_route(index, IpAddr::V4(guarded.gateway4)),
-        default_route(index, IpAddr::V6(guarded.gateway6)),
-    ] {
-        // A refusal (the link is down, say) is followed by the announcement that mends it.
-        let _ = rustix::net::sendto(
-            socket,
-            &message,
-            SendFlags::empty(),
-            &SocketAddrNetlink::new(0, 0),
-        );
-    }
-}
-
-fn family(ip: IpAddr) -> u8 {
-    match ip {
-        IpAddr::V4(_) => 2,  // AF_INET
-        IpAddr::V6(_) => 10, // AF_INET6
-    }
-}
-
-fn octets(ip: IpAddr) -> Vec<u8> {
-    match ip {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    }
-}
-
-/// `RTM_NEWADDR` with a `struct ifaddrmsg`; `IFA_F_NODAD`, since nobody else has the address.
-fn address(index: u32, (ip, prefix): (IpAddr, u8)) -> Vec<u8> {
-    let mut body = vec![family(ip), prefix, 0x02, 0];
-    body.extend(index.to_ne_bytes());
-    attribute(&mut body, 2, &octets(ip)); // IFA_LOCAL
-    attribute(&mut body, 1, &octets(ip)); // IFA_ADDRESS
-    if let IpAddr::V4(ip4) = ip {
-        let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-        attribute(&mut body, 4, &(u32::from(ip4) | host_bits).to_be_bytes()); // IFA_BROADCAST
-    }
-    message(NEWADDR, &body)
-}
-
-/// `RTM_NEWROUTE` with a `struct rtmsg`: main table, boot protocol, unicast.
-fn default_route(index: u32, gateway: IpAddr) -> Vec<u8> {
-    let mut body = vec![family(gateway), 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
-    attribute(&mut body, 5, &octets(gateway)); // RTA_GATEWAY
-    attribute(&mut body, 4, &index.to_ne_bytes()); // RTA_OIF
-    message(NEWROUTE, &body)
-}
-
-fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-    body.extend(length.to_ne_bytes());
-    body.extend(kind.to_ne_bytes());
-    body.extend(value);
-    body.resize(body.len().div_ceil(4) * 4, 0);
-}
-
-/// A request that creates and never replaces (`NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL`).
-fn message(kind: u16, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len() + 16).unwrap_or(u32::MAX);
-    let mut bytes = length.to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(0x601u16.to_ne_bytes());
-    bytes.extend([0; 8]);
-    bytes.extend(body);
-    bytes
 }
 
 #[cfg(test)]
@@ -205,19 +257,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn losses_are_heard_and_gains_are_not() {
-        let removed = message(DELADDR, &[0; 8]);
-        let gained = message(NEWADDR, &[0; 6]);
-        assert!(tells_of_loss(&removed));
-        assert!(!tells_of_loss(&gained) && !tells_of_loss(&[]) && !tells_of_loss(&[0; 40]));
-        assert!(tells_of_loss(&[&gained[..], &[0, 0], &removed].concat()));
+    fn a_hardware_address_is_read_and_nonsense_is_nobodys() {
+        assert_eq!(mac("02:00:5e:10:00:ff"), [2, 0, 0x5e, 0x10, 0, 0xff]);
+        for bad in ["", "02:00", "02:00:5e:10:00:ff:01", "x"] {
+            assert_eq!(mac(bad), [0; 6], "{bad}");
+        }
     }
 
     #[test]
-    fn an_address_message_is_laid_out_as_rtnetlink_wants() {
-        let bytes = address(7, (IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2)), 24));
-        assert_eq!(bytes.len(), 16 + 8 + 3 * 8);
-        assert_eq!(bytes[16..24], [2, 24, 2, 0, 7, 0, 0, 0]);
-        assert_eq!(bytes[44..48], [10, 77, 0, 255]);
+    fn a_lease_names_all_name_servers_or_none() {
+        let mut spec = crate::backend::lxc::render::tests::spec();
+        for (dns, told) in [
+            (vec!["9.9.9.9", "1.1.1.1"], 2),
+            (vec!["9.9.9.9", "2620:fe::fe"], 0),
+            (vec![], 0),
+            (vec!["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"], 0),
+        ] {
+            spec.dns = dns.iter().map(|ip| ip.parse().unwrap()).collect();
+            assert_eq!(servers(&spec).len(), told, "{dns:?}");
+        }
     }
 }

@@ -4,15 +4,21 @@
 //! binary ([`monitor`]). A container is ours when it bears our mark; all others are only listed.
 
 mod attach;
+mod card;
+mod container;
 mod copy;
 mod create;
 mod destroy;
 mod ffi;
 mod guard;
 mod inner_file;
+mod layout;
+mod lease;
 mod mark;
+mod memory;
 pub mod monitor;
 mod render;
+mod rtnl;
 mod seed;
 mod settings;
 mod shift;

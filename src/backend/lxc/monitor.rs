@@ -11,7 +11,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::ffi::{Attach, Liblxc};
+use super::container::{Attach, Container};
+use super::ffi::{Liblxc, Side};
 use super::guard::Guarded;
 
 const ARGUMENT: &str = "__lxc";
@@ -38,10 +39,8 @@ pub(super) enum Task {
         template: String,
         args: Vec<String>,
     },
-    Start,
-    Guard {
-        pid: u32,
-        guarded: Guarded,
+    Start {
+        guarded: Option<Guarded>,
     },
     Attach {
         argv: Vec<String>,
@@ -58,7 +57,7 @@ impl Task {
     /// Whether the process lives as long as the container.
     fn stays(&self) -> bool {
         match self {
-            Self::Start | Self::Guard { .. } => true,
+            Self::Start { .. } => true,
             Self::Create { .. } | Self::Attach { .. } => false,
         }
     }
@@ -94,13 +93,16 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
 }
 
 fn perform(request: &Request) -> ExitCode {
-    if request.task.stays() {
-        super::ffi::close_inherited();
-    }
-    if let Task::Guard { pid, guarded } = &request.task {
-        // Already the leader of a session when this fails, which is as good.
-        let _ = rustix::process::setsid();
-        return exit(super::guard::keep(*pid, guarded).is_ok());
+    if let Task::Start { guarded } = &request.task {
+        close_inherited();
+        match super::start::detach(guarded.as_ref()) {
+            Ok(Side::Parent) => {}
+            Ok(Side::Child) => return ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("cannot guard the container's address: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
     }
     let lxc = match Liblxc::open() {
         Ok(lxc) => lxc,
@@ -109,7 +111,7 @@ fn perform(request: &Request) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Some(container) = lxc.container(&request.full, &request.lxcpath) else {
+    let Some(container) = Container::open(&lxc, &request.full, &request.lxcpath) else {
         eprintln!("liblxc cannot read the container's configuration");
         return ExitCode::FAILURE;
     };
@@ -127,8 +129,10 @@ fn perform(request: &Request) -> ExitCode {
             }
             exit(container.create(template, args))
         }
-        Task::Start => super::start::monitor(&container),
-        Task::Guard { .. } => ExitCode::FAILURE, // done above, without liblxc
+        Task::Start { .. } => {
+            super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
+            exit(container.start())
+        }
         Task::Attach {
             argv,
             environment,
@@ -200,6 +204,25 @@ fn end_with_caller() {
     let _ = std::thread::Builder::new()
         .stack_size(32 * 1024)
         .spawn(watch);
+}
+
+/// Closes every descriptor above standard error that this process was started with.
+///
+/// Must run before anything opens a file, so that no owner of a descriptor exists yet.
+fn close_inherited() {
+    let Ok(listing) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let numbers: Vec<i32> = listing
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    // The listing's own descriptor is among them and closed by now; only inherited ones still answer.
+    for number in numbers {
+        if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok() {
+            drop(super::ffi::inherited(number));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! <lxcpath>/<full>/config             the template's own words, and one line that includes ours
 //! <lxcpath>/<full>/locker.conf        ours, written anew at each change and start
 //! <lxcpath>/<full>/locker.json        the mark, written last: it makes a container ours and whole
+//! <lxcpath>/<full>/locker.stopping    there while it is shut down, holds the pid of its init
 //! <lxcpath>/.<full>.locker-partial    there while it is created or destroyed
 //! <lxcpath>/<full>~old                a container that was set aside
 //! ```
@@ -13,7 +14,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::ffi::{Container, Liblxc};
+use super::container::Container;
+use super::ffi::Liblxc;
 use crate::backend::BackendError;
 use crate::model::{Name, host_name_of};
 use crate::store::Paths;
@@ -66,8 +68,7 @@ impl Site {
         verb: &'static str,
         full: &str,
     ) -> Result<Container<'_>, BackendError> {
-        self.lxc
-            .container(full, &self.lxcpath)
+        Container::open(&self.lxc, full, &self.lxcpath)
             .ok_or_else(|| failed(verb, full, "liblxc cannot read its configuration"))
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! The monitor is a fresh process that runs liblxc's start in the foreground, in a session of its own
 //! and without any descriptor of the caller, so that it holds no lock or pipe. liblxc refuses to do so
-//! in a process with threads, so the address is guarded by a second, even smaller process.
+//! in a process with threads, so the address is guarded by a second, even smaller process, its child.
 
-use std::process::{Child, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
-use super::ffi::Container;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::ffi::{Side, split};
 use super::guard::Guarded;
 use super::mark;
 use super::monitor::{Request, Task, command};
@@ -29,13 +31,9 @@ pub(super) fn start(site: &Site, name: &Name) -> Result<(), BackendError> {
     let logs = site.paths.logs(&site.project);
     std::fs::create_dir_all(&logs).map_err(io("create", &logs))?;
     std::fs::File::create(&log).map_err(io("create", &log))?;
-    let mut child = spawn(site, &full, Some(log.clone()), Task::Start)?;
-    let pid = loop {
-        if container.state() == "RUNNING"
-            && let Some(pid) = container.init_pid()
-        {
-            break pid;
-        }
+    let guarded = Guarded::of(&mark.spec);
+    let mut child = spawn(site, &full, Some(log.clone()), Task::Start { guarded })?;
+    while container.state() != "RUNNING" {
         if child
             .try_wait()
             .map_err(io("wait for", &site.program))?
@@ -54,23 +52,28 @@ pub(super) fn start(site: &Site, name: &Name) -> Result<(), BackendError> {
             });
         }
         std::thread::sleep(LOOK);
-    };
+    }
+    let placed = ready(child.stdout.take());
     reap(child);
-    if let Some(guarded) = Guarded::of(&mark.spec) {
-        match spawn(site, &full, None, Task::Guard { pid, guarded }) {
-            Ok(guard) => reap(guard),
-            Err(error) => {
-                // A container that may lose its address is not a started one; the first error counts.
-                let _ = super::stop::stop(site, name, Duration::ZERO);
-                return Err(error);
-            }
-        }
+    if !placed {
+        // A container that may lose its address is not a started one; this error is the one to tell.
+        let _ = super::stop::stop(site, name, Duration::ZERO);
+        return Err(failed(
+            "start",
+            &full,
+            "the guard of its address is not at its place",
+        ));
     }
     Ok(())
 }
 
 /// How often the new container is looked at; a start takes some 20 ms.
 const LOOK: Duration = Duration::from_millis(3);
+/// How long the guard may take to its place once the container runs; it takes some 5 ms.
+const PLACES: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
 
 fn spawn(
     site: &Site,
@@ -85,7 +88,7 @@ fn spawn(
         task,
     };
     command(&site.program, &request)
-        .and_then(|mut c| c.stdout(Stdio::null()).stderr(Stdio::null()).spawn())
+        .and_then(|mut c| c.stdout(Stdio::piped()).stderr(Stdio::null()).spawn())
         .map_err(io("run", &site.program))
 }
 
@@ -110,15 +113,37 @@ pub(super) fn log_lines(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The monitor's own side: starts and ends with the container.
-pub(super) fn monitor(container: &Container<'_>) -> ExitCode {
+/// Makes this process a monitor in a session of its own, and its child the guard, which returns when its
+/// work is over. The monitor makes the guard before it starts anything, so that no container is without.
+pub(super) fn detach(guarded: Option<&Guarded>) -> std::io::Result<Side> {
     // Already the leader of a session when this fails, which is as good.
     let _ = rustix::process::setsid();
-    if container.start() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let monitor = rustix::process::getpid();
+    let Some(guarded) = guarded else {
+        say_ready();
+        return Ok(Side::Parent);
+    };
+    let side = split()?;
+    match side {
+        Side::Child => super::guard::watch(guarded, monitor, &say_ready)?,
+        Side::Parent => say_ready(),
     }
+    Ok(side)
+}
+
+/// Lets go of the caller's pipe on standard output; the caller hears it when monitor and guard have.
+fn say_ready() {
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        // Without it the caller hears nothing and stops the container.
+        let _ = rustix::stdio::dup2_stdout(null);
+    }
+}
+
+/// Waits until monitor and guard are at their places; whether they are.
+fn ready(pipe: Option<ChildStdout>) -> bool {
+    let Some(pipe) = pipe else { return false };
+    let mut fds = [PollFd::new(&pipe, PollFlags::IN)];
+    poll(&mut fds, Some(&PLACES)).is_ok_and(|heard| heard > 0)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::container::Container;
 use super::inner_file::{Inside, parse_name_servers};
 use super::mark::{self, is_ours};
 use super::site::{PARTIAL, Site, io};
@@ -73,6 +74,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             mark: None,
             wreck: true,
             set_aside: false,
+            stopping: false,
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -98,13 +100,14 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         dns: parse_name_servers(&resolv),
         wreck: false,
         set_aside: false,
+        stopping: pid.is_some_and(|pid| mark::is_stopping(&site.dir(&mark.spec.name), pid)),
         mark: Some(mark),
     }
 }
 
 /// State and init of a container; one that liblxc cannot read is stopped.
 pub(super) fn state(site: &Site, full: &str) -> (State, Option<u32>) {
-    let Some(container) = site.lxc.container(full, &site.lxcpath) else {
+    let Some(container) = Container::open(&site.lxc, full, &site.lxcpath) else {
         return (State::Stopped, None);
     };
     let state = match container.state().as_str() {

@@ -63,7 +63,7 @@ impl Plan {
         ui.warn(&planned.warnings);
         report::plan_warnings(&planned.plan, ui);
         match self.format {
-            PlanFormat::Text => ui.data(&planned.plan.to_string())?,
+            PlanFormat::Text => ui.data(&format!("{}\n", planned.plan))?,
             PlanFormat::Json => ui.data_json(&planned.plan.to_json())?,
         }
         let changes = self.exit_code && !planned.plan.steps.is_empty();

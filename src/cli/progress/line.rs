@@ -46,9 +46,13 @@ pub(super) fn of(event: &Event<'_>, verbose: bool) -> Option<String> {
 
 fn success(step: &Step, took: Duration, already: bool) -> String {
     let words = wording::of(step);
-    let so = if already { "already " } else { "" };
-    let done = format!("{so}{}", words.done).green();
-    format!("{}  {done}  {}\n", words.subject.bold(), seconds(took))
+    let done = if already {
+        words.already()
+    } else {
+        words.done.to_string()
+    };
+    let subject = words.subject.bold();
+    format!("{subject}  {}  {}\n", done.green(), seconds(took))
 }
 
 fn failure(step: &Step, how: &str, error: &str) -> String {
