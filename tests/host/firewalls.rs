@@ -6,10 +6,11 @@ use crate::project::{Project, eventually};
 
 const WEB: &str = "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n";
 
-/// The policy DROP is Docker's doing only where it turned forwarding on itself.
+/// The policy DROP is Docker's doing only where it turned forwarding on itself. A restart puts its
+/// rules into the order that they keep.
 const DOCKER: &str = "echo 0 > /proc/sys/net/ipv4/ip_forward
     systemctl unmask docker docker.socket containerd && systemctl start docker && \
-    iptables -S FORWARD | grep -q -- '-P FORWARD DROP'";
+    systemctl restart docker && iptables -S FORWARD | grep -q -- '-P FORWARD DROP'";
 
 /// What iptables on nf_tables makes for the first rule and never removes.
 const TABLES: &str = "for tool in iptables ip6tables; do for table in raw nat filter; do
@@ -218,5 +219,7 @@ fn firewalld_is_passed_and_may_reload() {
         all_is_well(host, &project);
         host.sh("firewall-cmd --complete-reload");
         all_is_well(host, &project);
+        heals(host, &project, "systemctl restart firewalld");
+        heals(host, &project, "nft flush ruleset; firewall-cmd --reload");
     });
 }

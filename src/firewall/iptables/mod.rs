@@ -15,7 +15,8 @@ use self::note::State;
 #[cfg(test)]
 pub(super) use self::note::parse_port;
 use self::render::Family;
-use super::{Firewall, FirewallChange, FirewallError, gate, loopback6};
+use super::gate::{self, Gate};
+use super::{Firewall, FirewallChange, FirewallError, is_installed, loopback6, nftables};
 use crate::observed::ObservedFirewall;
 use crate::store::{Paths, acquire_host};
 use crate::sys::Exec;
@@ -66,13 +67,17 @@ impl Saved {
         }
     }
 
-    async fn doors(&self) -> Result<Vec<gate::Door>, FirewallError> {
+    async fn doors(&self) -> Result<Gate, FirewallError> {
         let mut doors = gate::doors(None).await?;
         doors.retain(|door| !self.tools.contains(&door.tool()));
         for (tool, text) in self.tools.into_iter().zip(&self.text) {
             doors.push(gate::Door::of(tool, text));
         }
-        Ok(doors)
+        let chains = match is_installed("nft") {
+            true => nftables::list("list chains").await?,
+            false => None,
+        };
+        Gate::with(doors, chains.as_ref()).await
     }
 
     /// Makes both families hold `state`; the first is put back when the second fails.
@@ -113,13 +118,15 @@ impl Firewall for Iptables {
         if state.networks.is_empty() || jumps != [true, true] {
             return Ok(observed);
         }
-        let whole = |mark: &str| same(&v4, &have4, mark) && same(&v6, &have6, mark);
+        let [want4, want6, have4, have6] = [&v4, &v6, &have4, &have6].map(by_mark);
+        let whole =
+            |mark: &str| want4.get(mark) == have4.get(mark) && want6.get(mark) == have6.get(mark);
         if !whole("locker") {
             return Ok(observed);
         }
         let doors = saved.doors().await?;
         for network in state.networks {
-            let passes = doors.iter().all(|door| door.lets_through(&network));
+            let passes = doors.lets_through(&network);
             if passes && whole(&note::mark_of_network(&network)) {
                 observed.networks.insert(network.project.clone(), network);
             }
@@ -141,7 +148,7 @@ impl Firewall for Iptables {
         let after = before.after(change);
         saved.put(&after).await?;
         let doors = Saved::read().await?.doors().await?;
-        let done = gate::sync(&doors, &after.networks).await;
+        let done = doors.sync(&after.networks).await;
         if done.is_err() {
             Saved::read().await?.put(&before).await?;
         }
@@ -151,11 +158,13 @@ impl Firewall for Iptables {
 
 type Counts = BTreeMap<(String, String), usize>;
 
-/// Whether the rules with `mark` are as many in each chain as they should be.
-fn same(expected: &Counts, have: &Counts, mark: &str) -> bool {
-    let of = |counts: &Counts| -> Counts {
-        let mine = counts.iter().filter(|((_, comment), _)| comment == mark);
-        mine.map(|(key, count)| (key.clone(), *count)).collect()
-    };
-    of(expected) == of(have)
+/// How many rules there are for a mark, by chain.
+type ByMark<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
+
+fn by_mark(counts: &Counts) -> ByMark<'_> {
+    let mut marks = ByMark::new();
+    for ((chain, mark), count) in counts {
+        marks.entry(mark).or_default().insert(chain, *count);
+    }
+    marks
 }

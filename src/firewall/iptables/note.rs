@@ -6,6 +6,7 @@
 //! locker:<project>:<name> allow <cidr>            (of the port before it)
 //! ```
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -106,8 +107,9 @@ impl State {
 
     /// What shall be after `change`.
     pub(super) fn after(&self, change: &FirewallChange) -> Self {
+        let changed: BTreeSet<&PortRule> = change.remove.iter().chain(&change.add).collect();
         let mut rules = self.rules.clone();
-        rules.retain(|rule| !change.remove.contains(rule) && !change.add.contains(rule));
+        rules.retain(|rule| !changed.contains(rule));
         rules.extend(change.add.iter().cloned());
         Self {
             networks: networks_after(&self.networks, change),

@@ -17,7 +17,8 @@ use serde_json::Value;
 use self::element::{Element, allow_chain, of_network, of_rule};
 use self::read::Table;
 use self::script::{DELETE_TABLE, Script};
-use super::{Firewall, FirewallChange, FirewallError, gate, loopback6, mark, networks_after};
+use super::gate::{self, Gate};
+use super::{Firewall, FirewallChange, FirewallError, loopback6, mark, networks_after};
 use crate::model::NetworkRules;
 use crate::observed::ObservedFirewall;
 use crate::store::{Paths, acquire_host};
@@ -61,7 +62,7 @@ impl Firewall for Nftables {
             return Ok(observed);
         }
         let doors = doors?;
-        let passes = |network: &NetworkRules| doors.iter().all(|door| door.lets_through(network));
+        let passes = |network: &NetworkRules| doors.lets_through(network);
         observed.networks = table
             .networks()
             .into_iter()
@@ -82,21 +83,23 @@ impl Firewall for Nftables {
         let (bridges, doors_now) = tokio::join!(list("list set inet locker bridges"), doors());
         let before = bridges?.map_or_else(Vec::new, |json| Table::parse(&json).opened());
         let after = networks_after(&before, change);
-        gate::sync(&doors_now?, &after).await?;
+        doors_now?.sync(&after).await?;
         let done = match after.is_empty() && change.add.is_empty() {
             // Put in before it is taken out, so that an absent table is no error.
             true => nft(&format!("add table inet locker\n{DELETE_TABLE}")).await,
             false => transact(change).await,
         };
         if done.is_err() {
-            gate::sync(&doors().await?, &before).await?;
+            doors().await?.sync(&before).await?;
         }
         done
     }
 }
 
-async fn doors() -> Result<Vec<gate::Door>, FirewallError> {
-    gate::doors(list("list chains").await?.as_ref()).await
+async fn doors() -> Result<Gate, FirewallError> {
+    let chains = list("list chains").await?;
+    let doors = gate::doors(chains.as_ref()).await?;
+    Gate::with(doors, chains.as_ref()).await
 }
 
 /// The whole change in one transaction.
@@ -149,15 +152,14 @@ fn exact(change: &FirewallChange, table: &Table) -> Result<Script, FirewallError
         delete.extend(same_key(table, &of_network(&every)));
     }
     let gone: Vec<Element> = change.remove.iter().flat_map(of_rule).collect();
-    delete.extend(same_key(table, &gone).filter(|there| {
-        gone.iter()
-            .any(|e| e.key == there.key && e.value == there.value)
-    }));
+    let led: BTreeSet<_> = gone.iter().map(|e| (&e.map, &e.key, &e.value)).collect();
+    let leads_there = |there: &&Element| led.contains(&(&there.map, &there.key, &there.value));
+    delete.extend(same_key(table, &gone).filter(leads_there));
     let whole: BTreeSet<Element> = table.rules().iter().flat_map(of_rule).collect();
     let wanted: Vec<Element> = change.add.iter().flat_map(of_rule).collect();
     delete.extend(same_key(table, &wanted).filter(|there| !whole.contains(*there)));
-    let delete: Vec<Element> = delete.into_iter().cloned().collect();
-    script.delete_elements(&delete)?;
+    let list: Vec<Element> = delete.iter().copied().cloned().collect();
+    script.delete_elements(&list)?;
     for rule in &change.remove {
         if table.has_chain(&allow_chain(rule)) {
             script.delete_chain(&allow_chain(rule));
@@ -191,7 +193,7 @@ async fn nft(script: &str) -> Result<(), FirewallError> {
 }
 
 /// What `nft -j` prints for `command`; none when the table is not there.
-async fn list(command: &str) -> Result<Option<Value>, FirewallError> {
+pub(super) async fn list(command: &str) -> Result<Option<Value>, FirewallError> {
     let args = ["-j"].into_iter().chain(command.split(' '));
     let output = Exec::new("nft", args).output().await?;
     if output.code != Some(0) {

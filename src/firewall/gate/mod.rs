@@ -6,11 +6,15 @@
 //! chain exists (Docker keeps it over restarts), else from the end of `FORWARD`; at the end, so that
 //! a deny of the administrator wins. Both kinds of iptables are looked at, the one on nf_tables and
 //! the legacy one, each only when its table is there already: no kernel module is loaded for it.
+//! firewalld has a door of its own kind, [`firewalld`].
+
+mod firewalld;
 
 use std::fs;
 
 use serde_json::Value;
 
+use self::firewalld::Zones;
 use super::{FirewallError, mark};
 use crate::model::NetworkRules;
 use crate::sys::{Exec, ExecError};
@@ -45,6 +49,47 @@ pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallE
         }
     }
     Ok(doors)
+}
+
+/// Everything that forwarded packets must pass.
+#[derive(Debug)]
+pub(super) struct Gate {
+    doors: Vec<Door>,
+    zones: Option<Zones>,
+}
+
+impl Gate {
+    /// Looks at `doors`, and at firewalld; `chains` is as for [`doors`].
+    pub(super) async fn with(
+        doors: Vec<Door>,
+        chains: Option<&Value>,
+    ) -> Result<Self, FirewallError> {
+        let zones = match chains {
+            Some(chains) => Zones::look(chains).await?,
+            None => None,
+        };
+        Ok(Self { doors, zones })
+    }
+
+    /// Whether `network` passes everywhere.
+    pub(super) fn lets_through(&self, network: &NetworkRules) -> bool {
+        let known = |zones: &Zones| zones.knows(&network.bridge);
+        self.zones.as_ref().is_none_or(known)
+            && self.doors.iter().all(|door| door.lets_through(network))
+    }
+
+    /// Lets exactly `networks` through, one transaction for each door.
+    pub(super) async fn sync(&self, networks: &[NetworkRules]) -> Result<(), FirewallError> {
+        for door in &self.doors {
+            if let Some(script) = door.script(networks)? {
+                restore(door.tool, &script).await?;
+            }
+        }
+        match &self.zones {
+            Some(zones) => zones.sync(networks).await,
+            None => Ok(()),
+        }
+    }
 }
 
 fn matters(chains: &Value, family: &str) -> bool {
@@ -105,7 +150,7 @@ impl Door {
     }
 
     /// Whether `network` passes.
-    pub(super) fn lets_through(&self, network: &NetworkRules) -> bool {
+    fn lets_through(&self, network: &NetworkRules) -> bool {
         if !self.drops() {
             return true;
         }
@@ -168,16 +213,6 @@ fn accepts(network: &NetworkRules) -> [String; 3] {
         format!("-o {bridge} -m conntrack --ctstate DNAT {end}"),
         format!("-i {bridge} {end}"),
     ]
-}
-
-/// Lets exactly `networks` through every door, one transaction for each door.
-pub(super) async fn sync(doors: &[Door], networks: &[NetworkRules]) -> Result<(), FirewallError> {
-    for door in doors {
-        if let Some(script) = door.script(networks)? {
-            restore(door.tool, &script).await?;
-        }
-    }
-    Ok(())
 }
 
 /// One transaction of `tool`, waiting for other users of its lock for 10 s.
