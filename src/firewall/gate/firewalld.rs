@@ -2,8 +2,8 @@
 //!
 //! firewalld rejects what an interface without a zone sends through the host. What is published passes
 //! it in any case (`ct status dnat accept`), and what must not come in is dropped by our own rules. The
-//! zone of a bridge is set for the running firewalld only, never in its files; a reload keeps it. A
-//! bridge that the administrator put into another zone stays there.
+//! zone of a bridge is set for the running firewalld only, never in its files; a reload
+//! forgets it. A bridge that the administrator put into another zone stays there.
 
 use std::collections::BTreeSet;
 
