@@ -221,8 +221,14 @@ fn firewalld_is_passed_and_may_reload() {
         project.locker("ports").exits(0);
         heals(host, &project, "firewall-cmd --reload");
         heals(host, &project, "firewall-cmd --complete-reload");
-        heals(host, &project, "systemctl restart firewalld");
-        heals(host, &project, "nft flush ruleset; firewall-cmd --reload");
+        let restart = "systemctl restart firewalld
+            until nft list chain inet firewalld filter_FORWARD_ZONES | grep -q public; do sleep 0.1; done";
+        heals(host, &project, restart);
         all_is_well(host, &project);
+        // The zone's own chains, now empty, are firewalld's.
+        project.locker("down --yes").exits(0);
+        let left = host.sh("nft list ruleset; firewall-cmd --get-active-zones");
+        assert!(!left.contains("lk-") && !left.contains("locker"), "{left}");
+        host.remember_as_clean();
     });
 }
