@@ -34,10 +34,10 @@ fn took(work: impl FnOnce()) -> Duration {
     begin.elapsed()
 }
 
-/// The middle one of several times, in seconds.
-fn median(mut times: Vec<Duration>) -> f64 {
+/// A quarter of the times are shorter, in seconds: what a busy machine adds is left out.
+fn quick(mut times: Vec<Duration>) -> f64 {
     times.sort();
-    times[times.len() / 2].as_secs_f64()
+    times[times.len() / 4].as_secs_f64()
 }
 
 fn world(driver: Driver) -> World {
@@ -61,7 +61,9 @@ fn ten_thousand_ports_are_one_change_hardly_slower_than_raw_nft() {
         ours.push(took(|| world.apply(add(ports(10_000)))));
         assert_eq!(world.observe().rules.len(), 10_000);
         let map = |family: &str, kind: &str, to: &str| {
-            let element = |port: u16| format!("tcp . {port} : {to} . 8080");
+            let element = |port: u16| {
+                format!("tcp . {port} comment \"locker:shop:web *{port}\" : {to} . 8080")
+            };
             let all: Vec<String> = (20_000..30_000).map(element).collect();
             format!(
                 "add map inet raw any{family} {{ type inet_proto . inet_service : {kind} . inet_service; }}\n\
@@ -78,7 +80,7 @@ fn ten_thousand_ports_are_one_change_hardly_slower_than_raw_nft() {
         let space = Space::new();
         raw.push(took(|| drop(space.sh(&command))));
     }
-    let (ours, raw) = (median(ours), median(raw));
+    let (ours, raw) = (quick(ours), quick(raw));
     println!(
         "10,000 ports: {ours:.3} s, raw {raw:.3} s, {:.2} x",
         ours / raw
@@ -103,7 +105,7 @@ fn one_more_port_costs_the_same_beside_ten_thousand_as_beside_ten() {
             times.push(took(|| world.apply(change)));
         }
     }
-    let [few, many] = times.map(median);
+    let [few, many] = times.map(quick);
     println!(
         "one port beside 10: {few:.4} s, beside 10,000: {many:.4} s, {:.2} x",
         many / few
@@ -137,7 +139,7 @@ fn a_new_connection_does_not_feel_ten_thousand_rules() {
             times.extend(ask(world));
         }
     }
-    let [one, many] = times.map(median);
+    let [one, many] = times.map(quick);
     let (one, many) = (one * 1e6, many * 1e6);
     println!(
         "a connection with 1 rule: {one:.1} us, with 10,000: {many:.1} us, {:.2} x",
@@ -165,7 +167,7 @@ fn a_thousand_ports_of_iptables_are_hardly_slower_than_the_raw_restore() {
         let space = Space::new();
         raw.push(took(|| drop(space.sh(&command))));
     }
-    let (ours, raw) = (median(ours), median(raw));
+    let (ours, raw) = (quick(ours), quick(raw));
     println!(
         "iptables, 1,000 ports: {ours:.3} s, raw {raw:.3} s, {:.2} x",
         ours / raw

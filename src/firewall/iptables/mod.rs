@@ -51,11 +51,13 @@ impl Saved {
             false => ["iptables-legacy", "ip6tables-legacy"],
         };
         // Without `-t`, so that the legacy programs load no table.
-        let v4 = gate::run(tools[0], "save", &[], "").await?;
-        let v6 = gate::run(tools[1], "save", &[], "").await?;
+        let (v4, v6) = tokio::join!(
+            gate::run(tools[0], "save", &[], ""),
+            gate::run(tools[1], "save", &[], ""),
+        );
         Ok(Self {
             tools,
-            text: [v4, v6],
+            text: [v4?, v6?],
         })
     }
 
@@ -146,8 +148,9 @@ impl Firewall for Iptables {
         let saved = Saved::read().await?;
         let before = saved.state();
         let after = before.after(change);
+        // What the doors look at is not changed by our own chains.
+        let doors = saved.doors().await?;
         saved.put(&after).await?;
-        let doors = Saved::read().await?.doors().await?;
         let done = doors.sync(&after.networks).await;
         if done.is_err() {
             Saved::read().await?.put(&before).await?;

@@ -125,15 +125,11 @@ fn blind(change: &FirewallChange) -> Result<Script, FirewallError> {
     for network in &change.close {
         script.close(network)?;
     }
-    for rule in &change.remove {
-        script.remove_rule(rule)?;
-    }
+    script.remove_rules(&change.remove)?;
     for network in &change.open {
         script.open(network)?;
     }
-    for rule in &change.add {
-        script.add_rule(rule)?;
-    }
+    script.add_rules(&change.add)?;
     Ok(script)
 }
 
