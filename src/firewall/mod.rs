@@ -48,6 +48,14 @@ fn is_installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
+/// Whether the answers of ::1 come back: not where the kernel hands bridged packets to the firewall
+/// (`br_netfilter`). There they are turned back to ::1 while they are still on the bridge, and the
+/// kernel drops every packet that bears ::1 on the way from there to the host.
+fn loopback6() -> bool {
+    let value = std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-ip6tables");
+    !value.is_ok_and(|value| value.trim() != "0")
+}
+
 /// The open networks once `change` is done.
 fn networks_after(before: &[NetworkRules], change: &FirewallChange) -> Vec<NetworkRules> {
     let touched = |network: &&NetworkRules| {

@@ -7,6 +7,7 @@
 mod bridge;
 mod kernel;
 mod look;
+mod loopback;
 mod settings;
 
 use std::net::IpAddr;
