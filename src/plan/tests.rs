@@ -322,7 +322,8 @@ fn a_taken_subnet_is_avoided_and_one_of_the_file_refused() {
     let mut file = project(1);
     let first = addresses::choose(&file, &Observed::default(), true)
         .unwrap()
-        .0.subnets;
+        .0
+        .subnets;
     let mut observed = Observed::default();
     observed.network.taken.push(TakenNet {
         net: first.v4.into(),
