@@ -15,6 +15,7 @@ use crate::store;
 
 use super::before::{Back, Before};
 use super::events::{Event, Events};
+use super::undo::remove_made;
 use super::{Host, StepError, health};
 
 /// What came of a step.
@@ -190,10 +191,22 @@ impl<'a> Worker<'a> {
     ) -> Result<Outcome, StepError> {
         let inside = self.host.backend.inside();
         let made = inside.seed(container, mounts, copy).await?;
-        Ok(if made.is_empty() {
+        let marked = match self.mark_seeded(container, true).await {
+            Ok(marked) => marked,
+            Err(error) => {
+                let mounts = mounts.to_vec();
+                blocking(move || remove_made(made, &mounts)).await?;
+                return Err(error);
+            }
+        };
+        Ok(if made.is_empty() && !marked {
             Outcome::Already
         } else {
-            Outcome::Done(Back::RemovePaths(made, mounts.to_vec()))
+            Outcome::Done(Back::RemovePaths(
+                marked.then(|| container.clone()),
+                made,
+                mounts.to_vec(),
+            ))
         })
     }
 
