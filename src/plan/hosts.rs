@@ -52,12 +52,18 @@ impl Builder<'_> {
             return None;
         }
         let unlinks = self.wish.goal == Goal::Unlinks;
-        let hosts = if self.wish.no_links || (unlinks && !self.selected(name)) {
+        let file = self.project.containers.get(name);
+        let others = match unlinks {
+            true => !self.selected(name),
+            // Nothing says any more what a leftover is linked to.
+            false => file.is_none(),
+        };
+        let hosts = if self.wish.no_links || others {
             old.cloned().unwrap_or_else(|| names::own(spec))
         } else if unlinks {
             names::own(spec)
         } else {
-            names::block(spec, self.project.containers.get(name), running)
+            names::block(spec, file, running)
         };
         let dns = self.there(name).filter(|_| !made).map(|c| &c.dns);
         let dns_same = spec.dns.is_empty() || dns == Some(&spec.dns);

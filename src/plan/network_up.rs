@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::model::{NetworkRules, Subnets};
 
+use super::addresses::recover;
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::runs;
@@ -45,7 +46,10 @@ impl Builder<'_> {
             return;
         }
         let cause = match open {
-            Some(_) => Cause::Drifted("its rules differ"),
+            Some(old) if old.isolate != rules.isolate => {
+                Cause::Network(self.project.network.place.clone())
+            }
+            Some(_) => self.moved(subnets, "its rules differ"),
             None => Cause::ForProject,
         };
         let id = self.draft.add(Step::OpenNetwork(rules), vec![cause]);
@@ -65,6 +69,14 @@ impl Builder<'_> {
         let loose = &self.observed.network.loose;
         let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
         ours.map(|nic| nic.veth.clone()).collect()
+    }
+
+    /// Other subnets than before are the file's doing, anything else is drift.
+    fn moved(&self, subnets: Subnets, drift: &'static str) -> Cause {
+        match recover(self.observed) {
+            Some(old) if old != subnets => Cause::Network(self.project.network.place.clone()),
+            Some(_) | None => Cause::Drifted(drift),
+        }
     }
 
     fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
@@ -93,7 +105,7 @@ impl Builder<'_> {
         let v6 = IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len()).ok();
         let wants: BTreeSet<IpNet> = v4.into_iter().chain(v6).collect();
         if has != wants {
-            return Some(Cause::Drifted("its addresses differ"));
+            return Some(self.moved(subnets, "its addresses differ"));
         }
         if !found.up {
             return Some(Cause::Drifted("it is down"));
