@@ -4,5 +4,7 @@
 //! `LOCKER_REQUIRE` names `host`.
 
 mod life;
+mod memory;
 mod net;
 mod rig;
+mod settings;

@@ -15,6 +15,7 @@ mod inner_file;
 mod layout;
 mod lease;
 mod mark;
+mod memory;
 pub mod monitor;
 mod render;
 mod rtnl;

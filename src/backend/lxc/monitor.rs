@@ -129,7 +129,10 @@ fn perform(request: &Request) -> ExitCode {
             }
             exit(container.create(template, args))
         }
-        Task::Start { .. } => exit(container.start()),
+        Task::Start { .. } => {
+            super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
+            exit(container.start())
+        }
         Task::Attach {
             argv,
             environment,
