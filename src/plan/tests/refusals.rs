@@ -55,7 +55,7 @@ fn a_port_that_another_project_or_process_has_is_refused_by_name_and_line() {
             listeners: vec![listener(address, 8080)],
             ..Observed::default()
         };
-        assert_eq!(up(&observed), [by.clone()], "{address}");
+        assert_eq!(up(&observed), std::slice::from_ref(&by), "{address}");
     }
     let elsewhere = with("web", |web| web.ports[0].0 = port("10.1.2.3:8080:80"));
     let observed = Observed {
@@ -225,6 +225,37 @@ fn a_port_added_to_a_container_that_is_not_made_is_kept_for_it() {
     world.run(&file, &wish(Goal::Up));
     let mut rules = world.seen.firewall.rules.iter();
     assert!(rules.any(|rule| rule.port == port("9000:90")));
+}
+
+#[test]
+fn a_subnet_that_is_full_grows_only_where_all_containers_may_move() {
+    let world = World::of(&shop());
+    let mut file = shop();
+    let busy = (0..254).map(|index| super::shop::container(&format!("c{index}"), 1, busybox()));
+    file.containers.extend(busy.map(|c| (c.name.clone(), c)));
+    let said = refused(&file, &world.look(), &wish(Goal::Create));
+    assert!(
+        said[0].contains("has room for 253 containers and 257 are needed"),
+        "{said:?}"
+    );
+    let moved = plan(&file, &world.look(), &wish(Goal::Up)).unwrap();
+    let stops = moved
+        .steps
+        .iter()
+        .filter(|p| matches!(p.step, Step::Stop { .. }));
+    assert_eq!(stops.count(), 3);
+}
+
+#[test]
+fn ports_and_links_of_what_does_not_run_come_with_the_start() {
+    let mut world = World::of(&shop());
+    world.run(&shop(), &wish(Goal::Stop));
+    let made = plan(&shop(), &world.look(), &chosen(Goal::Ports, &["web"])).unwrap();
+    assert_eq!(made.to_string(), "nothing to do");
+    assert_eq!(
+        made.warnings[0].message,
+        "container `web` does not run; its ports are published when it starts"
+    );
 }
 
 #[test]
