@@ -32,15 +32,8 @@ pub(super) fn choose(
         lived_in,
         stays: lived_in && !moves,
     };
-    let wished = [
-        ground.wish4().map(IpNet::from),
-        ground.wish6().map(IpNet::from),
-    ];
-    let wished = wished.into_iter().flatten();
     let place = &project.network.place;
-    let mut problems: Vec<Problem> = wished
-        .filter_map(|net| taken_by(net, ground.taken, place))
-        .collect();
+    let mut problems = ground.taken_wishes();
     let (Some(v4), Some(v6)) = (ground.v4(), ground.v6()) else {
         problems.push(none_free());
         return Err(problems);
@@ -73,6 +66,15 @@ struct Ground<'a> {
 }
 
 impl Ground<'_> {
+    fn taken_wishes(&self) -> Vec<Problem> {
+        let wishes = [self.wish4().map(IpNet::from), self.wish6().map(IpNet::from)];
+        let place = &self.project.network.place;
+        let wishes = wishes.into_iter().flatten();
+        wishes
+            .filter_map(|net| taken_by(net, self.taken, place))
+            .collect()
+    }
+
     /// Where nobody has an address, it may as well be another subnet.
     fn usable(&self, net: IpNet) -> bool {
         self.lived_in || overlap(net, self.taken).is_none()

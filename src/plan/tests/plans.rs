@@ -69,10 +69,8 @@ fn first_runs() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn changes() -> Vec<(&'static str, String)> {
+fn live_changes() -> Vec<(&'static str, String)> {
     let web = |change: fn(&mut Container)| changed(&with("web", change));
-    let mut moved = shop();
-    moved.network.subnet = "10.250.0.0/24".parse().ok();
     vec![
         ("nothing changed", changed(&shop())),
         ("port changed", web(|c| c.ports[0].0 = port("9090:80"))),
@@ -91,6 +89,18 @@ fn changes() -> Vec<(&'static str, String)> {
         ),
         ("dns changed", web(|c| c.dns.push(Dns::Bridge))),
         (
+            "labels changed",
+            web(|c| drop(c.labels.insert("a".into(), "b".into()))),
+        ),
+    ]
+}
+
+fn deep_changes() -> Vec<(&'static str, String)> {
+    let web = |change: fn(&mut Container)| changed(&with("web", change));
+    let mut moved = shop();
+    moved.network.subnet = "10.250.0.0/24".parse().ok();
+    vec![
+        (
             "environment changed",
             web(|c| drop(c.environment.insert("A".into(), "b".into()))),
         ),
@@ -103,10 +113,6 @@ fn changes() -> Vec<(&'static str, String)> {
             web(|c| c.source = Source::Rootfs("/srv/web.tar".into())),
         ),
         ("idmap changed", web(|c| c.idmap = Some(Idmap::Auto))),
-        (
-            "labels changed",
-            web(|c| drop(c.labels.insert("a".into(), "b".into()))),
-        ),
         ("clone of a running container added", {
             let mut file = shop();
             let more = container("more", 70, Source::CloneSibling(name("db")));
@@ -130,19 +136,7 @@ fn limits() -> String {
     world.text(&limited, &wish(Goal::Up))
 }
 
-fn accidents() -> Vec<(&'static str, String)> {
-    let remade = with("web", |web| {
-        web.source = Source::Rootfs("/srv/web.tar".into())
-    });
-    let killed = |left: usize, file: &Project, wish: &Wish| {
-        let mut world = World::of(&shop());
-        let made = plan(&remade, &world.look(), &self::wish(Goal::Up)).unwrap();
-        let create = made.steps.iter();
-        let mut create = create.map(|p| matches!(p.step, Step::Create(_)));
-        let create = create.position(|is| is).unwrap();
-        world.follow(&made, create + left);
-        world.text(file, wish)
-    };
+fn accidents_to_containers() -> Vec<(&'static str, String)> {
     vec![
         (
             "container deleted by hand",
@@ -156,6 +150,11 @@ fn accidents() -> Vec<(&'static str, String)> {
             "container frozen",
             hurt(|w| w.container("web").state = State::Frozen),
         ),
+    ]
+}
+
+fn accidents_to_the_host() -> Vec<(&'static str, String)> {
+    vec![
         (
             "bridge deleted by hand",
             hurt(|w| {
@@ -189,6 +188,23 @@ fn accidents() -> Vec<(&'static str, String)> {
                 w.half.insert(name("web"));
             }),
         ),
+    ]
+}
+
+fn killed_runs() -> Vec<(&'static str, String)> {
+    let remade = with("web", |web| {
+        web.source = Source::Rootfs("/srv/web.tar".into())
+    });
+    let killed = |left: usize, file: &Project, wish: &Wish| {
+        let mut world = World::of(&shop());
+        let made = plan(&remade, &world.look(), &self::wish(Goal::Up)).unwrap();
+        let create = made.steps.iter();
+        let mut create = create.map(|p| matches!(p.step, Step::Create(_)));
+        let create = create.position(|is| is).unwrap();
+        world.follow(&made, create + left);
+        world.text(file, wish)
+    };
+    vec![
         (
             "killed while making anew",
             killed(0, &remade, &wish(Goal::Up)),
@@ -209,8 +225,6 @@ fn goals() -> Vec<(&'static str, String)> {
     stopped.run(&shop(), &wish(Goal::Stop));
     let mut frozen = World::of(&shop());
     frozen.run(&shop(), &wish(Goal::Freeze));
-    let mut flushed = World::of(&shop());
-    flushed.seen.firewall.rules.clear();
     let keep = Goal::Down {
         keep: true,
         volumes: false,
@@ -219,8 +233,6 @@ fn goals() -> Vec<(&'static str, String)> {
         remove_orphans: true,
         ..wish(Goal::Cleanup)
     };
-    let add = chosen(Goal::PortAdd(port("9000:90/udp")), &["web"]);
-    let remove = chosen(Goal::PortRemove(port("8080:80")), &["web"]);
     vec![
         ("stop", asked(&wish(Goal::Stop))),
         (
@@ -240,6 +252,15 @@ fn goals() -> Vec<(&'static str, String)> {
             "cleanup --remove-orphans",
             World::of(&shop()).text(&without("web"), &orphans),
         ),
+    ]
+}
+
+fn port_goals() -> Vec<(&'static str, String)> {
+    let mut flushed = World::of(&shop());
+    flushed.seen.firewall.rules.clear();
+    let add = chosen(Goal::PortAdd(port("9000:90/udp")), &["web"]);
+    let remove = chosen(Goal::PortRemove(port("8080:80")), &["web"]);
+    vec![
         (
             "ports",
             flushed.text(&shop(), &chosen(Goal::Ports, &["web"])),
@@ -273,10 +294,14 @@ fn volumes() -> Vec<(&'static str, String)> {
 fn every_scenario_has_exactly_the_plan_that_is_written_down() {
     let mut all: Vec<(&str, String)> = Vec::new();
     all.extend(first_runs());
-    all.extend(changes());
+    all.extend(live_changes());
+    all.extend(deep_changes());
     all.push(("limit added", limits()));
-    all.extend(accidents());
+    all.extend(accidents_to_containers());
+    all.extend(accidents_to_the_host());
+    all.extend(killed_runs());
     all.extend(goals());
+    all.extend(port_goals());
     all.extend(volumes());
     let mut expected = expected();
     for (name, plan) in &all {

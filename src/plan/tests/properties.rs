@@ -61,16 +61,13 @@ fn one(index: usize, count: usize, draw: &Draw) -> Container {
         let text = format!("{host}:{}", 80 + number);
         one.ports.push((port(&text), place(2)));
     }
-    let bit = |bits: u8, at: usize| bits & (1 << at) != 0;
     for other in (0..count).filter(|other| *other != index && bit(draw.links, *other)) {
         let target = called(other);
-        one.links.push((
-            Link {
-                target,
-                alias: None,
-            },
-            place(3),
-        ));
+        let link = Link {
+            target,
+            alias: None,
+        };
+        one.links.push((link, place(3)));
     }
     for other in (0..index).filter(|other| bit(draw.depends, *other)) {
         let condition = match draw.value {
@@ -80,12 +77,20 @@ fn one(index: usize, count: usize, draw: &Draw) -> Container {
         let on = called(other);
         one.depends_on.push(Dependency { on, condition });
     }
+    give_keys(&mut one, draw);
+    one
+}
+
+fn bit(bits: u8, at: usize) -> bool {
+    bits & (1 << at) != 0
+}
+
+fn give_keys(one: &mut Container, draw: &Draw) {
     let text = format!("v{}", draw.value);
     let command = InnerCommand::Shell(text.clone());
     let keys = draw.keys;
-    one.fqdn = Fqdn::new(&format!("{text}.example.net"))
-        .ok()
-        .filter(|_| bit(keys, 0));
+    let fqdn = Fqdn::new(&format!("{text}.example.net")).ok();
+    one.fqdn = fqdn.filter(|_| bit(keys, 0));
     one.idmap = bit(keys, 1).then_some(Idmap::Auto);
     one.setup = bit(keys, 2).then(|| command.clone()).into_iter().collect();
     one.healthcheck = bit(keys, 3).then(|| Healthcheck::new(command));
@@ -97,10 +102,9 @@ fn one(index: usize, count: usize, draw: &Draw) -> Container {
         one.volumes.push((volume(&text, "/named"), place(4)));
     }
     if bit(keys, 7) {
-        one.volumes
-            .push((volume(&format!("/srv/{text}"), "/bound"), place(4)));
+        let path = format!("/srv/{text}");
+        one.volumes.push((volume(&path, "/bound"), place(4)));
     }
-    one
 }
 
 /// What happens to a host between two runs.

@@ -118,38 +118,11 @@ impl World {
         match step {
             Step::SaveRecord(record) => self.seen.record = Some((**record).clone()),
             Step::ForgetProject(_) => self.seen.record = None,
-            Step::RemoveWreck { container } => drop(self.half.remove(container)),
-            Step::BringBack { container } => {
-                let old = self.aside.remove(container).expect("an older self");
-                assert!(
-                    self.seen
-                        .containers
-                        .insert(container.clone(), old)
-                        .is_none()
-                );
-            }
-            Step::SetAside { container } => {
-                self.expect(container, false);
-                let old = self.seen.containers.remove(container).unwrap();
-                assert!(self.aside.insert(container.clone(), old).is_none());
-            }
-            Step::Create(spec) => {
-                assert!(!self.half.contains(&spec.name), "remains of {}", spec.name);
-                let new = made(spec);
-                assert!(
-                    self.seen
-                        .containers
-                        .insert(spec.name.clone(), new)
-                        .is_none()
-                );
-            }
-            Step::Destroy { container, aside } => match aside {
-                true => drop(self.aside.remove(container).expect("an older self")),
-                false => {
-                    self.expect(container, false);
-                    self.seen.containers.remove(container);
-                }
-            },
+            Step::RemoveWreck { .. }
+            | Step::BringBack { .. }
+            | Step::SetAside { .. }
+            | Step::Create(_)
+            | Step::Destroy { .. } => self.step_of_life(step),
             Step::Seed { mounts, .. } => self.paths.extend(mounts.iter().map(|m| m.host.clone())),
             Step::RemoveVolume { path } => assert!(self.paths.remove(path)),
             Step::EnsureBridge { .. }
@@ -166,6 +139,31 @@ impl World {
             | Step::Stop { .. }
             | Step::Freeze { .. }
             | Step::Unfreeze { .. } => self.step_of_container(step),
+        }
+    }
+
+    fn step_of_life(&mut self, step: &Step) {
+        if let Step::RemoveWreck { container } = step {
+            self.half.remove(container);
+        } else if let Step::BringBack { container } = step {
+            let old = self.aside.remove(container).expect("an older self");
+            let before = self.seen.containers.insert(container.clone(), old);
+            assert!(before.is_none());
+        } else if let Step::SetAside { container } = step {
+            self.expect(container, false);
+            let old = self.seen.containers.remove(container).unwrap();
+            assert!(self.aside.insert(container.clone(), old).is_none());
+        } else if let Step::Create(spec) = step {
+            assert!(!self.half.contains(&spec.name), "remains of {}", spec.name);
+            let before = self.seen.containers.insert(spec.name.clone(), made(spec));
+            assert!(before.is_none());
+        } else if let Step::Destroy { container, aside } = step {
+            if *aside {
+                self.aside.remove(container).expect("an older self");
+            } else {
+                self.expect(container, false);
+                self.seen.containers.remove(container);
+            }
         }
     }
 
