@@ -1,13 +1,17 @@
 //! The question before something is lost.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 
 use colored::Colorize;
 use dialoguer::Confirm;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::size;
 use super::ui::Ui;
 use crate::job::{Consent, ConsentError, PricedLoss};
+
+/// A new line with the cursor that dialoguer hid (DECTCEM).
+const SHOW_CURSOR: &str = "\x1b[?25h\n";
 
 /// Asks on the terminal, or takes `--yes` for an answer.
 #[derive(Debug)]
@@ -36,11 +40,22 @@ impl Consent for Counter {
         if !self.terminal {
             return Err(ConsentError::NoTerminal);
         }
-        Confirm::new()
+        // While somebody listens, a Ctrl-C ends the question and not the process, which would leave the
+        // terminal without its cursor.
+        let _listening =
+            signal(SignalKind::interrupt()).map_err(|source| ConsentError::Failed { source })?;
+        let asked = Confirm::new()
             .with_prompt("Destroy it?")
             .default(false)
-            .interact()
-            .map_err(|dialoguer::Error::IO(source)| ConsentError::Failed { source })
+            .interact();
+        match asked {
+            Ok(answer) => Ok(answer),
+            Err(dialoguer::Error::IO(source)) if source.kind() == ErrorKind::Interrupted => {
+                self.ui.insist(SHOW_CURSOR);
+                Ok(false)
+            }
+            Err(dialoguer::Error::IO(source)) => Err(ConsentError::Failed { source }),
+        }
     }
 }
 

@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
             self.destroy(name);
             return;
         }
-        let changed = match mark {
+        let mut changed = match mark {
             Some(mark) => self.settings(name, intent.settings, mark),
             None if intent.make => {
                 self.make(name, vec![self.missing(name)]);
@@ -90,6 +90,10 @@ impl<'a> Builder<'a> {
             }
             None => return self.refuse_start(name, intent),
         };
+        if self.there(name).is_some_and(|c| c.stopping) {
+            // It still runs and will not for long: a killed run has asked it to stop.
+            changed.get_or_insert(vec![Cause::Unfinished]);
+        }
         self.power(name, intent, changed);
         self.setup(name, intent);
         self.finish_recreation(name, intent);
@@ -98,7 +102,8 @@ impl<'a> Builder<'a> {
     /// What others depend on cannot be started before it is made.
     fn refuse_start(&mut self, name: &Name, intent: Intent) {
         let starts = matches!(intent.power, Power::On | Power::Cycle);
-        if starts && !intent.chosen {
+        // Without a network there is no plan, and that is told already.
+        if starts && !intent.chosen && self.net.is_some() {
             self.problems.push(not_made(name));
         }
     }

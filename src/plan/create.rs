@@ -44,16 +44,22 @@ impl Builder<'_> {
     }
 
     /// A container cannot start without the host's side of its mounts: what was deleted by hand is
-    /// made again as at creation.
+    /// made again as at creation, and what a killed run never filled is filled.
     pub(super) fn seed_missing(&mut self, name: &Name) {
         if self.has(Slot::Create, name) || self.has(Slot::Seed, name) {
             return;
         }
+        let unfilled = self.mark(name).is_some_and(|mark| !mark.seeded);
         let gone = &self.observed.host.missing;
         let mounts = self.specs.get(name).map(|spec| spec.mounts.iter());
         let mounts = mounts.into_iter().flatten();
-        let mounts: Vec<Mount> = mounts.filter(|m| gone.contains(&m.host)).cloned().collect();
-        self.seed(name, mounts, vec![Cause::Drifted("gone from the host")]);
+        let mounts = mounts.filter(|m| unfilled || gone.contains(&m.host));
+        let mounts: Vec<Mount> = mounts.cloned().collect();
+        let cause = match unfilled {
+            true => Cause::Unfinished,
+            false => Cause::Drifted("gone from the host"),
+        };
+        self.seed(name, mounts, vec![cause]);
     }
 
     fn check_origin(&mut self, name: &Name, source: &Source) {

@@ -16,6 +16,10 @@ use super::{Goal, Plan, Problem, Warning, Wish, desire};
 /// Pure. Errors: every reason why there can be no plan, all of one run.
 pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan, Vec<Problem>> {
     let mut problems = identity(project, observed);
+    if !problems.is_empty() {
+        // What is of another directory's project would be told once more for each container.
+        return Err(problems);
+    }
     let (mut warnings, mut desired, mut net) = (Vec::new(), BTreeMap::new(), None);
     let intents = intents(project, observed, wish, &mut problems);
     let strict = wish.goal.scope().needs_file;

@@ -35,7 +35,7 @@ impl Builder<'_> {
             self.recreate(name, causes.clone());
             return Some(causes);
         }
-        self.seed_fresh(name, &mark.spec, &new, &causes);
+        self.seed_fresh(name, mark, &new, &causes);
         self.specs.insert(name.clone(), new.clone());
         let step = Step::Configure(Box::new(new));
         self.draft
@@ -74,14 +74,9 @@ impl Builder<'_> {
     }
 
     /// Mounts that are new, and host directories that were deleted by hand.
-    fn seed_fresh(
-        &mut self,
-        name: &Name,
-        old: &ContainerSpec,
-        new: &ContainerSpec,
-        causes: &[Cause],
-    ) {
-        let known: BTreeSet<&Mount> = old.mounts.iter().collect();
+    fn seed_fresh(&mut self, name: &Name, mark: &Mark, new: &ContainerSpec, causes: &[Cause]) {
+        let filled = mark.spec.mounts.iter().filter(|_| mark.seeded);
+        let known: BTreeSet<&Mount> = filled.collect();
         let gone = &self.observed.host.missing;
         let fresh = |mount: &&Mount| !known.contains(mount) || gone.contains(&mount.host);
         let mounts: Vec<Mount> = new.mounts.iter().filter(fresh).cloned().collect();

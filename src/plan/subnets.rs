@@ -144,7 +144,7 @@ fn too_small(net: IpNet, room: u128, need: u32, place: &Place) -> Option<Problem
 
 fn none_free() -> Problem {
     Problem {
-        message: "there is no free subnet left in `10.0.0.0/8` or `fd00::/8`".into(),
+        message: "there is no free private subnet left (RFC 1918 and RFC 4193)".into(),
         container: None,
         key: None,
         place: None,
@@ -184,15 +184,34 @@ fn room6(net: Ipv6Net) -> u128 {
         .saturating_sub(2)
 }
 
+/// Private blocks (RFC 1918), the roomiest first; a VPN often holds one of them as a whole.
+const PRIVATE: [(Ipv4Addr, u8); 3] = [
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+];
+
 fn free4(project: &Name, need: u32, taken: &[TakenNet]) -> Option<Ipv4Net> {
     let prefix = (9..=24_u8)
         .rev()
         .find(|p| (1_u32 << (32 - p)) - 3 >= need)?;
-    let count = 1_u64 << (prefix - 8);
+    let blocks = PRIVATE.iter().filter(|(_, length)| *length < prefix);
+    blocks.copied().find_map(|(first, length)| {
+        free_in(Ipv4Net::new(first, length).ok()?, project, prefix, taken)
+    })
+}
+
+fn free_in(block: Ipv4Net, project: &Name, prefix: u8, taken: &[TakenNet]) -> Option<Ipv4Net> {
+    let covers =
+        |other: &TakenNet| other.net.prefix_len() > 0 && other.net.contains(&IpNet::V4(block));
+    if taken.iter().any(covers) {
+        return None; // saves a search through all of it
+    }
+    let count = 1_u64 << (prefix - block.prefix_len());
     let start = stable_hash(project.as_str()) % count;
     (0..count).find_map(|step| {
-        let block = u32::try_from((start + step) % count).ok()?;
-        let base = Ipv4Addr::from((10 << 24) | (block << (32 - prefix)));
+        let number = u32::try_from((start + step) % count).ok()?;
+        let base = Ipv4Addr::from(u32::from(block.network()) | (number << (32 - prefix)));
         let net = Ipv4Net::new(base, prefix).ok()?;
         overlap(net.into(), taken).is_none().then_some(net)
     })

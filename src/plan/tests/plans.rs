@@ -147,6 +147,10 @@ fn accidents_to_containers() -> Vec<(&'static str, String)> {
             hurt(|w| w.container("web").state = State::Stopped),
         ),
         (
+            "asked to stop by a killed run",
+            hurt(|w| w.container("web").stopping = true),
+        ),
+        (
             "container frozen",
             hurt(|w| w.container("web").state = State::Frozen),
         ),

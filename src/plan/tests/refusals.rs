@@ -130,6 +130,13 @@ fn a_picked_subnet_avoids_what_is_taken_and_warns_when_it_is_taken_later() {
     });
     let (second, _) = addresses::choose(&shop(), &observed, true).unwrap();
     assert_ne!(first.v4, second.subnets.v4);
+    observed.network.taken.push(TakenNet {
+        net: "10.0.0.0/8".parse().unwrap(),
+        by: "route via vpn0".into(),
+    });
+    let (third, _) = addresses::choose(&shop(), &observed, true).unwrap();
+    assert!(third.subnets.v4.to_string().starts_with("172."));
+    observed.network.taken.pop();
     let mut world = World::of(&shop());
     world.seen.network = ObservedNetwork {
         taken: observed.network.taken,

@@ -30,9 +30,11 @@ fn made(spec: &ContainerSpec) -> ObservedContainer {
             directory: "/srv/shop".into(),
             spec: spec.clone(),
             setup_done: false,
+            seeded: false,
         }),
         wreck: false,
         set_aside: false,
+        stopping: false,
         pid: None,
         names: None,
         dns: Vec::new(),
@@ -71,6 +73,7 @@ impl World {
             mark: None,
             wreck: true,
             set_aside: false,
+            stopping: false,
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -123,7 +126,13 @@ impl World {
             | Step::SetAside { .. }
             | Step::Create(_)
             | Step::Destroy { .. } => self.step_of_life(step),
-            Step::Seed { mounts, .. } => self.paths.extend(mounts.iter().map(|m| m.host.clone())),
+            Step::Seed {
+                container, mounts, ..
+            } => {
+                self.paths.extend(mounts.iter().map(|m| m.host.clone()));
+                let found = self.seen.containers.get_mut(container).unwrap();
+                found.mark.as_mut().unwrap().seeded = true;
+            }
             Step::RemoveVolume { path } => assert!(self.paths.remove(path)),
             Step::EnsureBridge { .. }
             | Step::RemoveBridge { .. }
@@ -214,7 +223,12 @@ impl World {
             assert!(self.seen.network.bridge.is_some(), "a bridge to start on");
             let paths = self.paths.clone();
             let found = self.expect(container, false);
-            let mounts = &found.mark.as_ref().unwrap().spec.mounts;
+            let mark = found.mark.as_ref().unwrap();
+            let mounts = &mark.spec.mounts;
+            assert!(
+                mark.seeded || mounts.is_empty(),
+                "{container} is not filled"
+            );
             assert!(
                 mounts.iter().all(|m| paths.contains(&m.host)),
                 "{container}"
@@ -226,7 +240,8 @@ impl World {
             let found = self.expect(container, true);
             found.mark.as_mut().unwrap().setup_done = true;
         } else if let Step::Stop { container, .. } = step {
-            self.expect(container, true).state = State::Stopped;
+            let found = self.expect(container, true);
+            (found.state, found.stopping) = (State::Stopped, false);
         } else if let Step::Freeze { container } = step {
             self.expect(container, true).state = State::Frozen;
         } else if let Step::Unfreeze { container } = step {
