@@ -98,13 +98,14 @@ const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long, with a slow hook say.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
-/// Guards the container of the monitor `monitor`, the caller's parent, through all its reboots; calls
-/// `ready` when it is at its place.
-pub(super) fn watch(guarded: &Guarded, monitor: Pid, ready: &dyn Fn()) -> std::io::Result<()> {
-    let alive = pidfd_open(monitor, PidfdFlags::empty())?;
-    if rustix::process::getppid() != Some(monitor) {
-        return Ok(()); // it ended meanwhile, and the number may be another's
-    }
+/// Guards the container of the monitor `monitor`, which `alive` holds on to, through all its reboots;
+/// calls `ready` when it is at its place.
+pub(super) fn watch(
+    guarded: &Guarded,
+    monitor: Pid,
+    alive: OwnedFd,
+    ready: &dyn Fn(),
+) -> std::io::Result<()> {
     let home = File::open("/proc/self/ns/net")?;
     while let Some((init, card)) = find(guarded, monitor, &alive)? {
         let pid = init.as_raw_nonzero();

@@ -2,12 +2,13 @@
 //!
 //! The monitor is a fresh process that runs liblxc's start in the foreground, in a session of its own
 //! and without any descriptor of the caller, so that it holds no lock or pipe. liblxc refuses to do so
-//! in a process with threads, so the address is guarded by a second, even smaller process, its child.
+//! in a process with threads, so the address is guarded by a second, even smaller process.
 
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::ffi::{Side, split};
 use super::guard::Guarded;
@@ -123,9 +124,11 @@ pub(super) fn detach(guarded: Option<&Guarded>) -> std::io::Result<Side> {
         say_ready();
         return Ok(Side::Parent);
     };
+    // Taken by the monitor itself: the guard could not tell it from a later process of its number.
+    let alive = pidfd_open(monitor, PidfdFlags::empty())?;
     let side = split()?;
     match side {
-        Side::Child => super::guard::watch(guarded, monitor, &say_ready)?,
+        Side::Child => super::guard::watch(guarded, monitor, alive, &say_ready)?,
         Side::Parent => say_ready(),
     }
     Ok(side)
