@@ -9,8 +9,10 @@ pub(super) struct Scope {
     pub(super) needs_file: bool,
     /// The record may change.
     pub(super) saves: bool,
-    /// What a container needs to run is put in place first.
+    /// What a chosen container needs to start is started first.
     pub(super) starts: bool,
+    /// The network that running containers need is put in place first.
+    pub(super) network: bool,
     /// Hosts files are kept true.
     pub(super) names: bool,
 }
@@ -19,22 +21,27 @@ const MAKE: Scope = Scope {
     needs_file: true,
     saves: true,
     starts: false,
+    network: false,
     names: true,
 };
 const START: Scope = Scope {
     starts: true,
+    network: true,
     ..MAKE
 };
 const PORTS: Scope = Scope {
+    network: true,
     names: false,
     ..MAKE
 };
 const LIMITS: Scope = Scope {
     saves: false,
+    network: false,
     ..PORTS
 };
 const UNPORT: Scope = Scope {
     needs_file: false,
+    network: false,
     ..PORTS
 };
 const NAMES: Scope = Scope {

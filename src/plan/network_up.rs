@@ -12,10 +12,10 @@ use super::intent::runs;
 use super::{Cause, Problem, Step};
 
 impl Builder<'_> {
-    /// The bridge and the way out, when something is going to run.
+    /// The bridge and the way out, when something is going to run or to be reached.
     pub(super) fn network_up(&mut self) {
-        let starts = self.wish.goal.scope().starts && !self.running.is_empty();
-        let Some(subnets) = self.net.as_ref().map(|net| net.subnets).filter(|_| starts) else {
+        let wanted = self.wish.goal.scope().network && !self.running.is_empty();
+        let Some(subnets) = self.net.as_ref().map(|net| net.subnets).filter(|_| wanted) else {
             return;
         };
         let bridge = self.project.bridge();

@@ -283,6 +283,20 @@ fn a_changed_port_changes_the_rules_and_nothing_else() {
 }
 
 #[test]
+fn ports_puts_back_what_somebody_flushed_the_network_included() {
+    let file = project(2);
+    let whole = up(&file, Observed::default());
+    let mut flushed = whole.clone();
+    flushed.firewall.rules.clear();
+    flushed.firewall.networks.clear();
+    flushed.network.forwarding = false;
+    let made = plan(&file, &flushed, &wish(Goal::Ports)).unwrap();
+    assert_eq!(made.steps.len(), 3, "{made}");
+    assert_eq!(execute(flushed, &made), whole);
+    assert_eq!(text(&file, &whole, Goal::Ports), "nothing to do");
+}
+
+#[test]
 fn a_changed_source_makes_anew_and_destroys_last_and_lists_the_loss() {
     let mut file = project(1);
     let there = up(&file, Observed::default());

@@ -295,25 +295,13 @@ pub(super) enum Side {
     Child,
 }
 
-/// fork(2), twice: the child is init's and not the caller's, since liblxc waits for every child of its
-/// process before it gives up a start, and a guard that outlives that would hold it up for ever. Must
-/// be called while the process has one thread.
+/// fork(2). Must be called while the process has one thread.
 pub(super) fn split() -> std::io::Result<Side> {
     // SAFETY: with one thread no lock can be held by a thread that the child lacks.
-    let between = match unsafe { fork() } {
-        ..0 => return Err(std::io::Error::last_os_error()),
-        // SAFETY: as above.
-        0 => match unsafe { fork() } {
-            0 => return Ok(Side::Child),
-            ..0 => std::process::exit(1),
-            1.. => std::process::exit(0),
-        },
-        pid => rustix::process::Pid::from_raw(pid),
-    };
-    let ended = rustix::process::waitpid(between, rustix::process::WaitOptions::empty())?;
-    match ended.and_then(|(_, status)| status.exit_status()) {
-        Some(0) => Ok(Side::Parent),
-        Some(_) | None => Err(std::io::Error::other("the second fork failed")),
+    match unsafe { fork() } {
+        ..0 => Err(std::io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        1.. => Ok(Side::Parent),
     }
 }
 

@@ -98,16 +98,16 @@ const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long, with a slow hook say.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
-/// Guards the container of the monitor `monitor`, which `alive` holds on to, through all its reboots;
+/// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots;
 /// calls `ready` when it is at its place.
 pub(super) fn watch(
     guarded: &Guarded,
     monitor: Pid,
-    alive: OwnedFd,
+    alive: &OwnedFd,
     ready: &dyn Fn(),
 ) -> std::io::Result<()> {
     let home = File::open("/proc/self/ns/net")?;
-    while let Some((init, card)) = find(guarded, monitor, &alive)? {
+    while let Some((init, card)) = find(guarded, monitor, alive)? {
         let pid = init.as_raw_nonzero();
         let entered = pidfd_open(init, PidfdFlags::empty()).and_then(|init| {
             let namespace = rustix::fs::open(
@@ -122,7 +122,7 @@ pub(super) fn watch(
         if let Ok(init) = entered {
             let shed = || {
                 // A monitor that has gone needs no memory.
-                let _ = pidfd_send_signal(&alive, SHED);
+                let _ = pidfd_send_signal(alive, SHED);
                 super::memory::shed();
             };
             ready();
