@@ -30,7 +30,7 @@ fn help_of_a_command_ends_with_examples() {
     let help = Invocation::of("port --help").run();
     assert_eq!((help.status, help.stderr.as_str()), (Some(0), ""));
     assert!(
-        help.stdout.ends_with("  locker port list\n"),
+        help.stdout.ends_with("  locker port check web\n"),
         "{}",
         help.stdout
     );

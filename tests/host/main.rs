@@ -16,6 +16,7 @@ mod slot;
 
 mod crash;
 mod failures;
+mod firewalls;
 mod itself;
 mod life;
 mod live;

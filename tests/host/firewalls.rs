@@ -1,0 +1,222 @@
+//! Published ports beside the firewalls that hosts really run, and after those have flushed our rules.
+
+use crate::machine::Host;
+use crate::on_a_host;
+use crate::project::{Project, eventually};
+
+const WEB: &str = "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n";
+
+/// The policy DROP is Docker's doing only where it turned forwarding on itself.
+const DOCKER: &str = "echo 0 > /proc/sys/net/ipv4/ip_forward
+    systemctl unmask docker docker.socket containerd && systemctl start docker && \
+    iptables -S FORWARD | grep -q -- '-P FORWARD DROP'";
+
+/// What iptables on nf_tables makes for the first rule and never removes.
+const TABLES: &str = "for tool in iptables ip6tables; do for table in raw nat filter; do
+    printf '*%s\\nCOMMIT\\n' $table | $tool-restore --noflush
+    for chain in PREROUTING OUTPUT POSTROUTING FORWARD; do
+        $tool -t $table -S $chain >/dev/null 2>&1 && $tool -t $table -A $chain -j ACCEPT && \
+        $tool -t $table -D $chain -j ACCEPT; done; done; done; true";
+
+/// All rules without their counters.
+const RULES: &str = "nft -s list ruleset; iptables-save -t nat | grep -v '^[#:]'; true";
+
+fn reachable(host: &Host) {
+    eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+}
+
+/// A machine beside the host that knows a way to the containers, as a neighbour on the wire may.
+fn guest(host: &Host) {
+    host.sh(
+        "ip netns add guest && ip link add g0 type veth peer name g1 netns guest && \
+         ip addr add 198.51.100.1/24 dev g0 && ip link set g0 up && \
+         ip -n guest addr add 198.51.100.2/24 dev g1 && ip -n guest link set g1 up && \
+         ip -n guest route add default via 198.51.100.1",
+    );
+}
+
+/// Every road answers, nothing unpublished does, and the containers get out.
+#[track_caller]
+fn all_is_well(host: &Host, project: &Project) {
+    reachable(host);
+    let checked = project.locker("port check");
+    assert_eq!(checked.code, 0, "{}\n{}", checked.out, checked.err);
+    let ip = project.ip("web");
+    let ran = host.try_sh(&format!(
+        "ip netns exec guest curl -s --max-time 2 http://{ip}:80/"
+    ));
+    assert_ne!(ran.code, 0, "an unpublished port answers a neighbour");
+    project
+        .inside("web", &format!("ping -c1 -W2 {}", host.outer_address()))
+        .exits(0);
+}
+
+/// `flush` takes rules away: seen by `status`, put back by `ports`.
+#[track_caller]
+fn heals(host: &Host, project: &Project, flush: &str) {
+    let whole = host.sh(RULES);
+    host.sh(flush);
+    let drift = || {
+        let rows = project.locker("status --format json").exits(0).out;
+        let rows: serde_json::Value = serde_json::from_str(&rows).unwrap();
+        rows[0]["drift"].clone()
+    };
+    assert_ne!(drift(), serde_json::json!([]), "unseen: {flush}");
+    project.locker("ports").exits(0);
+    assert_eq!(drift(), serde_json::json!([]), "{flush}");
+    assert_eq!(host.sh(RULES), whole, "{flush}");
+    reachable(host);
+}
+
+#[test]
+fn flushed_rules_are_seen_and_come_back_exactly() {
+    on_a_host(|host| {
+        guest(host);
+        host.remember_as_clean();
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        all_is_well(host, &project);
+        heals(host, &project, "nft flush ruleset");
+        heals(host, &project, "nft flush chain inet locker publish");
+        heals(host, &project, "nft flush map inet locker any4");
+        heals(host, &project, "nft delete table inet locker");
+        all_is_well(host, &project);
+    });
+}
+
+#[test]
+fn flushed_chains_of_iptables_are_seen_and_come_back_exactly() {
+    on_a_host(|host| {
+        guest(host);
+        host.sh(TABLES);
+        host.remember_as_clean();
+        let project = Project::new(host, "shop", &format!("{WEB}firewall: iptables\n"));
+        project.up();
+        assert_eq!(host.try_sh("nft list table inet locker").code, 1);
+        all_is_well(host, &project);
+        heals(host, &project, "iptables -F -t nat");
+        heals(host, &project, "iptables -F; ip6tables -F -t nat");
+        all_is_well(host, &project);
+    });
+}
+
+#[test]
+fn docker_may_come_go_and_restart() {
+    on_a_host(|host| {
+        guest(host);
+        host.sh(DOCKER);
+        host.remember_as_clean();
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        all_is_well(host, &project);
+        host.sh("systemctl restart docker");
+        all_is_well(host, &project);
+        // A deny of the administrator wins, and is named.
+        host.sh("iptables -I DOCKER-USER -p tcp --dport 80 -j DROP");
+        assert_eq!(host.fetch_from_outside(8080), None);
+        let rows = project.locker("port check web --format json").exits(1).out;
+        let rows: serde_json::Value = serde_json::from_str(&rows).unwrap();
+        let rows = rows.as_array().unwrap();
+        let row = rows.iter().find(|row| row["from"] == "another machine");
+        let row = row.unwrap();
+        assert_eq!(row["result"], "dropped", "{row}");
+        assert_eq!(row["table"], "ip filter", "{row}");
+        assert_eq!(row["chain"], "DOCKER-USER", "{row}");
+        host.sh("iptables -D DOCKER-USER -p tcp --dport 80 -j DROP");
+        all_is_well(host, &project);
+    });
+}
+
+#[test]
+fn docker_that_starts_after_us_is_seen_and_passed() {
+    on_a_host(|host| {
+        guest(host);
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        host.sh("iptables -P FORWARD DROP");
+        assert_eq!(host.fetch_from_outside(8080), None);
+        let checked = project.locker("port check").exits(1).out;
+        assert!(checked.contains("FORWARD"), "{checked}");
+        project.locker("ports").exits(0);
+        all_is_well(host, &project);
+        project.locker("down --yes").exits(0);
+        host.sh("iptables -P FORWARD ACCEPT");
+        assert!(!host.sh("nft list ruleset").contains("LOCKER"));
+        host.remember_as_clean();
+    });
+}
+
+#[test]
+fn rules_of_legacy_iptables_are_passed_and_their_drops_named() {
+    on_a_host(|host| {
+        guest(host);
+        if host.try_sh("iptables-legacy -P FORWARD DROP").code != 0 {
+            eprintln!("this kernel has no legacy iptables");
+            return;
+        }
+        host.remember_as_clean();
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        all_is_well(host, &project);
+        host.sh("iptables-legacy -I FORWARD -p tcp --dport 80 -j DROP");
+        assert_eq!(host.fetch_from_outside(8080), None);
+        let checked = project.locker("port check").exits(1).out;
+        assert!(checked.contains("iptables-legacy"), "{checked}");
+        host.sh("iptables-legacy -D FORWARD -p tcp --dport 80 -j DROP");
+        all_is_well(host, &project);
+    });
+}
+
+#[test]
+fn ufw_is_passed_and_its_denies_win() {
+    on_a_host(|host| {
+        guest(host);
+        host.sh("ufw --force enable && iptables -S FORWARD | grep -q -- '-P FORWARD DROP'");
+        host.remember_as_clean();
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        all_is_well(host, &project);
+        host.sh("ufw reload");
+        if host.fetch_from_outside(8080).is_none() {
+            assert!(
+                !project
+                    .locker("status --format json")
+                    .out
+                    .contains("\"drift\":[]")
+            );
+            project.locker("ports").exits(0);
+        }
+        all_is_well(host, &project);
+        host.sh("ufw route deny proto tcp from any to any port 80");
+        assert_eq!(host.fetch_from_outside(8080), None);
+        let checked = project.locker("port check").exits(1).out;
+        assert!(checked.contains("ufw"), "{checked}");
+        host.sh("ufw route delete deny proto tcp from any to any port 80");
+        project.locker("ports").exits(0);
+        all_is_well(host, &project);
+        project.locker("down --yes").exits(0);
+        assert!(
+            !host
+                .sh("nft list ruleset")
+                .to_lowercase()
+                .contains("locker")
+        );
+        host.remember_as_clean();
+    });
+}
+
+#[test]
+fn firewalld_is_passed_and_may_reload() {
+    on_a_host(|host| {
+        guest(host);
+        host.sh("systemctl unmask firewalld && systemctl start firewalld && firewall-cmd --state");
+        host.remember_as_clean();
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        all_is_well(host, &project);
+        host.sh("firewall-cmd --reload");
+        all_is_well(host, &project);
+        host.sh("firewall-cmd --complete-reload");
+        all_is_well(host, &project);
+    });
+}
