@@ -239,6 +239,16 @@ pub(super) fn signal(number: i32) -> Option<Signal> {
         .then(|| unsafe { Signal::from_raw_unchecked(number) })
 }
 
+/// Unmaps the pages of a mapping of a file, all of them equal to the file; the kernel reads them again
+/// when they are wanted.
+pub(super) fn let_go(pages: &std::ops::Range<usize>) {
+    use rustix::mm::{Advice, madvise};
+    let start = std::ptr::with_exposed_provenance_mut(pages.start);
+    // SAFETY: the caller has seen that no page differs from the file and that none can be written, so
+    // whatever is read there later is the same. A refusal (madvise(2)) changes nothing.
+    let _ = unsafe { madvise(start, pages.len(), Advice::LinuxDontNeed) };
+}
+
 /// Takes over a descriptor that this process was started with.
 ///
 /// Only for descriptors that no value of this program owns: those found before anything was opened.

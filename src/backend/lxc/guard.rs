@@ -198,6 +198,7 @@ fn keep(
     let (mut pause, mut last) = (PAUSE, Instant::now());
     repair(&mouth, guarded);
     ready();
+    super::slim::give_back();
     loop {
         let mut fds = vec![
             PollFd::new(init, PollFlags::IN),

@@ -22,6 +22,7 @@ mod seed;
 mod settings;
 mod shift;
 mod site;
+mod slim;
 mod start;
 mod stop;
 mod view;

@@ -129,7 +129,10 @@ fn perform(request: &Request) -> ExitCode {
             }
             exit(container.create(template, args))
         }
-        Task::Start { .. } => exit(container.start()),
+        Task::Start { .. } => {
+            super::slim::give_back();
+            exit(container.start())
+        }
         Task::Attach {
             argv,
             environment,
