@@ -49,6 +49,10 @@ pub struct HostFacts {
     pub ids_taken: Vec<IdRange>,
     /// Where named volumes are kept.
     pub volumes_dir: PathBuf,
+    /// The named volumes that are there, whoever has mounted them.
+    pub volumes: BTreeSet<Name>,
+    /// Host paths of the mounts of this project's containers that are not there (any more).
+    pub missing: BTreeSet<PathBuf>,
     /// Other locker projects of this host by name, with their directory.
     pub projects: BTreeMap<Name, PathBuf>,
 }
@@ -103,6 +107,9 @@ pub struct Mark {
     pub spec: ContainerSpec,
     /// Whether the `setup` commands have all run.
     pub setup_done: bool,
+    /// Whether its volumes have been filled; a run that was killed before it did so left them empty.
+    #[serde(default)]
+    pub seeded: bool,
 }
 
 /// A container as the engine and its mark show it.
@@ -118,6 +125,8 @@ pub struct ObservedContainer {
     pub wreck: bool,
     /// An older self was set aside (`<host_name>~old`) by a recreation that never finished.
     pub set_aside: bool,
+    /// It still runs, and a run of ours that never finished has asked it to shut down.
+    pub stopping: bool,
     /// Process id of its init while it runs.
     pub pid: Option<u32>,
     /// The managed lines of its hosts file; none when there is no block.

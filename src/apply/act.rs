@@ -15,6 +15,7 @@ use crate::store;
 
 use super::before::{Back, Before};
 use super::events::{Event, Events};
+use super::undo::remove_made;
 use super::{Host, StepError, health};
 
 /// What came of a step.
@@ -123,11 +124,11 @@ impl<'a> Worker<'a> {
             let project = &host.project;
             let made = host.network.ensure(project, bridge, subnets, cards);
             let made = made.await?;
-            return Ok(if made {
-                Outcome::Done(Back::RemoveBridge(bridge.clone()))
+            return Ok(Outcome::Done(if made {
+                Back::RemoveBridge(bridge.clone())
             } else {
-                Outcome::Already
-            });
+                Back::Nothing
+            }));
         }
         if let Step::RemoveBridge { bridge, .. } = step {
             self.remove_bridge(bridge).await?;
@@ -190,10 +191,22 @@ impl<'a> Worker<'a> {
     ) -> Result<Outcome, StepError> {
         let inside = self.host.backend.inside();
         let made = inside.seed(container, mounts, copy).await?;
-        Ok(if made.is_empty() {
+        let marked = match self.mark_seeded(container, true).await {
+            Ok(marked) => marked,
+            Err(error) => {
+                let mounts = mounts.to_vec();
+                blocking(move || remove_made(made, &mounts)).await?;
+                return Err(error);
+            }
+        };
+        Ok(if made.is_empty() && !marked {
             Outcome::Already
         } else {
-            Outcome::Done(Back::RemovePaths(made, mounts.to_vec()))
+            Outcome::Done(Back::RemovePaths(
+                marked.then(|| container.clone()),
+                made,
+                mounts.to_vec(),
+            ))
         })
     }
 

@@ -26,8 +26,9 @@ pub(super) enum Back {
     Firewall(FirewallChange),
     /// Destroy the container that was made.
     Destroy(Name),
-    /// Remove the host paths that were made for these mounts.
-    RemovePaths(Vec<PathBuf>, Vec<Mount>),
+    /// Remove the host paths that were made for these mounts; the mark of the container, where one
+    /// is named, had not said that they are filled.
+    RemovePaths(Option<Name>, Vec<PathBuf>, Vec<Mount>),
     /// Write the settings as they were.
     Configure(Box<Mark>),
     /// Write the names as they were.

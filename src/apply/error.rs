@@ -55,7 +55,10 @@ pub enum StepError {
         said: String,
     },
     /// A setup command failed.
-    #[error("setup command `{command}` in `{container}` ended with {code}: {output}")]
+    #[error(
+        "setup command `{command}` in `{container}` ended with {code}{}",
+        last_line(output)
+    )]
     Setup {
         /// Short name.
         container: Name,
@@ -191,6 +194,12 @@ impl ApplyError {
             Self::Journal { .. } => &[],
         }
     }
+}
+
+/// Of many lines the last is in the message; all of them are among the details of the error.
+fn last_line(output: &str) -> String {
+    let last = output.lines().rev().find(|line| !line.trim().is_empty());
+    last.map_or(String::new(), |line| format!(": {line}"))
 }
 
 fn list(failures: &[StepFailure]) -> String {

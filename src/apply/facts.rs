@@ -1,9 +1,12 @@
-//! Facts about the host that no driver owns: cgroup controllers and subordinate ids.
+//! Facts about the host that no driver owns: cgroup controllers, subordinate ids, volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::model::{CgroupVersion, IdKind, IdRange};
+use crate::model::{CgroupVersion, IdKind, IdRange, Name};
+
+use super::host::ObserveError;
 
 /// Which hierarchy holds each controller, from /proc/self/cgroup (cgroups(7)) and the
 /// `cgroup.controllers` of the unified hierarchy.
@@ -61,6 +64,33 @@ pub(super) fn subordinate_ids(text: &str, kind: IdKind) -> Vec<IdRange> {
         .collect()
 }
 
+/// The named volumes in `dir`. What no volume can be called is none of ours.
+pub(super) fn volumes(dir: &Path) -> Result<BTreeSet<Name>, ObserveError> {
+    let failed = |source| ObserveError::Io {
+        path: dir.into(),
+        source,
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut found = BTreeSet::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        found.extend(name.to_str().and_then(|name| Name::new(name).ok()));
+    }
+    Ok(found)
+}
+
+/// Those of `paths` that are not there. What cannot be looked at is left to whoever uses it.
+pub(super) fn missing(paths: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let gone = |path: &PathBuf| {
+        std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    paths.into_iter().filter(gone).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +115,19 @@ mod tests {
             Some(PathBuf::from("/sys/fs/cgroup/unified"))
         );
         assert_eq!(unified_mount("25 1 0:22 / / rw - ext4 /dev/sda rw\n"), None);
+    }
+
+    #[test]
+    fn volumes_are_found_by_name_and_lost_host_paths_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("data");
+        std::fs::create_dir(&there).unwrap();
+        std::fs::create_dir(dir.path().join(".data.new")).unwrap();
+        let found = volumes(dir.path()).unwrap();
+        assert_eq!(found, BTreeSet::from([Name::new("data").unwrap()]));
+        let gone = dir.path().join("gone");
+        assert!(volumes(&gone).unwrap().is_empty());
+        assert_eq!(missing([there, gone.clone()].into()), [gone].into());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The drivers of one machine for one project, and one look at all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{IdKind, IdRange, Listener, Name, Port, Project, Protocol};
 use crate::network::{Network, NetworkError};
-use crate::observed::{HostFacts, Observed, ProjectRecord};
+use crate::observed::{HostFacts, Observed, ObservedContainer, ProjectRecord};
 use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
 
@@ -116,6 +116,7 @@ impl Host {
         let mut host = on_disk.facts;
         host.addresses = network.addresses;
         host.ids_taken.extend(backend.ids_taken);
+        host.missing = missing(&backend.containers).await?;
         Ok(Observed {
             host,
             record: on_disk.record,
@@ -127,6 +128,22 @@ impl Host {
             host_names: host_names?,
         })
     }
+}
+
+/// The host paths of the containers' mounts that are not there.
+async fn missing(
+    containers: &BTreeMap<Name, ObservedContainer>,
+) -> Result<BTreeSet<PathBuf>, ObserveError> {
+    let marks = containers.values().filter_map(|c| c.mark.as_ref());
+    let mounts = marks.flat_map(|mark| &mark.spec.mounts);
+    let paths: BTreeSet<PathBuf> = mounts.map(|mount| mount.host.clone()).collect();
+    if paths.is_empty() {
+        return Ok(paths);
+    }
+    // A path may be on a disk or a network that takes its time.
+    tokio::task::spawn_blocking(move || facts::missing(paths))
+        .await
+        .map_err(|source| ObserveError::Thread { source })
 }
 
 /// First and last port of everything the project publishes.
@@ -159,6 +176,8 @@ fn look_at_files(
             addresses: Vec::new(),
             ids_taken,
             volumes_dir: paths.volumes(project),
+            volumes: facts::volumes(&paths.volumes(project))?,
+            missing: BTreeSet::new(),
             projects: records
                 .into_iter()
                 .filter(|r| &r.name != project)

@@ -17,18 +17,32 @@ const MARK_VERSION: u32 = 1;
 impl Worker<'_> {
     /// Writes settings; whether the setup has run is kept as it is now.
     pub(super) async fn configure(&self, spec: &ContainerSpec) -> Result<(), StepError> {
-        let done = self.mark_now(&spec.name).await?.setup_done;
-        self.write_mark(self.mark_of(spec, done)).await
+        let now = self.mark_now(&spec.name).await?;
+        let mark = Mark {
+            seeded: now.seeded,
+            ..self.mark_of(spec, now.setup_done)
+        };
+        self.write_mark(mark).await
     }
 
-    /// Writes an older mark again; whether the setup has run meanwhile is not forgotten.
+    /// Writes in the mark whether the volumes are filled. False when it says so already.
+    pub(super) async fn mark_seeded(&self, name: &Name, seeded: bool) -> Result<bool, StepError> {
+        let mark = self.mark_now(name).await?;
+        let news = mark.seeded != seeded;
+        if news {
+            self.write_mark(Mark { seeded, ..mark }).await?;
+        }
+        Ok(news)
+    }
+
+    /// Writes an older mark again; whether the setup has run and the volumes were filled meanwhile is
+    /// not forgotten.
     pub(super) async fn configure_back(&self, mark: &Mark) -> Result<(), StepError> {
         let mut mark = mark.clone();
-        let now = self
-            .marks()
-            .get(&mark.spec.name)
-            .is_some_and(|m| m.setup_done);
-        mark.setup_done |= now;
+        if let Some(now) = self.marks().get(&mark.spec.name) {
+            mark.setup_done |= now.setup_done;
+            mark.seeded |= now.seeded;
+        }
         self.write_mark(mark).await
     }
 
@@ -44,6 +58,7 @@ impl Worker<'_> {
             directory: self.host.directory.clone(),
             spec: spec.clone(),
             setup_done,
+            seeded: false,
         }
     }
 

@@ -178,7 +178,10 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         }
         Back::Firewall(change) => host.firewall.apply(change).await?,
         Back::Destroy(name) => host.backend.destroy(name, false).await?,
-        Back::RemovePaths(made, mounts) => {
+        Back::RemovePaths(name, made, mounts) => {
+            if let Some(name) = name {
+                worker.mark_seeded(name, false).await?;
+            }
             let (made, mounts) = (made.clone(), mounts.clone());
             blocking(move || remove_made(made, &mounts)).await?;
         }
@@ -202,7 +205,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
 
 /// Removes what filling the volumes made: the mounts' own paths with all in them, and the
 /// directories above only where nothing else has come to lie in them.
-fn remove_made(mut made: Vec<PathBuf>, mounts: &[Mount]) -> Result<(), StepError> {
+pub(super) fn remove_made(mut made: Vec<PathBuf>, mounts: &[Mount]) -> Result<(), StepError> {
     made.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
     for path in made {
         if mounts.iter().any(|mount| path.starts_with(&mount.host)) {

@@ -1,13 +1,17 @@
 //! The question before something is lost.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 
 use colored::Colorize;
 use dialoguer::Confirm;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::size;
 use super::ui::Ui;
 use crate::job::{Consent, ConsentError, PricedLoss};
+
+/// A new line with the cursor that dialoguer hid (DECTCEM).
+const SHOW_CURSOR: &str = "\x1b[?25h\n";
 
 /// Asks on the terminal, or takes `--yes` for an answer.
 #[derive(Debug)]
@@ -36,11 +40,22 @@ impl Consent for Counter {
         if !self.terminal {
             return Err(ConsentError::NoTerminal);
         }
-        Confirm::new()
+        // While somebody listens, a Ctrl-C ends the question and not the process, which would leave the
+        // terminal without its cursor.
+        let _listening =
+            signal(SignalKind::interrupt()).map_err(|source| ConsentError::Failed { source })?;
+        let asked = Confirm::new()
             .with_prompt("Destroy it?")
             .default(false)
-            .interact()
-            .map_err(|dialoguer::Error::IO(source)| ConsentError::Failed { source })
+            .interact();
+        match asked {
+            Ok(answer) => Ok(answer),
+            Err(dialoguer::Error::IO(source)) if source.kind() == ErrorKind::Interrupted => {
+                self.ui.insist(SHOW_CURSOR);
+                Ok(false)
+            }
+            Err(dialoguer::Error::IO(source)) => Err(ConsentError::Failed { source }),
+        }
     }
 }
 
@@ -51,7 +66,9 @@ fn list(losses: &[PricedLoss]) -> String {
             .bytes
             .map(|count| format!(", {}", size::bytes(count)))
             .unwrap_or_default();
-        text.push_str(&format!("  {}{size} ({})\n", loss.what, loss.cause));
+        let cause = loss.cause.as_ref();
+        let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+        text.push_str(&format!("  {}{size}{cause}\n", loss.what));
     }
     text
 }
@@ -79,19 +96,19 @@ mod tests {
         let losses = [
             PricedLoss {
                 what: "the root file system of container web".into(),
-                cause: "as asked".into(),
+                cause: None,
                 bytes: Some(3 << 20),
             },
             PricedLoss {
                 what: "the named volume data".into(),
-                cause: "not in the file".into(),
+                cause: Some("not in the file".into()),
                 bytes: None,
             },
         ];
         assert_eq!(
             anstream::adapter::strip_str(&list(&losses)).to_string(),
             "this will destroy:\n\
-             \x20 the root file system of container web, 3.0 MiB (as asked)\n\
+             \x20 the root file system of container web, 3.0 MiB\n\
              \x20 the named volume data (not in the file)\n"
         );
     }

@@ -115,7 +115,11 @@ impl From<ScanError> for TreeError {
             column: small(mark.col() + 1),
             length: 1,
         };
-        Self::new(format!("not valid YAML: {}", error.info()), spot)
+        let error = Self::new(format!("not valid YAML: {}", error.info()), spot);
+        if error.message.contains("tab") {
+            return error.help("indent with blanks");
+        }
+        error
     }
 }
 

@@ -10,6 +10,7 @@ mod nftables;
 mod none;
 #[cfg(test)]
 mod testing;
+mod trace;
 
 use async_trait::async_trait;
 
@@ -21,6 +22,7 @@ use crate::sys::ExecError;
 pub use iptables::Iptables;
 pub use nftables::Nftables;
 pub use none::NoFirewall;
+pub use trace::{Dropped, Trace};
 
 /// The driver that was asked for; without a wish, nftables where `nft` is installed, else iptables.
 ///
@@ -46,6 +48,14 @@ pub fn open(choice: FirewallChoice, paths: &Paths) -> Result<Box<dyn Firewall>, 
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Whether the answers of ::1 come back: not where the kernel hands bridged packets to the firewall
+/// (`br_netfilter`). There they are turned back to ::1 while they are still on the bridge, and the
+/// kernel drops every packet that bears ::1 on the way from there to the host.
+pub fn loopback6() -> bool {
+    let value = std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-ip6tables");
+    !value.is_ok_and(|value| value.trim() != "0")
 }
 
 /// The open networks once `change` is done.

@@ -4,15 +4,15 @@ use std::io;
 use std::path::Path;
 
 use crate::apply::Host;
-use crate::plan::Loss;
+use crate::plan::{Cause, Loss};
 
 /// What would be lost, with its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PricedLoss {
     /// `the root file system of container web`.
     pub what: String,
-    /// Why it must go.
-    pub cause: String,
+    /// Why it must go; none when it is just what was asked for.
+    pub cause: Option<String>,
     /// Its size in bytes; none when it cannot be told.
     pub bytes: Option<u64>,
 }
@@ -43,7 +43,7 @@ pub(super) async fn price(host: &Host, losses: &[Loss]) -> Vec<PricedLoss> {
     let priced = losses.iter().map(|loss| async move {
         PricedLoss {
             what: loss.what.clone(),
-            cause: loss.cause.to_string(),
+            cause: (loss.cause != Cause::Asked).then(|| loss.cause.to_string()),
             bytes: size(host, loss).await,
         }
     });

@@ -84,6 +84,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A container is frozen: nothing can run inside.
+    #[error("container `{name}` is frozen")]
+    Frozen {
+        /// Short name.
+        name: Name,
+    },
     /// A log could not be read.
     #[error("cannot {verb} `{}`: {source}", path.display())]
     Log {
@@ -127,17 +133,15 @@ impl JobError {
         None
     }
 
-    /// What the engine wrote while it failed, oldest line first: a template's own errors.
+    /// What was written while it failed, oldest line first: a template's own errors, the output of a
+    /// setup command.
     pub fn details(&self) -> Vec<String> {
         match self {
             Self::Apply(error) => {
-                let logs = error.failures().iter().filter_map(|failure| {
-                    let StepError::Backend(error) = &failure.error else {
-                        return None;
-                    };
-                    log_of(error)
-                });
-                logs.flatten().cloned().collect()
+                let failures = error.failures().iter();
+                failures
+                    .flat_map(|failed| output_of(&failed.error))
+                    .collect()
             }
             Self::Backend(error) => log_of(error).cloned().unwrap_or_default(),
             Self::Load(_)
@@ -153,10 +157,21 @@ impl JobError {
             | Self::Observe(_)
             | Self::Verify(_)
             | Self::NotRunning { .. }
+            | Self::Frozen { .. }
             | Self::Log { .. }
             | Self::Signals { .. } => Vec::new(),
         }
     }
+}
+
+fn output_of(error: &StepError) -> Vec<String> {
+    if let StepError::Setup { output, .. } = error {
+        return output.lines().map(str::to_string).collect();
+    }
+    if let StepError::Backend(error) = error {
+        return log_of(error).cloned().unwrap_or_default();
+    }
+    Vec::new()
 }
 
 fn log_of(error: &BackendError) -> Option<&Vec<String>> {

@@ -44,8 +44,12 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     let selected = select(&opened.project, &observed, names)?.unwrap_or_default();
     let name = only_one(selected.into_iter().collect(), &request.name)?;
     let state = observed.containers.get(&name).map(|c| c.state);
-    if state != Some(State::Running) {
-        return Err(JobError::NotRunning { name });
+    match state {
+        Some(State::Running) => {}
+        Some(State::Frozen) => return Err(JobError::Frozen { name }),
+        Some(State::Absent | State::Stopped | State::Starting) | None => {
+            return Err(JobError::NotRunning { name });
+        }
     }
     let argv = if request.argv.is_empty() {
         SHELL.map(String::from).to_vec()

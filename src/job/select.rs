@@ -96,6 +96,7 @@ mod tests {
             mark: None,
             wreck: true,
             set_aside: false,
+            stopping: false,
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -220,7 +220,7 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         Step::EnsureBridge { bridge, .. } => {
             vec![format!("bridge {bridge} is not as it should be{why}")]
         }
-        Step::OpenNetwork(_) => vec![format!("network rules are not in place{why}")],
+        Step::OpenNetwork(_) => vec!["network rules are not in place".into()],
         Step::SaveRecord(_)
         | Step::ForgetProject(_)
         | Step::RemoveWreck { .. }

@@ -162,7 +162,7 @@ pub(super) async fn set_addresses(
 }
 
 /// `IFA_F_NODAD` in the header's eight bits (linux/if_addr.h).
-const NODAD: AddressHeaderFlags = AddressHeaderFlags::Nodad;
+pub(super) const NODAD: AddressHeaderFlags = AddressHeaderFlags::Nodad;
 
 async fn addresses_of(
     handle: &Handle,

@@ -10,7 +10,7 @@ use rtnetlink::Handle;
 
 use super::bridge::{self, Link};
 use super::settings::Settings;
-use super::{Network, NetworkError, NetworkView, look};
+use super::{Network, NetworkError, NetworkView, look, loopback};
 use crate::model::{Name, Subnets};
 use crate::store::{Paths, acquire_host};
 
@@ -102,6 +102,7 @@ impl Network for KernelNetwork {
         for card in cards {
             bridge::attach(handle, &link, card).await?;
         }
+        loopback::ensure(handle, &link, bridge).await?;
         let _lock = acquire_host(&self.paths, "set up the network").await?;
         Settings::load(&self.paths)?.forward()?;
         Ok(made)

@@ -12,7 +12,7 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage,
 use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::bridge::{Link, is_half_made, refused};
-use super::{NetworkError, NetworkView};
+use super::{NetworkError, NetworkView, loopback};
 use crate::model::{VETH_PREFIX, bridge_of};
 use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
 use crate::store::{Paths, load_records};
@@ -198,10 +198,12 @@ pub(super) fn has_ipv6() -> bool {
     Path::new("/proc/sys/net/ipv6").exists()
 }
 
-/// Forwarding of both families and, once the bridge is there, the way of 127.0.0.1 over it.
+/// Forwarding of both families and, once the bridge is there, the way of 127.0.0.1 and ::1 over it.
 fn forwards(bridge: Option<&str>) -> bool {
     let on = |path: &str| fs::read_to_string(path).is_ok_and(|value| value.trim() != "0");
-    let local = |bridge| on(&format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet"));
+    let local = |bridge| {
+        on(&format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet")) && loopback::is_open(bridge)
+    };
     on("/proc/sys/net/ipv4/ip_forward")
         && (!has_ipv6() || on("/proc/sys/net/ipv6/conf/all/forwarding"))
         && bridge.is_none_or(local)

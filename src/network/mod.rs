@@ -5,9 +5,13 @@
 //! interface alias `locker:<project>`.
 
 mod bridge;
+mod guest;
 mod kernel;
 mod look;
+mod loopback;
+mod probe;
 mod settings;
+mod space;
 
 use std::net::IpAddr;
 
@@ -17,7 +21,10 @@ use crate::model::{Name, Subnets};
 use crate::observed::ObservedNetwork;
 use crate::store::{LockError, StoreError};
 
+pub use guest::Guest;
 pub use kernel::KernelNetwork;
+pub use probe::{Answer, Probe, Watch};
+pub use space::Space;
 
 /// What the kernel's network looks like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

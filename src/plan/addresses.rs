@@ -1,19 +1,18 @@
-//! Subnets and addresses, worked out without looking at the host.
+//! Addresses of containers, worked out without looking at the host.
 //!
-//! What is recorded or written in a mark stays as it is: an address never changes without need. What
-//! is new is picked stably from the project's name. Must not know steps or goals.
+//! What is recorded or written in a mark stays as it is: an address never changes without need. Must
+//! not know steps or goals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
 use crate::model::{
     Addresses, Name, Nic, Project, Subnets, bridge_of, host_name_of, stable_hash, veth_of,
 };
-use crate::observed::{Observed, TakenNet};
+use crate::observed::Observed;
 
-use super::Problem;
+use super::subnets::{self, Chosen, room4};
+use super::{Problem, Warning};
 
 /// The network of a project as planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,127 +58,22 @@ pub fn recover(observed: &Observed) -> Option<Subnets> {
     })
 }
 
-/// Chooses the subnets and an index for each container of the file and of the host.
-pub fn choose(project: &Project, observed: &Observed) -> Result<Net, Vec<Problem>> {
+/// Chooses the subnets and an index for each container of the file and of the host. With `moves` the
+/// file's subnet counts, else the one that the project has.
+pub fn choose(
+    project: &Project,
+    observed: &Observed,
+    moves: bool,
+) -> Result<(Net, Vec<Warning>), Vec<Problem>> {
     let names: BTreeSet<&Name> = project
         .containers
         .keys()
         .chain(observed.containers.keys())
         .collect();
     let need = u32::try_from(names.len()).unwrap_or(u32::MAX);
-    let mut problems = Vec::new();
-    let taken = &observed.network.taken;
-    let mut refuse = |net: IpNet, room: u128| {
-        let mut problem = |message: String, help: &str| {
-            problems.push(Problem {
-                message,
-                container: None,
-                key: None,
-                place: Some(project.network.place.clone()),
-                help: Some(help.into()),
-            });
-        };
-        if let Some(other) = overlap(net, taken) {
-            problem(
-                format!(
-                    "the subnet `{net}` overlaps `{}` of {}",
-                    other.net, other.by
-                ),
-                "choose another subnet, or leave it out and locker picks a free one",
-            );
-        }
-        if room < u128::from(need) {
-            problem(
-                format!("the subnet `{net}` has room for {room} containers and {need} are needed"),
-                "choose a larger subnet",
-            );
-        }
-    };
-    if let Some(net) = project.network.subnet {
-        refuse(net.into(), u128::from(room4(net)));
-    }
-    if let Some(net) = project.network.subnet6 {
-        refuse(net.into(), room6(net));
-    }
-    let known = recover(observed);
-    let v4 = project
-        .network
-        .subnet
-        .or_else(|| known.map(|k| k.v4).filter(|net| room4(*net) >= need))
-        .or_else(|| free4(&project.name, need, taken));
-    let v6 = project
-        .network
-        .subnet6
-        .or_else(|| {
-            known
-                .map(|k| k.v6)
-                .filter(|n| room6(*n) >= u128::from(need))
-        })
-        .or_else(|| free6(&project.name, taken));
-    let (Some(v4), Some(v6)) = (v4, v6) else {
-        problems.push(Problem {
-            message: "there is no free subnet left in `10.0.0.0/8` or `fd00::/8`".into(),
-            container: None,
-            key: None,
-            place: None,
-            help: Some("name one with `network: {subnet: …}`".into()),
-        });
-        return Err(problems);
-    };
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let subnets = Subnets { v4, v6 };
-    Ok(Net {
-        subnets,
-        indexes: indexes(&names, observed, subnets),
-    })
-}
-
-fn overlap(net: IpNet, taken: &[TakenNet]) -> Option<&TakenNet> {
-    // The default route covers everything and takes nothing.
-    taken.iter().find(|other| {
-        other.net.prefix_len() > 0 && (other.net.contains(&net) || net.contains(&other.net))
-    })
-}
-
-/// Containers that fit: all addresses without network, broadcast and bridge.
-fn room4(net: Ipv4Net) -> u32 {
-    let all = 1_u64 << (32 - u32::from(net.prefix_len()));
-    u32::try_from(all.saturating_sub(3)).unwrap_or(u32::MAX)
-}
-
-fn room6(net: Ipv6Net) -> u128 {
-    let bits = 128 - u32::from(net.prefix_len());
-    1_u128
-        .checked_shl(bits)
-        .unwrap_or(u128::MAX)
-        .saturating_sub(2)
-}
-
-fn free4(project: &Name, need: u32, taken: &[TakenNet]) -> Option<Ipv4Net> {
-    let prefix = (9..=24_u8)
-        .rev()
-        .find(|p| (1_u32 << (32 - p)) - 3 >= need)?;
-    let count = 1_u64 << (prefix - 8);
-    let start = stable_hash(project.as_str()) % count;
-    (0..count).find_map(|step| {
-        let block = u32::try_from((start + step) % count).ok()?;
-        let base = Ipv4Addr::from((10 << 24) | (block << (32 - prefix)));
-        let net = Ipv4Net::new(base, prefix).ok()?;
-        overlap(net.into(), taken).is_none().then_some(net)
-    })
-}
-
-/// A unique local subnet (RFC 4193): `fd`, 40 hashed bits, subnet 0.
-fn free6(project: &Name, taken: &[TakenNet]) -> Option<Ipv6Net> {
-    let start = stable_hash(project.as_str()) >> 24;
-    (0..65_536_u64).find_map(|step| {
-        let global = u128::from((start + step) & 0xff_ffff_ffff);
-        let base = Ipv6Addr::from((0xfd << 120) | (global << 80));
-        let net = Ipv6Net::new(base, 64).ok()?;
-        overlap(net.into(), taken).is_none().then_some(net)
-    })
+    let Chosen { subnets, warnings } = subnets::choose(project, observed, need, moves)?;
+    let indexes = indexes(&names, observed, subnets);
+    Ok((Net { subnets, indexes }, warnings))
 }
 
 /// A mark shows what a container really has and wins over the record; what is left gets the lowest

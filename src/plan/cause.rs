@@ -19,6 +19,15 @@ pub enum Cause {
         /// Where it stands; where the container stands when the key was taken out.
         place: Place,
     },
+    /// The key `network` of the project says something else than what is in place.
+    Network(Place),
+    /// What a key of the file asks for is not in place: it is new there, or was taken out by hand.
+    NotInPlace {
+        /// The key.
+        key: Key,
+        /// Where it stands.
+        place: Place,
+    },
     /// What should run does not.
     NotRunning,
     /// It is in place and the file does not have it any more.
@@ -46,6 +55,14 @@ impl fmt::Display for Cause {
                 write!(f, "`{key}` changed (line {})", place.line)
             }
             Self::Changed { key, .. } => write!(f, "`{key}` changed"),
+            Self::Network(place) if place.is_somewhere() => {
+                write!(f, "`network` changed (line {})", place.line)
+            }
+            Self::Network(_) => f.write_str("`network` changed"),
+            Self::NotInPlace { key, place } if place.is_somewhere() => {
+                write!(f, "`{key}` not in place (line {})", place.line)
+            }
+            Self::NotInPlace { key, .. } => write!(f, "`{key}` not in place"),
             Self::NotRunning => f.write_str("not running"),
             Self::NotInFile => f.write_str("not in the file"),
             Self::Asked => f.write_str("as asked"),

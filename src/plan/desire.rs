@@ -27,6 +27,7 @@ pub(super) fn specs(
     let mut taken = observed.host.ids_taken.clone();
     let marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
     taken.extend(marks.flat_map(|mark| mark.spec.idmap.iter().copied()));
+    let mut first = FIRST_ID;
     let (mut specs, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, container) in &project.containers {
         let limits: Vec<_> = container.cgroup.iter().map(|(l, _)| l.clone()).collect();
@@ -35,7 +36,7 @@ pub(super) fn specs(
             problems.push(refusal(container, Key::Cgroup, place, e.to_string()));
             Vec::new()
         });
-        let Some(idmap) = idmap(container, observed, &mut taken) else {
+        let Some(idmap) = idmap(container, observed, &taken, &mut first) else {
             let message = format!("there is no free block of {BLOCK} ids for container `{name}`");
             problems.push(refusal(container, Key::Idmap, None, message));
             continue;
@@ -129,7 +130,8 @@ fn servers(
 fn idmap(
     container: &Container,
     observed: &Observed,
-    taken: &mut Vec<IdRange>,
+    taken: &[IdRange],
+    first: &mut u32,
 ) -> Option<Vec<IdRange>> {
     match &container.idmap {
         None => Some(Vec::new()),
@@ -140,27 +142,26 @@ fn idmap(
             if let Some(mark) = mark.filter(|mark| !mark.spec.idmap.is_empty()) {
                 return Some(mark.spec.idmap.clone());
             }
-            let block = free_block(taken)?;
-            taken.extend(&block);
-            Some(block)
+            let host = free_block(taken, *first)?;
+            *first = host.checked_add(BLOCK)?;
+            let range = |kind| IdRange {
+                kind,
+                container: 0,
+                host,
+                count: BLOCK,
+            };
+            Some(vec![range(IdKind::User), range(IdKind::Group)])
         }
     }
 }
 
-fn free_block(taken: &[IdRange]) -> Option<Vec<IdRange>> {
-    let mut host = FIRST_ID;
+/// The first id of a free block, from `host` on.
+fn free_block(taken: &[IdRange], mut host: u32) -> Option<u32> {
     // Each overlap moves the block behind the range that is in the way, so this ends.
     while let Some(other) = taken.iter().find(|range| {
         range.host < host.saturating_add(BLOCK) && host < range.host.saturating_add(range.count)
     }) {
         host = other.host.checked_add(other.count)?;
     }
-    host.checked_add(BLOCK)?;
-    let range = |kind| IdRange {
-        kind,
-        container: 0,
-        host,
-        count: BLOCK,
-    };
-    Some(vec![range(IdKind::User), range(IdKind::Group)])
+    host.checked_add(BLOCK).map(|_| host)
 }

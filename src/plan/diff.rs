@@ -1,6 +1,6 @@
 //! What differs between a mark and what would be written today, and how far the change reaches.
 
-use crate::model::{Container, ContainerSpec, Key};
+use crate::model::{Container, ContainerSpec, Key, NetworkWish};
 
 use super::Cause;
 
@@ -20,6 +20,7 @@ pub(super) fn changes(
     old: &ContainerSpec,
     new: &ContainerSpec,
     file: &Container,
+    network: &NetworkWish,
     setup_done: bool,
 ) -> Vec<(Reach, Cause)> {
     let table = [
@@ -54,7 +55,10 @@ pub(super) fn changes(
             (reach, Cause::Changed { key, place })
         })
         .collect();
-    if old.nic != new.nic {
+    if old.nic.subnets != new.nic.subnets {
+        let cause = Cause::Network(network.place.clone());
+        found.push((Reach::Restart, cause));
+    } else if old.nic != new.nic {
         found.push((Reach::Restart, Cause::Drifted("its address changed")));
     }
     found

@@ -25,32 +25,46 @@ pub(super) enum Slot {
     Thaw,
 }
 
+/// A step whose place in the order is not worked out yet.
+struct Loose {
+    step: Step,
+    causes: Vec<Cause>,
+    after: BTreeSet<StepId>,
+    /// Steps that should come first where nobody has to wait for himself.
+    rather_after: BTreeSet<StepId>,
+}
+
 /// A plan whose order is not worked out yet.
 #[derive(Default)]
 pub(super) struct Draft {
-    steps: Vec<(Step, Vec<Cause>, BTreeSet<StepId>)>,
-    slots: BTreeMap<(Slot, Name), StepId>,
+    steps: Vec<Loose>,
+    slots: BTreeMap<Slot, BTreeMap<Name, StepId>>,
 }
 
 impl Draft {
     pub(super) fn add(&mut self, step: Step, causes: Vec<Cause>) -> StepId {
-        self.steps.push((step, causes, BTreeSet::new()));
+        self.steps.push(Loose {
+            step,
+            causes,
+            after: BTreeSet::new(),
+            rather_after: BTreeSet::new(),
+        });
         self.steps.len() - 1
     }
 
     pub(super) fn add_in(&mut self, slot: Slot, name: &Name, step: Step, causes: Vec<Cause>) {
         let id = self.add(step, causes);
-        self.slots.insert((slot, name.clone()), id);
+        self.slots.entry(slot).or_default().insert(name.clone(), id);
     }
 
     pub(super) fn find(&self, slot: Slot, name: &Name) -> Option<StepId> {
-        self.slots.get(&(slot, name.clone())).copied()
+        self.slots.get(&slot)?.get(name).copied()
     }
 
     /// Every step in `slot`, of any container.
     pub(super) fn all(&self, slot: Slot) -> Vec<StepId> {
-        let mine = self.slots.iter().filter(|((s, _), _)| *s == slot);
-        mine.map(|(_, id)| *id).collect()
+        let mine = self.slots.get(&slot).into_iter().flat_map(BTreeMap::values);
+        mine.copied().collect()
     }
 
     pub(super) fn ids(&self) -> std::ops::Range<StepId> {
@@ -58,13 +72,24 @@ impl Draft {
     }
 
     pub(super) fn is_final(&self, id: StepId) -> bool {
-        self.steps[id].0.is_final()
+        self.steps[id].step.is_final()
+    }
+
+    pub(super) fn causes(&self, id: StepId) -> &[Cause] {
+        &self.steps[id].causes
     }
 
     /// `later` comes after `earlier`.
     pub(super) fn after(&mut self, later: StepId, earlier: StepId) {
         if later != earlier {
-            self.steps[later].2.insert(earlier);
+            self.steps[later].after.insert(earlier);
+        }
+    }
+
+    /// `later` comes after `earlier`, unless they are part of a circle.
+    pub(super) fn prefer(&mut self, later: StepId, earlier: StepId) {
+        if later != earlier {
+            self.steps[later].rather_after.insert(earlier);
         }
     }
 
@@ -76,31 +101,53 @@ impl Draft {
         }
     }
 
-    /// Like [`Self::after`], unless that would close a cycle.
-    pub(super) fn after_if_free(&mut self, later: StepId, earlier: StepId) {
-        let (mut seen, mut open) = (BTreeSet::new(), vec![earlier]);
-        while let Some(id) = open.pop() {
-            if id == later {
-                return;
-            }
-            if seen.insert(id) {
-                open.extend(&self.steps[id].2);
-            }
+    /// The steps in order; the steps that are in a cycle when there is one.
+    pub(super) fn finish(mut self) -> Result<Vec<PlannedStep>, Vec<Step>> {
+        self.settle_preferences();
+        let (order, stuck) = self.sorted();
+        if !stuck.is_empty() {
+            let steps = self.steps.into_iter().enumerate();
+            let stuck = steps.filter(|(id, _)| stuck.contains(id));
+            return Err(stuck.map(|(_, loose)| loose.step).collect());
         }
-        self.after(later, earlier);
+        let mut new_id = vec![0; order.len()];
+        for (new, old) in order.iter().enumerate() {
+            new_id[*old] = new;
+        }
+        let steps = self.steps.into_iter().enumerate();
+        let mut placed: Vec<(StepId, PlannedStep)> = steps
+            .map(|(old, loose)| (new_id[old], renumbered(loose, &new_id)))
+            .collect();
+        placed.sort_by_key(|(id, _)| *id);
+        Ok(placed.into_iter().map(|(_, planned)| planned).collect())
     }
 
-    /// The steps in order; the steps that are in a cycle when there is one.
-    pub(super) fn finish(self) -> Result<Vec<PlannedStep>, Vec<Step>> {
-        let mut missing: Vec<usize> = self.steps.iter().map(|s| s.2.len()).collect();
+    /// Keeps the preferences that lead out of a circle; within one nobody goes first.
+    fn settle_preferences(&mut self) {
+        let before: Vec<Vec<StepId>> = self
+            .steps
+            .iter()
+            .map(|s| s.after.union(&s.rather_after).copied().collect())
+            .collect();
+        let circle = circles(&before);
+        for (id, loose) in self.steps.iter_mut().enumerate() {
+            let preferred = std::mem::take(&mut loose.rather_after);
+            let free = preferred.into_iter().filter(|e| circle[*e] != circle[id]);
+            loose.after.extend(free);
+        }
+    }
+
+    /// The order, and the steps that find no place in it.
+    fn sorted(&self) -> (Vec<StepId>, BTreeSet<StepId>) {
+        let mut missing: Vec<usize> = self.steps.iter().map(|s| s.after.len()).collect();
         let mut followers = vec![Vec::new(); self.steps.len()];
-        for (id, (_, _, after)) in self.steps.iter().enumerate() {
-            for earlier in after {
+        for (id, loose) in self.steps.iter().enumerate() {
+            for earlier in &loose.after {
                 followers[*earlier].push(id);
             }
         }
-        let rank = |id: StepId| (self.steps[id].0.is_final(), id);
-        let free = (0..self.steps.len()).filter(|id| missing[*id] == 0);
+        let rank = |id: StepId| (self.is_final(id), id);
+        let free = self.ids().filter(|id| missing[*id] == 0);
         let mut ready: BTreeSet<(bool, StepId)> = free.map(rank).collect();
         let mut order = Vec::with_capacity(self.steps.len());
         while let Some((_, id)) = ready.pop_first() {
@@ -112,30 +159,66 @@ impl Draft {
                 }
             }
         }
-        if order.len() < self.steps.len() {
-            let stuck = self.steps.into_iter().zip(missing);
-            return Err(stuck.filter(|(_, m)| *m > 0).map(|(s, _)| s.0).collect());
+        let stuck = self.ids().filter(|id| missing[*id] > 0).collect();
+        (order, stuck)
+    }
+}
+
+fn renumbered(loose: Loose, new_id: &[StepId]) -> PlannedStep {
+    let mut after: Vec<StepId> = loose.after.into_iter().map(|id| new_id[id]).collect();
+    after.sort_unstable();
+    PlannedStep {
+        step: loose.step,
+        causes: loose.causes,
+        after,
+    }
+}
+
+/// Gives every node the number of its strongly connected component (Kosaraju's algorithm); `before`
+/// are the edges.
+fn circles(before: &[Vec<StepId>]) -> Vec<usize> {
+    let mut behind = vec![Vec::new(); before.len()];
+    for (id, earlier) in before.iter().enumerate() {
+        for earlier in earlier {
+            behind[*earlier].push(id);
         }
-        let mut new_id = vec![0; order.len()];
-        for (new, old) in order.iter().enumerate() {
-            new_id[*old] = new;
+    }
+    let mut seen = vec![false; before.len()];
+    let mut finished = Vec::with_capacity(before.len());
+    for root in 0..before.len() {
+        visit(root, before, &mut seen, &mut finished);
+    }
+    let mut circle = vec![usize::MAX; before.len()];
+    for root in finished.into_iter().rev() {
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            if circle[id] == usize::MAX {
+                circle[id] = root;
+                open.extend(&behind[id]);
+            }
         }
-        let mut placed: Vec<(StepId, PlannedStep)> = self
-            .steps
-            .into_iter()
-            .enumerate()
-            .map(|(old, (step, causes, after))| {
-                let mut after: Vec<StepId> = after.into_iter().map(|id| new_id[id]).collect();
-                after.sort_unstable();
-                let planned = PlannedStep {
-                    step,
-                    causes,
-                    after,
-                };
-                (new_id[old], planned)
-            })
-            .collect();
-        placed.sort_by_key(|(id, _)| *id);
-        Ok(placed.into_iter().map(|(_, planned)| planned).collect())
+    }
+    circle
+}
+
+/// Appends what can be reached from `root`, each after all that can be reached from it. Without
+/// recursion: a chain of links may be as long as the file.
+fn visit(root: StepId, edges: &[Vec<StepId>], seen: &mut [bool], finished: &mut Vec<StepId>) {
+    if seen[root] {
+        return;
+    }
+    seen[root] = true;
+    let mut path = vec![(root, edges[root].iter())];
+    while let Some((id, rest)) = path.last_mut() {
+        match rest.find(|next| !seen[**next]) {
+            Some(next) => {
+                seen[*next] = true;
+                path.push((*next, edges[*next].iter()));
+            }
+            None => {
+                finished.push(*id);
+                path.pop();
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Name, Project, Source};
 use crate::observed::{Observed, ObservedContainer, State};
 
+use super::goal::Existence;
 use super::{Goal, Problem, Wish};
 
 /// What is to become of a container's processes.
@@ -71,20 +72,10 @@ pub(super) fn intents(
         let there = observed.containers.get(&name);
         let explicit = wish.selection.is_some();
         let intent = intent_of(wish, defined, there, explicit);
-        let must_exist = match &wish.goal {
-            Goal::Start { .. } | Goal::Restart => defined || explicit,
-            Goal::Stop | Goal::Freeze | Goal::Unfreeze | Goal::Limits => explicit,
-            Goal::Up
-            | Goal::Create
-            | Goal::Remove
-            | Goal::Down { .. }
-            | Goal::Ports
-            | Goal::Unports
-            | Goal::PortAdd(_)
-            | Goal::PortRemove(_)
-            | Goal::Links
-            | Goal::Unlinks
-            | Goal::Cleanup => false,
+        let must_exist = match wish.goal.must_exist() {
+            Existence::All => defined || explicit,
+            Existence::Named => explicit,
+            Existence::Any => false,
         };
         if must_exist && there.is_none_or(|c| c.wreck && !c.set_aside) {
             problems.push(not_made(&name));
@@ -148,23 +139,7 @@ fn intent_of(
 
 /// Adds what the chosen ones need: what they depend on, and the origins of clones to be made.
 fn close(project: &Project, observed: &Observed, goal: &Goal, found: &mut BTreeMap<Name, Intent>) {
-    let starts = match goal {
-        Goal::Up | Goal::Start { .. } | Goal::Restart => true,
-        Goal::Create
-        | Goal::Stop
-        | Goal::Remove
-        | Goal::Down { .. }
-        | Goal::Ports
-        | Goal::Unports
-        | Goal::PortAdd(_)
-        | Goal::PortRemove(_)
-        | Goal::Links
-        | Goal::Unlinks
-        | Goal::Limits
-        | Goal::Freeze
-        | Goal::Unfreeze
-        | Goal::Cleanup => false,
-    };
+    let starts = goal.scope().starts;
     let mut open: Vec<Name> = found.keys().cloned().collect();
     let mut seen = BTreeSet::new();
     while let Some(name) = open.pop() {
@@ -179,7 +154,7 @@ fn close(project: &Project, observed: &Observed, goal: &Goal, found: &mut BTreeM
         if let Source::CloneSibling(origin) = &container.source
             && intent.make
             && absent(origin)
-            && let Some(need) = found.get_mut(origin)
+            && let Some(need) = found.get_mut(origin).filter(|need| !need.make)
         {
             need.make = true;
             seen.remove(origin);
@@ -218,6 +193,7 @@ fn unknown(project: &Project, name: &Name) -> Problem {
     }
 }
 
+/// The refusal to start or change what is not there.
 pub(super) fn not_made(name: &Name) -> Problem {
     Problem {
         message: format!("container `{name}` is not made yet"),

@@ -7,7 +7,7 @@ use crate::observed::Observed;
 
 use super::addresses;
 use super::build::Builder;
-use super::graph::{Draft, Slot};
+use super::graph::Draft;
 use super::intent::intents;
 use super::{Goal, Plan, Problem, Warning, Wish, desire};
 
@@ -16,21 +16,28 @@ use super::{Goal, Plan, Problem, Warning, Wish, desire};
 /// Pure. Errors: every reason why there can be no plan, all of one run.
 pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan, Vec<Problem>> {
     let mut problems = identity(project, observed);
+    if !problems.is_empty() {
+        // What is of another directory's project would be told once more for each container.
+        return Err(problems);
+    }
     let (mut warnings, mut desired, mut net) = (Vec::new(), BTreeMap::new(), None);
     let intents = intents(project, observed, wish, &mut problems);
-    match addresses::choose(project, observed) {
-        Ok(chosen) => {
+    let strict = wish.goal.scope().needs_file;
+    problems.extend(subnet_moves_for_all(project, observed, wish));
+    match addresses::choose(project, observed, moves(wish)) {
+        Ok((chosen, doubts)) => {
+            warnings.extend(doubts);
             match desire::specs(project, observed, &chosen, &mut warnings) {
                 Ok(specs) => desired = specs,
-                Err(more) if needs_file(&wish.goal) => problems.extend(more),
+                Err(more) if strict => problems.extend(more),
                 Err(_) => {}
             }
             net = Some(chosen);
         }
-        Err(more) if needs_file(&wish.goal) => problems.extend(more),
+        Err(more) if strict => problems.extend(more),
         Err(_) => {}
     }
-    if !needs_file(&wish.goal) {
+    if !strict {
         warnings.clear();
     }
     let mut builder = Builder {
@@ -52,53 +59,43 @@ pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan,
 }
 
 fn build(builder: &mut Builder<'_>) {
-    let record = builder.new_record();
     builder.containers();
-    builder.check_starts();
+    let record = builder.new_record();
+    builder.health();
     builder.names();
     builder.ports(record.as_ref());
     builder.network_up();
     builder.host_names();
     builder.teardown();
     builder.volumes();
-    rows(builder);
+    builder.order();
     builder.save_record(record.as_ref());
     orphans(builder);
 }
 
-/// The steps of one container in their row, and links where they close no cycle.
-fn rows(builder: &mut Builder<'_>) {
-    let names: Vec<Name> = builder.intents.keys().cloned().collect();
-    for name in &names {
-        let made = [
-            Slot::Stop,
-            Slot::Clear,
-            Slot::Aside,
-            Slot::Create,
-            Slot::Seed,
-            Slot::Configure,
-            Slot::Thaw,
-            Slot::Names,
-            Slot::Start,
-            Slot::Setup,
-        ];
-        builder.draft.row(name, &made);
-        builder.draft.row(name, &[Slot::Start, Slot::Healthy]);
-        builder.origin_before_clone(name);
-    }
-    for name in &names {
-        builder.origin_before_clone(name);
-    }
-    for name in &names {
-        let file = builder.project.containers.get(name);
-        for (link, _) in file.iter().flat_map(|c| &c.links) {
-            let mine = builder.draft.find(Slot::Start, name);
-            let theirs = builder.draft.find(Slot::Start, &link.target);
-            if let (Some(mine), Some(theirs)) = (mine, theirs) {
-                builder.draft.after_if_free(mine, theirs);
-            }
-        }
-    }
+/// Only what makes the whole project true may move it to another subnet.
+fn moves(wish: &Wish) -> bool {
+    wish.goal == Goal::Up && wish.selection.is_none()
+}
+
+/// A part of the project cannot move to another subnet alone.
+fn subnet_moves_for_all(project: &Project, observed: &Observed, wish: &Wish) -> Option<Problem> {
+    let mut marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
+    let has = marks.next()?.spec.nic.subnets;
+    let network = &project.network;
+    let moved = network.subnet.is_some_and(|net| net != has.v4)
+        || network.subnet6.is_some_and(|net| net != has.v6);
+    let part = wish.goal == Goal::Up && wish.selection.is_some();
+    (moved && part).then(|| Problem {
+        place: Some(network.place.clone()),
+        ..problem(
+            format!(
+                "`network` of project `{}` changed, which moves all containers",
+                project.name
+            ),
+            "run `locker up` without names",
+        )
+    })
 }
 
 fn finish(builder: Builder<'_>) -> Result<Plan, Vec<Problem>> {
@@ -126,7 +123,8 @@ fn finish(builder: Builder<'_>) -> Result<Plan, Vec<Problem>> {
 }
 
 fn orphans(builder: &mut Builder<'_>) {
-    let reports = matches!(builder.wish.goal, Goal::Up | Goal::Cleanup);
+    let whole = builder.wish.selection.is_none();
+    let reports = matches!(builder.wish.goal, Goal::Up | Goal::Cleanup) && whole;
     if !reports || builder.wish.remove_orphans {
         return;
     }
@@ -138,29 +136,6 @@ fn orphans(builder: &mut Builder<'_>) {
         ),
         place: None,
     }));
-}
-
-/// Whether what the file says must be sound for this goal; taking things down must work without.
-fn needs_file(goal: &Goal) -> bool {
-    match goal {
-        Goal::Up
-        | Goal::Create
-        | Goal::Start { .. }
-        | Goal::Restart
-        | Goal::Limits
-        | Goal::Ports
-        | Goal::PortAdd(_) => true,
-        Goal::Stop
-        | Goal::Remove
-        | Goal::Down { .. }
-        | Goal::Unports
-        | Goal::PortRemove(_)
-        | Goal::Links
-        | Goal::Unlinks
-        | Goal::Freeze
-        | Goal::Unfreeze
-        | Goal::Cleanup => false,
-    }
 }
 
 fn problem(message: String, help: &str) -> Problem {
@@ -182,14 +157,16 @@ fn identity(project: &Project, observed: &Observed) -> Vec<Problem> {
         .filter(|directory| **directory != project.directory)
         .collect();
     let tell = |directory: &std::path::PathBuf| {
+        let (there, here) = (directory.display(), project.directory.display());
+        let help = format!(
+            "give this project another name with `name:` or `-p`; if it was moved, move it back to `{there}`"
+        );
         problem(
             format!(
-                "project `{}` belongs to `{}`, not to `{}`",
-                project.name,
-                directory.display(),
-                project.directory.display()
+                "project `{}` belongs to `{there}`, not to `{here}`",
+                project.name
             ),
-            "give this project another name with `name:` or `-p`",
+            &help,
         )
     };
     others.into_iter().map(tell).collect()

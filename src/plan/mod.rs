@@ -4,19 +4,33 @@
 //! ([`Plan::to_string`]); `locker plan`, `--dry-run`, the log and the tests all use it.
 
 pub mod addresses;
-mod around;
 mod build;
 mod cause;
+mod create;
 mod desire;
+mod destroy;
 mod diff;
+mod goal;
 mod graph;
+mod hosts;
 mod intent;
+mod json;
 mod make;
 mod names;
+mod network_up;
+mod order;
+mod pick;
 mod ports;
+mod power;
+mod publish;
+mod record;
 mod render;
+mod settings;
 mod step;
+mod subnets;
+mod teardown;
 mod wish;
+mod words;
 
 use serde::Serialize;
 

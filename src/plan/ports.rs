@@ -3,15 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::model::{
-    ContainerSpec, Key, Name, Place, Port, PortRange, PortRule, Project, Protocol, stable_hash,
-};
+use crate::model::{ContainerSpec, Key, Place, Port, PortRange, PortRule, Project, Protocol};
 use crate::observed::{Observed, ProjectRecord};
 
+use super::pick::key;
 use super::{Problem, Warning};
-
-/// First port of the range for private use (RFC 6335), where free ports are picked.
-const FIRST_FREE: u16 = 49_152;
 
 /// The rules that the file and `port add` want for a container, each with its place.
 pub(super) fn wanted(
@@ -26,7 +22,7 @@ pub(super) fn wanted(
     let all = of_file.chain(added.map(|port| (port.clone(), Place::nowhere())));
     all.filter_map(|(mut port, place)| {
         if port.host.first == 0 {
-            let first = *record?.picked_ports.get(&pick_key(&spec.name, &port))?;
+            let first = *record?.picked_ports.get(&key(&spec.name, &port))?;
             let last = first.checked_add(port.container.last - port.container.first)?;
             port.host = PortRange { first, last };
         }
@@ -35,50 +31,13 @@ pub(super) fn wanted(
     .collect()
 }
 
-pub(super) fn rule(spec: &ContainerSpec, port: Port) -> PortRule {
+fn rule(spec: &ContainerSpec, port: Port) -> PortRule {
     PortRule {
         project: spec.project.clone(),
         container: spec.name.clone(),
         port,
         to4: spec.nic.addresses.v4,
         to6: spec.nic.addresses.v6,
-    }
-}
-
-fn pick_key(container: &Name, port: &Port) -> String {
-    format!("{container} {port}")
-}
-
-/// Picks a free port for every rule with host port 0 that has none yet.
-pub(super) fn pick(project: &Project, observed: &Observed, record: &mut ProjectRecord) {
-    let mut used: BTreeSet<u16> = observed.listeners.iter().map(|l| l.port).collect();
-    let rules = observed.firewall.rules.iter().map(|rule| rule.port.host);
-    let file = project.containers.values().flat_map(|c| &c.ports);
-    for range in rules.chain(file.map(|(port, _)| port.host)) {
-        used.extend(range.first..=range.last);
-    }
-    used.extend(record.picked_ports.values());
-    for (name, container) in &project.containers {
-        let added = record.added_ports.get(name).cloned().unwrap_or_default();
-        let ports = container.ports.iter().map(|(port, _)| port.clone());
-        for port in ports.chain(added).filter(|port| port.host.first == 0) {
-            let key = pick_key(name, &port);
-            if record.picked_ports.contains_key(&key) {
-                continue;
-            }
-            let more = port.container.last - port.container.first;
-            let span = u64::from(u16::MAX - FIRST_FREE).saturating_sub(u64::from(more)) + 1;
-            let start = stable_hash(&key) % span;
-            let free = (0..span).find_map(|step| {
-                let first = FIRST_FREE + u16::try_from((start + step) % span).ok()?;
-                let mut all = first..=first.checked_add(more)?;
-                all.all(|port| !used.contains(&port)).then_some(first)
-            });
-            if let Some(first) = free {
-                used.extend(first..=first.saturating_add(more));
-                record.picked_ports.insert(key, first);
-            }
-        }
     }
 }
 
@@ -104,40 +63,46 @@ pub(super) fn conflicts(
     }
     let mut problems = Vec::new();
     for (rule, place) in add {
-        let keys = rule.port.host.first..=rule.port.host.last;
-        let mut keys = keys.map(|port| (rule.port.protocol, port));
+        let ports = rule.port.host.first..=rule.port.host.last;
+        let mut keys = ports.map(|port| (rule.port.protocol, port));
         let owner = keys.find_map(|key| {
             let rules = by_port.get(&key).into_iter().flatten();
-            let mut others = rules.filter(|o| **o != rule && o.port.collides(&rule.port));
-            let by_rule = others
-                .next()
-                .map(|other| match other.project == rule.project {
-                    true => format!("container `{}`", other.container),
-                    false => format!(
-                        "container `{}` of project `{}`",
-                        other.container, other.project
-                    ),
-                });
-            let mut busy = listeners.get(&key).into_iter().flatten();
-            by_rule.or_else(|| {
-                let busy = busy.find(|l| meets(l.address, rule.port.host_ip));
-                busy.map(|l| l.owner.clone())
+            let busy = listeners.get(&key).into_iter().flatten();
+            owner_by_rule(rule, rules.copied()).or_else(|| {
+                let mut busy = busy.filter(|l| meets(l.address, rule.port.host_ip));
+                busy.next().map(|l| l.owner.clone())
             })
         });
-        if let Some(owner) = owner {
-            problems.push(Problem {
-                message: format!(
-                    "port `{}` of container `{}` is in use by {owner}",
-                    rule.port, rule.container
-                ),
-                container: Some(rule.container.clone()),
-                key: Some(Key::Ports),
-                place: place.is_somewhere().then(|| place.clone()),
-                help: Some("publish another port, or free this one".into()),
-            });
-        }
+        problems.extend(owner.map(|owner| in_use(rule, place, &owner)));
     }
     problems
+}
+
+fn owner_by_rule<'a>(
+    rule: &PortRule,
+    mut others: impl Iterator<Item = &'a PortRule>,
+) -> Option<String> {
+    let other = others.find(|other| *other != rule && other.port.collides(&rule.port))?;
+    Some(match other.project == rule.project {
+        true => format!("container `{}`", other.container),
+        false => format!(
+            "container `{}` of project `{}`",
+            other.container, other.project
+        ),
+    })
+}
+
+fn in_use(rule: &PortRule, place: &Place, owner: &str) -> Problem {
+    Problem {
+        message: format!(
+            "port `{}` of container `{}` is in use by {owner}",
+            rule.port, rule.container
+        ),
+        container: Some(rule.container.clone()),
+        key: Some(Key::Ports),
+        place: place.is_somewhere().then(|| place.clone()),
+        help: Some("publish another port, or free this one".into()),
+    }
 }
 
 /// Whether a socket bound to `listener` gets packets that a rule for `wanted` would take.

@@ -104,9 +104,13 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                 let made = ObservedContainer {
                     host_name: spec.host_name(),
                     state: State::Stopped,
-                    mark: Some(mark(spec)),
+                    mark: Some(Mark {
+                        seeded: false,
+                        ..mark(spec)
+                    }),
                     wreck: false,
                     set_aside: aside,
+                    stopping: false,
                     pid: None,
                     names: None,
                     dns: Vec::new(),
@@ -115,7 +119,11 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
             }
             Step::Configure(spec) => {
                 let c = o.containers.get_mut(&spec.name).unwrap();
-                c.mark = Some(mark(spec));
+                let seeded = c.mark.as_ref().unwrap().seeded;
+                c.mark = Some(Mark {
+                    seeded,
+                    ..mark(spec)
+                });
             }
             Step::WriteNames {
                 container,
@@ -152,10 +160,11 @@ fn execute(mut o: Observed, plan: &Plan) -> Observed {
                 container,
                 aside: false,
             } => drop(o.containers.remove(container)),
-            Step::Seed { .. }
-            | Step::AwaitHealthy { .. }
-            | Step::Setup { .. }
-            | Step::RemoveVolume { .. } => {}
+            Step::Seed { container, .. } => {
+                let c = o.containers.get_mut(container).unwrap();
+                c.mark.as_mut().unwrap().seeded = true;
+            }
+            Step::AwaitHealthy { .. } | Step::Setup { .. } | Step::RemoveVolume { .. } => {}
         }
     }
     o
@@ -167,6 +176,7 @@ fn mark(spec: &ContainerSpec) -> Mark {
         directory: "/srv/shop".into(),
         spec: spec.clone(),
         setup_done: true,
+        seeded: true,
     }
 }
 
@@ -217,7 +227,11 @@ fn a_second_run_of_each_goal_has_nothing_to_do() {
 
 #[test]
 fn a_run_killed_after_any_step_converges() {
-    let file = project(3);
+    let mut file = project(3);
+    file.containers.get_mut("c1").unwrap().volumes.push((
+        Volume::parse("/opt/db:/srv", "/".as_ref()).unwrap(),
+        Place::nowhere(),
+    ));
     let mut other = file.clone();
     for one in other.containers.values_mut() {
         one.source = Source::Rootfs("/srv/root".into());
@@ -250,6 +264,8 @@ fn a_run_killed_after_any_step_converges() {
                 "after {end}"
             );
             assert!(after.containers.values().all(|c| !c.set_aside && !c.wreck));
+            let filled = after.containers["c1"].mark.as_ref().unwrap().seeded;
+            assert!(filled, "the volume was never filled after {end}");
         }
     }
 }
@@ -262,8 +278,22 @@ fn a_changed_port_changes_the_rules_and_nothing_else() {
     let made = plan(&file, &there, &wish(Goal::Up)).unwrap();
     assert_eq!(
         made.to_string(),
-        "~ publish  ports  +c0=9000:80/tcp -c0=20000:80/tcp  `ports` changed (line 7)"
+        "~ publish  ports  c0 +9000:80/tcp -20000:80/tcp  `ports` changed (line 7)"
     );
+}
+
+#[test]
+fn ports_puts_back_what_somebody_flushed_the_network_included() {
+    let file = project(2);
+    let whole = up(&file, Observed::default());
+    let mut flushed = whole.clone();
+    flushed.firewall.rules.clear();
+    flushed.firewall.networks.clear();
+    flushed.network.forwarding = false;
+    let made = plan(&file, &flushed, &wish(Goal::Ports)).unwrap();
+    assert_eq!(made.steps.len(), 3, "{made}");
+    assert_eq!(execute(flushed, &made), whole);
+    assert_eq!(text(&file, &whole, Goal::Ports), "nothing to do");
 }
 
 #[test]
@@ -320,16 +350,23 @@ fn a_name_that_nobody_has_and_a_start_of_what_is_not_made_are_refused() {
 #[test]
 fn a_taken_subnet_is_avoided_and_one_of_the_file_refused() {
     let mut file = project(1);
-    let first = addresses::choose(&file, &Observed::default())
+    let first = addresses::choose(&file, &Observed::default(), true)
         .unwrap()
+        .0
         .subnets;
     let mut observed = Observed::default();
     observed.network.taken.push(TakenNet {
         net: first.v4.into(),
         by: "interface eth0".into(),
     });
-    let second = addresses::choose(&file, &observed).unwrap().subnets;
+    let second = addresses::choose(&file, &observed, true).unwrap().0.subnets;
     assert_ne!(first.v4, second.v4);
+    observed.network.taken.push(TakenNet {
+        net: "10.0.0.0/8".parse().unwrap(),
+        by: "route via vpn0".into(),
+    });
+    let third = addresses::choose(&file, &observed, true).unwrap().0.subnets;
+    assert!(third.v4.to_string().starts_with("172."), "{third:?}");
     file.network.subnet = Some(first.v4);
     let problems = plan(&file, &observed, &wish(Goal::Up)).unwrap_err();
     assert!(problems[0].message.ends_with("of interface eth0"));
@@ -384,6 +421,18 @@ fn a_clone_is_copied_between_its_origins_creation_and_start() {
             .enumerate()
             .all(|(id, s)| s.after.iter().all(|a| *a < id))
     );
+}
+
+#[test]
+fn a_container_that_a_killed_run_has_asked_to_stop_is_started_again() {
+    let file = project(1);
+    let mut there = up(&file, Observed::default());
+    there.containers.get_mut("c0").unwrap().stopping = true;
+    let again = text(&file, &there, Goal::Up);
+    let stop = again.find("stop     c0").unwrap();
+    assert!(stop < again.find("start    c0").unwrap(), "{again}");
+    let stopped = text(&file, &there, Goal::Stop);
+    assert!(!stopped.contains("start "), "{stopped}");
 }
 
 #[test]

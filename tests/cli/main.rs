@@ -2,9 +2,9 @@
 //!
 //! Nothing here needs root, LXC or a network.
 
+mod docs;
 mod files;
 mod invocation;
-mod readme;
 mod reference;
 mod streams;
 mod usage;

@@ -33,7 +33,10 @@ fn a_published_page_is_reached_from_everywhere() {
         }
         for container in ["api", "web"] {
             let page = project
-                .inside(container, &format!("timeout 5 wget -qO- http://{own}:8080/"))
+                .inside(
+                    container,
+                    &format!("timeout 5 wget -qO- http://{own}:8080/"),
+                )
                 .exits(0)
                 .out;
             assert_eq!(page.trim(), "web", "from {container}");

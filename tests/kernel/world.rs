@@ -188,6 +188,12 @@ pub struct World {
 
 impl World {
     pub fn new(driver: Driver) -> Self {
+        Self::with(driver, false)
+    }
+
+    /// `bridged` hands the bridges' packets to the firewall as well, as `br_netfilter` does by
+    /// default; false takes that back where the machine does it.
+    pub fn with(driver: Driver, bridged: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let world = Self {
             host: Space::new(),
@@ -199,6 +205,11 @@ impl World {
             driver,
             _dir: dir,
         };
+        let bridged = u8::from(bridged);
+        world.host.sh(&format!(
+            "cd /proc/sys/net/bridge 2>/dev/null || exit 0
+             for family in ip ip6; do echo {bridged} > bridge-nf-call-${{family}}tables; done"
+        ));
         let lan = ["10.9.0.2/24", "fd09::2/64"];
         world
             .host

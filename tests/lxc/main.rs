@@ -3,6 +3,11 @@
 //! Needs root and liblxc. Where they are missing each test says so and is skipped, unless
 //! `LOCKER_REQUIRE` names `host`.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod life;
+mod memory;
 mod net;
 mod rig;
+mod settings;

@@ -45,7 +45,6 @@ fn a_stock_dhcp_client_gets_its_lease_and_lets_the_boot_go_on() {
             // The start script ends with the DHCP client, then init goes on to its console.
             until(&rig, &db, "ps | grep -c '[r]cS'", "0").await;
             until(&rig, &db, "ps | grep -c '[u]dhcpc'", "1").await;
-            eprintln!("{}", told(&rig, &db, "ps; cat /proc/1/status").await);
             let text = told(&rig, &db, "ip addr show eth0; ip route").await;
             assert!(text.contains("10.77.0.2/24"), "{text}");
             assert!(text.contains("default via 10.77.0.1"), "{text}");
@@ -95,6 +94,7 @@ fn a_started_card_may_reach_itself_and_a_guard_outlives_the_reboot_but_not_the_c
             assert_eq!(std::fs::read_to_string(hairpin).unwrap(), "1\n");
             let loses = "ip addr flush dev eth0; sleep 1; ip -o addr show eth0 | grep -c 'inet.* 10.77.0.2/24'";
             until(&rig, &db, "ps | grep -c '[r]cS'", "0").await;
+            assert_eq!(told(&rig, &db, loses).await, "1\n");
             let inet6 = told(&rig, &db, "ip -6 -o addr show eth0").await;
             assert!(
                 !inet6.contains("dadfailed") && inet6.contains("fd77::2/64"),
@@ -116,6 +116,7 @@ fn a_started_card_may_reach_itself_and_a_guard_outlives_the_reboot_but_not_the_c
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             until(&rig, &db, "ps | grep -c '[r]cS'", "0").await;
+            assert_eq!(told(&rig, &db, loses).await, "1\n");
             assert_eq!(std::fs::read_to_string(hairpin).unwrap(), "1\n");
             rig.lxc.stop(&db, Duration::from_secs(20)).await.unwrap();
             tokio::time::sleep(Duration::from_millis(300)).await;

@@ -11,17 +11,14 @@ use locker::observed::Mark;
 use locker::store::Paths;
 use serde_json::{Value, json};
 
+use super::support::{Ring, may_run};
+
 const INSIDE: &str = "LOCKER_TEST_OWN_NETWORK";
 
 /// Runs `test` in a process of its own in a fresh network namespace.
 pub fn in_own_network<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rig) -> F) {
-    if !rustix::process::geteuid().is_root() || locate_liblxc().is_none() {
-        let required = std::env::var("LOCKER_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split(',').any(|ring| ring == "host"),
-            "needs root and liblxc"
-        );
-        eprintln!("skipped: needs root and liblxc");
+    let able = rustix::process::geteuid().is_root() && locate_liblxc().is_some();
+    if !may_run(Ring::Host, (!able).then_some("needs root and liblxc")) {
         return;
     }
     if std::env::var_os(INSIDE).is_none() {

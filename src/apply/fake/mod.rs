@@ -138,6 +138,7 @@ impl Backend for Fake {
                 mark: Some(found.mark.clone()),
                 wreck: false,
                 set_aside: world.aside.contains_key(name),
+                stopping: false,
                 pid: None,
                 names: found.names.clone(),
                 dns: found.dns.clone(),

@@ -223,6 +223,7 @@ pub(super) fn mark(word: &str) -> Mark {
         directory: "/srv/shop".into(),
         spec: spec(word, word),
         setup_done: true,
+        seeded: true,
     }
 }
 

@@ -75,12 +75,16 @@ impl Card {
         rustix::net::netdevice::name_to_index(&self.socket, name) == Ok(self.index)
     }
 
-    /// Answers all questions that have come.
+    /// Answers the questions that have come.
     pub(super) fn answer(&self, lease: &Lease) {
         let mut frame = [0; FRAME];
-        while let Ok((length, _)) =
-            rustix::net::recv(&self.socket, &mut frame[..], RecvFlags::empty())
-        {
+        // A container that floods is not let keep its guard from everything else.
+        for _ in 0..32 {
+            let Ok((length, _)) =
+                rustix::net::recv(&self.socket, &mut frame[..], RecvFlags::empty())
+            else {
+                return;
+            };
             if let Some(reply) = frame.get(..length).and_then(|frame| answer(frame, lease)) {
                 // A lost answer is asked for again.
                 let _ = rustix::net::send(&self.socket, &reply, SendFlags::empty());

@@ -1,4 +1,4 @@
-//! The door to C: liblxc's calls, and three of libc's that rustix lacks.
+//! The door to C: liblxc's calls, and those of libc's that rustix lacks.
 //!
 //! liblxc has no stable Rust binding, and linking it would make `locker` fail to run on hosts without
 //! it, so the library is opened at run time.
@@ -239,16 +239,6 @@ pub(super) fn signal(number: i32) -> Option<Signal> {
         .then(|| unsafe { Signal::from_raw_unchecked(number) })
 }
 
-/// Unmaps the pages of a mapping of a file, all of them equal to the file; the kernel reads them again
-/// when they are wanted.
-pub(super) fn let_go(pages: &std::ops::Range<usize>) {
-    use rustix::mm::{Advice, madvise};
-    let start = std::ptr::with_exposed_provenance_mut(pages.start);
-    // SAFETY: the caller has seen that no page differs from the file and that none can be written, so
-    // whatever is read there later is the same. A refusal (madvise(2)) changes nothing.
-    let _ = unsafe { madvise(start, pages.len(), Advice::LinuxDontNeed) };
-}
-
 /// Takes over a descriptor that this process was started with.
 ///
 /// Only for descriptors that no value of this program owns: those found before anything was opened.
@@ -259,7 +249,43 @@ pub(super) fn inherited(number: i32) -> OwnedFd {
 
 unsafe extern "C" {
     fn fork() -> c_int;
+    #[link_name = "signal"]
+    fn libc_signal(number: c_int, handler: usize) -> usize;
+    fn madvise(start: usize, length: usize, advice: c_int) -> c_int;
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: Unused, size: u32) -> c_int;
+}
+
+/// A stretch of this process's address space.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    pub(super) start: usize,
+    pub(super) length: usize,
+}
+
+/// Lets go of pages that are the same in their files (madvise(2), `MADV_DONTNEED`).
+pub(super) fn let_go(clean: &[Range]) {
+    const MADV_DONTNEED: c_int = 4;
+    for range in clean {
+        // SAFETY: unwritten pages of a private file mapping are read from the file again when they
+        // are needed; a refusal changes nothing.
+        unsafe { madvise(range.start, range.length, MADV_DONTNEED) };
+    }
+}
+
+/// What the handler of [`let_go_on`] lets go of: a signal handler can be told in no other way.
+static CLEAN: std::sync::OnceLock<Vec<Range>> = std::sync::OnceLock::new();
+
+/// Does so whenever this process gets the signal. Only async-signal-safe calls are made then.
+pub(super) fn let_go_on(number: Signal, clean: Vec<Range>) {
+    extern "C" fn handler(_: c_int) {
+        if let Some(clean) = CLEAN.get() {
+            let_go(clean);
+        }
+    }
+    // A second call keeps the first list, which is as good.
+    let _ = CLEAN.set(clean);
+    // SAFETY: the handler reads a value that is set once, and makes system calls.
+    unsafe { libc_signal(number.as_raw(), handler as extern "C" fn(c_int) as usize) };
 }
 
 /// Whose side of [`split`] the caller is on.

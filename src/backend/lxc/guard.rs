@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,15 @@ use crate::model::ContainerSpec;
 
 /// The name of a container's network card inside.
 pub(super) const INTERFACE: &str = "eth0";
+
+/// Asks the monitor to let go of memory: a signal that liblxc leaves alone and that means nothing to a
+/// process without a terminal.
+pub(super) const SHED: Signal = Signal::WINCH;
+/// When, after the last that was heard: liblxc has done by then what it does once.
+const SETTLED: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// What must stay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,15 +98,16 @@ const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long, with a slow hook say.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
-/// Guards the container of the monitor `monitor`, the caller's parent, through all its reboots; calls
-/// `ready` when it is at its place.
-pub(super) fn watch(guarded: &Guarded, monitor: Pid, ready: &dyn Fn()) -> std::io::Result<()> {
-    let alive = pidfd_open(monitor, PidfdFlags::empty())?;
-    if rustix::process::getppid() != Some(monitor) {
-        return Ok(()); // it ended meanwhile, and the number may be another's
-    }
+/// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots;
+/// calls `ready` when it is at its place.
+pub(super) fn watch(
+    guarded: &Guarded,
+    monitor: Pid,
+    alive: &OwnedFd,
+    ready: &dyn Fn(),
+) -> std::io::Result<()> {
     let home = File::open("/proc/self/ns/net")?;
-    while let Some((init, card)) = find(guarded, monitor, &alive)? {
+    while let Some((init, card)) = find(guarded, monitor, alive)? {
         let pid = init.as_raw_nonzero();
         let entered = pidfd_open(init, PidfdFlags::empty()).and_then(|init| {
             let namespace = rustix::fs::open(
@@ -110,7 +120,13 @@ pub(super) fn watch(guarded: &Guarded, monitor: Pid, ready: &dyn Fn()) -> std::i
         });
         // An init that has gone meanwhile has perhaps a successor.
         if let Ok(init) = entered {
-            keep(guarded, &init, card.as_ref(), ready)?;
+            let shed = || {
+                // A monitor that has gone needs no memory.
+                let _ = pidfd_send_signal(alive, SHED);
+                super::memory::shed();
+            };
+            ready();
+            keep(guarded, &init, card.as_ref(), &shed)?;
             move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
         }
     }
@@ -185,29 +201,33 @@ fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
         .and_then(|child| Pid::from_raw(child.parse().ok()?)))
 }
 
-/// Guards until init ends.
+/// Guards until init ends. Calls `settled` whenever there was something to do and now there is not.
 fn keep(
     guarded: &Guarded,
     init: &OwnedFd,
     card: Option<&Card>,
-    ready: &dyn Fn(),
+    settled: &dyn Fn(),
 ) -> std::io::Result<()> {
     let ear = socket(GROUPS)?;
     let mouth = socket(0)?;
     let mut buffer = [0u8; 8192];
     let (mut pause, mut last) = (PAUSE, Instant::now());
     repair(&mouth, guarded);
-    ready();
-    super::slim::give_back();
+    let mut wait = Some(&SETTLED);
     loop {
         let mut fds = vec![
             PollFd::new(init, PollFlags::IN),
             PollFd::new(&ear, PollFlags::IN),
         ];
         fds.extend(card.map(|card| PollFd::new(card, PollFlags::IN)));
-        match poll(&mut fds, None) {
+        match poll(&mut fds, wait) {
+            Ok(0) => {
+                settled();
+                wait = None;
+                continue;
+            }
             Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => wait = Some(&SETTLED),
             Err(error) => return Err(error.into()),
         }
         if let Some(card) = card {

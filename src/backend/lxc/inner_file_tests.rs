@@ -185,12 +185,3 @@ fn ids_outside_of_the_map_have_no_host_id() {
     assert_eq!(host_id(&map, IdKind::Group, 0), None);
     assert_eq!(host_id(&[], IdKind::User, 7), Some(7));
 }
-
-#[test]
-fn what_a_killed_run_left_beside_a_file_is_no_obstacle_and_goes() {
-    let tree = Tree::new();
-    let left = tree.top.join("rootfs/etc/.locker-hosts");
-    std::fs::write(&left, "half").unwrap();
-    write_names(&tree.inside(), &[line()], &[]).unwrap();
-    assert!(!left.exists());
-}

@@ -90,6 +90,24 @@ pub(super) fn end(site: &Site, name: &Name) -> Result<(), BackendError> {
     remove_file(&site.partial(name))
 }
 
+/// Name of the note in a container's directory that it has been asked to shut down.
+const STOPPING: &str = "locker.stopping";
+
+/// Notes that the container with this init is being stopped: until it has ended it looks as if it ran.
+pub(super) fn begin_stop(dir: &Path, init: u32) -> Result<(), BackendError> {
+    write_whole(&dir.join(STOPPING), init.to_string().as_bytes())
+}
+
+/// Whether this init was asked to shut down. The note of an earlier one means nothing.
+pub(super) fn is_stopping(dir: &Path, init: u32) -> bool {
+    std::fs::read_to_string(dir.join(STOPPING)).is_ok_and(|text| text == init.to_string())
+}
+
+/// Takes the note away.
+pub(super) fn end_stop(dir: &Path) -> Result<(), BackendError> {
+    remove_file(&dir.join(STOPPING))
+}
+
 /// The note in a file, if it is one of this project.
 pub(super) fn partial(site: &Site, path: &Path) -> Option<Partial> {
     let note: Partial = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;

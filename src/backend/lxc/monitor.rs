@@ -130,7 +130,7 @@ fn perform(request: &Request) -> ExitCode {
             exit(container.create(template, args))
         }
         Task::Start { .. } => {
-            super::slim::give_back();
+            super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
             exit(container.start())
         }
         Task::Attach {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use super::container::Container;
 use super::mark;
 use super::render::{RenderError, Surroundings, render, with_include};
 use super::site::{Site, failed, io, write_whole};
@@ -31,52 +32,91 @@ pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), Backen
     let dir = site.dir(&spec.name);
     let logs = site.paths.logs(&site.project);
     std::fs::create_dir_all(&logs).map_err(io("create", &logs))?;
-    let refuse = |e: RenderError| failed("configure", &spec.host_name(), e.to_string());
-    let text = render(
-        spec,
-        &Surroundings {
-            unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
-            console_log: &site.console_log(&spec.name),
-            cgroup: &version_of,
-            is_file: &|path| path.exists() && !path.is_dir(),
-        },
-    )
-    .map_err(refuse)?;
+    let text = text_of(site, spec)?;
     let ours = dir.join("locker.conf");
     if std::fs::read_to_string(&ours).ok().as_deref() != Some(&text) {
         write_whole(&ours, text.as_bytes())?;
     }
     let config = dir.join("config");
     let before = std::fs::read_to_string(&config).map_err(io("read", &config))?;
-    let after = with_include(&before, &ours).map_err(refuse)?;
+    let after = with_include(&before, &ours).map_err(|e| refused(spec, &e))?;
     if before != after {
         write_whole(&config, after.as_bytes())?;
     }
     Ok(())
 }
 
-/// Writes settings and mark anew; a running container gets its limits and host name at once.
+fn refused(spec: &ContainerSpec, error: &RenderError) -> BackendError {
+    failed("configure", &spec.host_name(), error.to_string())
+}
+
+fn text_of(site: &Site, spec: &ContainerSpec) -> Result<String, BackendError> {
+    let around = Surroundings {
+        unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
+        console_log: &site.console_log(&spec.name),
+        cgroup: &version_of,
+        is_file: &|path| path.exists() && !path.is_dir(),
+    };
+    render(spec, &around).map_err(|e| refused(spec, &e))
+}
+
+/// Writes settings and mark anew; a running container gets its limits and host name first. What cannot
+/// be done is told after all that was done is taken back, so that mark and container never disagree.
 pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
-    let (name, full) = (&mark.spec.name, mark.spec.host_name());
-    mark::ours(site, "configure", name)?;
-    write_conf(site, &mark.spec)?;
+    let (spec, full) = (&mark.spec, mark.spec.host_name());
+    let before = mark::ours(site, "configure", &spec.name)?;
+    text_of(site, spec)?; // what can never be written is refused before anything changes
     let container = site.container("configure", &full)?;
-    if let Some(pid) = container.init_pid() {
-        let refused: Vec<String> = mark
-            .spec
-            .limits
-            .iter()
-            .filter(|limit| !container.set_cgroup(&limit.key, &limit.value))
-            .map(|limit| format!("the kernel refused `{limit}`"))
-            .collect();
-        if !refused.is_empty() {
-            let reason = refused.join(", ");
-            return Err(failed("configure", &full, reason));
-        }
-        set_host_name(pid, &mark.spec.hostname)
-            .map_err(|e| failed("configure", &full, format!("cannot set its host name: {e}")))?;
+    let live = match container.init_pid() {
+        Some(pid) => Some((Live::apply(&container, spec)?, pid)),
+        None => None,
+    };
+    let name = |pid, hostname: &str| {
+        let reason = |e| format!("cannot set its host name: {e}");
+        set_host_name(pid, hostname).map_err(|e| failed("configure", &full, reason(e)))
+    };
+    let named = match &live {
+        Some((_, pid)) if before.spec.hostname != spec.hostname => name(*pid, &spec.hostname),
+        Some(_) | None => Ok(()),
+    };
+    let done = named
+        .and_then(|()| write_conf(site, spec))
+        .and_then(|()| mark::write(site, mark));
+    if let (Err(_), Some((live, pid))) = (&done, &live) {
+        live.take_back(&container);
+        // The first error is the one to tell, here and below.
+        let _ = name(*pid, &before.spec.hostname);
+        let _ = write_conf(site, &before.spec);
     }
-    mark::write(site, mark)
+    done
+}
+
+/// Limits that were set in a running container, each with the value it had before, in order.
+struct Live(Vec<(String, String)>);
+
+impl Live {
+    /// Sets all limits or none.
+    fn apply(container: &Container<'_>, spec: &ContainerSpec) -> Result<Self, BackendError> {
+        let mut done = Self(Vec::new());
+        for limit in &spec.limits {
+            let before = container.cgroup(&limit.key);
+            if !container.set_cgroup(&limit.key, &limit.value) {
+                done.take_back(container);
+                let reason = format!("the kernel refused `{limit}`");
+                return Err(failed("configure", &spec.host_name(), reason));
+            }
+            // What cannot be read (a key that is only written) cannot be put back either.
+            done.0
+                .extend(before.map(|value| (limit.key.clone(), value.trim_end().to_owned())));
+        }
+        Ok(done)
+    }
+
+    fn take_back(&self, container: &Container<'_>) {
+        for (key, value) in self.0.iter().rev() {
+            let _ = container.set_cgroup(key, value); // the error that led here is the one to tell
+        }
+    }
 }
 
 /// Sets the host name in the UTS namespace of `pid`, from a thread that ends with it.

@@ -6,6 +6,7 @@
 //! <lxcpath>/<full>/config             the template's own words, and one line that includes ours
 //! <lxcpath>/<full>/locker.conf        ours, written anew at each change and start
 //! <lxcpath>/<full>/locker.json        the mark, written last: it makes a container ours and whole
+//! <lxcpath>/<full>/locker.stopping    there while it is shut down, holds the pid of its init
 //! <lxcpath>/.<full>.locker-partial    there while it is created or destroyed
 //! <lxcpath>/<full>~old                a container that was set aside
 //! ```

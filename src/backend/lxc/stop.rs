@@ -14,6 +14,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::container::Container;
 use super::ffi::signal;
+use super::mark;
 use super::site::{Site, failed};
 use crate::backend::BackendError;
 use crate::model::Name;
@@ -42,6 +43,7 @@ pub(super) fn stop(site: &Site, name: &Name, timeout: Duration) -> Result<(), Ba
     let Ok(init_fd) = open(init) else {
         return settled(&container, &full);
     };
+    mark::begin_stop(&site.dir(name), init)?;
     let monitor = parent_of(init).and_then(|pid| open(pid).ok());
     if matches!(container.state().as_str(), "FROZEN" | "FREEZING") && !container.unfreeze() {
         return Err(failed("stop", &full, "it is frozen and cannot be thawed"));
@@ -60,7 +62,8 @@ pub(super) fn stop(site: &Site, name: &Name, timeout: Duration) -> Result<(), Ba
     if let Some(monitor) = monitor {
         gone(&monitor, TIDY);
     }
-    settled(&container, &full)
+    settled(&container, &full)?;
+    mark::end_stop(&site.dir(name))
 }
 
 /// Waits until liblxc calls it stopped, too.

@@ -74,6 +74,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             mark: None,
             wreck: true,
             set_aside: false,
+            stopping: false,
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -99,6 +100,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         dns: parse_name_servers(&resolv),
         wreck: false,
         set_aside: false,
+        stopping: pid.is_some_and(|pid| mark::is_stopping(&site.dir(&mark.spec.name), pid)),
         mark: Some(mark),
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::flags::{ListFormat, Names};
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
 use crate::cli::{change, yaml};
-use crate::job::{self, Goal, PortRow};
+use crate::job::{self, Goal, PortCheckRow, PortResult, PortRow};
 use crate::model::Port as Rule;
 
 const EXAMPLES: &str = "\
@@ -18,9 +18,10 @@ Examples:
   locker port add dns 192.168.2.1:53:53/udp
   locker port rm web 8080
   locker port list
+  locker port check web
 ";
 
-/// Add, remove and list port rules by hand
+/// Add, remove, list and check port rules
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Port {
@@ -52,6 +53,14 @@ enum Verb {
         #[arg(long, value_name = "FORM", default_value = "table", value_enum)]
         format: ListFormat,
     },
+    /// Probe each published port by each road, and name who drops the packet where one does not answer
+    Check {
+        #[command(flatten)]
+        names: Names,
+        /// The form of the list
+        #[arg(long, value_name = "FORM", default_value = "table", value_enum)]
+        format: ListFormat,
+    },
 }
 
 impl Port {
@@ -72,6 +81,12 @@ impl Port {
                 let rows = change::block_on(job::ports(&setting, &names.names))??;
                 print(&rows, format, ui)?;
                 Ok(0)
+            }
+            Verb::Check { names, format } => {
+                let setting = global.setting()?;
+                let rows = change::block_on(job::port_check(&setting, &names.names))??;
+                print_check(&rows, format, ui)?;
+                Ok(u8::from(!rows.iter().all(|row| row.result.is_fine())))
             }
         }
     }
@@ -120,6 +135,46 @@ fn print(rows: &[PortRow], format: ListFormat, ui: &Ui) -> Result<(), CliError> 
                 crate::cli::table::text(&["Name", "Rule", "Active", "In file"], lines, ui.width());
             ui.data(&table)
         }
+    }
+}
+
+fn print_check(rows: &[PortCheckRow], format: ListFormat, ui: &Ui) -> Result<(), CliError> {
+    match format {
+        ListFormat::Json => ui.data_json(&rows),
+        ListFormat::Yaml => {
+            let value = serde_json::to_value(rows).map_err(|source| CliError::Json { source })?;
+            ui.data(&yaml::to_string(&value))
+        }
+        ListFormat::Table => {
+            let lines = rows.iter().map(|row| {
+                let why = [&row.reason, &row.help].map(|text| text.as_deref());
+                let why: Vec<&str> = why.into_iter().flatten().collect();
+                vec![
+                    row.name.to_string(),
+                    row.rule.clone(),
+                    row.from.clone(),
+                    row.to.clone(),
+                    word(row.result).to_string(),
+                    why.join("; "),
+                ]
+            });
+            let header = ["Name", "Rule", "From", "To", "Result", "Why"];
+            ui.data(&crate::cli::table::text(&header, lines, ui.width()))
+        }
+    }
+}
+
+fn word(result: PortResult) -> &'static str {
+    match result {
+        PortResult::Answers => "answers",
+        PortResult::Delivered => "delivered",
+        PortResult::Refused => "refused",
+        PortResult::Silent => "silent",
+        PortResult::Dropped => "dropped",
+        PortResult::Lost => "lost",
+        PortResult::NotInPlace => "not in place",
+        PortResult::NotRunning => "not running",
+        PortResult::Skipped => "skipped",
     }
 }
 

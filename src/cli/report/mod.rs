@@ -174,6 +174,9 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::NotRunning { name } => {
             report.help = vec![format!("run `sudo locker start {name}`")];
         }
+        JobError::Frozen { name } => {
+            report.help = vec![format!("run `sudo locker unfreeze {name}`")];
+        }
         JobError::Elsewhere { recorded, .. } => {
             let recorded = recorded.display();
             report.help = vec![format!(

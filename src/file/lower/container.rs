@@ -47,7 +47,8 @@ pub(super) struct Shared<'a> {
 
 /// The container with all its keys. After an error it is incomplete, and the desk is not clean.
 pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &Entry) -> Container {
-    let owner = format!("container `{name}`");
+    // As it is written: one whose name is refused is checked under another.
+    let owner = format!("container `{}`", entry.key);
     let mut container = Container::bare(name.clone());
     container.place = desk.place(entry.spot);
     match entry.value.kind {

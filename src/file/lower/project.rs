@@ -36,6 +36,7 @@ pub(in crate::file) fn lower(
     for (name, entry) in &entries {
         containers.insert(name.clone(), container::lower(desk, &shared, name, entry));
     }
+    refused_names(desk, &shared, parts.containers);
     let groups = groups(desk, &shared, top("groups"));
     for (group, member) in groups
         .iter()
@@ -71,6 +72,19 @@ fn names<'n>(desk: &Desk<'_>, containers: &'n [Entry]) -> BTreeMap<Name, &'n Ent
         }
     }
     all
+}
+
+/// Shows what else is wrong with containers whose names cannot be.
+fn refused_names(desk: &Desk<'_>, shared: &Shared<'_>, containers: &[Entry]) {
+    let Ok(stand_in) = Name::new("refused") else {
+        return;
+    };
+    for entry in containers {
+        let counts = entry.duplicate_of.is_none() && !entry.key.starts_with("x-");
+        if counts && Name::new(&entry.key).is_err() {
+            container::lower(desk, shared, &stand_in, entry);
+        }
+    }
 }
 
 fn backend(desk: &Desk<'_>, entry: Option<&Entry>) {

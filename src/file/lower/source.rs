@@ -34,10 +34,7 @@ pub(super) fn lower(
         if layers.own.get("image").is_none() && layers.own.get("build").is_none() {
             desk.error_help(
                 name,
-                format!(
-                    "container `{}` has nothing to be made from",
-                    layers.words.name
-                ),
+                "this container has nothing to be made from",
                 "give it one of `template`, `clone`, `download` and `rootfs`",
             );
         }

@@ -76,6 +76,35 @@ error: `template` and `clone` exclude each other
 }
 
 #[test]
+fn the_body_of_a_container_with_a_refused_name_is_checked_too() {
+    titles(
+        "containers:\n  dbü:\n    template: busybox\n    prots: []\n    ports: [x]\n",
+        &[
+            "`dbü` holds 'ü'; a name is made of letters, digits, `_`, `.` and `-`",
+            "unknown key `prots` in container `dbü`",
+            "`x` names one port only; a published port is `HOST_PORT:CONTAINER_PORT`",
+        ],
+    );
+}
+
+#[test]
+fn a_port_that_can_never_answer_is_warned_of() {
+    let drawn = drawn(&with("ports: [\"[::1]:80:80\"]"));
+    assert!(
+        drawn.contains("nobody reaches a port that is published on `::1`"),
+        "{drawn}"
+    );
+    assert!(drawn.contains("help: write `127.0.0.1`"), "{drawn}");
+}
+
+#[test]
+fn a_tab_is_told_what_to_be_instead() {
+    let drawn = drawn("containers:\n\tdb:\n\t\ttemplate: busybox\n");
+    assert!(drawn.contains("locker.yaml:2:2"), "{drawn}");
+    assert!(drawn.contains("help: indent with blanks"), "{drawn}");
+}
+
+#[test]
 fn a_body_that_lost_its_indentation_is_told_as_such() {
     // The README of the first Locker; `volumes` and `ports` stand twice.
     says(
@@ -164,7 +193,7 @@ fn what_broke_the_first_locker_is_an_error_here() {
         ("# only a comment\n", "the file is empty"),
         (
             "containers: {a: }\n",
-            "container `a` has nothing to be made from",
+            "this container has nothing to be made from",
         ),
         ("a: [\n", "not valid YAML: "),
         ("a: b: c\n", "not valid YAML: "),

@@ -15,7 +15,7 @@ use self::note::State;
 #[cfg(test)]
 pub(super) use self::note::parse_port;
 use self::render::Family;
-use super::{Firewall, FirewallChange, FirewallError, gate};
+use super::{Firewall, FirewallChange, FirewallError, gate, loopback6};
 use crate::observed::ObservedFirewall;
 use crate::store::{Paths, acquire_host};
 use crate::sys::Exec;
@@ -58,9 +58,12 @@ impl Saved {
         })
     }
 
-    /// What the notes say.
+    /// What the notes say, on the host as it is now.
     fn state(&self) -> State {
-        State::parse(&self.text[0])
+        State {
+            loopback6: loopback6(),
+            ..State::parse(&self.text[0])
+        }
     }
 
     async fn doors(&self) -> Result<Vec<gate::Door>, FirewallError> {

@@ -21,6 +21,8 @@ pub(super) const CHAIN: &str = "LOCKER-NOTES";
 pub(super) struct State {
     pub(super) networks: Vec<NetworkRules>,
     pub(super) rules: Vec<PortRule>,
+    /// Whether ::1 leads to containers: a fact of the host and no note ([`super::super::loopback6`]).
+    pub(super) loopback6: bool,
 }
 
 /// The comment of every rule that serves a network.
@@ -110,6 +112,7 @@ impl State {
         Self {
             networks: networks_after(&self.networks, change),
             rules,
+            loopback6: self.loopback6,
         }
     }
 
@@ -175,6 +178,7 @@ mod tests {
                 ),
                 rule("127.0.0.1:53:53/udp", &[]),
             ],
+            loopback6: false,
         };
         let line = |note: String| format!("-A {CHAIN} -m comment --comment \"{note}\"\n");
         let saved: String = state.notes().into_iter().map(line).collect();

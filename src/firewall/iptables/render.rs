@@ -65,16 +65,23 @@ impl Family {
         }
     }
 
-    /// Addresses that stay with the host: the kernel lets no packet of ::1 out, and a link-local
-    /// client could not be answered over another link.
-    fn kept(self) -> &'static [(&'static str, &'static str)] {
+    /// Addresses that stay with the host: a link-local client could not be answered over another link,
+    /// nor ::1 everywhere ([`crate::firewall::loopback6`]).
+    fn kept(self, loopback6: bool) -> Vec<(&'static str, &'static str)> {
         match self {
-            Self::V4 => &[("LOCKER-PUBLISH", "127.0.0.0/8")],
-            Self::V6 => &[
-                ("LOCKER-PUBLISH", "fe80::/10"),
-                ("LOCKER-OUTPUT", "fe80::/10"),
-                ("LOCKER-OUTPUT", "::1/128"),
-            ],
+            Self::V4 => vec![("LOCKER-PUBLISH", "127.0.0.0/8")],
+            Self::V6 => {
+                let always = ["LOCKER-PUBLISH", "LOCKER-OUTPUT"].map(|chain| (chain, "fe80::/10"));
+                let own = (!loopback6).then_some(("LOCKER-OUTPUT", "::1/128"));
+                always.into_iter().chain(own).collect()
+            }
+        }
+    }
+
+    fn loopback(self) -> &'static str {
+        match self {
+            Self::V4 => "127.0.0.0/8",
+            Self::V6 => "::1/128",
         }
     }
 }
@@ -85,7 +92,7 @@ fn rules(family: Family, state: &State) -> Rules {
         let rule = (matching, comment.to_string(), target.to_string());
         rules.entry(chain).or_default().push(rule);
     };
-    for (chain, net) in family.kept() {
+    for (chain, net) in family.kept(state.loopback6) {
         put(chain, format!("-d {net}"), "locker", "RETURN");
     }
     for rule in bound_first(&state.rules) {
@@ -101,7 +108,7 @@ fn rules(family: Family, state: &State) -> Rules {
     rules
 }
 
-/// Masquerade, and the way of 127.0.0.1.
+/// Masquerade, and the way of 127.0.0.1 and ::1.
 fn masquerade(
     family: Family,
     networks: &[NetworkRules],
@@ -112,12 +119,21 @@ fn masquerade(
         let subnet = family.subnet(network);
         let mut out = |matching| put("LOCKER-MASQ", matching, &mark, "MASQUERADE");
         out(format!("-s {subnet} -o {bridge} {DNAT}"));
-        out(format!("-s {subnet} ! -o {bridge}"));
-        if family == Family::V4 {
-            out(format!("-s 127.0.0.0/8 -o {bridge}"));
-            let matching = format!("-d 127.0.0.0/8 -i {bridge}");
-            put("LOCKER-GUARD", matching, &mark, "DROP");
-        }
+        let loopback = family.loopback();
+        out(format!("-s {loopback} -o {bridge}"));
+        let matching = format!("-d {loopback} -i {bridge}");
+        put("LOCKER-GUARD", matching, &mark, "DROP");
+        // Another project of this host is seen by its own address.
+        put("LOCKER-MASQ", format!("-o {bridge}"), &mark, "RETURN");
+    }
+    for network in networks {
+        let matching = format!("-s {}", family.subnet(network));
+        put(
+            "LOCKER-MASQ",
+            matching,
+            &mark_of_network(network),
+            "MASQUERADE",
+        );
     }
 }
 

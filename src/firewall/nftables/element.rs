@@ -60,6 +60,13 @@ pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     elements
 }
 
+/// The addresses that are never led to a container, beside the link-local ones: ::1 where its answer
+/// would be lost ([`crate::firewall::loopback6`]).
+pub(super) fn kept(loopback6: bool) -> Vec<Element> {
+    let one = || Element::new("kept6".into(), "::1".into(), None, "locker");
+    (!loopback6).then(one).into_iter().collect()
+}
+
 /// `F` or `F-L`.
 pub(super) fn range_text(range: PortRange) -> String {
     range.to_string()

@@ -17,7 +17,7 @@ use serde_json::Value;
 use self::element::{Element, allow_chain, of_network, of_rule};
 use self::read::Table;
 use self::script::{DELETE_TABLE, Script};
-use super::{Firewall, FirewallChange, FirewallError, gate, mark, networks_after};
+use super::{Firewall, FirewallChange, FirewallError, gate, loopback6, mark, networks_after};
 use crate::model::NetworkRules;
 use crate::observed::ObservedFirewall;
 use crate::store::{Paths, acquire_host};
@@ -57,6 +57,9 @@ impl Firewall for Nftables {
             return Ok(observed);
         }
         observed.rules = table.rules();
+        if !table.keeps(loopback6()) {
+            return Ok(observed);
+        }
         let doors = doors?;
         let passes = |network: &NetworkRules| doors.iter().all(|door| door.lets_through(network));
         observed.networks = table
@@ -114,7 +117,7 @@ async fn transact(change: &FirewallChange) -> Result<(), FirewallError> {
 fn blind(change: &FirewallChange) -> Result<Script, FirewallError> {
     let mut script = Script::default();
     if !change.open.is_empty() {
-        script.skeleton();
+        script.skeleton(loopback6())?;
     }
     for network in &change.close {
         script.close(network)?;
@@ -135,7 +138,7 @@ fn blind(change: &FirewallChange) -> Result<Script, FirewallError> {
 /// else is never taken away: then the kernel refuses the transaction as it should.
 fn exact(change: &FirewallChange, table: &Table) -> Result<Script, FirewallError> {
     let mut script = Script::default();
-    script.skeleton();
+    script.skeleton(loopback6())?;
     let mut delete = BTreeSet::new();
     for network in change.close.iter().chain(&change.open) {
         mark::interface(&network.bridge)?;

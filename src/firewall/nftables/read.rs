@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::element::{Element, of_network, of_rule};
+use super::element::{Element, kept, of_network, of_rule};
 use super::script::skeleton_rules;
 use crate::firewall::mark;
 use crate::model::{NetworkRules, Port, PortRange, PortRule, Protocol, Subnets};
@@ -53,6 +53,12 @@ impl Table {
                 .is_some_and(|rules| rules.len() == count)
         };
         skeleton_rules().into_iter().all(has)
+    }
+
+    /// Whether ::1 is treated as this host needs it now.
+    pub(super) fn keeps(&self, loopback6: bool) -> bool {
+        let there: Vec<_> = self.elements.iter().filter(|e| e.map == "kept6").collect();
+        there == kept(loopback6).iter().collect::<Vec<_>>()
     }
 
     /// The networks that are open, complete or not.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::element::{Element, allow_chain, of_network, of_rule};
+use super::element::{Element, allow_chain, kept, of_network, of_rule};
 use crate::firewall::{FirewallError, mark};
 use crate::model::{NetworkRules, PortRule};
 
@@ -38,9 +38,10 @@ impl Script {
         &self.text
     }
 
-    /// Makes the table, or mends its fixed part.
-    pub(super) fn skeleton(&mut self) {
+    /// Makes the table, or mends its fixed part; ::1 stays with the host unless `loopback6`.
+    pub(super) fn skeleton(&mut self, loopback6: bool) -> Result<(), FirewallError> {
         self.text.push_str(SKELETON);
+        self.add_elements(&kept(loopback6))
     }
 
     /// Puts a network in; one that is in already is replaced.
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn the_full_text_of_a_small_project() {
         let mut script = Script::default();
-        script.skeleton();
+        script.skeleton(true).unwrap();
         script.open(&network("shop", true)).unwrap();
         script
             .add_rule(&rule("80:8080/tcp", &["192.168.0.0/16", "fd00::/8"]))

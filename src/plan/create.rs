@@ -1,0 +1,94 @@
+//! Making a container, and filling its volumes.
+
+use crate::model::{Key, Mount, Name, Source};
+
+use super::build::Builder;
+use super::graph::Slot;
+use super::{Cause, Step};
+
+impl Builder<'_> {
+    /// A new container as the file has it, with its volumes.
+    pub(super) fn make(&mut self, name: &Name, causes: Vec<Cause>) {
+        let Some(spec) = self.desired.get(name).cloned() else {
+            return;
+        };
+        let host_name = spec.host_name();
+        if self.observed.foreign.contains(&host_name) {
+            self.problem(
+                name,
+                None,
+                format!("a container `{host_name}` is on the host and is not of this project"),
+                "rename the container or the project",
+            );
+        }
+        self.check_origin(name, &spec.source);
+        let mounts = spec.mounts.clone();
+        self.specs.insert(name.clone(), spec.clone());
+        let create = Step::Create(Box::new(spec));
+        self.draft
+            .add_in(Slot::Create, name, create, causes.clone());
+        self.seed(name, mounts, causes);
+    }
+
+    /// Makes the host's side of `mounts`, filled with what the container has there.
+    pub(super) fn seed(&mut self, name: &Name, mounts: Vec<Mount>, causes: Vec<Cause>) {
+        if mounts.is_empty() {
+            return;
+        }
+        let step = Step::Seed {
+            container: name.clone(),
+            mounts,
+            copy: !self.wish.no_copy,
+        };
+        self.draft.add_in(Slot::Seed, name, step, causes);
+    }
+
+    /// A container cannot start without the host's side of its mounts: what was deleted by hand is
+    /// made again as at creation, and what a killed run never filled is filled.
+    pub(super) fn seed_missing(&mut self, name: &Name) {
+        if self.has(Slot::Create, name) || self.has(Slot::Seed, name) {
+            return;
+        }
+        let unfilled = self.mark(name).is_some_and(|mark| !mark.seeded);
+        let gone = &self.observed.host.missing;
+        let mounts = self.specs.get(name).map(|spec| spec.mounts.iter());
+        let mounts = mounts.into_iter().flatten();
+        let mounts = mounts.filter(|m| unfilled || gone.contains(&m.host));
+        let mounts: Vec<Mount> = mounts.cloned().collect();
+        let cause = match unfilled {
+            true => Cause::Unfinished,
+            false => Cause::Drifted("gone from the host"),
+        };
+        self.seed(name, mounts, vec![cause]);
+    }
+
+    fn check_origin(&mut self, name: &Name, source: &Source) {
+        let (word, near) = match source {
+            Source::CloneSibling(origin) => {
+                let planned = self.intents.get(origin).is_some_and(|i| i.make);
+                if planned || self.there(origin).is_some() {
+                    return;
+                }
+                (origin.as_str(), None)
+            }
+            Source::CloneHost(full) => {
+                let known = &self.observed.foreign;
+                if known.contains(full) {
+                    return;
+                }
+                let near = known
+                    .iter()
+                    .map(|k| (strsim::damerau_levenshtein(k, full), k));
+                let near = near.min().filter(|(far, _)| *far <= 2);
+                (full.as_str(), near.map(|(_, known)| known))
+            }
+            Source::Template { .. } | Source::Download { .. } | Source::Rootfs(_) => return,
+        };
+        let message = format!("there is no container `{word}` to clone for `{name}`");
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`lxc-ls` lists the host's containers".into(),
+        };
+        self.problem(name, Some(Key::Clone), message, &help);
+    }
+}

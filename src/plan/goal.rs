@@ -1,0 +1,138 @@
+//! What a goal means for the project as a whole; what it means for a container is in `intent.rs`.
+
+use super::Goal;
+
+/// What a goal does around the containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// What the file says must be sound. Taking things down must work without.
+    pub(super) needs_file: bool,
+    /// The record may change.
+    pub(super) saves: bool,
+    /// What a chosen container needs to start is started first.
+    pub(super) starts: bool,
+    /// The network that running containers need is put in place first.
+    pub(super) network: bool,
+    /// Hosts files are kept true.
+    pub(super) names: bool,
+}
+
+const MAKE: Scope = Scope {
+    needs_file: true,
+    saves: true,
+    starts: false,
+    network: false,
+    names: true,
+};
+const START: Scope = Scope {
+    starts: true,
+    network: true,
+    ..MAKE
+};
+const PORTS: Scope = Scope {
+    network: true,
+    names: false,
+    ..MAKE
+};
+const LIMITS: Scope = Scope {
+    saves: false,
+    network: false,
+    ..PORTS
+};
+const UNPORT: Scope = Scope {
+    needs_file: false,
+    network: false,
+    ..PORTS
+};
+const NAMES: Scope = Scope {
+    needs_file: false,
+    saves: false,
+    ..MAKE
+};
+const QUIET: Scope = Scope {
+    names: false,
+    ..NAMES
+};
+
+impl Goal {
+    pub(super) fn scope(&self) -> Scope {
+        match self {
+            Self::Up | Self::Start { .. } | Self::Restart => START,
+            Self::Create => MAKE,
+            Self::Ports | Self::PortAdd(_) => PORTS,
+            Self::Limits => LIMITS,
+            Self::PortRemove(_) => UNPORT,
+            Self::Stop
+            | Self::Remove
+            | Self::Down { .. }
+            | Self::Links
+            | Self::Unlinks
+            | Self::Cleanup => NAMES,
+            Self::Unports | Self::Freeze | Self::Unfreeze => QUIET,
+        }
+    }
+
+    /// Which of the chosen containers must have been made.
+    pub(super) fn must_exist(&self) -> Existence {
+        match self {
+            Self::Start { .. } | Self::Restart => Existence::All,
+            Self::Stop
+            | Self::Freeze
+            | Self::Unfreeze
+            | Self::Limits
+            | Self::Links
+            | Self::Unlinks
+            | Self::Ports => Existence::Named,
+            // Rules may be left of a container that is gone, and rules are kept for one to come.
+            Self::Up
+            | Self::Create
+            | Self::Remove
+            | Self::Down { .. }
+            | Self::Unports
+            | Self::PortAdd(_)
+            | Self::PortRemove(_)
+            | Self::Cleanup => Existence::Any,
+        }
+    }
+
+    /// Whether and how the project as a whole is taken down.
+    pub(super) fn takes_down(&self) -> Option<Ending> {
+        match self {
+            Self::Down { keep, .. } => Some(Ending { forget: !keep }),
+            Self::Cleanup => Some(Ending { forget: true }),
+            Self::Up
+            | Self::Create
+            | Self::Start { .. }
+            | Self::Stop
+            | Self::Restart
+            | Self::Remove
+            | Self::Ports
+            | Self::Unports
+            | Self::PortAdd(_)
+            | Self::PortRemove(_)
+            | Self::Links
+            | Self::Unlinks
+            | Self::Limits
+            | Self::Freeze
+            | Self::Unfreeze => None,
+        }
+    }
+}
+
+/// Which containers a goal refuses to miss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existence {
+    /// Those of the file, and named ones.
+    All,
+    /// Named ones.
+    Named,
+    /// None.
+    Any,
+}
+
+/// How a project is taken down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// The record goes too.
+    pub(super) forget: bool,
+}

@@ -1,0 +1,106 @@
+//! The bridge and the way out of it, put in place before anything starts.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use crate::model::{NetworkRules, Subnets};
+
+use super::build::Builder;
+use super::graph::Slot;
+use super::intent::runs;
+use super::{Cause, Problem, Step};
+
+impl Builder<'_> {
+    /// The bridge and the way out, when something is going to run or to be reached.
+    pub(super) fn network_up(&mut self) {
+        let wanted = self.wish.goal.scope().network && !self.running.is_empty();
+        let Some(subnets) = self.net.as_ref().map(|net| net.subnets).filter(|_| wanted) else {
+            return;
+        };
+        let bridge = self.project.bridge();
+        let mut earlier = Vec::new();
+        let cards = self.loose_cards(&bridge);
+        if let Some(cause) = self.bridge_fault(subnets, &cards) {
+            let step = Step::EnsureBridge {
+                bridge: bridge.clone(),
+                subnets,
+                cards,
+            };
+            let id = self.draft.add(step, vec![cause]);
+            for start in self.draft.all(Slot::Start) {
+                self.draft.after(start, id);
+            }
+            earlier.push(id);
+        }
+        let rules = NetworkRules {
+            project: self.project.name.clone(),
+            bridge,
+            subnets,
+            isolate: self.project.network.isolate,
+        };
+        let firewall = &self.observed.firewall;
+        let open = firewall.networks.get(&self.project.name);
+        if firewall.driver == "none" || open == Some(&rules) {
+            return;
+        }
+        let cause = match open {
+            Some(_) => Cause::Drifted("its rules differ"),
+            None => Cause::ForProject,
+        };
+        let id = self.draft.add(Step::OpenNetwork(rules), vec![cause]);
+        for bridge in earlier {
+            self.draft.after(id, bridge);
+        }
+        for setup in self.draft.all(Slot::Setup) {
+            self.draft.after(setup, id);
+        }
+    }
+
+    /// The cards of the project's running containers that are on no bridge.
+    fn loose_cards(&self, bridge: &str) -> Vec<String> {
+        let all = self.observed.containers.values();
+        let running = all.filter(|c| runs(Some(c)));
+        let cards = running.filter_map(|c| Some(&c.mark.as_ref()?.spec.nic));
+        let loose = &self.observed.network.loose;
+        let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
+        ours.map(|nic| nic.veth.clone()).collect()
+    }
+
+    fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
+        let Some(found) = &self.observed.network.bridge else {
+            return Some(match cards {
+                [] => Cause::ForProject,
+                [..] => Cause::Drifted("it is gone"),
+            });
+        };
+        let mark = format!("locker:{}", self.project.name);
+        if found.mark.as_deref() != Some(mark.as_str()) {
+            let bridge = self.project.bridge();
+            self.problems.push(Problem {
+                message: format!("interface `{bridge}` is there and is not of this project"),
+                container: None,
+                key: None,
+                place: None,
+                help: Some(format!(
+                    "remove it (`ip link del {bridge}`) or rename the project"
+                )),
+            });
+            return None;
+        }
+        let has: BTreeSet<IpNet> = found.addresses.iter().copied().collect();
+        let v4 = IpNet::new(subnets.gateway4().into(), subnets.v4.prefix_len()).ok();
+        let v6 = IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len()).ok();
+        let wants: BTreeSet<IpNet> = v4.into_iter().chain(v6).collect();
+        if has != wants {
+            return Some(Cause::Drifted("its addresses differ"));
+        }
+        if !found.up {
+            return Some(Cause::Drifted("it is down"));
+        }
+        if !cards.is_empty() {
+            return Some(Cause::Drifted("running containers are not on it"));
+        }
+        (!self.observed.network.forwarding).then_some(Cause::Drifted("forwarding is off"))
+    }
+}

@@ -1,0 +1,78 @@
+//! Free host ports for rules with host port 0: picked once, then recorded.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Name, Place, Port, Project, stable_hash};
+use crate::observed::{Observed, ProjectRecord};
+
+/// First port of the range for private use (RFC 6335), where free ports are picked.
+pub(super) const FIRST_FREE: u16 = 49_152;
+
+/// Under which name the record keeps what was picked.
+pub(super) fn key(container: &Name, port: &Port) -> String {
+    format!("{container} {port}")
+}
+
+/// Picks a free port for every rule with host port 0 that has none yet, and gives back those rules
+/// for which none is free. What no rule asks for any more is forgotten.
+pub(super) fn pick(
+    project: &Project,
+    observed: &Observed,
+    record: &mut ProjectRecord,
+) -> Vec<(Name, Port, Place)> {
+    let open = unpicked(project, record);
+    let keys: BTreeSet<String> = open.iter().map(|(n, port, _)| key(n, port)).collect();
+    record.picked_ports.retain(|key, _| keys.contains(key));
+    let mut used = used(project, observed);
+    used.extend(record.picked_ports.values());
+    let mut full = Vec::new();
+    for (name, port, place) in open {
+        let key = key(&name, &port);
+        if record.picked_ports.contains_key(&key) {
+            continue;
+        }
+        match free(&key, &used) {
+            Some(picked) => {
+                used.insert(picked);
+                record.picked_ports.insert(key, picked);
+            }
+            None => full.push((name, port, place)),
+        }
+    }
+    full
+}
+
+/// Every rule with host port 0, of the file and by hand. Such rules have one port, never a range.
+fn unpicked(project: &Project, record: &ProjectRecord) -> Vec<(Name, Port, Place)> {
+    let file = project.containers.iter().flat_map(|(name, container)| {
+        let ports = container.ports.iter();
+        ports.map(move |(port, place)| (name.clone(), port.clone(), place.clone()))
+    });
+    let added = record.added_ports.iter().flat_map(|(name, ports)| {
+        let ports = ports.iter();
+        ports.map(move |port| (name.clone(), port.clone(), Place::nowhere()))
+    });
+    file.chain(added)
+        .filter(|(_, port, _)| port.host.first == 0)
+        .collect()
+}
+
+fn used(project: &Project, observed: &Observed) -> BTreeSet<u16> {
+    let mut used: BTreeSet<u16> = observed.listeners.iter().map(|l| l.port).collect();
+    let rules = observed.firewall.rules.iter().map(|rule| rule.port.host);
+    let file = project.containers.values().flat_map(|c| &c.ports);
+    for range in rules.chain(file.map(|(port, _)| port.host)) {
+        used.extend(range.first.max(FIRST_FREE)..=range.last);
+    }
+    used
+}
+
+fn free(key: &str, used: &BTreeSet<u16>) -> Option<u16> {
+    let span = u64::from(u16::MAX - FIRST_FREE) + 1;
+    let start = stable_hash(key) % span;
+    let mut all = (0..span).filter_map(|step| {
+        let more = u16::try_from((start + step) % span).ok()?;
+        FIRST_FREE.checked_add(more)
+    });
+    all.find(|port| !used.contains(port))
+}

@@ -1,0 +1,103 @@
+//! Starting, stopping, freezing, and the setup that waits for the first start.
+
+use crate::model::Name;
+use crate::observed::State;
+
+use super::build::Builder;
+use super::graph::Slot;
+use super::intent::{Intent, Power, runs};
+use super::{Cause, Step};
+
+impl Builder<'_> {
+    /// What becomes of the container's processes; `changed` are the causes when those that run must
+    /// not go on as they are.
+    pub(super) fn power(&mut self, name: &Name, intent: Intent, changed: Option<Vec<Cause>>) {
+        let state = self.there(name).map_or(State::Absent, |c| c.state);
+        let up = runs(self.there(name));
+        match (intent.power, changed) {
+            (Power::On | Power::Cycle, Some(causes)) if up || self.has(Slot::Create, name) => {
+                self.stop(name, causes.clone());
+                self.start(name, causes);
+            }
+            (Power::Cycle, None) if up => {
+                self.stop(name, vec![Cause::Asked]);
+                self.start(name, vec![Cause::Asked]);
+            }
+            (Power::On, None) if up => {
+                if state == State::Frozen {
+                    self.thaw(name, Cause::Drifted("frozen"));
+                }
+                self.running.insert(name.clone());
+            }
+            (Power::On | Power::Cycle, _) => {
+                let cause = match self.has(Slot::Create, name) {
+                    true => self.missing(name),
+                    false => Cause::NotRunning,
+                };
+                self.start(name, vec![cause]);
+            }
+            (Power::Off, _) => self.stop(name, vec![Cause::Asked]),
+            (Power::Keep | Power::Freeze | Power::Thaw, _) => {
+                if up {
+                    self.running.insert(name.clone());
+                }
+                self.freezing(name, intent.power, state);
+            }
+        }
+    }
+
+    fn freezing(&mut self, name: &Name, power: Power, state: State) {
+        if power == Power::Freeze && state == State::Running {
+            let container = name.clone();
+            self.draft
+                .add(Step::Freeze { container }, vec![Cause::Asked]);
+        } else if power == Power::Thaw && state == State::Frozen {
+            self.thaw(name, Cause::Asked);
+        }
+    }
+
+    fn thaw(&mut self, name: &Name, cause: Cause) {
+        let container = name.clone();
+        let step = Step::Unfreeze { container };
+        self.draft.add_in(Slot::Thaw, name, step, vec![cause]);
+    }
+
+    /// Stops it if it runs.
+    pub(super) fn stop(&mut self, name: &Name, causes: Vec<Cause>) {
+        if !runs(self.there(name)) {
+            return;
+        }
+        let step = Step::Stop {
+            container: name.clone(),
+            timeout: self.wish.timeout,
+        };
+        self.draft.add_in(Slot::Stop, name, step, causes);
+    }
+
+    fn start(&mut self, name: &Name, causes: Vec<Cause>) {
+        self.seed_missing(name);
+        let container = name.clone();
+        let step = Step::Start { container };
+        self.draft.add_in(Slot::Start, name, step, causes);
+        self.running.insert(name.clone());
+    }
+
+    /// Setup waits for the first start, whichever command does it.
+    pub(super) fn setup(&mut self, name: &Name, intent: Intent) {
+        let on = matches!(intent.power, Power::On | Power::Cycle);
+        let made = self.has(Slot::Create, name);
+        let done = !made && self.mark(name).is_none_or(|mark| mark.setup_done);
+        let Some(spec) = self.specs.get(name).filter(|_| on && !done) else {
+            return;
+        };
+        if spec.setup.is_empty() {
+            return;
+        }
+        let step = Step::Setup {
+            container: name.clone(),
+            commands: spec.setup.clone(),
+        };
+        let causes = vec![Cause::Drifted("setup has not run")];
+        self.draft.add_in(Slot::Setup, name, step, causes);
+    }
+}

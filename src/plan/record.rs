@@ -1,0 +1,145 @@
+//! What the project remembers: identity, addresses, ports added by hand, ports picked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Key, Name, Port};
+use crate::observed::ProjectRecord;
+
+use super::build::Builder;
+use super::{Cause, Goal, Step, Warning, pick};
+
+/// The form of the record that this program writes.
+const RECORD_VERSION: u32 = 1;
+
+/// Whether `port rm` with `asked` means `port`.
+pub(super) fn is_meant(port: &Port, asked: &Port) -> bool {
+    (port.host, port.protocol, port.host_ip) == (asked.host, asked.protocol, asked.host_ip)
+}
+
+impl Builder<'_> {
+    /// What is to be remembered after this plan.
+    pub(super) fn new_record(&mut self) -> Option<ProjectRecord> {
+        let net = self.net.as_ref()?;
+        let old = self.observed.record.clone();
+        let mut record = old.unwrap_or_else(|| ProjectRecord {
+            version: RECORD_VERSION,
+            name: self.project.name.clone(),
+            directory: self.project.directory.clone(),
+            lxcpath: self.wish.lxcpath.clone(),
+            subnets: net.subnets,
+            addresses: BTreeMap::new(),
+            added_ports: BTreeMap::new(),
+            picked_ports: BTreeMap::new(),
+        });
+        record.subnets = net.subnets;
+        let kept: BTreeSet<u32> = net.indexes.values().copied().collect();
+        record.addresses.retain(|_, index| !kept.contains(index));
+        record.addresses.extend(net.indexes.clone());
+        self.change_ports_by_hand(&mut record);
+        let full = pick::pick(self.project, self.observed, &mut record);
+        for (name, port, place) in full {
+            let message = format!("no port from {} on is free for `{port}`", pick::FIRST_FREE);
+            let help = "name a host port instead of 0";
+            self.problem(&name, Some(Key::Ports), message, help);
+            if let Some(problem) = self.problems.last_mut().filter(|_| place.is_somewhere()) {
+                problem.place = Some(place);
+            }
+        }
+        Some(record)
+    }
+
+    /// Whether the user, or the whole project, means `name`.
+    pub(super) fn selected(&self, name: &Name) -> bool {
+        self.intents.get(name).is_some_and(|i| i.chosen)
+    }
+
+    fn change_ports_by_hand(&mut self, record: &mut ProjectRecord) {
+        let goal = &self.wish.goal;
+        let chosen = self.intents.iter().filter(|(_, intent)| intent.chosen);
+        let names: Vec<Name> = chosen.map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            if let Goal::PortAdd(port) = goal {
+                self.add_by_hand(name, port, record);
+            } else if let Goal::PortRemove(port) = goal {
+                self.remove_by_hand(name, port, record);
+            }
+        }
+        record.added_ports.retain(|_, list| !list.is_empty());
+    }
+
+    fn add_by_hand(&mut self, name: &Name, port: &Port, record: &mut ProjectRecord) {
+        let file = self.project.containers.get(name);
+        let in_file = file.is_some_and(|c| c.ports.iter().any(|(p, _)| p == port));
+        let list = record.added_ports.entry(name.clone()).or_default();
+        if !in_file && !list.contains(port) {
+            list.push(port.clone());
+        }
+        if !self.running.contains(name) {
+            self.warnings.push(Warning {
+                message: format!(
+                    "container `{name}` does not run; `{port}` is published when it starts"
+                ),
+                place: None,
+            });
+        }
+    }
+
+    fn remove_by_hand(&mut self, name: &Name, port: &Port, record: &mut ProjectRecord) {
+        let list = record.added_ports.entry(name.clone()).or_default();
+        let before = list.len();
+        list.retain(|p| !is_meant(p, port));
+        let mut found = before > list.len();
+        let file = self.project.containers.get(name);
+        let line = file.and_then(|c| c.ports.iter().find(|(p, _)| is_meant(p, port)));
+        if let Some((_, place)) = line {
+            found = true;
+            self.warnings.push(Warning {
+                message: format!("the file has `{port}` of `{name}`; the next `up` puts it back"),
+                place: Some(place.clone()),
+            });
+        }
+        let mut rules = self.observed.firewall.rules.iter();
+        found |= rules.any(|rule| {
+            rule.project == self.project.name
+                && &rule.container == name
+                && is_meant(&rule.port, port)
+        });
+        if !found {
+            let message = format!("container `{name}` has no rule `{port}`");
+            let help = "`locker port list` shows all";
+            self.problem(name, Some(Key::Ports), message, help);
+        }
+    }
+
+    /// The record is written first: what follows stands on it.
+    pub(super) fn save_record(&mut self, record: Option<&ProjectRecord>) {
+        let saves = self.wish.goal.scope().saves;
+        let old = self.observed.record.as_ref();
+        let Some(record) = record.filter(|r| saves && Some(*r) != old) else {
+            return;
+        };
+        let step = Step::SaveRecord(Box::new(record.clone()));
+        let cause = match &self.wish.goal {
+            Goal::PortAdd(_) | Goal::PortRemove(_) => Cause::Asked,
+            Goal::Up
+            | Goal::Create
+            | Goal::Start { .. }
+            | Goal::Stop
+            | Goal::Restart
+            | Goal::Remove
+            | Goal::Down { .. }
+            | Goal::Ports
+            | Goal::Unports
+            | Goal::Links
+            | Goal::Unlinks
+            | Goal::Limits
+            | Goal::Freeze
+            | Goal::Unfreeze
+            | Goal::Cleanup => Cause::ForProject,
+        };
+        let first = self.draft.add(step, vec![cause]);
+        for id in self.draft.ids() {
+            self.draft.after(id, first);
+        }
+    }
+}
