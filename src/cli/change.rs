@@ -6,7 +6,7 @@ use super::confirm::Counter;
 use super::error::CliError;
 use super::global::GlobalArgs;
 use super::ui::Ui;
-use crate::job::{self, ChangeRequest, Goal};
+use crate::job::{self, ChangeRequest, Goal, Plan};
 
 /// A request with everything off.
 pub fn request(
@@ -36,10 +36,7 @@ pub fn run(
     yes: bool,
 ) -> Result<u8, CliError> {
     if global.dry_run {
-        let planned = block_on(job::plan(&global.setting()?, request))??;
-        ui.warn(&planned.warnings);
-        super::report::plan_warnings(&planned.plan, ui);
-        ui.data(&format!("{}\n", planned.plan))?;
+        ui.data(&format!("{}\n", plan(request, global, ui)?))?;
         return Ok(0);
     }
     let consent = Counter::new(ui.clone(), yes || global.yes);
@@ -52,6 +49,14 @@ pub fn run(
         ui.say("nothing to do\n");
     }
     Ok(0)
+}
+
+/// Only works out what it would do, and tells the warnings.
+pub fn plan(request: &ChangeRequest, global: &GlobalArgs, ui: &Ui) -> Result<Plan, CliError> {
+    let planned = block_on(job::plan(&global.setting()?, request))??;
+    ui.warn(&planned.warnings);
+    super::report::plan_warnings(&planned.plan, ui);
+    Ok(planned.plan)
 }
 
 /// Runs a job to its end. The event loop is made here, so that `--help` never pays for it.

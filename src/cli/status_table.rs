@@ -39,7 +39,7 @@ pub enum Column {
     Cpus,
     /// Its share of the processors
     Shares,
-    /// Peak and limit of its memory, in megabytes
+    /// Peak and limit of its memory, in MiB
     Memory,
 }
 
@@ -83,7 +83,7 @@ fn title(column: Column) -> &'static str {
         Column::Links => "Links",
         Column::Cpus => "CPUs",
         Column::Shares => "Shares",
-        Column::Memory => "Memory [MB]",
+        Column::Memory => "Memory [MiB]",
     }
 }
 
@@ -113,13 +113,13 @@ fn lines(items: impl Iterator<Item = String>) -> String {
 }
 
 fn memory(row: &StatusRow) -> String {
-    let megabytes = |bytes: u64| (bytes / 1_000_000).to_string();
+    let mebibytes = |bytes: u64| (bytes >> 20).to_string();
     match (row.memory_peak, row.memory_limit) {
         (None, None) => "-".into(),
         (peak, limit) => format!(
             "{}/{}",
-            peak.map_or_else(|| "-".into(), megabytes),
-            limit.map_or_else(|| "unlimited".into(), megabytes)
+            peak.map_or_else(|| "-".into(), mebibytes),
+            limit.map_or_else(|| "unlimited".into(), mebibytes)
         ),
     }
 }
@@ -248,9 +248,9 @@ no    old   lxc   -                stopped  -       -         -
     fn memory_without_a_limit_is_unlimited() {
         let mut web = row("web", State::Running);
         assert_eq!(memory(&web), "-");
-        web.memory_peak = Some(12_345_678);
+        web.memory_peak = Some(12 << 20);
         assert_eq!(memory(&web), "12/unlimited");
-        web.memory_limit = Some(200_000_000);
+        web.memory_limit = Some(200 << 20);
         assert_eq!(memory(&web), "12/200");
     }
 

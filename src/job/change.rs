@@ -54,6 +54,7 @@ pub async fn change(
     } else if unfinished.is_some() {
         Unfinished::clear(&host.paths, &project.name)?;
     }
+    store::remove_empty(&host.paths, &project.name);
     Ok(Changed {
         project: opened.project.name,
         plan: looked.plan,

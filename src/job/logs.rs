@@ -38,7 +38,10 @@ pub async fn logs(
     let mut most = lines;
     loop {
         for tail in &mut tails {
-            let text = tail.read()?;
+            let mut text = tail.read()?;
+            if !follow {
+                text.extend(tail.unfinished());
+            }
             let skip = most.map_or(0, |most| text.len().saturating_sub(most));
             for line in &text[skip..] {
                 if out(&tail.name, line).is_break() {
@@ -95,6 +98,13 @@ impl Tail {
         Ok(lines.collect())
     }
 
+    /// The last line when it has no end yet: a prompt, or what a container said before it died.
+    fn unfinished(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.rest);
+        let text = String::from_utf8_lossy(&rest);
+        (!text.trim().is_empty()).then(|| text.trim_end().into())
+    }
+
     fn read_bytes(&mut self, bytes: &mut Vec<u8>) -> std::io::Result<()> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
@@ -130,6 +140,9 @@ mod tests {
         let mut file = File::create(&path).unwrap();
         file.write_all(b"one\r\ntwo\nthr").unwrap();
         assert_eq!(tail.read().unwrap(), ["one", "two"]);
+        assert_eq!(tail.unfinished().as_deref(), Some("thr"));
+        assert_eq!(tail.unfinished(), None);
+        tail.rest = b"thr".to_vec();
         file.write_all(b"ee\n").unwrap();
         assert_eq!(tail.read().unwrap(), ["three"]);
         std::fs::write(&path, "new\n").unwrap();

@@ -98,6 +98,16 @@ impl Limit {
         })
     }
 
+    /// The same limit in the kernel's words for "no limit", for when it goes while its container
+    /// runs; none where the kernel has no such word.
+    pub fn lifted(&self) -> Option<Self> {
+        let value = keys::lifted(&self.key)?;
+        Some(Self {
+            key: self.key.clone(),
+            value: value.into(),
+        })
+    }
+
     /// Every key without a variable part, for suggestions.
     pub fn known_keys() -> impl Iterator<Item = &'static str> {
         keys::all()
@@ -187,5 +197,26 @@ mod tests {
         }
         assert_eq!(parse_size("memory.max", "max"), Ok(None));
         assert_eq!(parse_size("memory.max", "-1"), Ok(None));
+    }
+
+    #[test]
+    fn a_lifted_limit_is_a_good_limit_and_none_where_there_is_no_such_word() {
+        let lifted = |text: &str| {
+            let limit: Limit = text.parse().unwrap();
+            limit.lifted().map(|lifted| lifted.to_string())
+        };
+        for (text, wanted) in [
+            ("memory.max=1G", Some("memory.max=max")),
+            ("memory.limit_in_bytes=1G", Some("memory.limit_in_bytes=-1")),
+            ("hugetlb.2MB.max=4M", Some("hugetlb.2MB.max=max")),
+            ("cpu.shares=2", Some("cpu.shares=1024")),
+            ("cpuset.cpus=0", None),
+        ] {
+            assert_eq!(lifted(text).as_deref(), wanted);
+        }
+        let all = Limit::known_keys().filter_map(|key| Some((key, keys::lifted(key)?)));
+        for (key, value) in all {
+            assert!(Limit::new(key, value).is_ok(), "{key}={value}");
+        }
     }
 }

@@ -62,6 +62,9 @@ pub(super) fn refused(
     }
 }
 
+/// How the alias of every interface of ours begins.
+pub(super) const MARK: &str = "locker:";
+
 /// The bridge's own address, stable and locally administered: without one of its own a bridge takes
 /// that of its first port, and every container's ARP entry of the gateway goes stale.
 fn mac_of(bridge: &str) -> Vec<u8> {
@@ -87,6 +90,18 @@ pub(super) async fn find(handle: &Handle, name: &str) -> Result<Option<Link>, Ne
         }
         Err(error) => Err(refused("read", name)(error)),
     }
+}
+
+/// Whether any interface bears locker's mark, of whichever project and state directory.
+pub(super) async fn any_is_marked(handle: &Handle) -> Result<bool, NetworkError> {
+    let mut links = handle.link().get().execute();
+    while let Some(message) = links.try_next().await.map_err(refused("read", "*"))? {
+        let alias = Link::from_message(message).alias;
+        if alias.is_some_and(|alias| alias.starts_with(MARK)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Makes the bridge, down and without a mark.

@@ -58,7 +58,7 @@ impl Drop for Netlink {
 
 /// `locker:<project>`, the alias of a bridge of ours.
 fn mark_of(project: &Name) -> String {
-    format!("locker:{project}")
+    format!("{}{project}", bridge::MARK)
 }
 
 fn is_ours(link: &Link, bridge: &str, project: &Name) -> bool {
@@ -99,10 +99,10 @@ impl Network for KernelNetwork {
         bridge::mark(handle, &link, bridge, &mark_of(project)).await?;
         own_settings(bridge)?;
         bridge::set_addresses(handle, &link, bridge, subnets).await?;
-        loopback::ensure(handle, &link, bridge).await?;
         for card in cards {
             bridge::attach(handle, &link, card).await?;
         }
+        loopback::ensure(handle, &link, bridge).await?;
         let _lock = acquire_host(&self.paths, "set up the network").await?;
         Settings::load(&self.paths)?.forward()?;
         Ok(made)
@@ -119,7 +119,8 @@ impl Network for KernelNetwork {
             }
             bridge::remove(&netlink.handle, &link, bridge).await?;
         }
-        if last {
+        // Projects under another state directory are not on record here; their bridges show them.
+        if last && !bridge::any_is_marked(&netlink.handle).await? {
             let _lock = acquire_host(&self.paths, "take the network down").await?;
             Settings::load(&self.paths)?.restore()?;
         }

@@ -10,7 +10,7 @@ use crate::observed::{Mark, Observed, ObservedContainer};
 use super::addresses::Net;
 use super::graph::{Draft, Slot};
 use super::intent::{Intent, Power, not_made};
-use super::{Cause, Loss, Problem, Step, Warning, Wish};
+use super::{Cause, Goal, Loss, Problem, Step, Warning, Wish};
 
 /// The planner at work.
 pub(super) struct Builder<'a> {
@@ -110,8 +110,12 @@ impl<'a> Builder<'a> {
 
     /// Clears a wreck. True when an older self gets its name back.
     fn clear(&mut self, name: &Name, intent: Intent, aside: bool) -> bool {
-        let back = aside && !intent.make && !intent.destroy && intent.power != Power::Keep;
-        if !(intent.make || intent.destroy || back) {
+        let defined = self.project.containers.contains_key(name);
+        // What the file no longer has must not stay half made either; what is whole stays.
+        let leftover = self.wish.goal == Goal::Up && intent.chosen && !defined;
+        let used = intent.power != Power::Keep || leftover;
+        let back = aside && used && !intent.make && !intent.destroy;
+        if !(intent.make || intent.destroy || leftover || back) {
             return false;
         }
         let container = name.clone();

@@ -6,6 +6,9 @@ use super::build::Builder;
 use super::graph::Slot;
 use super::{Cause, Step};
 
+/// The longest name of a container: templates make it the host name (`HOST_NAME_MAX`, sethostname(2)).
+const LONGEST: usize = 64;
+
 impl Builder<'_> {
     /// A new container as the file has it, with its volumes.
     pub(super) fn make(&mut self, name: &Name, causes: Vec<Cause>) {
@@ -19,6 +22,18 @@ impl Builder<'_> {
                 None,
                 format!("a container `{host_name}` is on the host and is not of this project"),
                 "rename the container or the project",
+            );
+        }
+        if host_name.len() > LONGEST {
+            let message = format!(
+                "the name `{host_name}` that container `{name}` gets on the host has {} characters, and LXC takes {LONGEST}",
+                host_name.len()
+            );
+            self.problem(
+                name,
+                None,
+                message,
+                "shorten the container's or the project's name",
             );
         }
         self.check_origin(name, &spec.source);

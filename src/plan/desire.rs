@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::{
-    Container, ContainerSpec, Dns, IdKind, IdRange, Idmap, Key, Mount, Name, Place, Project,
+    Container, ContainerSpec, Dns, IdKind, IdRange, Idmap, Key, Limit, Mount, Name, Place, Project,
     Subnets, VolumeSource, translate_all,
 };
 use crate::observed::Observed;
@@ -24,18 +24,11 @@ pub(super) fn specs(
     net: &Net,
     warnings: &mut Vec<Warning>,
 ) -> Result<BTreeMap<Name, ContainerSpec>, Vec<Problem>> {
-    let mut taken = observed.host.ids_taken.clone();
-    let marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
-    taken.extend(marks.flat_map(|mark| mark.spec.idmap.iter().copied()));
+    let taken = taken_ids(project, observed);
     let mut first = FIRST_ID;
     let (mut specs, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, container) in &project.containers {
-        let limits: Vec<_> = container.cgroup.iter().map(|(l, _)| l.clone()).collect();
-        let limits = translate_all(&limits, &observed.host.controllers).unwrap_or_else(|(i, e)| {
-            let place = container.cgroup.get(i).map(|(_, place)| place);
-            problems.push(refusal(container, Key::Cgroup, place, e.to_string()));
-            Vec::new()
-        });
+        let limits = limits(container, observed, &mut problems);
         let Some(idmap) = idmap(container, observed, &taken, &mut first) else {
             let message = format!("there is no free block of {BLOCK} ids for container `{name}`");
             problems.push(refusal(container, Key::Idmap, None, message));
@@ -62,10 +55,35 @@ pub(super) fn specs(
         };
         specs.insert(name.clone(), spec);
     }
-    if problems.is_empty() {
-        Ok(specs)
-    } else {
-        Err(problems)
+    match problems.is_empty() {
+        true => Ok(specs),
+        false => Err(problems),
+    }
+}
+
+/// Ids that no automatic block may have: of the host, of the containers there are, of the file.
+fn taken_ids(project: &Project, observed: &Observed) -> Vec<IdRange> {
+    let mut taken = observed.host.ids_taken.clone();
+    let marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
+    taken.extend(marks.flat_map(|mark| mark.spec.idmap.iter().copied()));
+    for container in project.containers.values() {
+        if let Some(Idmap::Ranges(ranges)) = &container.idmap {
+            taken.extend(ranges);
+        }
+    }
+    taken
+}
+
+/// The limits in the host's own words.
+fn limits(container: &Container, observed: &Observed, problems: &mut Vec<Problem>) -> Vec<Limit> {
+    let written: Vec<Limit> = container.cgroup.iter().map(|(l, _)| l.clone()).collect();
+    match translate_all(&written, &observed.host.controllers) {
+        Ok(limits) => limits,
+        Err((index, error)) => {
+            let place = container.cgroup.get(index).map(|(_, place)| place);
+            problems.push(refusal(container, Key::Cgroup, place, error.to_string()));
+            Vec::new()
+        }
     }
 }
 

@@ -14,9 +14,11 @@ impl Builder<'_> {
             true => "the older root file system",
             false => "the root file system",
         };
+        // The size of an older self beside a new one is not the container's.
+        let beside = aside && !self.has(Slot::Aside, name);
         self.losses.push(Loss {
             what: format!("{what} of container {name}"),
-            container: Some(name.clone()),
+            container: (!beside).then(|| name.clone()),
             path: None,
             cause: causes.first().cloned().unwrap_or(Cause::Asked),
         });
@@ -24,12 +26,11 @@ impl Builder<'_> {
             container: name.clone(),
             aside,
         };
-        let id = self.draft.add(step, causes);
-        for slot in [Slot::Clear, Slot::Create, Slot::Start, Slot::Stop] {
-            if let Some(earlier) = self.draft.find(slot, name) {
-                self.draft.after(id, earlier);
-            }
-        }
+        let slot = match aside {
+            true => Slot::DestroyAside,
+            false => Slot::Destroy,
+        };
+        self.draft.add_in(slot, name, step, causes);
     }
 
     /// A whole new self beside one that was set aside has replaced it: only a recreation sets aside.

@@ -23,7 +23,30 @@ pub(super) fn changes(
     network: &NetworkWish,
     setup_done: bool,
 ) -> Vec<(Reach, Cause)> {
-    let table = [
+    let table = differences(old, new, setup_done);
+    let differing = table.into_iter().filter(|(differs, _, _)| *differs);
+    let mut found: Vec<(Reach, Cause)> = differing
+        .map(|(_, reach, key)| {
+            let place = file.place_of(key).clone();
+            (reach, Cause::Changed { key, place })
+        })
+        .collect();
+    if old.nic.subnets != new.nic.subnets {
+        let cause = Cause::Network(network.place.clone());
+        found.push((Reach::Restart, cause));
+    } else if old.nic != new.nic {
+        found.push((Reach::Restart, Cause::Drifted("its address changed")));
+    }
+    found
+}
+
+/// Whether each part differs, how far a change of it reaches, and its key.
+fn differences(
+    old: &ContainerSpec,
+    new: &ContainerSpec,
+    setup_done: bool,
+) -> [(bool, Reach, Key); 10] {
+    [
         (old.source != new.source, Reach::Recreate, new.source.key()),
         (old.idmap != new.idmap, Reach::Recreate, Key::Idmap),
         (old.mounts != new.mounts, Reach::Restart, Key::Volumes),
@@ -47,19 +70,5 @@ pub(super) fn changes(
             Reach::Live,
             Key::Setup,
         ),
-    ];
-    let differing = table.into_iter().filter(|(differs, _, _)| *differs);
-    let mut found: Vec<(Reach, Cause)> = differing
-        .map(|(_, reach, key)| {
-            let place = file.place_of(key).clone();
-            (reach, Cause::Changed { key, place })
-        })
-        .collect();
-    if old.nic.subnets != new.nic.subnets {
-        let cause = Cause::Network(network.place.clone());
-        found.push((Reach::Restart, cause));
-    } else if old.nic != new.nic {
-        found.push((Reach::Restart, Cause::Drifted("its address changed")));
-    }
-    found
+    ]
 }

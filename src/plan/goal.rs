@@ -9,10 +9,10 @@ pub(super) struct Scope {
     pub(super) needs_file: bool,
     /// The record may change.
     pub(super) saves: bool,
-    /// What a container needs to run is put in place first.
+    /// What a chosen container needs to start is started first.
     pub(super) starts: bool,
-    /// Bridge and network rules are put in place for what runs.
-    pub(super) connects: bool,
+    /// The network that running containers need is put in place first.
+    pub(super) network: bool,
     /// Hosts files are kept true.
     pub(super) names: bool,
 }
@@ -21,27 +21,27 @@ const MAKE: Scope = Scope {
     needs_file: true,
     saves: true,
     starts: false,
-    connects: false,
+    network: false,
     names: true,
 };
 const START: Scope = Scope {
     starts: true,
-    connects: true,
+    network: true,
     ..MAKE
 };
 const PORTS: Scope = Scope {
-    connects: true,
+    network: true,
     names: false,
     ..MAKE
 };
 const LIMITS: Scope = Scope {
     saves: false,
-    connects: false,
+    network: false,
     ..PORTS
 };
 const UNPORT: Scope = Scope {
     needs_file: false,
-    connects: false,
+    network: false,
     ..PORTS
 };
 const NAMES: Scope = Scope {

@@ -23,6 +23,8 @@ pub(super) enum Slot {
     Setup,
     Stop,
     Thaw,
+    Destroy,
+    DestroyAside,
 }
 
 /// A step whose place in the order is not worked out yet.

@@ -51,14 +51,7 @@ impl Builder<'_> {
         if !concerned {
             return None;
         }
-        let unlinks = self.wish.goal == Goal::Unlinks;
-        let hosts = if self.wish.no_links || (unlinks && !self.selected(name)) {
-            old.cloned().unwrap_or_else(|| names::own(spec))
-        } else if unlinks {
-            names::own(spec)
-        } else {
-            names::block(spec, self.project.containers.get(name), running)
-        };
+        let hosts = self.wanted_names(name, spec, running);
         let dns = self.there(name).filter(|_| !made).map(|c| &c.dns);
         let dns_same = spec.dns.is_empty() || dns == Some(&spec.dns);
         if old == Some(&hosts) && dns_same {
@@ -71,6 +64,29 @@ impl Builder<'_> {
             dns: spec.dns.clone(),
         };
         Some((name.clone(), step, causes))
+    }
+
+    fn wanted_names(
+        &self,
+        name: &Name,
+        spec: &ContainerSpec,
+        running: &BTreeMap<&Name, &ContainerSpec>,
+    ) -> Vec<HostsLine> {
+        let unlinks = self.wish.goal == Goal::Unlinks;
+        let file = self.project.containers.get(name);
+        let stays = match unlinks {
+            true => !self.selected(name),
+            // Nothing says any more what a leftover is linked to.
+            false => file.is_none(),
+        };
+        if self.wish.no_links || stays {
+            let old = self.old_names(name).cloned();
+            old.unwrap_or_else(|| names::own(spec))
+        } else if unlinks {
+            names::own(spec)
+        } else {
+            names::block(spec, file, running)
+        }
     }
 
     fn names_causes(&self, name: &Name, spec: &ContainerSpec, hosts: &[HostsLine]) -> Vec<Cause> {

@@ -94,47 +94,44 @@ fn intent_of(
     there: Option<&ObservedContainer>,
     explicit: bool,
 ) -> Intent {
-    let mut intent = Intent {
+    let meant = defined || explicit;
+    let chosen = Intent {
         chosen: true,
         ..Intent::default()
     };
+    let power = |power| Intent { power, ..chosen };
+    let destroy = |destroy| Intent {
+        destroy,
+        power: Power::Off,
+        ..chosen
+    };
     match &wish.goal {
-        Goal::Up if defined => {
-            intent.make = true;
-            intent.settings = Settings::All;
-            intent.power = Power::On;
-        }
-        Goal::Up => intent.destroy = wish.remove_orphans && !explicit,
-        Goal::Create => intent.make = defined,
-        Goal::Start { restart: false } if defined || explicit => intent.power = Power::On,
-        Goal::Start { restart: true } | Goal::Restart if defined || explicit => {
-            intent.power = Power::Cycle;
-        }
-        Goal::Start { .. } | Goal::Restart => {}
-        Goal::Stop => intent.power = Power::Off,
-        Goal::Remove => intent.destroy = there.is_some(),
-        Goal::Down { keep, .. } => {
-            intent.power = Power::Off;
-            intent.destroy = !keep && there.is_some();
-        }
-        Goal::Cleanup => {
-            intent.power = Power::Off;
-            intent.destroy = wish.remove_orphans && !defined;
-        }
-        Goal::Limits => intent.settings = Settings::Limits,
-        Goal::Freeze => intent.power = Power::Freeze,
-        Goal::Unfreeze => intent.power = Power::Thaw,
-        Goal::Ports
-        | Goal::Unports
-        | Goal::PortAdd(_)
-        | Goal::PortRemove(_)
-        | Goal::Links
-        | Goal::Unlinks => {}
+        Goal::Up if defined => Intent {
+            make: true,
+            settings: Settings::All,
+            ..power(Power::On)
+        },
+        Goal::Up if wish.remove_orphans && !explicit => destroy(true),
+        Goal::Create if defined => Intent {
+            make: true,
+            ..chosen
+        },
+        Goal::Start { restart: false } if meant => power(Power::On),
+        Goal::Start { restart: true } | Goal::Restart if meant => power(Power::Cycle),
+        Goal::Stop => power(Power::Off),
+        Goal::Remove => destroy(there.is_some()),
+        Goal::Down { keep, .. } => destroy(!keep && there.is_some()),
+        Goal::Cleanup => destroy(wish.remove_orphans && !defined),
+        Goal::Limits => Intent {
+            settings: Settings::Limits,
+            ..chosen
+        },
+        Goal::Freeze => power(Power::Freeze),
+        Goal::Unfreeze => power(Power::Thaw),
+        Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => chosen,
+        Goal::Ports | Goal::Unports | Goal::PortAdd(_) | Goal::PortRemove(_) => chosen,
+        Goal::Links | Goal::Unlinks => chosen,
     }
-    if intent.destroy {
-        intent.power = Power::Off;
-    }
-    intent
 }
 
 /// Adds what the chosen ones need: what they depend on, and the origins of clones to be made.

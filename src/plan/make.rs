@@ -62,9 +62,9 @@ fn build(builder: &mut Builder<'_>) {
     builder.containers();
     let record = builder.new_record();
     builder.health();
+    builder.network_up();
     builder.names();
     builder.ports(record.as_ref());
-    builder.network_up();
     builder.host_names();
     builder.teardown();
     builder.volumes();
@@ -128,8 +128,10 @@ fn orphans(builder: &mut Builder<'_>) {
     if !reports || builder.wish.remove_orphans {
         return;
     }
-    let all = builder.observed.containers.keys();
-    let orphans = all.filter(|name| !builder.project.containers.contains_key(*name));
+    let all = builder.observed.containers.iter();
+    let whole = all.filter(|(_, found)| !found.wreck || found.set_aside);
+    let names = whole.map(|(name, _)| name);
+    let orphans = names.filter(|name| !builder.project.containers.contains_key(*name));
     builder.warnings.extend(orphans.map(|name| Warning {
         message: format!(
             "container `{name}` is of this project and not in the file; `--remove-orphans` removes it"

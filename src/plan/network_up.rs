@@ -6,55 +6,66 @@ use ipnet::IpNet;
 
 use crate::model::{NetworkRules, Subnets};
 
+use super::addresses::recover;
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::runs;
-use super::{Cause, Problem, Step};
+use super::{Cause, Problem, Step, StepId};
 
 impl Builder<'_> {
     /// The bridge and the way out, when something is going to run or to be reached.
     pub(super) fn network_up(&mut self) {
-        let starts = self.wish.goal.scope().connects && !self.running.is_empty();
-        let Some(subnets) = self.net.as_ref().map(|net| net.subnets).filter(|_| starts) else {
+        let wanted = self.wish.goal.scope().network && !self.running.is_empty();
+        let Some(subnets) = self.net.as_ref().map(|net| net.subnets).filter(|_| wanted) else {
             return;
         };
-        let bridge = self.project.bridge();
-        let mut earlier = Vec::new();
-        let cards = self.loose_cards(&bridge);
-        if let Some(cause) = self.bridge_fault(subnets, &cards) {
-            let step = Step::EnsureBridge {
-                bridge: bridge.clone(),
-                subnets,
-                cards,
-            };
-            let id = self.draft.add(step, vec![cause]);
-            for start in self.draft.all(Slot::Start) {
-                self.draft.after(start, id);
-            }
-            earlier.push(id);
+        let bridge = self.ensure_bridge(subnets);
+        let Some(open) = self.open_network(subnets) else {
+            return;
+        };
+        if let Some(bridge) = bridge {
+            self.draft.after(open, bridge);
         }
-        let rules = NetworkRules {
-            project: self.project.name.clone(),
+        for setup in self.draft.all(Slot::Setup) {
+            self.draft.after(setup, open);
+        }
+    }
+
+    fn ensure_bridge(&mut self, subnets: Subnets) -> Option<StepId> {
+        let bridge = self.project.bridge();
+        let cards = self.loose_cards(&bridge);
+        let cause = self.bridge_fault(subnets, &cards)?;
+        let step = Step::EnsureBridge {
             bridge,
             subnets,
-            isolate: self.project.network.isolate,
+            cards,
+        };
+        let id = self.draft.add(step, vec![cause]);
+        for start in self.draft.all(Slot::Start) {
+            self.draft.after(start, id);
+        }
+        Some(id)
+    }
+
+    fn open_network(&mut self, subnets: Subnets) -> Option<StepId> {
+        let network = &self.project.network;
+        let rules = NetworkRules {
+            project: self.project.name.clone(),
+            bridge: self.project.bridge(),
+            subnets,
+            isolate: network.isolate,
         };
         let firewall = &self.observed.firewall;
         let open = firewall.networks.get(&self.project.name);
         if firewall.driver == "none" || open == Some(&rules) {
-            return;
+            return None;
         }
         let cause = match open {
-            Some(_) => Cause::Drifted("its rules differ"),
+            Some(old) if old.isolate != rules.isolate => Cause::Network(network.place.clone()),
+            Some(_) => self.moved(subnets, "its rules differ"),
             None => Cause::ForProject,
         };
-        let id = self.draft.add(Step::OpenNetwork(rules), vec![cause]);
-        for bridge in earlier {
-            self.draft.after(id, bridge);
-        }
-        for setup in self.draft.all(Slot::Setup) {
-            self.draft.after(setup, id);
-        }
+        Some(self.draft.add(Step::OpenNetwork(rules), vec![cause]))
     }
 
     /// The cards of the project's running containers that are on no bridge.
@@ -65,6 +76,14 @@ impl Builder<'_> {
         let loose = &self.observed.network.loose;
         let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
         ours.map(|nic| nic.veth.clone()).collect()
+    }
+
+    /// Other subnets than before are the file's doing, anything else is drift.
+    fn moved(&self, subnets: Subnets, drift: &'static str) -> Cause {
+        match recover(self.observed) {
+            Some(old) if old != subnets => Cause::Network(self.project.network.place.clone()),
+            Some(_) | None => Cause::Drifted(drift),
+        }
     }
 
     fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
@@ -93,7 +112,7 @@ impl Builder<'_> {
         let v6 = IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len()).ok();
         let wants: BTreeSet<IpNet> = v4.into_iter().chain(v6).collect();
         if has != wants {
-            return Some(Cause::Drifted("its addresses differ"));
+            return Some(self.moved(subnets, "its addresses differ"));
         }
         if !found.up {
             return Some(Cause::Drifted("it is down"));

@@ -58,6 +58,11 @@ impl Builder<'_> {
             self.draft.row(name, &ROW);
             self.draft.row(name, &[Slot::Start, Slot::Healthy]);
             self.draft.row(name, &[Slot::Thaw, Slot::Healthy]);
+            for last in [Slot::Destroy, Slot::DestroyAside] {
+                for slot in ROW {
+                    self.draft.row(name, &[slot, last]);
+                }
+            }
             self.origin_before_clone(name);
             self.dependencies_first(name);
             self.links_first(name);

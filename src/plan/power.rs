@@ -97,7 +97,10 @@ impl Builder<'_> {
             container: name.clone(),
             commands: spec.setup.clone(),
         };
-        let causes = vec![Cause::Drifted("setup has not run")];
+        let causes = match self.draft.find(Slot::Create, name) {
+            Some(create) => self.draft.causes(create).to_vec(),
+            None => vec![Cause::Drifted("setup has not run")],
+        };
         self.draft.add_in(Slot::Setup, name, step, causes);
     }
 }

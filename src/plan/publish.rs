@@ -10,7 +10,7 @@ use super::build::Builder;
 use super::graph::Slot;
 use super::intent::Power;
 use super::record::is_meant;
-use super::{Cause, Goal, Step, ports};
+use super::{Cause, Goal, Step, Warning, ports};
 
 /// A rule and where it stands in the file.
 type Placed = (PortRule, Place);
@@ -56,8 +56,23 @@ impl Builder<'_> {
         if self.wish.goal.scope().needs_file {
             self.warnings.extend(ports::doubts(self.observed, &wanted));
         }
+        self.say_who_rests();
         self.withdraw(early);
         self.publish(add, late);
+    }
+
+    /// Rules lead to containers that run; of others that are named it is said.
+    fn say_who_rests(&mut self) {
+        let named = self.wish.selection.iter().flatten();
+        let named = named.filter(|_| self.wish.goal == Goal::Ports);
+        for name in named.filter(|name| !self.running.contains(*name)) {
+            self.warnings.push(Warning {
+                message: format!(
+                    "container `{name}` does not run; its ports are published when it starts"
+                ),
+                place: None,
+            });
+        }
     }
 
     /// The rules that will be in place of this project.

@@ -23,55 +23,99 @@ pub(super) fn choose(
     need: u32,
     moves: bool,
 ) -> Result<Chosen, Vec<Problem>> {
-    let taken = &observed.network.taken;
-    let wish = &project.network;
     let lived_in = observed.containers.values().any(|c| c.mark.is_some());
-    // Nobody has an address in it, so it may as well be another.
-    let usable = |net: IpNet| lived_in || overlap(net, taken).is_none();
-    let known = recover(observed);
-    let known4 = known
-        .map(|known| known.v4)
-        .filter(|net| usable((*net).into()));
-    let known6 = known
-        .map(|known| known.v6)
-        .filter(|net| usable((*net).into()));
-    let counts = moves || !lived_in;
-    let wish4 = wish.subnet.filter(|net| counts && known4 != Some(*net));
-    let wish6 = wish.subnet6.filter(|net| counts && known6 != Some(*net));
-    let mut problems = Vec::new();
-    for net in wish4
-        .map(IpNet::from)
-        .into_iter()
-        .chain(wish6.map(IpNet::from))
-    {
-        problems.extend(taken_by(net, taken, &wish.place));
-    }
-    let v4 = wish4
-        .or(known4.filter(|net| wish.subnet == Some(*net) || room4(*net) >= need))
-        .or_else(|| free4(&project.name, need, taken));
-    let v6 = wish6
-        .or(known6.filter(|net| wish.subnet6 == Some(*net) || room6(*net) >= u128::from(need)))
-        .or_else(|| free6(&project.name, taken));
-    let (Some(v4), Some(v6)) = (v4, v6) else {
+    let ground = Ground {
+        project,
+        taken: &observed.network.taken,
+        known: recover(observed),
+        need,
+        lived_in,
+        stays: lived_in && !moves,
+    };
+    let place = &project.network.place;
+    let mut problems = ground.taken_wishes();
+    let (Some(v4), Some(v6)) = (ground.v4(), ground.v6()) else {
         problems.push(none_free());
         return Err(problems);
     };
-    problems.extend(too_small(
-        v4.into(),
-        u128::from(room4(v4)),
-        need,
-        &wish.place,
-    ));
-    problems.extend(too_small(v6.into(), room6(v6), need, &wish.place));
+    let room = u128::from(room4(v4));
+    problems.extend(too_small(v4.into(), room, need, place));
+    problems.extend(too_small(v6.into(), room6(v6), need, place));
     if !problems.is_empty() {
         return Err(problems);
     }
-    let subnets = Subnets { v4, v6 };
-    let mut warnings = Vec::new();
-    for net in [IpNet::from(v4), IpNet::from(v6)] {
-        warnings.extend(overlap(net, taken).map(|other| doubt(net, other)));
+    let nets = [IpNet::from(v4), IpNet::from(v6)].into_iter();
+    let doubts = nets.filter_map(|net| Some(doubt(net, overlap(net, ground.taken)?)));
+    Ok(Chosen {
+        subnets: Subnets { v4, v6 },
+        warnings: doubts.collect(),
+    })
+}
+
+/// What the choice depends on.
+struct Ground<'a> {
+    project: &'a Project,
+    taken: &'a [TakenNet],
+    /// The subnets that the project has.
+    known: Option<Subnets>,
+    need: u32,
+    /// Whether containers have addresses in them.
+    lived_in: bool,
+    /// Whether the containers must stay where they are.
+    stays: bool,
+}
+
+impl Ground<'_> {
+    fn taken_wishes(&self) -> Vec<Problem> {
+        let wishes = [self.wish4().map(IpNet::from), self.wish6().map(IpNet::from)];
+        let place = &self.project.network.place;
+        let wishes = wishes.into_iter().flatten();
+        wishes
+            .filter_map(|net| taken_by(net, self.taken, place))
+            .collect()
     }
-    Ok(Chosen { subnets, warnings })
+
+    /// Where nobody has an address, it may as well be another subnet.
+    fn usable(&self, net: IpNet) -> bool {
+        self.lived_in || overlap(net, self.taken).is_none()
+    }
+
+    fn known4(&self) -> Option<Ipv4Net> {
+        let net = self.known?.v4;
+        self.usable(net.into()).then_some(net)
+    }
+
+    fn known6(&self) -> Option<Ipv6Net> {
+        let net = self.known?.v6;
+        self.usable(net.into()).then_some(net)
+    }
+
+    /// The file's subnet where it counts and is new.
+    fn wish4(&self) -> Option<Ipv4Net> {
+        let wish = self.project.network.subnet;
+        wish.filter(|net| !self.stays && self.known4() != Some(*net))
+    }
+
+    fn wish6(&self) -> Option<Ipv6Net> {
+        let wish = self.project.network.subnet6;
+        wish.filter(|net| !self.stays && self.known6() != Some(*net))
+    }
+
+    fn v4(&self) -> Option<Ipv4Net> {
+        let wish = self.project.network.subnet;
+        let fits = |net: &Ipv4Net| self.stays || wish == Some(*net) || room4(*net) >= self.need;
+        let known = self.known4().filter(fits);
+        let own = self.wish4().or(known);
+        own.or_else(|| free4(&self.project.name, self.need, self.taken))
+    }
+
+    fn v6(&self) -> Option<Ipv6Net> {
+        let (wish, need) = (self.project.network.subnet6, u128::from(self.need));
+        let fits = |net: &Ipv6Net| self.stays || wish == Some(*net) || room6(*net) >= need;
+        let known = self.known6().filter(fits);
+        let own = self.wish6().or(known);
+        own.or_else(|| free6(&self.project.name, self.taken))
+    }
 }
 
 fn taken_by(net: IpNet, taken: &[TakenNet], place: &Place) -> Option<Problem> {

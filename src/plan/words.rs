@@ -84,7 +84,7 @@ impl Step {
             Self::RemoveWreck { .. } => ('-', "clear", "remove_wreck"),
             Self::BringBack { .. } => ('~', "restore", "bring_back"),
             Self::EnsureBridge { .. } => ('+', "bridge", "ensure_bridge"),
-            Self::RemoveBridge { .. } => ('-', "unbridge", "remove_bridge"),
+            Self::RemoveBridge { .. } => ('-', "bridge", "remove_bridge"),
             Self::OpenNetwork(_) => ('+', "open", "open_network"),
             Self::CloseNetwork(_) => ('-', "close", "close_network"),
             Self::Create(_) => ('+', "create", "create"),

@@ -11,4 +11,6 @@ mod record;
 pub use atomic::{StoreError, write_atomic};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;
-pub use record::{RECORD_VERSION, load_record, load_records, remove_record, save_record};
+pub use record::{
+    RECORD_VERSION, load_record, load_records, remove_empty, remove_record, save_record,
+};

@@ -83,6 +83,19 @@ pub fn remove_record(paths: &Paths, project: &Name) -> Result<(), StoreError> {
     }
 }
 
+/// Removes the project's directories that hold nothing any more, so that nothing stays of a project
+/// that was taken down. To be called under its lock, which keeps others from filling one just then.
+pub fn remove_empty(paths: &Paths, project: &Name) {
+    for dir in [
+        paths.project(project),
+        paths.logs(project),
+        paths.volumes(project),
+    ] {
+        // Most often there is something in it; an empty directory that cannot be removed is no harm.
+        let _ = fs::remove_dir(dir);
+    }
+}
+
 /// The records of all projects by name. A directory without a record is passed over; a record that
 /// cannot be read is an error, since its subnet must not be given to another project.
 pub fn load_records(paths: &Paths) -> Result<Vec<ProjectRecord>, StoreError> {
@@ -165,5 +178,19 @@ mod tests {
             );
             assert!(load_records(&paths).is_err());
         }
+    }
+
+    #[test]
+    fn of_a_project_that_is_gone_only_what_holds_data_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let shop = Name::new("shop").unwrap();
+        let data = paths.volumes(&shop).join("data");
+        for dir in [&paths.project(&shop), &paths.logs(&shop), &data] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        remove_empty(&paths, &shop);
+        assert!(!paths.project(&shop).exists() && !paths.logs(&shop).exists());
+        assert!(data.exists());
     }
 }

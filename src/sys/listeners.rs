@@ -1,4 +1,4 @@
-//! Sockets that listen in this network namespace, from /proc/net (proc_pid_net(5)).
+//! Sockets that listen in this network namespace, from sock_diag(7) and /proc/net (proc_pid_net(5)).
 //!
 //! Who owns a socket is a second question, [`owner`], because it costs a walk over the file
 //! descriptors of every process: ask it only for the few sockets that stand in somebody's way.
@@ -56,13 +56,16 @@ pub struct ListenError {
 
 /// All sockets of this network namespace that wait for somebody.
 pub fn listeners() -> Result<Vec<RawListener>, ListenError> {
-    let tables = [
-        ("tcp", Transport::Tcp, TCP_LISTEN),
-        ("tcp6", Transport::Tcp, TCP_LISTEN),
+    let mut tables = vec![
         ("udp", Transport::Udp, UDP_BOUND),
         ("udp6", Transport::Udp, UDP_BOUND),
     ];
-    let mut found = Vec::new();
+    // A kernel without `tcp_diag` has the tables all the same.
+    let mut found = super::diag::tcp_listeners().unwrap_or_else(|_| {
+        tables.push(("tcp", Transport::Tcp, TCP_LISTEN));
+        tables.push(("tcp6", Transport::Tcp, TCP_LISTEN));
+        Vec::new()
+    });
     for (table, transport, state) in tables {
         let path = format!("/proc/thread-self/net/{table}");
         match fs::read_to_string(&path) {

@@ -4,6 +4,7 @@
 //! in a private network namespace never looks at the host.
 
 mod clock;
+mod diag;
 mod exec;
 mod listeners;
 mod resolv;

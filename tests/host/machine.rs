@@ -67,6 +67,8 @@ impl Host {
             clean: RefCell::default(),
         };
         host.await_boot();
+        // A new network namespace takes these over from the machine, where they may be anything.
+        host.sh("echo 0 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
         host.remember_as_clean();
         host
     }

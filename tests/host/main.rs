@@ -24,6 +24,7 @@ mod looking;
 mod network;
 mod ports;
 mod sources;
+mod variants;
 mod volumes;
 
 use machine::Host;

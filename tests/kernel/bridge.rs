@@ -149,6 +149,11 @@ fn kernel_settings_come_back_as_they_were() {
     assert_eq!(host.sh(read), "1\n1\n2\n");
     remove(&host, &paths, false).unwrap();
     assert_eq!(host.sh(read), "1\n1\n2\n");
+    // A project under another state directory still needs them.
+    host.sh("ip link add lk-other type bridge; ip link set lk-other alias locker:other");
+    remove(&host, &paths, true).unwrap();
+    assert_eq!(host.sh(read), "1\n1\n2\n");
+    host.sh("ip link del lk-other");
     remove(&host, &paths, true).unwrap();
     assert_eq!(host.sh(read), "0\n0\n1\n");
 }

@@ -312,12 +312,18 @@ fn setting_aside_and_bringing_back_loses_nothing() {
             rig.lxc.set_aside(&db, false).await.unwrap();
             let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
             assert!(seen.set_aside && seen.wreck && seen.mark.is_none());
+            // A destruction that was killed in the middle: nothing that could be taken for whole.
+            let left = rig.top.join("lxc/.t_db~gone");
+            std::fs::create_dir_all(left.join("rootfs/etc")).unwrap();
             rig.lxc.set_aside(&db, true).await.unwrap();
             let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
             assert!(!seen.set_aside && !seen.wreck);
             rig.lxc.start(&db).await.unwrap();
             rig.lxc.stop(&db, Duration::ZERO).await.unwrap();
-            rig.lxc.destroy(&db, false).await.unwrap();
+            rig.lxc.set_aside(&db, false).await.unwrap();
+            rig.lxc.destroy(&db, true).await.unwrap();
+            assert!(rig.lxc.observe().await.unwrap().containers.is_empty());
+            assert!(!left.exists() && !rig.top.join("lxc/t_db~old").exists());
         },
     );
 }

@@ -34,7 +34,9 @@ fn monitor_and_guard_together_stay_within_three_megabytes() {
             assert_eq!(pids.split_whitespace().count(), 2, "a monitor and a guard");
             settled(&pids).await;
             lxc_answers(&rig.lxc, &db).await; // they still work
-            settled(&pids).await;
+            let sizes: Vec<u64> = pids.split_whitespace().map(resident).collect();
+            eprintln!("resident after work: {sizes:?} kB");
+            assert!(sizes.iter().all(|size| *size <= ROOM), "{sizes:?} kB");
             rig.lxc.stop(&db, Duration::ZERO).await.unwrap();
             rig.lxc.destroy(&db, false).await.unwrap();
         },

@@ -45,7 +45,6 @@ fn a_stock_dhcp_client_gets_its_lease_and_lets_the_boot_go_on() {
             // The start script ends with the DHCP client, then init goes on to its console.
             until(&rig, &db, "ps | grep -c '[r]cS'", "0").await;
             until(&rig, &db, "ps | grep -c '[u]dhcpc'", "1").await;
-            eprintln!("{}", told(&rig, &db, "ps; cat /proc/1/status").await);
             let text = told(&rig, &db, "ip addr show eth0; ip route").await;
             assert!(text.contains("10.77.0.2/24"), "{text}");
             assert!(text.contains("default via 10.77.0.1"), "{text}");

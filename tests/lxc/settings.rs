@@ -86,6 +86,18 @@ fn limits_and_host_name_change_while_it_runs_and_all_or_nothing() {
             let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
             assert_eq!(seen.mark.as_ref(), Some(&more));
 
+            let none = rig.mark("db", 2, json!({"hostname": "other.example.net"}));
+            rig.lxc.configure(&none).await.unwrap();
+            let lifted = limit();
+            let huge = lifted
+                .trim()
+                .parse()
+                .is_ok_and(|bytes: u64| bytes > 1 << 60);
+            assert!(
+                lifted == "max\n" || huge,
+                "a limit that is gone is lifted: {lifted}"
+            );
+
             // Frozen, it is thawed and stopped, and not after its whole timeout.
             rig.lxc.set_frozen(&db, true).await.unwrap();
             let begun = Instant::now();

@@ -1,7 +1,8 @@
 //! Destroying and setting aside.
 //!
 //! Destruction: the note first, then the mark, then the rest, then the note goes. Whatever interrupts
-//! it, the note (or the missing directory) tells what is left. Setting aside is one rename; the paths in
+//! it, the note (or the missing directory) tells what is left. An older self has no note: it is renamed
+//! to a hidden name at once, so that half of it is never taken for a whole one. Setting aside is one rename; the paths in
 //! the renamed configuration are mended after it, again on the way back, and mending twice is harmless.
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub(super) fn destroy(site: &Site, name: &Name, aside: bool) -> Result<(), Backe
         site.dir(name)
     };
     let begun = !aside && mark::partial(site, &site.partial(name)).is_some();
+    remove_tree(&site.grave(name))?;
     if !dir.exists() {
         return if begun { mark::end(site, name) } else { Ok(()) };
     }
@@ -44,18 +46,18 @@ pub(super) fn destroy(site: &Site, name: &Name, aside: bool) -> Result<(), Backe
             format!("`{mount}` is still mounted in it"),
         ));
     }
-    if !aside {
-        mark::begin(site, name)?;
-        remove_file(&dir.join(MARK))?;
+    if aside {
+        let grave = site.grave(name);
+        std::fs::rename(&dir, &grave).map_err(io("rename", &dir))?;
+        return remove_tree(&grave);
     }
+    mark::begin(site, name)?;
+    remove_file(&dir.join(MARK))?;
     remove_tree(&dir)?;
-    if !aside {
-        remove_file(&site.console_log(name))?;
-        remove_file(&site.console_log(name).with_extension("console.1"))?;
-        remove_file(&site.engine_log(name))?;
-        mark::end(site, name)?;
-    }
-    Ok(())
+    remove_file(&site.console_log(name))?;
+    remove_file(&site.console_log(name).with_extension("console.1"))?;
+    remove_file(&site.engine_log(name))?;
+    mark::end(site, name)
 }
 
 /// Removes a tree without following links. What an orphan of a killed creation still writes into

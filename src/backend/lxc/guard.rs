@@ -30,11 +30,8 @@ pub(super) const INTERFACE: &str = "eth0";
 /// Asks the monitor to let go of memory: a signal that liblxc leaves alone and that means nothing to a
 /// process without a terminal.
 pub(super) const SHED: Signal = Signal::WINCH;
-/// When, after the last that was heard: liblxc has done by then what it does once.
-const SETTLED: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 500_000_000,
-};
+/// When, after something was heard: liblxc has done by then what it does once.
+const SETTLED: Duration = Duration::from_millis(300);
 
 /// What must stay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,15 +95,16 @@ const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long, with a slow hook say.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
-/// Guards the container of the monitor `monitor`, the caller's parent, through all its reboots; calls
-/// `ready` when it is at its place.
-pub(super) fn watch(guarded: &Guarded, monitor: Pid, ready: &dyn Fn()) -> std::io::Result<()> {
-    let alive = pidfd_open(monitor, PidfdFlags::empty())?;
-    if rustix::process::getppid() != Some(monitor) {
-        return Ok(()); // it ended meanwhile, and the number may be another's
-    }
+/// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots;
+/// calls `ready` when it is at its place.
+pub(super) fn watch(
+    guarded: &Guarded,
+    monitor: Pid,
+    alive: &OwnedFd,
+    ready: &dyn Fn(),
+) -> std::io::Result<()> {
     let home = File::open("/proc/self/ns/net")?;
-    while let Some((init, card)) = find(guarded, monitor, &alive)? {
+    while let Some((init, card)) = find(guarded, monitor, alive)? {
         let pid = init.as_raw_nonzero();
         let entered = pidfd_open(init, PidfdFlags::empty()).and_then(|init| {
             let namespace = rustix::fs::open(
@@ -121,7 +119,7 @@ pub(super) fn watch(guarded: &Guarded, monitor: Pid, ready: &dyn Fn()) -> std::i
         if let Ok(init) = entered {
             let shed = || {
                 // A monitor that has gone needs no memory.
-                let _ = pidfd_send_signal(&alive, SHED);
+                let _ = pidfd_send_signal(alive, SHED);
                 super::memory::shed();
             };
             ready();
@@ -200,7 +198,7 @@ fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
         .and_then(|child| Pid::from_raw(child.parse().ok()?)))
 }
 
-/// Guards until init ends. Calls `settled` whenever there was something to do and now there is not.
+/// Guards until init ends. Calls `settled` some time after there was something to do.
 fn keep(
     guarded: &Guarded,
     init: &OwnedFd,
@@ -212,23 +210,31 @@ fn keep(
     let mut buffer = [0u8; 8192];
     let (mut pause, mut last) = (PAUSE, Instant::now());
     repair(&mouth, guarded);
-    let mut wait = Some(&SETTLED);
+    let mut due = Some(Instant::now() + SETTLED);
     loop {
+        if due.is_some_and(|due| due <= Instant::now()) {
+            settled();
+            due = None;
+        }
+        let wait = due.map(|due| Timespec {
+            tv_sec: 0, // SETTLED is less
+            tv_nsec: due
+                .saturating_duration_since(Instant::now())
+                .subsec_nanos()
+                .into(),
+        });
         let mut fds = vec![
             PollFd::new(init, PollFlags::IN),
             PollFd::new(&ear, PollFlags::IN),
         ];
         fds.extend(card.map(|card| PollFd::new(card, PollFlags::IN)));
-        match poll(&mut fds, wait) {
-            Ok(0) => {
-                settled();
-                wait = None;
-                continue;
-            }
+        match poll(&mut fds, wait.as_ref()) {
+            Ok(0) => continue,
             Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
-            Ok(_) | Err(Errno::INTR) => wait = Some(&SETTLED),
+            Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+        due = due.or_else(|| Some(Instant::now() + SETTLED));
         if let Some(card) = card {
             card.answer(&guarded.lease);
         }

@@ -9,7 +9,7 @@ use super::mark;
 use super::render::{RenderError, Surroundings, render, with_include};
 use super::site::{Site, failed, io, write_whole};
 use crate::backend::BackendError;
-use crate::model::{CgroupVersion, ContainerSpec};
+use crate::model::{CgroupVersion, ContainerSpec, Limit};
 use crate::observed::Mark;
 
 /// Which cgroup version holds the controller of a limit's key on this host (cgroups(7)).
@@ -68,7 +68,7 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
     text_of(site, spec)?; // what can never be written is refused before anything changes
     let container = site.container("configure", &full)?;
     let live = match container.init_pid() {
-        Some(pid) => Some((Live::apply(&container, spec)?, pid)),
+        Some(pid) => Some((Live::apply(&container, &before.spec, spec)?, pid)),
         None => None,
     };
     let name = |pid, hostname: &str| {
@@ -95,21 +95,36 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
 struct Live(Vec<(String, String)>);
 
 impl Live {
-    /// Sets all limits or none.
-    fn apply(container: &Container<'_>, spec: &ContainerSpec) -> Result<Self, BackendError> {
+    /// Sets all limits, and lifts those that are gone, or changes nothing.
+    fn apply(
+        container: &Container<'_>,
+        before: &ContainerSpec,
+        spec: &ContainerSpec,
+    ) -> Result<Self, BackendError> {
         let mut done = Self(Vec::new());
-        for limit in &spec.limits {
-            let before = container.cgroup(&limit.key);
-            if !container.set_cgroup(&limit.key, &limit.value) {
+        let mut waiting = gone(before, spec);
+        waiting.extend(spec.limits.iter().cloned());
+        // One may have to wait for another: memory cannot rise above memory and swap together.
+        while !waiting.is_empty() {
+            let count = waiting.len();
+            waiting.retain(|limit| !done.set(container, limit));
+            if waiting.len() == count {
                 done.take_back(container);
-                let reason = format!("the kernel refused `{limit}`");
+                let reason = format!("the kernel refused `{}`", waiting[0]);
                 return Err(failed("configure", &spec.host_name(), reason));
             }
-            // What cannot be read (a key that is only written) cannot be put back either.
-            done.0
-                .extend(before.map(|value| (limit.key.clone(), value.trim_end().to_owned())));
         }
         Ok(done)
+    }
+
+    fn set(&mut self, container: &Container<'_>, limit: &Limit) -> bool {
+        let before = container.cgroup(&limit.key);
+        let set = container.set_cgroup(&limit.key, &limit.value);
+        // What cannot be read (a key that is only written) cannot be put back either.
+        let before = before.filter(|_| set);
+        self.0
+            .extend(before.map(|value| (limit.key.clone(), value.trim_end().to_owned())));
+        set
     }
 
     fn take_back(&self, container: &Container<'_>) {
@@ -117,6 +132,14 @@ impl Live {
             let _ = container.set_cgroup(key, value); // the error that led here is the one to tell
         }
     }
+}
+
+/// The limits that the file no longer has, as no limits. A key without such a value (a set of
+/// processors, say) stays as it is until the next start.
+fn gone(before: &ContainerSpec, spec: &ContainerSpec) -> Vec<Limit> {
+    let kept = |key: &str| spec.limits.iter().any(|limit| limit.key == key);
+    let old = before.limits.iter().filter(|old| !kept(&old.key));
+    old.filter_map(Limit::lifted).collect()
 }
 
 /// Sets the host name in the UTS namespace of `pid`, from a thread that ends with it.

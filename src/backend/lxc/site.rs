@@ -9,6 +9,7 @@
 //! <lxcpath>/<full>/locker.stopping    there while it is shut down, holds the pid of its init
 //! <lxcpath>/.<full>.locker-partial    there while it is created or destroyed
 //! <lxcpath>/<full>~old                a container that was set aside
+//! <lxcpath>/.<full>~gone              what is left of one while it is destroyed
 //! ```
 
 use std::io::Write;
@@ -42,6 +43,10 @@ impl Site {
 
     pub(super) fn aside(&self, name: &Name) -> PathBuf {
         self.lxcpath.join(format!("{}~old", self.full(name)))
+    }
+
+    pub(super) fn grave(&self, name: &Name) -> PathBuf {
+        self.lxcpath.join(format!(".{}~gone", self.full(name)))
     }
 
     pub(super) fn rootfs(&self, name: &Name) -> PathBuf {

@@ -2,12 +2,14 @@
 //!
 //! The monitor is a fresh process that runs liblxc's start in the foreground, in a session of its own
 //! and without any descriptor of the caller, so that it holds no lock or pipe. liblxc refuses to do so
-//! in a process with threads, so the address is guarded by a second, even smaller process, its child.
+//! in a process with threads, so the address is guarded by a second, even smaller process.
 
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
 
 use super::ffi::{Side, split};
 use super::guard::Guarded;
@@ -113,22 +115,29 @@ pub(super) fn log_lines(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Makes this process a monitor in a session of its own, and its child the guard, which returns when its
+/// Makes this process a monitor in a session of its own, with a guard at its side that returns when its
 /// work is over. The monitor makes the guard before it starts anything, so that no container is without.
 pub(super) fn detach(guarded: Option<&Guarded>) -> std::io::Result<Side> {
     // Already the leader of a session when this fails, which is as good.
     let _ = rustix::process::setsid();
-    let monitor = rustix::process::getpid();
     let Some(guarded) = guarded else {
         say_ready();
         return Ok(Side::Parent);
     };
-    let side = split()?;
-    match side {
-        Side::Child => super::guard::watch(guarded, monitor, &say_ready)?,
-        Side::Parent => say_ready(),
+    let monitor = rustix::process::getpid();
+    let alive = pidfd_open(monitor, PidfdFlags::empty())?;
+    if split()? == Side::Parent {
+        drop(alive);
+        // The one in between ends at once. The guard is not a child of the monitor, because liblxc
+        // waits for all children when a start fails.
+        rustix::process::wait(WaitOptions::empty())?;
+        say_ready();
+        return Ok(Side::Parent);
     }
-    Ok(side)
+    if split()? == Side::Child {
+        super::guard::watch(guarded, monitor, &alive, &say_ready)?;
+    }
+    Ok(Side::Child)
 }
 
 /// Lets go of the caller's pipe on standard output; the caller hears it when monitor and guard have.

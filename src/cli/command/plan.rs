@@ -6,9 +6,8 @@ use crate::cli::change;
 use crate::cli::error::CliError;
 use crate::cli::flags::{Around, Copying, Names, Orphans};
 use crate::cli::global::GlobalArgs;
-use crate::cli::report;
 use crate::cli::ui::Ui;
-use crate::job::{self, Goal};
+use crate::job::Goal;
 
 /// The exit code of `--exit-code` when there is something to do.
 const CHANGES: u8 = 3;
@@ -59,14 +58,12 @@ impl Plan {
         request.host_names = self.around.add_hosts;
         request.no_copy = self.copying.no_move;
         request.remove_orphans = self.orphans.remove_orphans;
-        let planned = change::block_on(job::plan(&global.setting()?, &request))??;
-        ui.warn(&planned.warnings);
-        report::plan_warnings(&planned.plan, ui);
+        let plan = change::plan(&request, global, ui)?;
         match self.format {
-            PlanFormat::Text => ui.data(&format!("{}\n", planned.plan))?,
-            PlanFormat::Json => ui.data_json(&planned.plan.to_json())?,
+            PlanFormat::Text => ui.data(&format!("{}\n", plan))?,
+            PlanFormat::Json => ui.data_json(&plan.to_json())?,
         }
-        let changes = self.exit_code && !planned.plan.steps.is_empty();
+        let changes = self.exit_code && !plan.steps.is_empty();
         Ok(if changes { CHANGES } else { 0 })
     }
 }

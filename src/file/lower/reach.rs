@@ -1,13 +1,13 @@
 //! How a container is reached and what it sees of the outside: ports, volumes, links, name servers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::container::{Layers, Shared};
 use super::values::{boolean, items, one_or_more};
 use crate::file::desk::{Desk, Scope};
-use crate::file::diagnostic::nearest;
+use crate::file::diagnostic::{Diagnostic, Severity, nearest};
 use crate::file::keys;
 use crate::file::tree::{Entry, Kind, Node, Spot};
 use crate::model::{Dns, Key, Link, Name, Place, Port, PortError, Protocol, Volume};
@@ -23,9 +23,22 @@ pub(super) fn ports(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Port, Place)> 
                 .text(item, scope, "ports")
                 .and_then(|text| port_text(desk, item.spot, &text)),
         };
-        all.extend(port.map(|port| (port, desk.place(item.spot))));
+        if let Some(port) = port {
+            unreachable(desk, item.spot, &port);
+            all.push((port, desk.place(item.spot)));
+        }
     }
     all
+}
+
+/// The kernel lets no packet from `::1` leave the loopback (docs/network.md).
+fn unreachable(desk: &Desk<'_>, spot: Spot, port: &Port) {
+    if port.host_ip == Some(IpAddr::V6(Ipv6Addr::LOCALHOST)) {
+        let message = "nobody reaches a port that is published on `::1`";
+        let warning = Diagnostic::at(Severity::Warning, message, desk.place(spot));
+        let help = "write `127.0.0.1`, which answers on this host only";
+        desk.push(warning.with_length(spot.length).with_help(help));
+    }
 }
 
 fn port_text(desk: &Desk<'_>, spot: Spot, text: &str) -> Option<Port> {

@@ -88,6 +88,16 @@ fn the_body_of_a_container_with_a_refused_name_is_checked_too() {
 }
 
 #[test]
+fn a_port_that_can_never_answer_is_warned_of() {
+    let drawn = drawn(&with("ports: [\"[::1]:80:80\"]"));
+    assert!(
+        drawn.contains("nobody reaches a port that is published on `::1`"),
+        "{drawn}"
+    );
+    assert!(drawn.contains("help: write `127.0.0.1`"), "{drawn}");
+}
+
+#[test]
 fn a_tab_is_told_what_to_be_instead() {
     let drawn = drawn("containers:\n\tdb:\n\t\ttemplate: busybox\n");
     assert!(drawn.contains("locker.yaml:2:2"), "{drawn}");

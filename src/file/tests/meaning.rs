@@ -31,7 +31,7 @@ containers:
     healthcheck: {test: [CMD, pg_isready, -q], interval: 5s, retries: 5}
   web:
     clone: db
-    ports: [22:22, "[::1]:80-81:80-81/udp", {published: 0, target: 8080, allow: [10.0.0.9/8, "::1"]}]
+    ports: [22:22, "[::]:80-81:80-81/udp", {published: 0, target: 8080, allow: [10.0.0.9/8, "::1"]}]
     volumes: ["/data/$project/${name}/$fqdn:/d/$name:ro", "pg:/x", {host: ./a, target: /y}]
     fqdn: $name.example.net
     links: [db, "db:database", {name: db, alias: sql}]
@@ -75,7 +75,7 @@ containers:
     assert_eq!(web.source, Source::CloneSibling(name("db")));
     assert_eq!(
         shown(&web.ports),
-        ["22:22/tcp", "[::1]:80-81:80-81/udp", "0:8080/tcp"]
+        ["22:22/tcp", "[::]:80-81:80-81/udp", "0:8080/tcp"]
     );
     assert_eq!(web.ports[2].0.allow[0].to_string(), "10.0.0.0/8");
     assert_eq!(

@@ -59,7 +59,7 @@ groups: {front: [b], empty: []}
 containers:
   a:
     download: {dist: debian, release: bookworm, arch: amd64}
-    ports: ["[::1]:80:80", {published: 9, target: 9, protocol: udp, allow: [10.0.0.0/8]}]
+    ports: ["[::]:80:80", {published: 9, target: 9, protocol: udp, allow: [10.0.0.0/8]}]
     volumes: ["pg:/x:ro", {source: "/a:b", target: "/c d"}]
     dns: [$bridge, 1.1.1.1]
     cgroup: [devices.deny=a, devices.allow=c 1:3 r]

@@ -142,6 +142,21 @@ pub(super) fn is_known(key: &str) -> bool {
     all().any(|known| known == key) || hugetlb(key).is_some()
 }
 
+/// What a key holds where nobody set it.
+pub(super) fn lifted(key: &str) -> Option<&'static str> {
+    match key {
+        "memory.low" | "memory.min" | "memory.oom.group" | "cpu.idle" => Some("0"),
+        "cpu.shares" => Some("1024"),
+        "cpu.cfs_quota_us" => Some("-1"),
+        "cpu.weight" | "io.weight" => Some("100"),
+        "cpu.max" => Some("max 100000"),
+        "pids.max" => Some("max"),
+        _ if is_size(key) && key.ends_with("_in_bytes") => Some("-1"),
+        _ if is_size(key) => Some("max"),
+        _ => None,
+    }
+}
+
 /// Every key without a variable part.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
     PAIRS

@@ -1,0 +1,129 @@
+//! A second run has nothing to do, and a run that was killed anywhere is finished by the next one.
+
+use super::shop::{shop, with};
+use super::world::World;
+use super::*;
+
+fn nothing(world: &World, project: &Project, goal: Goal) {
+    let text = world.text(project, &wish(goal.clone()));
+    assert_eq!(text, "nothing to do", "{goal:?}");
+}
+
+#[test]
+fn a_second_run_of_each_goal_has_nothing_to_do() {
+    let keep = Goal::Down {
+        keep: true,
+        volumes: false,
+    };
+    let all = Goal::Down {
+        keep: false,
+        volumes: true,
+    };
+    let quiet = [Goal::Freeze, Goal::Unports, Goal::Unlinks, Goal::Remove];
+    let ends = [Goal::Up, Goal::Stop, START, Goal::Cleanup, keep, DOWN, all];
+    for goal in quiet.into_iter().chain(ends) {
+        let mut world = World::of(&shop());
+        world.run(&shop(), &wish(goal.clone()));
+        nothing(&world, &shop(), goal);
+        world.run(&shop(), &wish(Goal::Up));
+        nothing(&world, &shop(), Goal::Up);
+    }
+}
+
+#[test]
+fn a_run_killed_after_any_step_is_finished_by_the_next() {
+    let remade = with("web", |web| {
+        web.source = Source::Rootfs("/srv/web.tar".into())
+    });
+    let mut moved = shop();
+    moved.network.subnet = "10.250.0.0/24".parse().ok();
+    for (file, from) in [
+        (&shop(), World::default()),
+        (&remade, World::of(&shop())),
+        (&moved, World::of(&shop())),
+    ] {
+        let whole = plan(file, &from.look(), &wish(Goal::Up)).unwrap();
+        for end in 0..=whole.steps.len() {
+            let mut world = from.clone();
+            world.follow(&whole, end);
+            world.run(file, &wish(Goal::Up));
+            nothing(&world, file, Goal::Up);
+            assert!(world.aside.is_empty() && world.half.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_recreation_killed_before_the_new_self_is_whole_can_be_taken_back() {
+    let remade = with("web", |web| {
+        web.source = Source::Rootfs("/srv/web.tar".into())
+    });
+    let from = World::of(&shop());
+    let old = from.seen.containers["web"].mark.clone();
+    let whole = plan(&remade, &from.look(), &wish(Goal::Up)).unwrap();
+    let aside = |p: &PlannedStep| matches!(p.step, Step::SetAside { .. });
+    let aside = whole.steps.iter().position(aside).unwrap();
+    for end in [aside, aside + 1] {
+        let mut world = from.clone();
+        world.follow(&whole, end);
+        world.run(&shop(), &wish(START));
+        assert_eq!(world.seen.containers["web"].mark, old);
+        nothing(&world, &shop(), Goal::Up);
+    }
+}
+
+#[test]
+fn a_taking_down_killed_after_any_step_is_finished_by_the_next() {
+    let all = Goal::Down {
+        keep: false,
+        volumes: true,
+    };
+    let from = World::of(&shop());
+    let whole = plan(&shop(), &from.look(), &wish(all.clone())).unwrap();
+    for end in 0..=whole.steps.len() {
+        let mut world = from.clone();
+        world.follow(&whole, end);
+        world.run(&shop(), &wish(all.clone()));
+        assert!(world.seen.containers.is_empty());
+        assert_eq!(world.seen.record, None);
+        assert_eq!(world.seen.network.bridge, None);
+        nothing(&world, &shop(), all.clone());
+    }
+}
+
+#[test]
+fn what_a_killed_run_asked_to_stop_is_started_again() {
+    let mut world = World::of(&shop());
+    world.container("web").stopping = true;
+    let text = world.text(&shop(), &wish(Goal::Up));
+    let verbs: Vec<&str> = text.lines().map(|line| &line[..9]).collect();
+    assert_eq!(verbs, ["- stop   ", "+ start  "], "{text}");
+    assert!(text.contains("an earlier run did not finish it"), "{text}");
+}
+
+#[test]
+fn cards_of_running_containers_are_put_back_on_a_bridge_that_was_deleted() {
+    let mut world = World::of(&shop());
+    let mark = world.container("web").mark.clone().unwrap();
+    world.seen.network.bridge = None;
+    world.seen.network.loose = [mark.spec.nic.veth.clone(), "lkvother".into()].into();
+    let made = plan(&shop(), &world.look(), &wish(Goal::Up)).unwrap();
+    let cards = made.steps.iter().find_map(|planned| match &planned.step {
+        Step::EnsureBridge { cards, .. } => Some(cards.clone()),
+        step if step.container().is_some() => panic!("a container is touched: {step:?}"),
+        _ => None,
+    });
+    assert_eq!(cards, Some(vec![mark.spec.nic.veth]));
+}
+
+#[test]
+fn ports_puts_back_what_somebody_flushed_the_network_included() {
+    let mut world = World::of(&shop());
+    let whole = world.look();
+    world.seen.firewall.rules.clear();
+    world.seen.firewall.networks.clear();
+    world.seen.network.forwarding = false;
+    world.run(&shop(), &wish(Goal::Ports));
+    assert_eq!(world.look(), whole);
+    nothing(&world, &shop(), Goal::Ports);
+}

@@ -1,0 +1,56 @@
+//! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
+
+mod converge;
+mod order;
+mod plans;
+mod properties;
+mod refusals;
+mod shop;
+mod speed;
+mod world;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+use crate::model::*;
+
+fn name(word: &str) -> Name {
+    Name::new(word).unwrap()
+}
+
+fn place(line: u32) -> Place {
+    Place::new(Path::new("locker.yaml").into(), line, 5)
+}
+
+fn port(text: &str) -> Port {
+    text.parse().unwrap()
+}
+
+fn wish(goal: Goal) -> Wish {
+    Wish {
+        goal,
+        selection: None,
+        no_ports: false,
+        no_links: false,
+        host_names: false,
+        no_copy: false,
+        timeout: Duration::from_secs(1),
+        lxcpath: PathBuf::from("/var/lib/lxc"),
+        remove_orphans: false,
+    }
+}
+
+fn chosen(goal: Goal, names: &[&str]) -> Wish {
+    Wish {
+        selection: Some(names.iter().map(|word| name(word)).collect()),
+        ..wish(goal)
+    }
+}
+
+const START: Goal = Goal::Start { restart: false };
+const DOWN: Goal = Goal::Down {
+    keep: false,
+    volumes: false,
+};
