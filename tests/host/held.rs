@@ -53,3 +53,25 @@ fn a_picked_port_is_shown_answers_and_stays_the_same() {
         }
     });
 }
+
+#[test]
+fn a_port_held_by_a_unit_is_refused_with_process_pid_and_unit() {
+    on_a_host(|host| {
+        host.sh("systemd-run --unit=holder busybox httpd -f -p 8080 -h /srv");
+        eventually(0, || host.try_sh("ss -ltn | grep -q ':8080 '").code);
+        let pid = host.sh("systemctl show -P MainPID holder");
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n",
+        );
+        project
+            .locker("up")
+            .exits(1)
+            .says(&["8080", &format!("busybox (pid {pid}, holder.service)")]);
+        assert_eq!(project.state("web"), "ABSENT");
+        host.sh("systemctl stop holder");
+        project.up();
+        eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+    });
+}
