@@ -17,6 +17,7 @@ mod slot;
 mod crash;
 mod failures;
 mod firewalls;
+mod held;
 mod itself;
 mod life;
 mod live;

@@ -140,3 +140,33 @@ fn without_dns_the_container_s_own_resolv_conf_stays() {
         assert_eq!(host.sh(&format!("cat {path}")), "nameserver 192.0.2.9");
     });
 }
+
+#[test]
+fn the_last_project_gives_forwarding_back_exactly() {
+    on_a_host(|host| {
+        let read = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/{all/forwarding,eth0/accept_ra} | xargs";
+        let tiny = "  web:\n    template: {name: tiny}\n";
+        let (one, two) = (
+            Project::new(host, "one", tiny),
+            Project::new(host, "two", tiny),
+        );
+        host.sh("echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_ra");
+        assert_eq!(host.sh(read), "0 0 1");
+        one.up();
+        two.up();
+        // With forwarding on, router advertisements are heeded only where `accept_ra` is 2.
+        assert_eq!(host.sh(read), "1 1 2");
+        one.locker("down --yes").exits(0);
+        assert_eq!(host.sh(read), "1 1 2", "`two` is still up");
+        two.inside("web", &format!("ping -c1 -W2 {}", host.outer_address()))
+            .exits(0);
+        two.locker("cleanup --yes").exits(0);
+        assert_eq!(host.sh(read), "0 0 1", "after `cleanup` of the last");
+        host.sh("echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
+        two.up();
+        assert_eq!(host.sh(read), "1 1 1");
+        two.locker("down --yes").exits(0);
+        assert_eq!(host.sh(read), "0 1 1", "only what was changed comes back");
+        host.sh("echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
+    });
+}

@@ -268,3 +268,29 @@ pub(super) fn expected(family: Family, state: &State) -> Counts {
     }
     counts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::testing::{network, rule};
+
+    #[test]
+    fn the_full_rules_of_two_projects_in_both_families() {
+        let mut open = network("open", false);
+        open.subnets.v4 = "10.78.0.0/24".parse().unwrap();
+        open.subnets.v6 = "fd78::/64".parse().unwrap();
+        let state = State {
+            networks: vec![network("shop", true), open],
+            rules: vec![
+                rule("80:8080/tcp", &["192.168.0.0/16", "fd00::/8"]),
+                rule("9000-9010:9000-9010/udp", &[]),
+                rule("127.0.0.1:53:53/udp", &[]),
+                rule("[2001:db8::1]:53-54:63-64/tcp", &[]),
+            ],
+            loopback6: false,
+        };
+        let full = |family| script(family, &state, "").unwrap().unwrap();
+        assert_eq!(full(Family::V4), include_str!("golden.v4"));
+        assert_eq!(full(Family::V6), include_str!("golden.v6"));
+    }
+}
