@@ -81,6 +81,7 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
     let state = found.map_or(State::Absent, |found| found.state);
     let runs = matches!(state, State::Running | State::Frozen);
     let container = host_name_of(&project.name, name);
+    let ports = active_ports(project, observed, name);
     let usage = match found.and_then(|found| found.pid) {
         Some(pid) if runs => usage::read(pid, &container),
         Some(_) | None => Usage::default(),
@@ -96,9 +97,9 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
         state,
         health: health(opened, wanted, name, state).await,
         ips: if runs { addresses(found) } else { Vec::new() },
-        ports: active_ports(project, observed, name),
         links: links(wanted),
-        drift: drift.of(name, state, found),
+        drift: drift.of(name, state, found, &ports),
+        ports,
         cpus: usage.cpus,
         shares: usage.shares,
         memory_peak: usage.memory_peak,
@@ -186,12 +187,24 @@ impl Drift {
         Self { plan }
     }
 
-    fn of(&self, name: &Name, state: State, found: Option<&ObservedContainer>) -> Vec<String> {
+    fn of(
+        &self,
+        name: &Name,
+        state: State,
+        found: Option<&ObservedContainer>,
+        ports: &[String],
+    ) -> Vec<String> {
         let mut notes = Vec::new();
         if found.is_some_and(|found| found.wreck) {
             notes.push("half made by an interrupted run".into());
         }
         if !matches!(state, State::Running | State::Frozen) {
+            // It ended by itself, or somebody stopped it without locker.
+            notes.extend(
+                ports
+                    .iter()
+                    .map(|port| format!("port {port} leads to it still")),
+            );
             return notes;
         }
         for planned in &self.plan.steps {

@@ -174,3 +174,25 @@ fn rules_of_a_project_leave_those_of_another_alone() {
         assert_eq!(host.fetch_from_outside(8080), None);
     });
 }
+
+#[test]
+fn the_rules_of_a_container_that_died_are_told_and_taken_out() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "shop",
+            "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n",
+        );
+        project.up();
+        reachable(host, 8080);
+        host.sh("lxc-stop --kill --name shop_web");
+        let status = project.locker("status").exits(0);
+        let status = status.says(&["port 8080:80/tcp leads to it still"]);
+        assert!(status.out.contains("stopped"), "{}", status.out);
+        project.locker("ports").exits(0);
+        let rules = host.sh("nft list ruleset");
+        assert!(!rules.contains("locker:shop:web"), "{rules}");
+        project.up();
+        reachable(host, 8080);
+    });
+}
