@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CgroupVersion, ContainerSpec, HostsLine, IdRange, Listener, Name, NetworkRules, Port, PortRule,
-    Subnets,
+    CgroupVersion, ContainerSpec, EngineNetwork, HostsLine, IdRange, Kind, Listener, Name,
+    NetworkRules, Port, PortRule, Subnets,
 };
 
 /// All that the planner may know about the host.
@@ -25,7 +25,9 @@ pub struct Observed {
     /// Containers that bear this project's mark, and wrecks of it, by short name.
     pub containers: BTreeMap<Name, ObservedContainer>,
     /// Full names of all other containers on the host (for clones and name collisions).
-    pub foreign: BTreeSet<String>,
+    pub foreign: BTreeMap<Kind, BTreeSet<String>>,
+    /// What the engine of application containers has beside containers.
+    pub engine: ObservedEngine,
     /// Bridge and taken subnets.
     pub network: ObservedNetwork,
     /// Port rules and network rules of every locker project.
@@ -70,6 +72,12 @@ pub struct ProjectRecord {
     pub lxcpath: PathBuf,
     /// Its subnets.
     pub subnets: Subnets,
+    /// Subnets of its further networks by their key in the file.
+    #[serde(default)]
+    pub networks: BTreeMap<Name, Subnets>,
+    /// Whether it ever had an application container: only then is the engine asked when the file has none.
+    #[serde(default)]
+    pub applications: bool,
     /// Index in the subnets of each container that ever had one (2 is the first; 1 is the bridge).
     pub addresses: BTreeMap<Name, u32>,
     /// Rules added by `port add`, kept until `port rm`.
@@ -117,8 +125,20 @@ pub struct Mark {
 pub struct ObservedContainer {
     /// Its name on the host.
     pub host_name: String,
+    /// Its kind.
+    pub kind: Kind,
     /// Its state; never [`State::Absent`].
     pub state: State,
+    /// The exit code with which it ended, when it is stopped and the code is known.
+    pub exit: Option<i32>,
+    /// What the engine's own health check says; none without one.
+    pub health: Option<Health>,
+    /// The id of the image that it was made from.
+    pub image: Option<String>,
+    /// It has a writable volume without a name, which a new self must take over and cannot share.
+    pub holds_volumes: bool,
+    /// The older self that was set aside runs.
+    pub aside_runs: bool,
     /// Our mark. None only together with `wreck`.
     pub mark: Option<Mark>,
     /// Half made: its creation or destruction was begun by us and never finished.
@@ -133,6 +153,33 @@ pub struct ObservedContainer {
     pub names: Option<Vec<HostsLine>>,
     /// The name servers in its resolv.conf.
     pub dns: Vec<IpAddr>,
+}
+
+/// What a health check of the engine says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Not yet known.
+    Starting,
+    /// The last one passed.
+    Healthy,
+    /// It failed too often.
+    Unhealthy,
+}
+
+/// What the engine of application containers has beside containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedEngine {
+    /// Images that were asked about and are there: id by the name that was asked with.
+    pub images: BTreeMap<String, String>,
+    /// Networks of this project, by their key in the file.
+    pub networks: BTreeMap<Name, EngineNetwork>,
+    /// Names of all other networks.
+    pub foreign_networks: BTreeSet<String>,
+    /// Names of volumes that bear this project's mark.
+    pub volumes: BTreeSet<String>,
+    /// Names of all other volumes.
+    pub foreign_volumes: BTreeSet<String>,
 }
 
 /// A subnet that is in use.
@@ -158,8 +205,8 @@ pub struct ObservedBridge {
 /// The kernel's network as far as this project is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedNetwork {
-    /// The project's bridge.
-    pub bridge: Option<ObservedBridge>,
+    /// The project's bridges that are there, by the name of the interface.
+    pub bridges: BTreeMap<String, ObservedBridge>,
     /// Subnets of every other interface, route and locker project.
     pub taken: Vec<TakenNet>,
     /// Whether the kernel forwards between interfaces as published ports need.
@@ -174,8 +221,8 @@ pub struct ObservedNetwork {
 pub struct ObservedFirewall {
     /// The driver that is in use: `nftables`, `iptables` or `none`.
     pub driver: String,
-    /// Network rules by project, only where they are complete.
-    pub networks: BTreeMap<Name, NetworkRules>,
+    /// Network rules of every project by bridge, only where they are complete.
+    pub networks: BTreeMap<String, NetworkRules>,
     /// Port rules of every project.
     pub rules: BTreeSet<PortRule>,
 }

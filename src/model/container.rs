@@ -4,11 +4,13 @@ mod config_line;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dependency, Dns, Fqdn, Healthcheck, Idmap, Key, Limit, Link, Name, Place, Port, Source, Volume,
+    App, Dependency, Dns, Fqdn, Healthcheck, Idmap, Key, Kind, Limit, Link, Name, Place, Port, Restart, Source,
+    Volume,
 };
 
 pub use config_line::{ConfigLine, ConfigLineError};
@@ -83,6 +85,14 @@ pub struct Container {
     pub setup: Vec<InnerCommand>,
     /// Whether it is part of what starts at boot.
     pub autostart: bool,
+    /// What happens when it ends by itself.
+    pub restart: Restart,
+    /// How long it gets to end after it was asked to; none is the usual.
+    pub stop_grace: Option<Duration>,
+    /// The service that it is one of several containers of (`scale`); none when it is the only one.
+    pub replica_of: Option<Name>,
+    /// Settings of an application container; none for a system container.
+    pub app: Option<Box<App>>,
 }
 
 impl Container {
@@ -108,12 +118,21 @@ impl Container {
             labels: BTreeMap::new(),
             setup: Vec::new(),
             autostart: false,
+            restart: Restart::No,
+            stop_grace: None,
+            replica_of: None,
+            app: None,
         }
     }
 
     /// Where `key` stands, or the container's name where the file does not have it.
     pub fn place_of(&self, key: Key) -> &Place {
         self.places.get(&key).unwrap_or(&self.place)
+    }
+
+    /// Which kind of container it is.
+    pub fn kind(&self) -> Kind {
+        self.source.kind()
     }
 
     /// The host name inside: the first label of the fqdn, else the short name made fit for RFC 1123.

@@ -30,6 +30,8 @@ pub enum Condition {
     Started,
     /// Its health check has passed.
     Healthy,
+    /// It has ended with exit code 0.
+    Completed,
 }
 
 /// One entry of `depends_on`.
@@ -39,6 +41,10 @@ pub struct Dependency {
     pub on: Name,
     /// When it counts as there.
     pub condition: Condition,
+    /// When the other one is made anew or restarted by a command, so is this one.
+    pub restart: bool,
+    /// Without the other one this one does not start; else it is only a preference.
+    pub required: bool,
 }
 
 impl Healthcheck {
@@ -57,24 +63,21 @@ impl Healthcheck {
 /// Why a word is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
-    /// Compose's third condition: a system container does not complete.
-    #[error(
-        "`service_completed_successfully` is for containers that end; an LXC container runs on"
-    )]
-    Completed,
     /// Any other word.
-    #[error("`{0}` is not a condition; it is `started` or `healthy`")]
+    #[error("`{0}` is not a condition; it is `started`, `healthy` or `completed_successfully`")]
     Unknown(String),
 }
 
-/// `started` and `healthy`, and Compose's words for them.
+/// `started`, `healthy`, `completed_successfully`, and Compose's words for them.
 impl FromStr for Condition {
     type Err = ConditionError;
     fn from_str(word: &str) -> Result<Self, ConditionError> {
         match word {
             "started" | "service_started" => Ok(Self::Started),
             "healthy" | "service_healthy" => Ok(Self::Healthy),
-            "service_completed_successfully" => Err(ConditionError::Completed),
+            "completed_successfully" | "completed" | "service_completed_successfully" => {
+                Ok(Self::Completed)
+            }
             other => Err(ConditionError::Unknown(other.into())),
         }
     }
@@ -91,13 +94,11 @@ mod tests {
             ("service_started", Condition::Started),
             ("healthy", Condition::Healthy),
             ("service_healthy", Condition::Healthy),
+            ("completed_successfully", Condition::Completed),
+            ("service_completed_successfully", Condition::Completed),
         ] {
             assert_eq!(word.parse(), Ok(expected));
         }
         assert!("".parse::<Condition>().is_err());
-        assert_eq!(
-            "service_completed_successfully".parse::<Condition>(),
-            Err(ConditionError::Completed)
-        );
     }
 }

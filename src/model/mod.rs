@@ -3,9 +3,12 @@
 //! Everything here has been checked: a [`Name`] is a safe name, a [`Port`] a real port. Names and
 //! value syntaxes are checked here and nowhere else. No I/O, no engine, no YAML.
 
+mod app;
+mod build;
 mod cgroup;
 mod container;
 mod dns;
+mod engine_network;
 mod fqdn;
 mod healthcheck;
 mod hosts;
@@ -20,9 +23,12 @@ mod source;
 mod spec;
 mod volume;
 
+pub use app::*;
+pub use build::*;
 pub use cgroup::*;
 pub use container::*;
 pub use dns::*;
+pub use engine_network::*;
 pub use fqdn::*;
 pub use healthcheck::*;
 pub use hosts::*;

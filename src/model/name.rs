@@ -136,6 +136,17 @@ pub fn bridge_of(project: &Name) -> String {
     format!("lk-{}-{}", &name[..6], &hash_word(name)[..5])
 }
 
+/// The bridge of one of the project's networks: [`bridge_of`] for `default`, else as stable.
+pub fn bridge_of_network(project: &Name, network: &Name) -> String {
+    if network.as_str() == "default" {
+        return bridge_of(project);
+    }
+    // A slash is in no name, so that no project's own bridge is called like this.
+    let hash = hash_word(&format!("{project}/{network}"));
+    let shown: String = network.as_str().chars().take(5).collect();
+    format!("lk-{shown}-{}", &hash[..6])
+}
+
 /// What the host end of every container's veth pair begins with.
 pub const VETH_PREFIX: &str = "lkv";
 

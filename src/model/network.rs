@@ -1,9 +1,11 @@
 //! The project's network.
 
+use std::collections::BTreeMap;
+
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::{Name, Place};
 
 /// The key `network` of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +20,26 @@ pub struct NetworkWish {
     pub place: Place,
 }
 
+/// A network of the file beside the project's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtraNetwork {
+    /// What the file asks for.
+    pub wish: NetworkWish,
+    /// The name on the host of a network that is not of the project; it is used as it is.
+    pub external: Option<String>,
+    /// No way out.
+    pub internal: bool,
+    /// The user's marks.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The key of the project's own network.
+pub fn default_network() -> Name {
+    Name::new("default").unwrap_or_else(|_| unreachable!("a constant that is a name"))
+}
+
 /// The subnets that a project really has. The bridge holds the first address of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subnets {
     /// IPv4.
     pub v4: Ipv4Net,

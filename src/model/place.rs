@@ -55,61 +55,133 @@ impl fmt::Display for Place {
     }
 }
 
-/// A key of a container in the project file, as the user writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // each is the key of the same name; docs/file.md explains them
-pub enum Key {
-    Template,
-    Clone,
-    Download,
-    Rootfs,
-    Ports,
-    Volumes,
-    Fqdn,
-    Links,
-    Dns,
-    Cgroup,
-    Environment,
-    EnvFile,
-    Config,
-    Idmap,
-    DependsOn,
-    Healthcheck,
-    Restart,
-    Labels,
-    Group,
-    Setup,
-    Autostart,
+macro_rules! keys {
+    ($($key:ident $word:literal)+) => {
+        /// A key of a container in the project file, as the user writes it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        #[allow(missing_docs)] // each is the key of the same name; docs/file.md explains them
+        pub enum Key { $($key),+ }
+
+        impl Key {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$key),+];
+
+            /// The key as it is written in the file.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$key => $word),+ }
+            }
+        }
+    };
 }
 
-impl Key {
-    /// The key as it is written in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Template => "template",
-            Self::Clone => "clone",
-            Self::Download => "download",
-            Self::Rootfs => "rootfs",
-            Self::Ports => "ports",
-            Self::Volumes => "volumes",
-            Self::Fqdn => "fqdn",
-            Self::Links => "links",
-            Self::Dns => "dns",
-            Self::Cgroup => "cgroup",
-            Self::Environment => "environment",
-            Self::EnvFile => "env_file",
-            Self::Config => "config",
-            Self::Idmap => "idmap",
-            Self::DependsOn => "depends_on",
-            Self::Healthcheck => "healthcheck",
-            Self::Restart => "restart",
-            Self::Labels => "labels",
-            Self::Group => "group",
-            Self::Setup => "setup",
-            Self::Autostart => "autostart",
-        }
-    }
+keys! {
+    Template "template"
+    Clone "clone"
+    Download "download"
+    Rootfs "rootfs"
+    Ports "ports"
+    Volumes "volumes"
+    Fqdn "fqdn"
+    Links "links"
+    Dns "dns"
+    Cgroup "cgroup"
+    Environment "environment"
+    EnvFile "env_file"
+    Config "config"
+    Idmap "idmap"
+    DependsOn "depends_on"
+    Healthcheck "healthcheck"
+    Restart "restart"
+    Labels "labels"
+    Group "group"
+    Setup "setup"
+    Autostart "autostart"
+    Image "image"
+    Build "build"
+    Pull "pull"
+    PullPolicy "pull_policy"
+    Platform "platform"
+    Command "command"
+    Entrypoint "entrypoint"
+    User "user"
+    GroupAdd "group_add"
+    WorkingDir "working_dir"
+    Hostname "hostname"
+    Domainname "domainname"
+    ContainerName "container_name"
+    Init "init"
+    Tty "tty"
+    StdinOpen "stdin_open"
+    ReadOnly "read_only"
+    Privileged "privileged"
+    Ulimits "ulimits"
+    Sysctls "sysctls"
+    CapAdd "cap_add"
+    CapDrop "cap_drop"
+    Devices "devices"
+    DeviceCgroupRules "device_cgroup_rules"
+    Tmpfs "tmpfs"
+    ShmSize "shm_size"
+    SecurityOpt "security_opt"
+    Logging "logging"
+    ExtraHosts "extra_hosts"
+    DnsSearch "dns_search"
+    DnsOpt "dns_opt"
+    StopSignal "stop_signal"
+    StopGracePeriod "stop_grace_period"
+    Pid "pid"
+    Ipc "ipc"
+    Uts "uts"
+    UsernsMode "userns_mode"
+    CgroupParent "cgroup_parent"
+    Runtime "runtime"
+    OomScoreAdj "oom_score_adj"
+    OomKillDisable "oom_kill_disable"
+    StorageOpt "storage_opt"
+    MemLimit "mem_limit"
+    MemReservation "mem_reservation"
+    MemswapLimit "memswap_limit"
+    MemSwappiness "mem_swappiness"
+    Cpus "cpus"
+    CpuShares "cpu_shares"
+    CpuPeriod "cpu_period"
+    CpuQuota "cpu_quota"
+    CpuRtRuntime "cpu_rt_runtime"
+    CpuRtPeriod "cpu_rt_period"
+    CpuCount "cpu_count"
+    CpuPercent "cpu_percent"
+    Cpuset "cpuset"
+    PidsLimit "pids_limit"
+    BlkioConfig "blkio_config"
+    Deploy "deploy"
+    NetworkMode "network_mode"
+    Networks "networks"
+    MacAddress "mac_address"
+    Expose "expose"
+    Annotations "annotations"
+    Secrets "secrets"
+    Configs "configs"
+    VolumesFrom "volumes_from"
+    LabelFile "label_file"
+    Profiles "profiles"
+    Scale "scale"
+    Extends "extends"
+    Attach "attach"
+    ExternalLinks "external_links"
+    Develop "develop"
+    PostStart "post_start"
+    PreStop "pre_stop"
+    Provider "provider"
+    Models "models"
+    CredentialSpec "credential_spec"
+    Gpus "gpus"
+    Isolation "isolation"
+    UseApiSocket "use_api_socket"
+    Supervisor "supervisor"
+    Isolate "isolate"
+    OnDemand "on_demand"
+    Idle "idle"
 }
 
 impl fmt::Display for Key {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Container, FirewallChoice, Name, NetworkWish, bridge_of};
+use super::{Container, ExtraNetwork, FirewallChoice, Name, NetworkWish, bridge_of};
 
 /// A project of containers, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Project {
     pub file: PathBuf,
     /// The network that the file asks for.
     pub network: NetworkWish,
+    /// Further networks by their key in the file, for application containers.
+    pub networks: BTreeMap<Name, ExtraNetwork>,
     /// The firewall that the file asks for.
     pub firewall: FirewallChoice,
     /// Groups and their members, both sorted.

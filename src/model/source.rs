@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Name, host_path};
+use super::{Build, Key, Name, host_path};
 
 /// What a container is made from. A change of it means a new container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +29,58 @@ pub enum Source {
     },
     /// A root file system: a directory to copy or a tar archive to unpack. Absolute path.
     Rootfs(PathBuf),
+    /// An image of the engine's, by the name that the file gives it.
+    Image(String),
+    /// An image that is built here.
+    Build(Box<Build>),
+}
+
+/// The two kinds of containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A whole system with its own init. LXC runs it.
+    System,
+    /// A process in an image. Docker runs it.
+    Application,
+}
+
+impl Kind {
+    /// The word for it in tables: `lxc` or `docker`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "lxc",
+            Self::Application => "docker",
+        }
+    }
 }
 
 impl Source {
+    /// Which kind of container it makes.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Template { .. }
+            | Self::CloneSibling(_)
+            | Self::CloneHost(_)
+            | Self::Download { .. }
+            | Self::Rootfs(_) => Kind::System,
+            Self::Image(_) | Self::Build(_) => Kind::Application,
+        }
+    }
+
+    /// The image that it is made from, by name; none for a system container.
+    pub fn image(&self) -> Option<&str> {
+        match self {
+            Self::Image(image) => Some(image),
+            Self::Build(build) => Some(&build.image),
+            Self::Template { .. }
+            | Self::CloneSibling(_)
+            | Self::CloneHost(_)
+            | Self::Download { .. }
+            | Self::Rootfs(_) => None,
+        }
+    }
+
     /// The key of the file it comes from.
     pub fn key(&self) -> Key {
         match self {
@@ -39,6 +88,8 @@ impl Source {
             Self::CloneSibling(_) | Self::CloneHost(_) => Key::Clone,
             Self::Download { .. } => Key::Download,
             Self::Rootfs(_) => Key::Rootfs,
+            Self::Image(_) => Key::Image,
+            Self::Build(_) => Key::Build,
         }
     }
 }
@@ -59,6 +110,8 @@ impl fmt::Display for Source {
                 Ok(())
             }
             Self::Rootfs(path) => write!(f, "root file system {}", path.display()),
+            Self::Image(image) => write!(f, "image {image}"),
+            Self::Build(build) => write!(f, "build of {}", build.context.display()),
         }
     }
 }

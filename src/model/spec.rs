@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigLine, Fqdn, IdRange, InnerCommand, Limit, Name, Port, Protocol, Source, Subnets,
+    App, ConfigLine, Fqdn, Healthcheck, IdRange, InnerCommand, Limit, Kind, Name, Port, Protocol, Restart,
+    Source, Subnets,
     host_name_of,
 };
 
@@ -67,8 +69,8 @@ pub struct ContainerSpec {
     pub hostname: String,
     /// Host name with domain.
     pub fqdn: Option<Fqdn>,
-    /// Its network card.
-    pub nic: Nic,
+    /// Its network card; the first of several. None for one without a network of its own.
+    pub nic: Option<Nic>,
     /// Directories and files.
     pub mounts: Vec<Mount>,
     /// Variables of its init.
@@ -83,9 +85,47 @@ pub struct ContainerSpec {
     pub setup: Vec<InnerCommand>,
     /// The user's own marks.
     pub labels: BTreeMap<String, String>,
+    /// What happens when it ends by itself.
+    #[serde(default)]
+    pub restart: Restart,
+    /// How long it gets to end after it was asked to; none is the usual.
+    #[serde(default)]
+    pub stop_grace: Option<Duration>,
+    /// Settings of an application container; none for a system container.
+    #[serde(default)]
+    pub app: Option<Box<AppSpec>>,
+}
+
+/// What only application containers have, worked out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppSpec {
+    /// As in the file, the limits of `cgroup` among its limits.
+    pub settings: App,
+    /// The networks it is on; the first is that of [`ContainerSpec::nic`].
+    pub attached: Vec<Attached>,
+    /// The full name of the container whose network it shares.
+    pub network_of: Option<String>,
+    /// How to tell that it is healthy: the engine asks too.
+    pub healthcheck: Option<Healthcheck>,
+}
+
+/// A network that an application container is on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// The engine's name of the network.
+    pub network: String,
+    /// Its card; none on an external network, whose addresses the engine gives.
+    pub nic: Option<Nic>,
+    /// Further names on it.
+    pub aliases: Vec<String>,
 }
 
 impl ContainerSpec {
+    /// Which kind of container it is.
+    pub fn kind(&self) -> Kind {
+        self.source.kind()
+    }
+
     /// The name on the host: `<project>_<name>`.
     pub fn host_name(&self) -> String {
         host_name_of(&self.project, &self.name)
@@ -118,6 +158,9 @@ pub struct NetworkRules {
     pub subnets: Subnets,
     /// Whether other projects are kept out.
     pub isolate: bool,
+    /// Whether there is no way out.
+    #[serde(default)]
+    pub internal: bool,
 }
 
 /// A socket that listens on the host.

@@ -13,6 +13,7 @@ mod probe;
 mod settings;
 mod space;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -38,8 +39,8 @@ pub struct NetworkView {
 /// The driver of the kernel's network.
 #[async_trait]
 pub trait Network: Send + Sync {
-    /// What is there; `bridge` itself is not counted among the taken subnets.
-    async fn observe(&self, bridge: &str) -> Result<NetworkView, NetworkError>;
+    /// What is there; `bridges` themselves are not counted among the taken subnets.
+    async fn observe(&self, bridges: &BTreeSet<String>) -> Result<NetworkView, NetworkError>;
 
     /// Makes or mends the bridge: alias, addresses, up, forwarding; then puts `cards`, interfaces of
     /// the host, on it. A card that is gone is passed over: its container has just ended. True when

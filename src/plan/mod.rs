@@ -39,7 +39,7 @@ use crate::model::{Key, Name, Place};
 pub use cause::Cause;
 pub use make::plan;
 pub use step::Step;
-pub use wish::{Goal, Wish};
+pub use wish::{Goal, Recreate, Wait, Wish};
 
 /// Index of a step in its plan.
 pub type StepId = usize;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    ContainerSpec, Healthcheck, HostsLine, InnerCommand, Mount, Name, NetworkRules, PortRule,
+    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Mount, Name, NetworkRules, PortRule,
     Subnets,
 };
 use crate::observed::ProjectRecord;
@@ -48,6 +48,19 @@ pub enum Step {
     OpenNetwork(NetworkRules),
     /// Take the network rules out. Undo: open it again.
     CloseNetwork(NetworkRules),
+    /// Fetch an image. Undo: none, an image more does no harm.
+    Pull {
+        /// As the file names it.
+        image: String,
+        /// Its platform when the file says it.
+        platform: Option<String>,
+    },
+    /// Build an image. Undo: none.
+    Build(Box<Build>),
+    /// Make a network of the engine on a bridge of ours. Undo: remove it.
+    EnsureNetwork(Box<EngineNetwork>),
+    /// Remove a network of the engine; the bridge stays. Undo: make it again.
+    RemoveNetwork(Box<EngineNetwork>),
     /// Make a container from its source and write its settings and mark. Undo: destroy it.
     Create(Box<ContainerSpec>),
     /// Copy the container's own content to empty host directories and files, once, all or nothing,
@@ -78,12 +91,24 @@ pub enum Step {
         /// Short name.
         container: Name,
     },
-    /// Wait until its health check passes. Nothing to undo.
+    /// Wait until its health check passes. One that ends meanwhile has failed, unless it may end with 0.
+    /// Nothing to undo.
     AwaitHealthy {
         /// Short name.
         container: Name,
-        /// The check.
-        check: Healthcheck,
+        /// The check; none is the one that comes with its image, else that it runs.
+        check: Option<Healthcheck>,
+        /// At most so long; none is as long as the check may take.
+        most: Option<Duration>,
+        /// Whether having ended with 0 is as good.
+        may_end: bool,
+    },
+    /// Wait until it has ended, with exit code 0. Nothing to undo.
+    AwaitCompleted {
+        /// Short name.
+        container: Name,
+        /// At most so long; none is without end.
+        most: Option<Duration>,
     },
     /// Run the setup commands inside, once. Undone with the creation it belongs to.
     Setup {
@@ -98,6 +123,8 @@ pub enum Step {
         container: Name,
         /// How long the clean shutdown may take.
         timeout: Duration,
+        /// The older self that was set aside, not the container itself.
+        aside: bool,
     },
     /// Freeze it. Undo: thaw it.
     Freeze {
@@ -121,7 +148,8 @@ pub enum Step {
         /// Lines of the block; empty removes it.
         hosts: Vec<HostsLine>,
     },
-    /// Rename a stopped container to `<host_name>~old` so that a new one can take its place. Undo: rename it back.
+    /// Rename a container so that a new one can take its place; an application container may run.
+    /// Undo: rename it back.
     SetAside {
         /// Short name.
         container: Name,
@@ -135,8 +163,10 @@ pub enum Step {
     },
     /// Remove a named volume and its data. Cannot be undone, so it comes last.
     RemoveVolume {
-        /// Its directory on the host.
-        path: std::path::PathBuf,
+        /// Its directory on the host; none for one that the engine keeps.
+        path: Option<std::path::PathBuf>,
+        /// Its name in the engine when it knows it.
+        engine: Option<String>,
     },
 }
 
@@ -153,12 +183,17 @@ impl Step {
             | Self::RemoveBridge { .. }
             | Self::OpenNetwork(_)
             | Self::CloseNetwork(_)
+            | Self::Pull { .. }
+            | Self::Build(_)
+            | Self::EnsureNetwork(_)
+            | Self::RemoveNetwork(_)
             | Self::Create(_)
             | Self::Seed { .. }
             | Self::Configure(_)
             | Self::WriteNames { .. }
             | Self::Start { .. }
             | Self::AwaitHealthy { .. }
+            | Self::AwaitCompleted { .. }
             | Self::Setup { .. }
             | Self::Stop { .. }
             | Self::Freeze { .. }

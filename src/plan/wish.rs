@@ -49,6 +49,10 @@ pub enum Goal {
     Freeze,
     /// Thaw frozen ones.
     Unfreeze,
+    /// Fetch the images of the selected containers anew.
+    Pull,
+    /// Build the images of the selected containers.
+    Build,
     /// Stop everything, remove rules, bridge and record; never a container that the file defines.
     Cleanup,
 }
@@ -74,4 +78,31 @@ pub struct Wish {
     pub lxcpath: PathBuf,
     /// Remove containers that the file no longer defines.
     pub remove_orphans: bool,
+    /// When containers are made anew.
+    pub recreate: Recreate,
+    /// What the selected ones depend on is left alone.
+    pub no_deps: bool,
+    /// `up` and `start` wait until all are running and healthy; those that ended with 0 are done.
+    pub wait: Option<Wait>,
+    /// Volumes without a name are not taken over by a new self.
+    pub renew_anonymous: bool,
+}
+
+/// How long to wait for containers to be ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// At most so long for each; none is as long as its health check may take.
+    pub most: Option<Duration>,
+}
+
+/// When containers are made anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recreate {
+    /// When what defines them changed.
+    #[default]
+    Changed,
+    /// In any case.
+    Force,
+    /// Never; those that differ stay as they are.
+    Never,
 }

@@ -1,0 +1,32 @@
+//! A network as the engine of application containers must know it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Name, Subnets};
+
+/// A network of the engine on top of a bridge of locker's own: the engine hands out names and puts its
+/// containers on the bridge; addresses, rules and the bridge itself are locker's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EngineNetwork {
+    /// The project that owns it.
+    pub project: Name,
+    /// Its key in the file; `default` is the project's own.
+    pub network: Name,
+    /// The bridge.
+    pub bridge: String,
+    /// Its subnets; the bridge holds the first address of each.
+    pub subnets: Subnets,
+    /// Whether there is no way out.
+    pub internal: bool,
+    /// The user's marks.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl EngineNetwork {
+    /// Its name in the engine: `<project>_<network>`.
+    pub fn host_name(&self) -> String {
+        super::host_name_of(&self.project, &self.network)
+    }
+}
