@@ -49,6 +49,7 @@ pub(in crate::file) fn lower(
     check::across(desk, &containers);
     Project {
         network: network(desk, top("network")),
+        networks: BTreeMap::new(),
         firewall: firewall(desk, top("firewall")),
         directory: desk.directory.into(),
         file,
