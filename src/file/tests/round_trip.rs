@@ -104,6 +104,7 @@ proptest! {
             directory: "/srv/shop".into(),
             file: "/srv/shop/locker.yaml".into(),
             network: NetworkWish::default(),
+            networks: BTreeMap::new(),
             firewall: FirewallChoice::Auto,
             groups: BTreeMap::new(),
             containers: [(container.name.clone(), container)].into(),
