@@ -176,7 +176,7 @@ fn output_of(error: &StepError) -> Vec<String> {
 
 fn log_of(error: &BackendError) -> Option<&Vec<String>> {
     match error {
-        BackendError::Engine { log, .. } => Some(log),
+        BackendError::Engine { log, .. } | BackendError::Image { log, .. } => Some(log),
         BackendError::Unavailable { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
@@ -187,6 +187,7 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
 fn hint_of(error: &BackendError) -> Option<String> {
     match error {
         BackendError::Unavailable { help, .. } => Some(help.clone()),
+        BackendError::Image { help, .. } => help.clone(),
         BackendError::Engine { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
