@@ -82,6 +82,7 @@ mod tests {
             name: name("shop"),
             directory: "/srv/shop".into(),
             file: "/srv/shop/locker.yaml".into(),
+            supervisor: Default::default(),
             network: Default::default(),
             firewall: Default::default(),
             groups: groups.into(),
