@@ -84,6 +84,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A container that must be there is not.
+    #[error("container `{name}` has not been made")]
+    NotMade {
+        /// Short name.
+        name: Name,
+    },
     /// A container is frozen: nothing can run inside.
     #[error("container `{name}` is frozen")]
     Frozen {
@@ -147,6 +153,7 @@ impl JobError {
             | Self::Observe(_)
             | Self::Verify(_)
             | Self::NotRunning { .. }
+            | Self::NotMade { .. }
             | Self::Frozen { .. }
             | Self::Signals { .. } => Vec::new(),
         }

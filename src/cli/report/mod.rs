@@ -174,6 +174,9 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::NotRunning { name } => {
             report.help = vec![format!("run `sudo locker start {name}`")];
         }
+        JobError::NotMade { name } => {
+            report.help = vec![format!("run `sudo locker up {name}`")];
+        }
         JobError::Frozen { name } => {
             report.help = vec![format!("run `sudo locker unfreeze {name}`")];
         }
