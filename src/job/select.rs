@@ -82,6 +82,7 @@ mod tests {
             name: name("shop"),
             directory: "/srv/shop".into(),
             file: "/srv/shop/locker.yaml".into(),
+            supervisor: Default::default(),
             network: Default::default(),
             networks: BTreeMap::new(),
             firewall: Default::default(),

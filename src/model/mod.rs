@@ -21,6 +21,7 @@ mod port;
 mod project;
 mod source;
 mod spec;
+mod supervisor;
 mod unit;
 mod volume;
 
@@ -42,5 +43,6 @@ pub use port::*;
 pub use project::*;
 pub use source::*;
 pub use spec::*;
+pub use supervisor::*;
 pub use unit::*;
 pub use volume::*;

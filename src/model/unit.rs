@@ -9,19 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Healthcheck, Kind, Name, Port, Restart};
 
-/// Who keeps containers up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Supervisor {
-    /// systemd where it runs as the host's first process, else nobody.
-    #[default]
-    Auto,
-    /// systemd; a host without it is refused.
-    Systemd,
-    /// Nobody: the engine alone.
-    None,
-}
-
 /// A container as a service. Written beside the unit file it is the mark by which the unit is known as
 /// ours, what `locker supervise` is told, and what the planner compares with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -105,6 +105,7 @@ proptest! {
             file: "/srv/shop/locker.yaml".into(),
             network: NetworkWish::default(),
             networks: BTreeMap::new(),
+            supervisor: Supervisor::Auto,
             firewall: FirewallChoice::Auto,
             groups: BTreeMap::new(),
             containers: [(container.name.clone(), container)].into(),
