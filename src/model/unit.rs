@@ -80,3 +80,25 @@ pub struct UnitState {
     /// What its supervisor says about it.
     pub status: String,
 }
+
+/// All units of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectUnits {
+    /// The project.
+    pub project: Name,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// The services of its containers.
+    pub services: BTreeMap<Name, UnitSpec>,
+}
+
+/// A change of unit files and boot links, one reload for all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitsChange {
+    /// What the project's units are to be; without services all files of the project go.
+    pub units: ProjectUnits,
+    /// Containers that start with the project at boot.
+    pub enabled: BTreeSet<Name>,
+    /// Whether the project itself starts at boot.
+    pub project_enabled: bool,
+}

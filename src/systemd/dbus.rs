@@ -10,10 +10,9 @@ use tokio::sync::Mutex;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, fdo};
 
 use super::files::{Files, OnDisk};
-use super::{
-    Job, ProjectUnits, TransientJob, Units, UnitsChange, UnitsError, UnitsView, names, render,
-};
-use crate::model::{Name, UnitState};
+use super::{Job, TransientJob, Units, UnitsError, names, render};
+use crate::model::{Name, ProjectUnits, UnitState, UnitsChange};
+use crate::observed::ObservedUnits;
 use crate::store::Paths;
 
 /// How often a unit is looked at when the bus was lost while a job ran.
@@ -271,14 +270,14 @@ impl Systemd {
 
 #[async_trait]
 impl Units for Systemd {
-    async fn observe(&self, project: &Name) -> Result<UnitsView, UnitsError> {
+    async fn observe(&self, project: &Name) -> Result<ObservedUnits, UnitsError> {
         let disk = self.files.read(project)?;
         let (enabled, project_enabled) = self.files.enabled(project, &disk);
-        let mut view = UnitsView {
+        let mut view = ObservedUnits {
             available: true,
             enabled,
             project_enabled,
-            ..UnitsView::default()
+            ..ObservedUnits::default()
         };
         if disk.files.is_empty() && disk.services.is_empty() {
             return Ok(view);

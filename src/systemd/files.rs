@@ -8,8 +8,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{ProjectUnits, UnitsError, names, render};
-use crate::model::{Name, UnitSpec};
+use super::{UnitsError, names, render};
+use crate::model::{Name, ProjectUnits, UnitSpec};
 use crate::store::{Paths, StoreError, write_atomic};
 
 /// Where what is.

@@ -12,56 +12,16 @@ mod render;
 mod sandbox;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
-use crate::model::{Name, Supervisor, UnitSpec, UnitState};
+use crate::model::{Name, Supervisor, UnitState, UnitsChange};
+use crate::observed::ObservedUnits;
 use crate::store::{Paths, StoreError};
 
 pub use dbus::Systemd;
 pub use none::NoUnits;
-
-/// All units of a project.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProjectUnits {
-    /// The project.
-    pub project: Name,
-    /// Its directory.
-    pub directory: PathBuf,
-    /// The services of its containers.
-    pub services: BTreeMap<Name, UnitSpec>,
-}
-
-/// What systemd has of a project.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UnitsView {
-    /// Whether systemd runs this host.
-    pub available: bool,
-    /// Services whose files are whole: every file of theirs is as it would be written today.
-    pub services: BTreeMap<Name, UnitSpec>,
-    /// There are files of the project that differ from what belongs to `services`.
-    pub drifted: bool,
-    /// What systemd says of the services.
-    pub states: BTreeMap<Name, UnitState>,
-    /// Containers that start with the project at boot.
-    pub enabled: BTreeSet<Name>,
-    /// Whether the project itself starts at boot.
-    pub project_enabled: bool,
-}
-
-/// A change of unit files and boot links, one reload for all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnitsChange {
-    /// What the project's units are to be; without services all files of the project go.
-    pub units: ProjectUnits,
-    /// Containers that start with the project at boot.
-    pub enabled: BTreeSet<Name>,
-    /// Whether the project itself starts at boot.
-    pub project_enabled: bool,
-}
 
 /// What becomes of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +36,7 @@ pub enum Job {
 #[async_trait]
 pub trait Units: Send + Sync {
     /// What is there. Called before every plan and after every change.
-    async fn observe(&self, project: &Name) -> Result<UnitsView, UnitsError>;
+    async fn observe(&self, project: &Name) -> Result<ObservedUnits, UnitsError>;
 
     /// Writes, removes and enables files, all or nothing, and lets systemd read them once.
     async fn write(&self, change: &UnitsChange) -> Result<(), UnitsError>;

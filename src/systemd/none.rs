@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{Job, TransientJob, Units, UnitsChange, UnitsError, UnitsView};
-use crate::model::{Name, UnitState};
+use super::{Job, TransientJob, Units, UnitsError};
+use crate::model::{Name, UnitState, UnitsChange};
+use crate::observed::ObservedUnits;
 
 /// No manager.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,8 +12,8 @@ pub struct NoUnits;
 
 #[async_trait]
 impl Units for NoUnits {
-    async fn observe(&self, _: &Name) -> Result<UnitsView, UnitsError> {
-        Ok(UnitsView::default())
+    async fn observe(&self, _: &Name) -> Result<ObservedUnits, UnitsError> {
+        Ok(ObservedUnits::default())
     }
     async fn write(&self, _: &UnitsChange) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)

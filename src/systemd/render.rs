@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::names;
 use super::sandbox::sandbox;
 use super::write::{At, command, fill};
-use super::{ProjectUnits, UnitsError};
-use crate::model::{DemandPort, Kind, Name, Restart, UnitSpec};
+use super::UnitsError;
+use crate::model::{DemandPort, Kind, Name, ProjectUnits, Restart, UnitSpec};
 
 /// The proxy that systemd brings along, systemd-socket-proxyd(8).
 const PROXY: &str = "/lib/systemd/systemd-socket-proxyd";
