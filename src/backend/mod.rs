@@ -377,6 +377,20 @@ pub enum BackendError {
         /// Lines of its log that tell more.
         log: Vec<String>,
     },
+    /// An image could not be fetched or built.
+    #[error("cannot {verb} image `{image}`: {reason}")]
+    Image {
+        /// `pull`, `build`, `list`.
+        verb: &'static str,
+        /// As the file names it.
+        image: String,
+        /// What the engine or the registry said.
+        reason: String,
+        /// Lines of the build's log that tell more.
+        log: Vec<String>,
+        /// What to do about it, when that is known.
+        help: Option<String>,
+    },
     /// A file or directory could not be read or written.
     #[error("cannot {verb} `{}`: {source}", path.display())]
     Io {

@@ -90,16 +90,6 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
-    /// A log could not be read.
-    #[error("cannot {verb} `{}`: {source}", path.display())]
-    Log {
-        /// `open`, `read`.
-        verb: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
     /// The process's signals could not be listened to; nothing was changed.
     #[error("cannot listen to signals: {source}")]
     Signals {
@@ -158,7 +148,6 @@ impl JobError {
             | Self::Verify(_)
             | Self::NotRunning { .. }
             | Self::Frozen { .. }
-            | Self::Log { .. }
             | Self::Signals { .. } => Vec::new(),
         }
     }
@@ -179,7 +168,7 @@ fn output_of(error: &StepError) -> Vec<String> {
 
 fn log_of(error: &BackendError) -> Option<&Vec<String>> {
     match error {
-        BackendError::Engine { log, .. } => Some(log),
+        BackendError::Engine { log, .. } | BackendError::Image { log, .. } => Some(log),
         BackendError::Unavailable { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
@@ -190,6 +179,7 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
 fn hint_of(error: &BackendError) -> Option<String> {
     match error {
         BackendError::Unavailable { help, .. } => Some(help.clone()),
+        BackendError::Image { help, .. } => help.clone(),
         BackendError::Engine { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
