@@ -213,8 +213,10 @@ pub enum Probe {
     Running,
     /// The check passes.
     Healthy,
-    /// The check does not pass; what it said.
+    /// The check does not pass yet; what it said.
     Failing(String),
+    /// The engine's own check has failed too often; what it said last.
+    Unhealthy(String),
     /// It has ended with this exit code.
     Ended(i32),
 }

@@ -1,9 +1,9 @@
 //! Changing a project: the whole road.
 
-use crate::apply::{ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify};
+use crate::apply::{AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify};
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
-use crate::plan::Plan;
+use crate::plan::{Goal, Plan};
 use crate::store;
 
 use super::consent::{Consent, price};
@@ -87,6 +87,10 @@ async fn perform(
         command: request.command.into(),
         parallel: setting.parallel,
         stop_timeout: request.timeout,
+        volumes: AnonymousVolumes {
+            renew: looked.wish.renew_anonymous,
+            destroy: matches!(looked.wish.goal, Goal::Down { volumes: true, .. }),
+        },
     };
     let (plan, observed) = (&looked.plan, &looked.observed);
     apply(plan, observed, &opened.host, &options, events, cancel).await?;
