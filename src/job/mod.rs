@@ -27,9 +27,9 @@ use serde::Serialize;
 
 use crate::model::{FirewallChoice, Name};
 
-pub use crate::backend::{LogLine, LogWish};
 pub use crate::apply::events::{Event, Events};
 pub use crate::apply::{ApplyError, VerifyError};
+pub use crate::backend::{LogLine, LogWish};
 pub use crate::file::{LoadError, LoadOptions};
 pub use crate::observed::State;
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};

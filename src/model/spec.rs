@@ -12,9 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, ConfigLine, Fqdn, Healthcheck, IdRange, InnerCommand, Limit, Kind, Name, Port, Protocol, Restart,
-    Source, Subnets,
-    host_name_of,
+    App, ConfigLine, Fqdn, Healthcheck, IdRange, InnerCommand, Kind, Limit, Name, Port, Protocol,
+    Restart, Source, Subnets, host_name_of,
 };
 
 /// The addresses of one container on the project's bridge.
