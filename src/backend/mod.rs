@@ -243,7 +243,7 @@ pub struct LogLine {
 pub type LogStream = BoxStream<'static, Result<LogLine, BackendError>>;
 
 /// One process of a container.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Process {
     /// Its id on the host.
     pub pid: u32,

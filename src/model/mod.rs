@@ -28,6 +28,7 @@ mod source;
 mod spec;
 mod supervisor;
 mod time;
+mod unit;
 mod volume;
 
 pub use app::*;
@@ -55,4 +56,5 @@ pub use source::*;
 pub use spec::*;
 pub use supervisor::*;
 pub use time::*;
+pub use unit::*;
 pub use volume::*;

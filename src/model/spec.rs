@@ -90,6 +90,9 @@ pub struct ContainerSpec {
     /// How long it gets to end after it was asked to; none is the usual.
     #[serde(default)]
     pub stop_grace: Option<Duration>,
+    /// Whether systemd starts, watches and stops it.
+    #[serde(default)]
+    pub supervised: bool,
     /// Settings of an application container; none for a system container.
     #[serde(default)]
     pub app: Option<Box<AppSpec>>,
