@@ -29,6 +29,12 @@ pub struct ExecRequest {
     pub workdir: Option<PathBuf>,
     /// Variables on top of the container's own.
     pub environment: Vec<(String, String)>,
+    /// A terminal inside; none is: as this process has one.
+    pub tty: Option<bool>,
+    /// All capabilities (application containers).
+    pub privileged: bool,
+    /// Do not wait for it.
+    pub detach: bool,
 }
 
 /// Runs it and returns its exit code.
@@ -60,6 +66,9 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
         user: request.user.clone(),
         workdir: request.workdir.clone(),
         environment: request.environment.clone(),
+        tty: request.tty,
+        privileged: request.privileged,
+        detach: request.detach,
     };
     let backend: &dyn Backend = &*opened.host.backend;
     Ok(backend.inside().attach(&name, &argv, &options).await?)

@@ -106,6 +106,10 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         timeout: request.timeout,
         lxcpath: opened.lxcpath.clone(),
         remove_orphans: request.remove_orphans,
+        recreate: request.recreate,
+        no_deps: request.no_deps,
+        wait: request.wait,
+        renew_anonymous: request.renew_anonymous,
     };
     let plan = plan::plan(project, &observed, &wish).map_err(|problems| JobError::Problems {
         command: request.command,
@@ -135,6 +139,8 @@ fn asked_port(request: &ChangeRequest) -> Option<&Port> {
         | Goal::Limits
         | Goal::Freeze
         | Goal::Unfreeze
+        | Goal::Pull
+        | Goal::Build
         | Goal::Cleanup => None,
     }
 }

@@ -21,6 +21,7 @@ mod port;
 mod project;
 mod source;
 mod spec;
+mod supervisor;
 mod volume;
 
 pub use app::*;
@@ -41,4 +42,5 @@ pub use port::*;
 pub use project::*;
 pub use source::*;
 pub use spec::*;
+pub use supervisor::*;
 pub use volume::*;

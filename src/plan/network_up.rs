@@ -54,9 +54,10 @@ impl Builder<'_> {
             bridge: self.project.bridge(),
             subnets,
             isolate: network.isolate,
+            internal: false,
         };
         let firewall = &self.observed.firewall;
-        let open = firewall.networks.get(&self.project.name);
+        let open = firewall.networks.get(&rules.bridge);
         if firewall.driver == "none" || open == Some(&rules) {
             return None;
         }
@@ -72,7 +73,7 @@ impl Builder<'_> {
     fn loose_cards(&self, bridge: &str) -> Vec<String> {
         let all = self.observed.containers.values();
         let running = all.filter(|c| runs(Some(c)));
-        let cards = running.filter_map(|c| Some(&c.mark.as_ref()?.spec.nic));
+        let cards = running.filter_map(|c| c.mark.as_ref()?.spec.nic.as_ref());
         let loose = &self.observed.network.loose;
         let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
         ours.map(|nic| nic.veth.clone()).collect()
@@ -87,7 +88,7 @@ impl Builder<'_> {
     }
 
     fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
-        let Some(found) = &self.observed.network.bridge else {
+        let Some(found) = self.observed.network.bridges.get(&self.project.bridge()) else {
             return Some(match cards {
                 [] => Cause::ForProject,
                 [..] => Cause::Drifted("it is gone"),

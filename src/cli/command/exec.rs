@@ -53,6 +53,9 @@ impl Exec {
                 user: self.user,
                 workdir: self.workdir,
                 environment: self.environment,
+                tty: None,
+                privileged: false,
+                detach: false,
             },
             global,
         )

@@ -28,6 +28,9 @@ impl Shell {
             user: self.user,
             workdir: None,
             environment: Vec::new(),
+            tty: None,
+            privileged: false,
+            detach: false,
         };
         exec::run("shell", &request, global)
     }
