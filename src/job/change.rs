@@ -1,10 +1,12 @@
 //! Changing a project: the whole road.
 
-use crate::apply::{ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify};
+use crate::apply::{
+    AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify,
+};
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
 use crate::observed::Observed;
-use crate::plan::{Loss, Plan, Recreate, Wish};
+use crate::plan::{Goal, Loss, Plan, Recreate, Wish};
 use crate::store::{self, ProjectLock};
 
 use super::consent::{Consent, price};
@@ -50,15 +52,33 @@ pub async fn change(
     request.images.check(&looked.plan, request)?;
     ask(&opened, &looked.plan.losses, consent).await?;
     if !first.steps.is_empty() {
-        perform(setting, request, &opened, (&first, &looked.observed), events).await?;
+        perform(
+            setting,
+            request,
+            &opened,
+            (&first, &looked.observed),
+            events,
+        )
+        .await?;
         let agreed = std::mem::take(&mut looked.plan.losses);
         looked = road::look(&opened, request).await?;
         // A fetched image may mean more than was known before; what was agreed to is not asked again.
-        let more = looked.plan.losses.iter().filter(|loss| !agreed.contains(loss));
+        let more = looked
+            .plan
+            .losses
+            .iter()
+            .filter(|loss| !agreed.contains(loss));
         ask(&opened, &more.cloned().collect::<Vec<_>>(), consent).await?;
     }
     if !looked.plan.steps.is_empty() {
-        perform(setting, request, &opened, (&looked.plan, &looked.observed), events).await?;
+        perform(
+            setting,
+            request,
+            &opened,
+            (&looked.plan, &looked.observed),
+            events,
+        )
+        .await?;
         verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {
         Unfinished::clear(&host.paths, &project.name)?;
@@ -101,7 +121,8 @@ fn lasting(wish: &Wish) -> Wish {
     }
 }
 
-async fn ask(opened: &Opened, losses: &[Loss], consent: &dyn Consent) -> Result<(), JobError> {
+/// Asks whether `losses` may go.
+pub(super) async fn ask(opened: &Opened, losses: &[Loss], consent: &dyn Consent) -> Result<(), JobError> {
     if losses.is_empty() {
         return Ok(());
     }
@@ -127,6 +148,10 @@ pub(super) async fn perform(
         command: request.command.into(),
         parallel: setting.parallel,
         stop_timeout: request.timeout,
+        volumes: AnonymousVolumes {
+            renew: request.renew_anonymous,
+            destroy: matches!(request.goal, Goal::Down { volumes: true, .. }),
+        },
     };
     apply(plan, observed, &opened.host, &options, events, cancel).await?;
     Ok(())

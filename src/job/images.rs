@@ -98,7 +98,10 @@ pub(super) fn first(
         return Ok(all);
     }
     let names = scope(project, wish.selection.as_ref(), wish.no_deps);
-    for (goal, policy) in [(Goal::Pull, PullPolicy::Always), (Goal::Build, PullPolicy::Build)] {
+    for (goal, policy) in [
+        (Goal::Pull, PullPolicy::Always),
+        (Goal::Build, PullPolicy::Build),
+    ] {
         let meant = names.iter().filter(|name| {
             let app = project.containers.get(*name).and_then(|c| c.app.as_ref());
             app.is_some_and(|app| app.pull == policy)
@@ -144,7 +147,10 @@ pub(super) fn join(first: Plan, second: Plan) -> Plan {
     let mut all = first;
     let mut places: Vec<StepId> = Vec::new();
     for planned in second.steps {
-        let known = all.steps.iter().position(|other| other.step == planned.step);
+        let known = all
+            .steps
+            .iter()
+            .position(|other| other.step == planned.step);
         let id = known.unwrap_or(all.steps.len());
         places.push(id);
         if known.is_none() {
@@ -244,7 +250,11 @@ mod tests {
         .put_into(&mut project);
         let policies = project.containers.values().filter_map(|c| c.app.as_ref());
         assert!(policies.clone().count() == 3);
-        assert!(policies.into_iter().all(|app| app.pull == PullPolicy::Never));
+        assert!(
+            policies
+                .into_iter()
+                .all(|app| app.pull == PullPolicy::Never)
+        );
     }
 
     #[test]

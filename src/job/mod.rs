@@ -14,6 +14,7 @@ mod happenings;
 mod image_list;
 mod images;
 mod logs;
+mod once;
 mod plan;
 mod port_check;
 mod ports;
@@ -32,9 +33,9 @@ use serde::Serialize;
 
 use crate::model::{FirewallChoice, Name};
 
-pub use crate::backend::{Happening, LogLine, LogWish, Process, What};
 pub use crate::apply::events::{Event, Events};
 pub use crate::apply::{ApplyError, VerifyError};
+pub use crate::backend::{Happening, LogLine, LogWish, Process, RunOptions, What};
 pub use crate::file::{LoadError, LoadOptions};
 pub use crate::observed::State;
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
@@ -49,6 +50,7 @@ pub use happenings::happenings;
 pub use image_list::{ImageRow, images};
 pub use images::ImageWish;
 pub use logs::{LogRequest, logs};
+pub use once::{OnceRequest, once};
 pub use plan::{Planned, plan};
 pub use port_check::{PortCheckRow, PortResult, port_check};
 pub use processes::{Processes, processes};

@@ -29,9 +29,10 @@ pub async fn plan(setting: &Setting, request: &ChangeRequest) -> Result<Planned,
     let mut plan = join(first, looked.plan);
     if unknown {
         plan.warnings.push(Warning {
-            message: "images are fetched or built first; containers whose image is another one then \
+            message:
+                "images are fetched or built first; containers whose image is another one then \
                       are made anew as well"
-                .into(),
+                    .into(),
             place: None,
         });
     }
