@@ -16,7 +16,6 @@ use crate::plan::{Goal, Plan, PlannedStep, Recreate, Step, StepId};
 
 use super::change::{ask, lock, perform};
 use super::consent::Consent;
-use super::images::join;
 use super::road::{self, Opened};
 use super::select::one;
 use super::{ChangeRequest, ImageWish, JobError, Setting};
@@ -115,8 +114,7 @@ async fn prepare(
     }
     let parts = Parts::of(looked.plan, called);
     if !parts.rest.steps.is_empty() {
-        let rest = join(Plan::default(), parts.rest);
-        perform(setting, change, opened, (&rest, &looked.observed), events).await?;
+        perform(setting, change, opened, (&parts.rest, &looked.observed), events).await?;
     }
     let Some(mut spec) = parts.spec else {
         return Err(no_engine());
