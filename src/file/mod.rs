@@ -41,14 +41,22 @@ pub use schema::schema;
 pub struct LoadOptions {
     /// The directory that the user stands in; absolute.
     pub cwd: PathBuf,
-    /// `-f FILE`.
-    pub file: Option<PathBuf>,
+    /// `-f FILE`, in their order; later ones are merged over earlier ones.
+    pub files: Vec<PathBuf>,
     /// `-p NAME`: wins over the file's `name`.
     pub project_name: Option<String>,
     /// `--project-directory DIR`; else the directory of the file.
     pub project_directory: Option<PathBuf>,
     /// The environment. `.env` beside the file is read below it.
     pub environment: BTreeMap<String, String>,
+    /// `--env-file FILE`, in their order; they take the place of `.env`.
+    pub env_files: Vec<PathBuf>,
+    /// `--profile NAME`.
+    pub profiles: Vec<String>,
+    /// `--scale NAME=N`: wins over the file.
+    pub scale: BTreeMap<String, u32>,
+    /// Names that the command line gives; their profiles are enabled.
+    pub named: Vec<String>,
 }
 
 /// A file that was read without an error.
@@ -107,7 +115,7 @@ fn errors(diagnostics: &[Diagnostic]) -> usize {
 /// # Errors
 /// See [`LoadError`]; [`LoadError::Invalid`] holds all that is wrong with the file.
 pub fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
-    let path = find(&options.cwd, options.file.as_deref())?;
+    let path = find(&options.cwd, options.files.first().map(PathBuf::as_path))?;
     let canonical = canonical(&path)?;
     let parent = canonical.parent().unwrap_or(Path::new("/"));
     let directory = match &options.project_directory {
@@ -115,7 +123,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         None => parent.to_path_buf(),
     };
     // What the user would call it: relative where it is below the directory they stand in.
-    let shown = match (&options.file, path.strip_prefix(&options.cwd)) {
+    let shown = match (options.files.first(), path.strip_prefix(&options.cwd)) {
         (Some(given), _) => given.clone(),
         (None, Ok(below)) => below.to_path_buf(),
         (None, Err(_)) => path.clone(),
