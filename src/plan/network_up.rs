@@ -39,6 +39,7 @@ impl Builder<'_> {
             bridge,
             subnets,
             cards,
+            adopt: false,
         };
         let id = self.draft.add(step, vec![cause]);
         for start in self.draft.all(Slot::Start) {
