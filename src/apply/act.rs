@@ -98,10 +98,7 @@ impl<'a> Worker<'a> {
                 mounts,
                 copy,
             } => return self.seed(container, mounts, *copy).await,
-            Step::Create(_)
-            | Step::Configure(_)
-            | Step::WriteNames { .. }
-            | Step::Setup { .. } => {
+            Step::Create(_) | Step::Configure(_) | Step::WriteNames { .. } | Step::Setup { .. } => {
                 self.act_on_inside(id, step).await?;
             }
             Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. } => self.wait_for(step).await?,

@@ -253,7 +253,11 @@ impl<'a> Before<'a> {
             !matches!(old.state, State::Stopped | State::Absent)
         };
         match ran {
-            true => Back::Start(container.clone(), body, old.state == State::Frozen && !aside),
+            true => Back::Start(
+                container.clone(),
+                body,
+                old.state == State::Frozen && !aside,
+            ),
             false => Back::Nothing,
         }
     }

@@ -76,7 +76,9 @@ pub enum StepError {
         waited: Duration,
     },
     /// A step for the engine of application containers, where there is none.
-    #[error("there is no engine for application containers on this host; install Docker Engine 20.10 or newer")]
+    #[error(
+        "there is no engine for application containers on this host; install Docker Engine 20.10 or newer"
+    )]
     NoEngine,
     /// A setup command failed.
     #[error(

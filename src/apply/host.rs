@@ -14,7 +14,7 @@ use crate::model::{
     IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
-use crate::observed::{HostFacts, Observed, ObservedContainer, ProjectRecord};
+use crate::observed::{HostFacts, Observed, ObservedContainer, ObservedUnits, ProjectRecord};
 use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
 
@@ -131,6 +131,7 @@ impl Host {
             network: network.network,
             firewall: firewall?,
             listeners: on_disk.listeners,
+            units: ObservedUnits::default(),
             host_names: host_names?,
         })
     }

@@ -71,9 +71,7 @@ fn bridges_of(
     ours: &BTreeMap<u32, &Link>,
     addresses: &[(u32, IpNet)],
 ) -> BTreeMap<String, ObservedBridge> {
-    let whole = ours
-        .values()
-        .filter(|link| !is_half_made(link, &link.name));
+    let whole = ours.values().filter(|link| !is_half_made(link, &link.name));
     let look = |link: &&Link| {
         let own = addresses.iter().filter(|(index, _)| *index == link.index);
         let bridge = ObservedBridge {

@@ -235,7 +235,11 @@ fn rules(networks: &[NetworkRules]) -> Vec<String> {
     }
     for network in networks {
         let published = "-m conntrack --ctstate DNAT";
-        put(network, format!("-o {} {published}", network.bridge), "ACCEPT");
+        put(
+            network,
+            format!("-o {} {published}", network.bridge),
+            "ACCEPT",
+        );
     }
     for (from, to) in apart(networks) {
         put(from, format!("-i {} -o {}", from.bridge, to.bridge), "DROP");
@@ -319,7 +323,10 @@ mod tests {
         let open = Door::of("iptables-nft", "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n");
         assert_eq!(open.script(&[network("shop", false)]).unwrap(), None);
         assert!(open.lets_through(&network("shop", false), &[network("shop", false)]));
-        assert!(!Door::of("iptables-nft", DOCKER).lets_through(&network("shop", false), &[network("shop", false)]));
+        assert!(
+            !Door::of("iptables-nft", DOCKER)
+                .lets_through(&network("shop", false), &[network("shop", false)])
+        );
     }
 
     #[test]

@@ -120,10 +120,7 @@ async fn transact(
 }
 
 /// The change without a look at what is there.
-fn blind(
-    change: &FirewallChange,
-    after: Option<&[NetworkRules]>,
-) -> Result<Script, FirewallError> {
+fn blind(change: &FirewallChange, after: Option<&[NetworkRules]>) -> Result<Script, FirewallError> {
     let mut script = Script::default();
     if !change.open.is_empty() {
         script.skeleton(loopback6())?;
