@@ -58,6 +58,7 @@ pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         labels: BTreeMap::new(),
         restart: Restart::No,
         stop_grace: None,
+        supervised: false,
         app: None,
     }
 }
