@@ -157,6 +157,9 @@ fn output_of(error: &StepError) -> Vec<String> {
     if let StepError::Setup { output, .. } = error {
         return output.lines().map(str::to_string).collect();
     }
+    if let StepError::Unhealthy { log, .. } | StepError::Ended { log, .. } = error {
+        return log.clone();
+    }
     if let StepError::Backend(error) = error {
         return log_of(error).cloned().unwrap_or_default();
     }

@@ -27,9 +27,9 @@ use serde::Serialize;
 
 use crate::model::{FirewallChoice, Name};
 
-pub use crate::backend::{LogLine, LogWish};
 pub use crate::apply::events::{Event, Events};
 pub use crate::apply::{ApplyError, VerifyError};
+pub use crate::backend::{LogLine, LogWish};
 pub use crate::file::{LoadError, LoadOptions};
 pub use crate::observed::State;
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
@@ -89,6 +89,8 @@ pub struct ChangeRequest {
     pub recreate: Recreate,
     /// Leave alone what the selected ones depend on.
     pub no_deps: bool,
+    /// What the selected ones depend on is selected as well.
+    pub with_deps: bool,
     /// Wait until all run and are healthy.
     pub wait: Option<Wait>,
     /// A container made anew starts with new volumes without a name.
@@ -112,6 +114,7 @@ impl ChangeRequest {
             remove_orphans: false,
             recreate: Recreate::Changed,
             no_deps: false,
+            with_deps: false,
             wait: None,
             renew_anonymous: false,
             images: ImageWish::default(),
