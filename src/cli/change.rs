@@ -16,15 +16,9 @@ pub fn request(
     global: &GlobalArgs,
 ) -> ChangeRequest {
     ChangeRequest {
-        command,
-        goal,
         names: names.to_vec(),
-        no_ports: false,
-        no_links: false,
-        host_names: false,
-        no_copy: false,
         timeout: global.timeout,
-        remove_orphans: false,
+        ..ChangeRequest::new(command, goal)
     }
 }
 

@@ -45,12 +45,19 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
         Step::RemoveBridge { .. } => ("bridge", "remove", "removed"),
         Step::OpenNetwork(_) => ("network", "open", "opened"),
         Step::CloseNetwork(_) => ("network", "close", "closed"),
+        Step::Pull { image, .. } => (image, "fetch", "fetched"),
+        Step::Build(build) => (build.image.as_str(), "build", "built"),
+        Step::EnsureNetwork(network) => (network.network.as_str(), "make the network", "made"),
+        Step::RemoveNetwork(network) => (network.network.as_str(), "remove the network", "removed"),
         Step::Create(spec) => (spec.name.as_str(), "create", "created"),
         Step::Seed { container, .. } => (container.as_str(), "fill volumes", "volumes filled"),
         Step::Configure(spec) => (spec.name.as_str(), "configure", "configured"),
         Step::WriteNames { container, .. } => (container.as_str(), "write names", "names written"),
         Step::Start { container } => (container.as_str(), "start", "started"),
         Step::AwaitHealthy { container, .. } => (container.as_str(), "wait for health", "healthy"),
+        Step::AwaitCompleted { container, .. } => {
+            (container.as_str(), "wait for its end", "completed")
+        }
         Step::Setup { container, .. } => (container.as_str(), "set up", "set up"),
         Step::Stop { container, .. } => (container.as_str(), "stop", "stopped"),
         Step::Freeze { container } => (container.as_str(), "freeze", "frozen"),

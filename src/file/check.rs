@@ -15,7 +15,9 @@ pub(super) fn across(desk: &Desk<'_>, containers: &BTreeMap<Name, Container>) {
         Source::Template { .. }
         | Source::CloneHost(_)
         | Source::Download { .. }
-        | Source::Rootfs(_) => Vec::new(),
+        | Source::Rootfs(_)
+        | Source::Image(_)
+        | Source::Build(_) => Vec::new(),
     };
     circles(desk, containers, Key::Clone, "is a copy of", &clones);
     let dependencies =

@@ -111,6 +111,8 @@ fn source(source: &Source) -> (&'static str, Value) {
         Source::CloneHost(name) => text(name),
         Source::Download { args } => Value::Object(pairs(args)),
         Source::Rootfs(path) => text(path.display()),
+        Source::Image(image) => text(image),
+        Source::Build(build) => text(build.context.display()),
     };
     (source.key().as_str(), value)
 }
@@ -150,6 +152,7 @@ fn depends_on(container: &Container) -> Value {
     let entry = |condition: Condition| match condition {
         Condition::Started => json!({"condition": "started"}),
         Condition::Healthy => json!({"condition": "healthy"}),
+        Condition::Completed => json!({"condition": "completed_successfully"}),
     };
     let all = container.depends_on.iter();
     Value::Object(

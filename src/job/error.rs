@@ -90,16 +90,6 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
-    /// A log could not be read.
-    #[error("cannot {verb} `{}`: {source}", path.display())]
-    Log {
-        /// `open`, `read`.
-        verb: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
     /// The process's signals could not be listened to; nothing was changed.
     #[error("cannot listen to signals: {source}")]
     Signals {
@@ -158,7 +148,6 @@ impl JobError {
             | Self::Verify(_)
             | Self::NotRunning { .. }
             | Self::Frozen { .. }
-            | Self::Log { .. }
             | Self::Signals { .. } => Vec::new(),
         }
     }
@@ -167,6 +156,9 @@ impl JobError {
 fn output_of(error: &StepError) -> Vec<String> {
     if let StepError::Setup { output, .. } = error {
         return output.lines().map(str::to_string).collect();
+    }
+    if let StepError::Unhealthy { log, .. } | StepError::Ended { log, .. } = error {
+        return log.clone();
     }
     if let StepError::Backend(error) = error {
         return log_of(error).cloned().unwrap_or_default();

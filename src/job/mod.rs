@@ -8,6 +8,8 @@ mod config;
 mod consent;
 mod error;
 mod exec;
+mod follow;
+mod images;
 mod logs;
 mod plan;
 mod port_check;
@@ -27,16 +29,18 @@ use crate::model::{FirewallChoice, Name};
 
 pub use crate::apply::events::{Event, Events};
 pub use crate::apply::{ApplyError, VerifyError};
+pub use crate::backend::{LogLine, LogWish};
 pub use crate::file::{LoadError, LoadOptions};
 pub use crate::observed::State;
-pub use crate::plan::{Goal, Loss, Plan, Problem, Step, StepId, Warning};
+pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
 
 pub use change::{Changed, change};
 pub use config::{Resolved, config, schema};
 pub use consent::{Consent, ConsentError, PricedLoss};
 pub use error::JobError;
 pub use exec::{ExecRequest, exec};
-pub use logs::logs;
+pub use images::ImageWish;
+pub use logs::{LogRequest, logs};
 pub use plan::{Planned, plan};
 pub use port_check::{PortCheckRow, PortResult, port_check};
 pub use ports::{PortRow, ports};
@@ -81,6 +85,41 @@ pub struct ChangeRequest {
     pub timeout: Duration,
     /// Remove containers that the file no longer defines.
     pub remove_orphans: bool,
+    /// When containers are made anew.
+    pub recreate: Recreate,
+    /// Leave alone what the selected ones depend on.
+    pub no_deps: bool,
+    /// What the selected ones depend on is selected as well.
+    pub with_deps: bool,
+    /// Wait until all run and are healthy.
+    pub wait: Option<Wait>,
+    /// A container made anew starts with new volumes without a name.
+    pub renew_anonymous: bool,
+    /// What is done about images first.
+    pub images: ImageWish,
+}
+
+impl ChangeRequest {
+    /// A request for the whole project with everything off and half a minute for a clean shutdown.
+    pub fn new(command: &'static str, goal: Goal) -> Self {
+        Self {
+            command,
+            goal,
+            names: Vec::new(),
+            no_ports: false,
+            no_links: false,
+            host_names: false,
+            no_copy: false,
+            timeout: Duration::from_secs(30),
+            remove_orphans: false,
+            recreate: Recreate::Changed,
+            no_deps: false,
+            with_deps: false,
+            wait: None,
+            renew_anonymous: false,
+            images: ImageWish::default(),
+        }
+    }
 }
 
 /// Limits and use of a running container.

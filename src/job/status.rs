@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::model::{Container, Name, PortRule, Project, host_name_of};
 use crate::observed::{Observed, ObservedContainer, State};
-use crate::plan::{self, Cause, Goal, Plan, Step, Wish};
+use crate::plan::{self, Cause, Goal, Plan, Recreate, Step, Wish};
 
 use super::road::{self, Opened};
 use super::select::select;
@@ -128,13 +128,15 @@ fn links(wanted: Option<&Container>) -> Vec<String> {
 }
 
 fn addresses(found: Option<&ObservedContainer>) -> Vec<IpAddr> {
-    match found.and_then(|found| found.mark.as_ref()) {
-        Some(mark) => {
-            let own = mark.spec.nic.addresses;
-            vec![own.v4.into(), own.v6.into()]
-        }
-        None => Vec::new(),
-    }
+    let mark = found.and_then(|found| found.mark.as_ref());
+    let Some(spec) = mark.map(|mark| &mark.spec) else {
+        return Vec::new();
+    };
+    let further = spec.app.iter().flat_map(|app| app.attached.iter().skip(1));
+    let further = further.filter_map(|attached| attached.nic.as_ref());
+    let nics = spec.nic.iter().chain(further);
+    nics.flat_map(|nic| [nic.addresses.v4.into(), nic.addresses.v6.into()])
+        .collect()
 }
 
 fn active_ports(project: &Project, observed: &Observed, name: &Name) -> Vec<String> {
@@ -182,6 +184,10 @@ impl Drift {
             timeout: Duration::ZERO,
             lxcpath: PathBuf::clone(&opened.lxcpath),
             remove_orphans: false,
+            recreate: Recreate::Changed,
+            no_deps: false,
+            wait: None,
+            renew_anonymous: false,
         };
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
         Self { plan }
@@ -246,6 +252,11 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         | Step::WriteNames { .. }
         | Step::Start { .. }
         | Step::AwaitHealthy { .. }
+        | Step::AwaitCompleted { .. }
+        | Step::Pull { .. }
+        | Step::Build(_)
+        | Step::EnsureNetwork(_)
+        | Step::RemoveNetwork(_)
         | Step::Setup { .. }
         | Step::Stop { .. }
         | Step::Freeze { .. }

@@ -99,9 +99,11 @@ pub struct App {
     pub network: AppNetwork,
     /// Volumes that the engine keeps: anonymous ones, external ones, those of other drivers.
     pub engine_volumes: Vec<EngineMount>,
+    /// Wishes about the mounts of [`super::Container::volumes`], by path inside.
+    pub mount_options: BTreeMap<PathBuf, MountOptions>,
     /// Files of `secrets` and `configs`.
     pub files: Vec<InnerFile>,
-    /// The containers whose volumes it mounts as well: name and whether read-only.
+    /// The containers whose volumes it mounts as well: full name on the host, and whether read-only.
     pub volumes_from: Vec<(String, bool)>,
     /// The health check that comes with the image is not run.
     pub no_healthcheck: bool,
@@ -261,6 +263,16 @@ impl Attachment {
     }
 }
 
+/// Wishes about one mount that only application containers can have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MountOptions {
+    /// `rprivate`, `rslave`, …: how mounts below it travel (mount_namespaces(7)).
+    pub propagation: Option<String>,
+    /// The image's content is not copied to an empty volume.
+    pub no_copy: bool,
+}
+
 /// A volume that the engine keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineMount {
@@ -309,9 +321,42 @@ pub struct InnerFile {
     pub mode: u32,
     /// What tells one content from another.
     pub digest: String,
+    /// Where the file has it from; of use only to write the project file again.
+    #[serde(skip)]
+    pub origin: FileOrigin,
     /// What is in it; empty when it was read from a mark.
     #[serde(skip)]
     pub content: Secret,
+}
+
+/// The entry of `secrets` or `configs` that an [`InnerFile`] comes from.
+#[derive(Clone, Debug, Default, Eq)]
+pub struct FileOrigin {
+    /// Whether it is a secret, else a config.
+    pub secret: bool,
+    /// Its key in the file.
+    pub name: String,
+    /// Where its content is.
+    pub content: FileContent,
+}
+
+/// It says nothing about what is inside; a mark that was read back has none.
+impl PartialEq for FileOrigin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Where the content of a secret or config is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FileContent {
+    /// Written in the project file itself.
+    #[default]
+    Inline,
+    /// A file of the host, absolute.
+    File(PathBuf),
+    /// A variable of the environment, by its name.
+    Variable(String),
 }
 
 /// Bytes that are never printed.

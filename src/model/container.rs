@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Dependency, Dns, Fqdn, Healthcheck, Idmap, Key, Kind, Limit, Link, Name, Place, Port, Restart, Source,
-    Volume,
+    App, Dependency, Dns, Fqdn, Healthcheck, Idmap, Key, Kind, Limit, Link, Name, Place, Port,
+    Restart, Source, Supervisor, Volume,
 };
 
 pub use config_line::{ConfigLine, ConfigLineError};
@@ -89,6 +89,14 @@ pub struct Container {
     pub restart: Restart,
     /// How long it gets to end after it was asked to; none is the usual.
     pub stop_grace: Option<Duration>,
+    /// Who keeps it up; none is what the project says.
+    pub supervisor: Option<Supervisor>,
+    /// Whether it is kept apart from the other containers of the project.
+    pub isolate: bool,
+    /// Whether it is started by the first connection to one of its ports.
+    pub on_demand: bool,
+    /// How long it is left running without a connection; none is without end.
+    pub idle: Option<Duration>,
     /// The service that it is one of several containers of (`scale`); none when it is the only one.
     pub replica_of: Option<Name>,
     /// Settings of an application container; none for a system container.
@@ -120,6 +128,10 @@ impl Container {
             autostart: false,
             restart: Restart::No,
             stop_grace: None,
+            supervisor: None,
+            isolate: false,
+            on_demand: false,
+            idle: None,
             replica_of: None,
             app: None,
         }

@@ -20,6 +20,9 @@ pub struct Healthcheck {
     pub retries: u32,
     /// Failures within this time after the start do not count.
     pub start_period: Duration,
+    /// Time between two tries within that time; none is [`Self::interval`].
+    #[serde(default)]
+    pub start_interval: Option<Duration>,
 }
 
 /// When a dependency counts as there.
@@ -56,6 +59,7 @@ impl Healthcheck {
             timeout: Duration::from_secs(30),
             retries: 3,
             start_period: Duration::ZERO,
+            start_interval: None,
         }
     }
 }

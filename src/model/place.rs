@@ -101,6 +101,7 @@ keys! {
     Build "build"
     Pull "pull"
     PullPolicy "pull_policy"
+    PullRefreshAfter "pull_refresh_after"
     Platform "platform"
     Command "command"
     Entrypoint "entrypoint"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Container, ExtraNetwork, FirewallChoice, Name, NetworkWish, bridge_of};
+use super::{Container, ExtraNetwork, FirewallChoice, Name, NetworkWish, Supervisor, bridge_of};
 
 /// A project of containers, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Project {
     pub networks: BTreeMap<Name, ExtraNetwork>,
     /// The firewall that the file asks for.
     pub firewall: FirewallChoice,
+    /// Who keeps the containers up.
+    pub supervisor: Supervisor,
     /// Groups and their members, both sorted.
     pub groups: BTreeMap<Name, Vec<Name>>,
     /// Containers by short name.

@@ -54,7 +54,7 @@ pub fn recover(observed: &Observed) -> Option<Subnets> {
     let recorded = observed.record.as_ref().map(|record| record.subnets);
     recorded.or_else(|| {
         let mut marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
-        marks.next().map(|mark| mark.spec.nic.subnets)
+        marks.find_map(|mark| Some(mark.spec.nic.as_ref()?.subnets))
     })
 }
 
@@ -83,10 +83,10 @@ fn indexes(names: &BTreeSet<&Name>, observed: &Observed, subnets: Subnets) -> BT
     let mut used = BTreeSet::new();
     let mut found = BTreeMap::new();
     for (name, container) in &observed.containers {
-        let Some(mark) = &container.mark else {
+        let nic = container.mark.as_ref().and_then(|m| m.spec.nic.as_ref());
+        let Some(nic) = nic else {
             continue;
         };
-        let nic = &mark.spec.nic;
         if nic.subnets.v4 != subnets.v4 {
             continue;
         }

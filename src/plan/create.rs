@@ -1,6 +1,6 @@
 //! Making a container, and filling its volumes.
 
-use crate::model::{Key, Mount, Name, Source};
+use crate::model::{Key, Kind, Mount, Name, Source};
 
 use super::build::Builder;
 use super::graph::Slot;
@@ -16,7 +16,7 @@ impl Builder<'_> {
             return;
         };
         let host_name = spec.host_name();
-        if self.observed.foreign.contains(&host_name) {
+        if self.is_foreign(spec.kind(), &host_name) {
             self.problem(
                 name,
                 None,
@@ -77,6 +77,12 @@ impl Builder<'_> {
         self.seed(name, mounts, vec![cause]);
     }
 
+    /// Whether somebody else's container of this kind is called so on the host.
+    fn is_foreign(&self, kind: Kind, host_name: &str) -> bool {
+        let known = self.observed.foreign.get(&kind);
+        known.is_some_and(|names| names.contains(host_name))
+    }
+
     fn check_origin(&mut self, name: &Name, source: &Source) {
         let (word, near) = match source {
             Source::CloneSibling(origin) => {
@@ -87,17 +93,22 @@ impl Builder<'_> {
                 (origin.as_str(), None)
             }
             Source::CloneHost(full) => {
-                let known = &self.observed.foreign;
-                if known.contains(full) {
+                if self.is_foreign(Kind::System, full) {
                     return;
                 }
+                let known = self.observed.foreign.get(&Kind::System);
                 let near = known
-                    .iter()
+                    .into_iter()
+                    .flatten()
                     .map(|k| (strsim::damerau_levenshtein(k, full), k));
                 let near = near.min().filter(|(far, _)| *far <= 2);
                 (full.as_str(), near.map(|(_, known)| known))
             }
-            Source::Template { .. } | Source::Download { .. } | Source::Rootfs(_) => return,
+            Source::Template { .. }
+            | Source::Download { .. }
+            | Source::Rootfs(_)
+            | Source::Image(_)
+            | Source::Build(_) => return,
         };
         let message = format!("there is no container `{word}` to clone for `{name}`");
         let help = match near {

@@ -44,7 +44,7 @@ pub(super) fn specs(
             idmap,
             hostname: container.hostname(),
             fqdn: container.fqdn.clone(),
-            nic,
+            nic: Some(nic),
             mounts: mounts(container, observed),
             environment: container.environment.clone(),
             config: container.config.iter().map(|(l, _)| l.clone()).collect(),
@@ -52,6 +52,10 @@ pub(super) fn specs(
             dns: servers(container, observed, &net.subnets, warnings),
             setup: container.setup.clone(),
             labels: container.labels.clone(),
+            restart: container.restart,
+            stop_grace: container.stop_grace,
+            supervised: false,
+            app: None,
         };
         specs.insert(name.clone(), spec);
     }

@@ -89,7 +89,10 @@ impl Builder<'_> {
                 path: Some(path.clone()),
                 cause: Cause::Asked,
             });
-            let step = Step::RemoveVolume { path };
+            let step = Step::RemoveVolume {
+                path: Some(path),
+                engine: None,
+            };
             let id = self.draft.add(step, vec![Cause::Asked]);
             for earlier in 0..id {
                 self.draft.after(id, earlier);

@@ -31,7 +31,8 @@ pub(super) fn changes(
             (reach, Cause::Changed { key, place })
         })
         .collect();
-    if old.nic.subnets != new.nic.subnets {
+    let subnets = |spec: &ContainerSpec| spec.nic.as_ref().map(|nic| nic.subnets);
+    if subnets(old) != subnets(new) {
         let cause = Cause::Network(network.place.clone());
         found.push((Reach::Restart, cause));
     } else if old.nic != new.nic {

@@ -54,12 +54,19 @@ const QUIET: Scope = Scope {
     ..NAMES
 };
 
+const IMAGES: Scope = Scope {
+    saves: false,
+    names: false,
+    ..MAKE
+};
+
 impl Goal {
     pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Up | Self::Start { .. } | Self::Restart => START,
             Self::Create => MAKE,
             Self::Ports | Self::PortAdd(_) => PORTS,
+            Self::Pull | Self::Build => IMAGES,
             Self::Limits => LIMITS,
             Self::PortRemove(_) => UNPORT,
             Self::Stop
@@ -91,6 +98,8 @@ impl Goal {
             | Self::Unports
             | Self::PortAdd(_)
             | Self::PortRemove(_)
+            | Self::Pull
+            | Self::Build
             | Self::Cleanup => Existence::Any,
         }
     }
@@ -114,7 +123,9 @@ impl Goal {
             | Self::Unlinks
             | Self::Limits
             | Self::Freeze
-            | Self::Unfreeze => None,
+            | Self::Unfreeze
+            | Self::Pull
+            | Self::Build => None,
         }
     }
 }

@@ -81,7 +81,7 @@ fn moves(wish: &Wish) -> bool {
 /// A part of the project cannot move to another subnet alone.
 fn subnet_moves_for_all(project: &Project, observed: &Observed, wish: &Wish) -> Option<Problem> {
     let mut marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
-    let has = marks.next()?.spec.nic.subnets;
+    let has = marks.find_map(|mark| Some(mark.spec.nic.as_ref()?.subnets))?;
     let network = &project.network;
     let moved = network.subnet.is_some_and(|net| net != has.v4)
         || network.subnet6.is_some_and(|net| net != has.v6);

@@ -13,6 +13,12 @@ fn lines(addresses: Addresses, names: &[String]) -> [HostsLine; 2] {
     [line(addresses.v4.into()), line(addresses.v6.into())]
 }
 
+/// The lines of a container's first card; none without one.
+fn own_lines(spec: &ContainerSpec, names: &[String]) -> Vec<HostsLine> {
+    let nic = spec.nic.iter();
+    nic.flat_map(|nic| lines(nic.addresses, names)).collect()
+}
+
 fn unique(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in names {
@@ -27,7 +33,7 @@ fn unique(names: impl IntoIterator<Item = String>) -> Vec<String> {
 pub(super) fn own(spec: &ContainerSpec) -> Vec<HostsLine> {
     let fqdn = spec.fqdn.iter().map(|f| f.as_str().to_owned());
     let names = fqdn.chain([spec.hostname.clone(), spec.name.to_string()]);
-    lines(spec.nic.addresses, &unique(names)).into()
+    own_lines(spec, &unique(names))
 }
 
 /// The whole block of a container; `running` are the specs of what will run.
@@ -51,7 +57,7 @@ pub(super) fn block(
         let same = file.links.iter().filter(|(l, _)| l.target == link.target);
         let aliases = same.filter_map(|(l, _)| l.alias.as_ref().map(Name::to_string));
         let names = [target.name.to_string()].into_iter().chain(fqdn);
-        all.extend(lines(target.nic.addresses, &unique(names.chain(aliases))));
+        all.extend(own_lines(target, &unique(names.chain(aliases))));
     }
     all
 }
@@ -63,7 +69,7 @@ pub(super) fn host(running: &BTreeMap<&Name, &ContainerSpec>) -> Vec<HostsLine> 
         .flat_map(|spec| {
             let fqdn = spec.fqdn.iter().map(|f| f.as_str().to_owned());
             let names = fqdn.chain([spec.hostname.clone(), spec.host_name()]);
-            lines(spec.nic.addresses, &unique(names))
+            own_lines(spec, &unique(names))
         })
         .collect()
 }

@@ -35,10 +35,13 @@ impl Builder<'_> {
         let bridge = self.project.bridge();
         let cards = self.loose_cards(&bridge);
         let cause = self.bridge_fault(subnets, &cards)?;
+        let known = self.observed.engine.networks.values();
+        let adopt = known.into_iter().any(|network| network.bridge == bridge);
         let step = Step::EnsureBridge {
             bridge,
             subnets,
             cards,
+            adopt,
         };
         let id = self.draft.add(step, vec![cause]);
         for start in self.draft.all(Slot::Start) {
@@ -54,9 +57,10 @@ impl Builder<'_> {
             bridge: self.project.bridge(),
             subnets,
             isolate: network.isolate,
+            internal: false,
         };
         let firewall = &self.observed.firewall;
-        let open = firewall.networks.get(&self.project.name);
+        let open = firewall.networks.get(&rules.bridge);
         if firewall.driver == "none" || open == Some(&rules) {
             return None;
         }
@@ -72,7 +76,7 @@ impl Builder<'_> {
     fn loose_cards(&self, bridge: &str) -> Vec<String> {
         let all = self.observed.containers.values();
         let running = all.filter(|c| runs(Some(c)));
-        let cards = running.filter_map(|c| Some(&c.mark.as_ref()?.spec.nic));
+        let cards = running.filter_map(|c| c.mark.as_ref()?.spec.nic.as_ref());
         let loose = &self.observed.network.loose;
         let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
         ours.map(|nic| nic.veth.clone()).collect()
@@ -87,7 +91,7 @@ impl Builder<'_> {
     }
 
     fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
-        let Some(found) = &self.observed.network.bridge else {
+        let Some(found) = self.observed.network.bridges.get(&self.project.bridge()) else {
             return Some(match cards {
                 [] => Cause::ForProject,
                 [..] => Cause::Drifted("it is gone"),

@@ -45,7 +45,9 @@ impl Builder<'_> {
         };
         let step = Step::AwaitHealthy {
             container: on.clone(),
-            check,
+            check: Some(check),
+            most: None,
+            may_end: false,
         };
         let causes = vec![Cause::For(by.clone())];
         self.draft.add_in(Slot::Healthy, on, step, causes);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::model::{ContainerSpec, Key, Place, Port, PortRange, PortRule, Project, Protocol};
+use crate::model::{ContainerSpec, Key, Nic, Place, Port, PortRange, PortRule, Project, Protocol};
 use crate::observed::{Observed, ProjectRecord};
 
 use super::pick::key;
@@ -20,24 +20,25 @@ pub(super) fn wanted(
     let added = record.and_then(|r| r.added_ports.get(&spec.name));
     let added = added.into_iter().flatten();
     let all = of_file.chain(added.map(|port| (port.clone(), Place::nowhere())));
+    let nic = spec.nic.as_ref();
     all.filter_map(|(mut port, place)| {
         if port.host.first == 0 {
             let first = *record?.picked_ports.get(&key(&spec.name, &port))?;
             let last = first.checked_add(port.container.last - port.container.first)?;
             port.host = PortRange { first, last };
         }
-        Some((rule(spec, port), place))
+        Some((rule(spec, nic?, port), place))
     })
     .collect()
 }
 
-fn rule(spec: &ContainerSpec, port: Port) -> PortRule {
+fn rule(spec: &ContainerSpec, nic: &Nic, port: Port) -> PortRule {
     PortRule {
         project: spec.project.clone(),
         container: spec.name.clone(),
         port,
-        to4: spec.nic.addresses.v4,
-        to6: spec.nic.addresses.v6,
+        to4: nic.addresses.v4,
+        to6: nic.addresses.v6,
     }
 }
 

@@ -70,6 +70,7 @@ impl Builder<'_> {
         let step = Step::Stop {
             container: name.clone(),
             timeout: self.wish.timeout,
+            aside: false,
         };
         self.draft.add_in(Slot::Stop, name, step, causes);
     }

@@ -141,6 +141,8 @@ impl Builder<'_> {
             | Goal::Limits
             | Goal::Freeze
             | Goal::Unfreeze
+            | Goal::Pull
+            | Goal::Build
             | Goal::Cleanup => {
                 let powered = matches!(intent.power, Power::On | Power::Cycle);
                 return match powered && defined {

@@ -27,6 +27,8 @@ impl Builder<'_> {
             directory: self.project.directory.clone(),
             lxcpath: self.wish.lxcpath.clone(),
             subnets: net.subnets,
+            networks: BTreeMap::new(),
+            applications: false,
             addresses: BTreeMap::new(),
             added_ports: BTreeMap::new(),
             picked_ports: BTreeMap::new(),
@@ -135,6 +137,8 @@ impl Builder<'_> {
             | Goal::Limits
             | Goal::Freeze
             | Goal::Unfreeze
+            | Goal::Pull
+            | Goal::Build
             | Goal::Cleanup => Cause::ForProject,
         };
         let first = self.draft.add(step, vec![cause]);

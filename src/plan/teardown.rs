@@ -14,11 +14,11 @@ impl Builder<'_> {
             return;
         };
         let project = &self.project.name;
-        if let Some(rules) = self.observed.firewall.networks.get(project) {
+        if let Some(rules) = self.observed.firewall.networks.get(&self.project.bridge()) {
             self.last(Step::CloseNetwork(rules.clone()));
         }
         let mark = format!("locker:{project}");
-        let bridge = self.observed.network.bridge.as_ref();
+        let bridge = self.observed.network.bridges.get(&self.project.bridge());
         let ours = bridge.is_some_and(|bridge| bridge.mark.as_ref() == Some(&mark));
         let subnets = recover(self.observed).or_else(|| self.subnets_of_bridge());
         if let Some(subnets) = subnets.filter(|_| ours) {
@@ -34,7 +34,7 @@ impl Builder<'_> {
     /// With the record lost and no container left the bridge itself still tells its subnets.
     fn subnets_of_bridge(&self) -> Option<Subnets> {
         let mut subnets = self.net.as_ref()?.subnets;
-        let bridge = self.observed.network.bridge.as_ref()?;
+        let bridge = self.observed.network.bridges.get(&self.project.bridge())?;
         for address in &bridge.addresses {
             match address {
                 IpNet::V4(net) => subnets.v4 = net.trunc(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{HostsLine, Name, PortRule};
+use crate::model::{HostsLine, Name, NetworkRules, PortRule};
 
 use super::Step;
 
@@ -26,6 +26,7 @@ impl Step {
             | Self::WriteNames { container, .. }
             | Self::Start { container }
             | Self::AwaitHealthy { container, .. }
+            | Self::AwaitCompleted { container, .. }
             | Self::Setup { container, .. }
             | Self::Stop { container, .. }
             | Self::Freeze { container }
@@ -38,6 +39,10 @@ impl Step {
             | Self::RemoveBridge { .. }
             | Self::OpenNetwork(_)
             | Self::CloseNetwork(_)
+            | Self::Pull { .. }
+            | Self::Build(_)
+            | Self::EnsureNetwork(_)
+            | Self::RemoveNetwork(_)
             | Self::Publish { .. }
             | Self::WriteHostNames { .. }
             | Self::RemoveVolume { .. } => None,
@@ -52,7 +57,14 @@ impl Step {
             Self::OpenNetwork(rules) | Self::CloseNetwork(rules) => rules.bridge.clone(),
             Self::Publish { .. } => "ports".into(),
             Self::WriteHostNames { .. } => "host".into(),
-            Self::RemoveVolume { path } => path.display().to_string(),
+            Self::RemoveVolume { path, engine } => match (engine, path) {
+                (Some(name), _) => name.clone(),
+                (None, Some(path)) => path.display().to_string(),
+                (None, None) => String::new(),
+            },
+            Self::Pull { image, .. } => image.clone(),
+            Self::Build(build) => build.image.clone(),
+            Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => network.host_name(),
             Self::RemoveWreck { .. }
             | Self::BringBack { .. }
             | Self::Create(_)
@@ -61,6 +73,7 @@ impl Step {
             | Self::WriteNames { .. }
             | Self::Start { .. }
             | Self::AwaitHealthy { .. }
+            | Self::AwaitCompleted { .. }
             | Self::Setup { .. }
             | Self::Stop { .. }
             | Self::Freeze { .. }
@@ -87,12 +100,17 @@ impl Step {
             Self::RemoveBridge { .. } => ('-', "bridge", "remove_bridge"),
             Self::OpenNetwork(_) => ('+', "open", "open_network"),
             Self::CloseNetwork(_) => ('-', "close", "close_network"),
+            Self::Pull { .. } => ('+', "pull", "pull"),
+            Self::Build(_) => ('+', "build", "build"),
+            Self::EnsureNetwork(_) => ('+', "network", "ensure_network"),
+            Self::RemoveNetwork(_) => ('-', "network", "remove_network"),
             Self::Create(_) => ('+', "create", "create"),
             Self::Seed { .. } => ('+', "volumes", "seed"),
             Self::Configure(_) => ('~', "change", "configure"),
             Self::WriteNames { .. } => ('~', "names", "write_names"),
             Self::Start { .. } => ('+', "start", "start"),
             Self::AwaitHealthy { .. } => ('+', "await", "await_healthy"),
+            Self::AwaitCompleted { .. } => ('+', "await", "await_completed"),
             Self::Setup { .. } => ('+', "setup", "setup"),
             Self::Stop { .. } => ('-', "stop", "stop"),
             Self::Freeze { .. } => ('~', "freeze", "freeze"),
@@ -113,9 +131,13 @@ impl Step {
             Self::EnsureBridge { subnets, .. } | Self::RemoveBridge { subnets, .. } => {
                 format!("{} {}", subnets.v4, subnets.v6)
             }
-            Self::OpenNetwork(rules) | Self::CloseNetwork(rules) if rules.isolate => {
-                "isolated".into()
+            Self::OpenNetwork(rules) | Self::CloseNetwork(rules) => manner(rules),
+            Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => {
+                format!("on {}", network.bridge)
             }
+            Self::Pull { platform, .. } => platform.clone().unwrap_or_default(),
+            Self::Build(build) => build.context.display().to_string(),
+            Self::AwaitCompleted { .. } => "until it has ended".into(),
             Self::Seed { mounts, .. } => {
                 let paths = mounts.iter().map(|m| m.target.display().to_string());
                 paths.collect::<Vec<_>>().join(" ")
@@ -123,24 +145,30 @@ impl Step {
             Self::WriteNames { hosts, .. } | Self::WriteHostNames { hosts } => names(hosts),
             Self::Setup { commands, .. } => count(commands.len(), "command"),
             Self::Publish { add, remove } => rules(add, remove),
+            Self::Stop { aside: true, .. } => "the older self".into(),
             Self::Destroy { aside: true, .. } => "the older root file system".into(),
             Self::Destroy { aside: false, .. } => "with its root file system".into(),
             Self::SaveRecord(_)
             | Self::ForgetProject(_)
             | Self::RemoveWreck { .. }
             | Self::BringBack { .. }
-            | Self::OpenNetwork(_)
-            | Self::CloseNetwork(_)
             | Self::Configure(_)
             | Self::Start { .. }
             | Self::AwaitHealthy { .. }
-            | Self::Stop { .. }
+            | Self::Stop { aside: false, .. }
             | Self::Freeze { .. }
             | Self::Unfreeze { .. }
             | Self::SetAside { .. }
             | Self::RemoveVolume { .. } => String::new(),
         }
     }
+}
+
+/// What is special about a network's rules.
+fn manner(rules: &NetworkRules) -> String {
+    let words = [(rules.isolate, "isolated"), (rules.internal, "internal")];
+    let words = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// `1 command`, `2 commands`.

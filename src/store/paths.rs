@@ -82,6 +82,23 @@ impl Paths {
         self.run.join("settings.json")
     }
 
+    /// Unit files of the host's administrator, systemd.unit(5).
+    pub fn units(&self) -> PathBuf {
+        self.etc.join("systemd/system")
+    }
+
+    /// What each service of a project is to be.
+    pub fn unit_specs(&self, project: &Name) -> PathBuf {
+        self.project(project).join("units")
+    }
+
+    /// Where everything is that is kept, when it is not where it usually is.
+    pub fn moved(&self) -> Option<PathBuf> {
+        let usual = self.state == Path::new("/var/lib/locker");
+        let dir = self.state.parent().filter(|_| !usual);
+        dir.map(Path::to_path_buf)
+    }
+
     /// The host's hosts file.
     pub fn hosts(&self) -> PathBuf {
         self.etc.join("hosts")

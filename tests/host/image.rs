@@ -11,14 +11,14 @@ use std::process::{Command, Stdio};
 const CACHE: &str = "/var/cache/locker-tests";
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iputils-ping,procps,iptables,nftables,\
     lxc,lxc-templates,busybox-static,uidmap,rsync,curl,ca-certificates,attr,docker.io,\
-    ufw,firewalld";
+    ufw,firewalld,docker-registry";
 
 /// Units that would only cost time: `lxc.service` waits 30 s for a bridge that locker does not use.
-/// Docker, ufw and firewalld are started by the scenarios that are about them.
+/// Docker, its registry, ufw and firewalld are started by the scenarios that are about them.
 const PREPARE: &str = r#"
 set -eu
 for unit in lxc.service lxc-net.service docker.service docker.socket containerd.service \
-    ufw.service firewalld.service \
+    ufw.service firewalld.service docker-registry.service \
     e2scrub_reap.service systemd-logind.service systemd-networkd.service getty.target \
     apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
 do ln -sf /dev/null "$1/etc/systemd/system/$unit"; done

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::time::{Duration, Instant};
 
-use locker::backend::{Backend, BackendError, Inside};
-use locker::model::{HostsLine, Mount};
+use locker::backend::{Backend, BackendError, Body, Inside, Sought};
+use locker::model::{HostsLine, Kind, Mount};
 use locker::observed::State;
 use serde_json::json;
 
@@ -26,13 +26,19 @@ fn a_container_lives_keeps_its_address_and_leaves_nothing() {
             lxc.write_names(&db, std::slice::from_ref(&hosts), &[])
                 .await
                 .unwrap();
-            let seen = lxc.observe().await.unwrap().containers.remove(&db).unwrap();
+            let seen = lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers
+                .remove(&db)
+                .unwrap();
             assert_eq!((seen.state, seen.wreck), (State::Stopped, false));
             assert_eq!(seen.mark.as_ref(), Some(&mark));
             assert_eq!(seen.names, Some(vec![hosts]));
 
             let begun = Instant::now();
-            lxc.start(&db).await.unwrap();
+            lxc.start(&db, Body::Present).await.unwrap();
             eprintln!("start {:?}", begun.elapsed());
             let run = lxc
                 .run(&db, &shell("hostname; echo $COLOUR; exit 7"), None)
@@ -80,25 +86,29 @@ fn a_container_lives_keeps_its_address_and_leaves_nothing() {
 
             lxc.set_frozen(&db, true).await.unwrap();
             assert_eq!(
-                lxc.observe().await.unwrap().containers[&db].state,
+                lxc.observe(&Sought::default()).await.unwrap().containers[&db].state,
                 State::Frozen
             );
             let begun = Instant::now();
-            lxc.stop(&db, Duration::from_secs(20)).await.unwrap();
+            lxc.stop(&db, Body::Present, Duration::from_secs(20))
+                .await
+                .unwrap();
             eprintln!("stop {:?}", begun.elapsed());
             assert!(
                 begun.elapsed() < Duration::from_secs(8),
                 "it was killed, not shut down"
             );
-            lxc.start(&db).await.unwrap();
+            lxc.start(&db, Body::Present).await.unwrap();
             let begun = Instant::now();
-            lxc.stop(&db, Duration::from_secs(20)).await.unwrap();
+            lxc.stop(&db, Body::Present, Duration::from_secs(20))
+                .await
+                .unwrap();
             eprintln!("young stop {:?}", begun.elapsed());
             assert!(
                 begun.elapsed() < Duration::from_secs(8),
                 "a young init lost its signal"
             );
-            lxc.destroy(&db, false).await.unwrap();
+            lxc.destroy(&db, Body::Present, false).await.unwrap();
             assert_eq!(std::fs::read_dir(rig.top.join("lxc")).unwrap().count(), 0);
             assert_eq!(
                 std::fs::read_dir(rig.top.join("lib/logs/t"))
@@ -127,7 +137,7 @@ fn a_failing_template_is_quoted_and_leaves_nothing() {
                 2,
                 json!({"source": {"template": {"name": script, "args": []}}}),
             );
-            let error = rig.lxc.create(&mark, &|_| ()).await.unwrap_err();
+            let error = rig.lxc.create(&mark, false, &|_| ()).await.unwrap_err();
             assert!(
                 error.to_string().contains("no such release: jammy"),
                 "{error}"
@@ -149,16 +159,24 @@ fn a_container_that_cannot_start_says_why_and_is_stopped() {
             {"key": "lxc.hook.pre-start", "value": "/bin/false"}]}),
             );
             rig.make(&mark).await;
-            let error = rig.lxc.start(&name("db")).await.unwrap_err();
+            let error = rig.lxc.start(&name("db"), Body::Present).await.unwrap_err();
             let BackendError::Engine { log, .. } = &error else {
                 panic!("{error}")
             };
             assert!(!log.is_empty(), "{error}");
             assert_eq!(
-                rig.lxc.observe().await.unwrap().containers[&name("db")].state,
+                rig.lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers[&name("db")]
+                    .state,
                 State::Stopped
             );
-            rig.lxc.destroy(&name("db"), false).await.unwrap();
+            rig.lxc
+                .destroy(&name("db"), Body::Present, false)
+                .await
+                .unwrap();
         },
     );
 }
@@ -220,7 +238,7 @@ fn seeding_copies_the_containers_own_content_and_never_the_hosts() {
                 rig.lxc.seed(&db, &mounts, true).await.unwrap(),
                 Vec::<std::path::PathBuf>::new()
             );
-            rig.lxc.destroy(&db, false).await.unwrap();
+            rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
         },
     );
 }
@@ -251,7 +269,7 @@ fn a_full_disk_leaves_nothing_of_a_seed() {
         sh(&format!("umount {}", small.display()));
         assert!(error.unwrap_err().to_string().contains("No space left"));
         assert_eq!(left, 0);
-        rig.lxc.destroy(&db, false).await.unwrap();
+        rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
     });
 }
 
@@ -265,7 +283,7 @@ fn clones_of_running_containers_and_unprivileged_ones_run() {
             {"kind": "group", "container": 0, "host": 300_000, "count": 65_536}]);
             rig.make(&rig.mark("db", 2, json!({}))).await;
             std::fs::write(rig.rootfs("db").join("mine"), "x").unwrap();
-            rig.lxc.start(&name("db")).await.unwrap();
+            rig.lxc.start(&name("db"), Body::Present).await.unwrap();
             let clone = json!({"source": {"clone_sibling": "db"}});
             rig.make(&rig.mark("web", 3, clone)).await;
             rig.make(&rig.mark("low", 4, json!({"idmap": idmap}))).await;
@@ -282,7 +300,7 @@ fn clones_of_running_containers_and_unprivileged_ones_run() {
                 300_000
             );
             for word in ["web", "low", "lower"] {
-                rig.lxc.start(&name(word)).await.unwrap();
+                rig.lxc.start(&name(word), Body::Present).await.unwrap();
                 let run = rig
                     .lxc
                     .run(&name(word), &shell("id -u; hostname"), None)
@@ -291,12 +309,23 @@ fn clones_of_running_containers_and_unprivileged_ones_run() {
                 assert_eq!(run.output, format!("0\n{word}.example.net\n"), "{word}");
             }
             assert_eq!(
-                rig.lxc.observe().await.unwrap().containers[&name("db")].state,
+                rig.lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers[&name("db")]
+                    .state,
                 State::Running
             );
             for word in ["db", "web", "low", "lower"] {
-                rig.lxc.stop(&name(word), Duration::ZERO).await.unwrap();
-                rig.lxc.destroy(&name(word), false).await.unwrap();
+                rig.lxc
+                    .stop(&name(word), Body::Present, Duration::ZERO)
+                    .await
+                    .unwrap();
+                rig.lxc
+                    .destroy(&name(word), Body::Present, false)
+                    .await
+                    .unwrap();
             }
         },
     );
@@ -310,19 +339,41 @@ fn setting_aside_and_bringing_back_loses_nothing() {
             let db = name("db");
             rig.make(&rig.mark("db", 2, json!({}))).await;
             rig.lxc.set_aside(&db, false).await.unwrap();
-            let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
+            let seen = rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
+                .clone();
             assert!(seen.set_aside && seen.wreck && seen.mark.is_none());
             // A destruction that was killed in the middle: nothing that could be taken for whole.
             let left = rig.top.join("lxc/.t_db~gone");
             std::fs::create_dir_all(left.join("rootfs/etc")).unwrap();
             rig.lxc.set_aside(&db, true).await.unwrap();
-            let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
+            let seen = rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
+                .clone();
             assert!(!seen.set_aside && !seen.wreck);
-            rig.lxc.start(&db).await.unwrap();
-            rig.lxc.stop(&db, Duration::ZERO).await.unwrap();
+            rig.lxc.start(&db, Body::Present).await.unwrap();
+            rig.lxc
+                .stop(&db, Body::Present, Duration::ZERO)
+                .await
+                .unwrap();
             rig.lxc.set_aside(&db, false).await.unwrap();
-            rig.lxc.destroy(&db, true).await.unwrap();
-            assert!(rig.lxc.observe().await.unwrap().containers.is_empty());
+            rig.lxc.destroy(&db, Body::Aside, false).await.unwrap();
+            assert!(
+                rig.lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers
+                    .is_empty()
+            );
             assert!(!left.exists() && !rig.top.join("lxc/t_db~old").exists());
         },
     );
@@ -337,9 +388,12 @@ fn a_foreign_container_is_listed_and_never_destroyed() {
             std::fs::create_dir_all(&dir).unwrap();
             std::fs::write(dir.join("config"), "broken {").unwrap();
             std::fs::write(dir.join("locker.json"), "not a mark").unwrap();
-            let view = rig.lxc.observe().await.unwrap();
-            assert!(view.foreign.contains("t_db") && view.containers.is_empty());
-            rig.lxc.destroy(&name("db"), false).await.unwrap_err();
+            let view = rig.lxc.observe(&Sought::default()).await.unwrap();
+            assert!(view.foreign[&Kind::System].contains("t_db") && view.containers.is_empty());
+            rig.lxc
+                .destroy(&name("db"), Body::Present, false)
+                .await
+                .unwrap_err();
             assert!(dir.join("config").exists());
         },
     );
@@ -385,9 +439,26 @@ fn a_killed_creation_ends_its_template_and_is_a_wreck_that_can_be_removed() {
                 state.is_err() || state.unwrap().contains(") Z"),
                 "the template lives on"
             );
-            assert!(rig.lxc.observe().await.unwrap().containers[&name("db")].wreck);
-            rig.lxc.destroy(&name("db"), false).await.unwrap();
-            assert!(rig.lxc.observe().await.unwrap().containers.is_empty());
+            assert!(
+                rig.lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers[&name("db")]
+                    .wreck
+            );
+            rig.lxc
+                .destroy(&name("db"), Body::Present, false)
+                .await
+                .unwrap();
+            assert!(
+                rig.lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers
+                    .is_empty()
+            );
             assert_eq!(std::fs::read_dir(&lxcpath).unwrap().count(), 0);
         },
     );

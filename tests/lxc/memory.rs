@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use locker::backend::{Backend, Inside};
+use locker::backend::{Backend, Body, Inside, Sought};
 use serde_json::json;
 
 use crate::rig::{in_own_network, name, sh, shell};
@@ -25,7 +25,7 @@ fn monitor_and_guard_together_stay_within_three_megabytes() {
         async |rig| {
             let db = name("db");
             rig.make(&rig.mark("db", 2, json!({}))).await;
-            rig.lxc.start(&db).await.unwrap();
+            rig.lxc.start(&db, Body::Present).await.unwrap();
             let ours = format!(
                 "grep -lsF {} /proc/[0-9]*/environ | cut -d/ -f3",
                 rig.top.display()
@@ -37,8 +37,11 @@ fn monitor_and_guard_together_stay_within_three_megabytes() {
             let sizes: Vec<u64> = pids.split_whitespace().map(resident).collect();
             eprintln!("resident after work: {sizes:?} kB");
             assert!(sizes.iter().all(|size| *size <= ROOM), "{sizes:?} kB");
-            rig.lxc.stop(&db, Duration::ZERO).await.unwrap();
-            rig.lxc.destroy(&db, false).await.unwrap();
+            rig.lxc
+                .stop(&db, Body::Present, Duration::ZERO)
+                .await
+                .unwrap();
+            rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
         },
     );
 }
@@ -72,6 +75,6 @@ async fn lxc_answers(lxc: &locker::backend::lxc::LxcBackend, db: &locker::model:
     lxc.set_frozen(db, true).await.unwrap();
     lxc.set_frozen(db, false).await.unwrap();
     for _ in 0..20 {
-        lxc.observe().await.unwrap();
+        lxc.observe(&Sought::default()).await.unwrap();
     }
 }

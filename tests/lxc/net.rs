@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use locker::backend::{Backend, Inside};
+use locker::backend::{Backend, Body, Inside, Sought};
 use locker::model::Name;
 use serde_json::json;
 
@@ -41,7 +41,7 @@ fn a_stock_dhcp_client_gets_its_lease_and_lets_the_boot_go_on() {
             rig.lxc.write_names(&db, &[], &dns).await.unwrap();
             let resolv = rig.rootfs("db").join("etc/resolv.conf");
             let before = std::fs::read_to_string(&resolv).unwrap();
-            rig.lxc.start(&db).await.unwrap();
+            rig.lxc.start(&db, Body::Present).await.unwrap();
             // The start script ends with the DHCP client, then init goes on to its console.
             until(&rig, &db, "ps | grep -c '[r]cS'", "0").await;
             until(&rig, &db, "ps | grep -c '[u]dhcpc'", "1").await;
@@ -49,13 +49,24 @@ fn a_stock_dhcp_client_gets_its_lease_and_lets_the_boot_go_on() {
             assert!(text.contains("10.77.0.2/24"), "{text}");
             assert!(text.contains("default via 10.77.0.1"), "{text}");
             assert_eq!(std::fs::read_to_string(&resolv).unwrap(), before);
-            assert_eq!(rig.lxc.observe().await.unwrap().containers[&db].dns, dns);
+            assert_eq!(
+                rig.lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers[&db]
+                    .dns,
+                dns
+            );
 
             let begun = Instant::now();
-            rig.lxc.stop(&db, Duration::from_secs(20)).await.unwrap();
+            rig.lxc
+                .stop(&db, Body::Present, Duration::from_secs(20))
+                .await
+                .unwrap();
             eprintln!("stop {:?}", begun.elapsed());
             assert!(begun.elapsed() < Duration::from_secs(4));
-            rig.lxc.destroy(&db, false).await.unwrap();
+            rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
         },
     );
 }
@@ -65,7 +76,7 @@ fn no_container_answers_for_its_neighbour() {
     in_own_network("net::no_container_answers_for_its_neighbour", async |rig| {
         for (word, index) in [("db", 2), ("web", 3)] {
             rig.make(&rig.mark(word, index, json!({}))).await;
-            rig.lxc.start(&name(word)).await.unwrap();
+            rig.lxc.start(&name(word), Body::Present).await.unwrap();
         }
         let ask = "udhcpc -f -q -n -t 2 -T 1 -s /bin/true 2>&1 | grep -o 'lease of [0-9.]*'";
         for (word, address) in [("db", "10.77.0.2"), ("web", "10.77.0.3")] {
@@ -76,8 +87,14 @@ fn no_container_answers_for_its_neighbour() {
                        ip link set eth0 up; udhcpc -f -q -n -t 2 -T 1 -s /bin/true 2>&1 | grep -c lease.of";
         assert_eq!(told(&rig, &name("db"), strange).await, "0\n");
         for word in ["db", "web"] {
-            rig.lxc.stop(&name(word), Duration::ZERO).await.unwrap();
-            rig.lxc.destroy(&name(word), false).await.unwrap();
+            rig.lxc
+                .stop(&name(word), Body::Present, Duration::ZERO)
+                .await
+                .unwrap();
+            rig.lxc
+                .destroy(&name(word), Body::Present, false)
+                .await
+                .unwrap();
         }
     });
 }
@@ -89,7 +106,7 @@ fn a_started_card_may_reach_itself_and_a_guard_outlives_the_reboot_but_not_the_c
         async |rig| {
             let db = name("db");
             rig.make(&rig.mark("db", 2, json!({}))).await;
-            rig.lxc.start(&db).await.unwrap();
+            rig.lxc.start(&db, Body::Present).await.unwrap();
             let hairpin = "/sys/class/net/lkt-2/brport/hairpin_mode";
             assert_eq!(std::fs::read_to_string(hairpin).unwrap(), "1\n");
             let loses = "ip addr flush dev eth0; sleep 1; ip -o addr show eth0 | grep -c 'inet.* 10.77.0.2/24'";
@@ -101,11 +118,29 @@ fn a_started_card_may_reach_itself_and_a_guard_outlives_the_reboot_but_not_the_c
                 "{inet6}"
             );
 
-            let before = rig.lxc.observe().await.unwrap().containers[&db].pid;
+            let before = rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
+                .pid;
             rig.lxc.run(&db, &shell("reboot"), None).await.unwrap();
             let begun = Instant::now();
-            while rig.lxc.observe().await.unwrap().containers[&db].pid == before
-                || rig.lxc.observe().await.unwrap().containers[&db]
+            while rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
+                .pid
+                == before
+                || rig
+                    .lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers[&db]
                     .pid
                     .is_none()
             {
@@ -118,14 +153,17 @@ fn a_started_card_may_reach_itself_and_a_guard_outlives_the_reboot_but_not_the_c
             until(&rig, &db, "ps | grep -c '[r]cS'", "0").await;
             assert_eq!(told(&rig, &db, loses).await, "1\n");
             assert_eq!(std::fs::read_to_string(hairpin).unwrap(), "1\n");
-            rig.lxc.stop(&db, Duration::from_secs(20)).await.unwrap();
+            rig.lxc
+                .stop(&db, Body::Present, Duration::from_secs(20))
+                .await
+                .unwrap();
             tokio::time::sleep(Duration::from_millis(300)).await;
             let left = format!(
                 "grep -lsF {} /proc/[0-9]*/environ | wc -l",
                 rig.top.display()
             );
             assert_eq!(sh(&left).trim(), "0", "a monitor or guard lives on");
-            rig.lxc.destroy(&db, false).await.unwrap();
+            rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
         },
     );
 }

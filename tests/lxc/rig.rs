@@ -132,7 +132,7 @@ impl Rig {
 
     pub async fn make(&self, mark: &Mark) {
         self.lxc
-            .create(mark, &|line| eprintln!("{line}"))
+            .create(mark, false, &|line| eprintln!("{line}"))
             .await
             .unwrap();
     }

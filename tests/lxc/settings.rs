@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use locker::backend::{AttachOptions, Backend, BackendError, Inside};
+use locker::backend::{AttachOptions, Backend, BackendError, Body, Inside, Sought};
 use locker::model::HostsLine;
 use locker::observed::State;
 use serde_json::json;
@@ -48,8 +48,13 @@ fn limits_and_host_name_change_while_it_runs_and_all_or_nothing() {
             let limits = |bytes: &str| json!([{"key": memory_key(), "value": bytes}]);
             rig.make(&rig.mark("db", 2, json!({"limits": limits("134217728")})))
                 .await;
-            rig.lxc.start(&db).await.unwrap();
-            let pid = rig.lxc.observe().await.unwrap().containers[&db]
+            rig.lxc.start(&db, Body::Present).await.unwrap();
+            let pid = rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
                 .pid
                 .unwrap();
             let file = limit_file(pid, "memory.limit_in_bytes", "memory.max");
@@ -65,7 +70,13 @@ fn limits_and_host_name_change_while_it_runs_and_all_or_nothing() {
             assert_eq!(limit(), "268435456\n");
             let said = rig.lxc.run(&db, &shell("hostname"), None).await.unwrap();
             assert_eq!(said.output, "other.example.net\n");
-            let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
+            let seen = rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
+                .clone();
             assert_eq!((seen.pid, seen.mark.as_ref()), (Some(pid), Some(&more)));
 
             let conf = rig.top.join("lxc/t_db/locker.conf");
@@ -83,7 +94,13 @@ fn limits_and_host_name_change_while_it_runs_and_all_or_nothing() {
             assert_eq!(std::fs::read_to_string(&conf).unwrap(), before);
             let said = rig.lxc.run(&db, &shell("hostname"), None).await.unwrap();
             assert_eq!(said.output, "other.example.net\n");
-            let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
+            let seen = rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
+                .clone();
             assert_eq!(seen.mark.as_ref(), Some(&more));
 
             let none = rig.mark("db", 2, json!({"hostname": "other.example.net"}));
@@ -101,9 +118,12 @@ fn limits_and_host_name_change_while_it_runs_and_all_or_nothing() {
             // Frozen, it is thawed and stopped, and not after its whole timeout.
             rig.lxc.set_frozen(&db, true).await.unwrap();
             let begun = Instant::now();
-            rig.lxc.stop(&db, Duration::from_secs(30)).await.unwrap();
+            rig.lxc
+                .stop(&db, Body::Present, Duration::from_secs(30))
+                .await
+                .unwrap();
             assert!(begun.elapsed() < Duration::from_secs(8));
-            rig.lxc.destroy(&db, false).await.unwrap();
+            rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
         },
     );
 }
@@ -127,7 +147,7 @@ fn volumes_variables_and_names_are_seen_inside() {
                 {"host": one, "target": "/etc/one.conf", "read_only": false, "named": false}]}),
             );
             rig.make(&mark).await;
-            rig.lxc.start(&db).await.unwrap();
+            rig.lxc.start(&db, Body::Present).await.unwrap();
             let line = "cat '/srv/my data/here' /ro/here /etc/one.conf; echo new > '/srv/my data/new'; \
                     touch /ro/x 2>/dev/null && echo written; tr '\\0' '\\n' < /proc/1/environ | grep COLOUR";
             let said = rig.lxc.run(&db, &shell(line), None).await.unwrap();
@@ -144,7 +164,13 @@ fn volumes_variables_and_names_are_seen_inside() {
                 .await
                 .unwrap();
             rig.lxc.write_names(&db, &lines, &dns).await.unwrap();
-            let seen = rig.lxc.observe().await.unwrap().containers[&db].clone();
+            let seen = rig
+                .lxc
+                .observe(&Sought::default())
+                .await
+                .unwrap()
+                .containers[&db]
+                .clone();
             assert_eq!(
                 (seen.names.as_deref(), seen.dns.as_slice()),
                 (Some(&lines[..]), &dns[..])
@@ -182,7 +208,7 @@ fn volumes_variables_and_names_are_seen_inside() {
                 .await
                 .unwrap();
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let log = rig.lxc.console_log(&db);
+            let log = rig.top.join("lib/logs/t/db.console");
             let text = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
             assert!(text.contains("to the console"), "{text}");
             // More than the log holds: it is rotated, and its older part goes with the container, too.
@@ -197,7 +223,10 @@ fn volumes_variables_and_names_are_seen_inside() {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let logs = log.parent().unwrap().to_owned();
             eprintln!("{}", sh(&format!("ls -la {}", logs.display())));
-            rig.lxc.stop(&db, Duration::ZERO).await.unwrap();
+            rig.lxc
+                .stop(&db, Body::Present, Duration::ZERO)
+                .await
+                .unwrap();
 
             // What is mounted in the root file system by somebody is never destroyed with it.
             let inner = rig.rootfs("db").join("srv");
@@ -206,13 +235,13 @@ fn volumes_variables_and_names_are_seen_inside() {
                 data.display(),
                 inner.display()
             ));
-            let error = rig.lxc.destroy(&db, false).await;
+            let error = rig.lxc.destroy(&db, Body::Present, false).await;
             sh(&format!("umount {}", inner.display()));
             let BackendError::Engine { reason, .. } = error.unwrap_err() else {
                 panic!()
             };
             assert!(reason.contains("still mounted"), "{reason}");
-            rig.lxc.destroy(&db, false).await.unwrap();
+            rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
             assert_eq!(std::fs::read_to_string(data.join("here")).unwrap(), "dir");
             assert_eq!(std::fs::read_dir(logs).unwrap().count(), 0, "a log is left");
         },
@@ -250,12 +279,24 @@ fn archives_and_directories_become_containers_and_the_source_stays() {
                     (shift, 0o4755),
                     "{word}"
                 );
-                rig.lxc.start(&name(word)).await.unwrap();
-                let seen = rig.lxc.observe().await.unwrap().containers[&name(word)].clone();
+                rig.lxc.start(&name(word), Body::Present).await.unwrap();
+                let seen = rig
+                    .lxc
+                    .observe(&Sought::default())
+                    .await
+                    .unwrap()
+                    .containers[&name(word)]
+                    .clone();
                 let init = std::fs::metadata(format!("/proc/{}", seen.pid.unwrap())).unwrap();
                 assert_eq!((seen.state, init.uid()), (State::Running, shift), "{word}");
-                rig.lxc.stop(&name(word), Duration::ZERO).await.unwrap();
-                rig.lxc.destroy(&name(word), false).await.unwrap();
+                rig.lxc
+                    .stop(&name(word), Body::Present, Duration::ZERO)
+                    .await
+                    .unwrap();
+                rig.lxc
+                    .destroy(&name(word), Body::Present, false)
+                    .await
+                    .unwrap();
             }
             assert!(root.join("bin/busybox").exists());
             let error = rig.mark(
@@ -263,8 +304,11 @@ fn archives_and_directories_become_containers_and_the_source_stays() {
                 6,
                 json!({"source": {"rootfs": format!("{top}/none.tar")}}),
             );
-            rig.lxc.create(&error, &|_| ()).await.unwrap_err();
-            rig.lxc.destroy(&name("db"), false).await.unwrap();
+            rig.lxc.create(&error, false, &|_| ()).await.unwrap_err();
+            rig.lxc
+                .destroy(&name("db"), Body::Present, false)
+                .await
+                .unwrap();
             assert_eq!(std::fs::read_dir(rig.top.join("lxc")).unwrap().count(), 0);
         },
     );

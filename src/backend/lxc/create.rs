@@ -46,6 +46,11 @@ fn fill(site: &Site, spec: &ContainerSpec, lines: &Sender<String>) -> Result<(),
         Source::CloneSibling(origin) => copy::clone(site, spec, &site.full(origin)),
         Source::CloneHost(origin) => copy::clone(site, spec, origin),
         Source::Rootfs(path) => copy::rootfs(site, spec, path),
+        Source::Image(_) | Source::Build(_) => Err(failed(
+            "create",
+            &spec.host_name(),
+            "it is made from an image, which LXC cannot run",
+        )),
     }
 }
 

@@ -10,17 +10,13 @@ use std::path::Path;
 use super::mark::{self, MARK};
 use super::render::moved;
 use super::site::{Site, failed, io, remove_file, write_whole};
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Body};
 use crate::model::Name;
 
-/// Destroys a stopped container, or with `aside` its older self. Absent ones are fine.
-pub(super) fn destroy(site: &Site, name: &Name, aside: bool) -> Result<(), BackendError> {
-    let full = site.full(name);
-    let dir = if aside {
-        site.aside(name)
-    } else {
-        site.dir(name)
-    };
+/// Destroys a stopped container, or its older self. Absent ones are fine.
+pub(super) fn destroy(site: &Site, name: &Name, body: Body) -> Result<(), BackendError> {
+    let (full, dir) = (site.full(name), site.body(name, body));
+    let aside = body == Body::Aside;
     let begun = !aside && mark::partial(site, &site.partial(name)).is_some();
     remove_tree(&site.grave(name))?;
     if !dir.exists() {

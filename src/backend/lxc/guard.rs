@@ -48,9 +48,10 @@ pub(super) struct Guarded {
 impl Guarded {
     /// What a container of this spec must keep; none when it has no card on a bridge.
     pub(super) fn of(spec: &ContainerSpec) -> Option<Self> {
-        let (nic, subnets) = (&spec.nic, &spec.nic.subnets);
+        let nic = spec.nic.as_ref().filter(|nic| !nic.bridge.is_empty())?;
+        let subnets = &nic.subnets;
         let prefix = subnets.v4.prefix_len();
-        (!nic.bridge.is_empty()).then(|| Self {
+        Some(Self {
             v4: (nic.addresses.v4, prefix),
             gateway4: subnets.gateway4(),
             v6: (nic.addresses.v6, subnets.v6.prefix_len()),

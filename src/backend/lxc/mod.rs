@@ -25,16 +25,21 @@ mod shift;
 mod site;
 mod start;
 mod stop;
+mod trees;
 mod view;
+mod watch;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{AttachOptions, Backend, BackendError, BackendView, Inside, Ran};
+use super::{
+    AttachOptions, Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Ran, Sought,
+    Watch,
+};
 use crate::model::{HostsLine, InnerCommand, Mount, Name};
 use crate::observed::Mark;
 use crate::store::Paths;
@@ -111,14 +116,16 @@ impl LxcBackend {
 
 #[async_trait]
 impl Backend for LxcBackend {
-    async fn observe(&self) -> Result<BackendView, BackendError> {
+    async fn observe(&self, _sought: &Sought) -> Result<BackendView, BackendError> {
+        // A look at a directory wakes nobody, and leftovers are to be seen whatever the file has.
         self.blocking("observe", view::observe).await
     }
 
     async fn create(
         &self,
         mark: &Mark,
-        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        _renew: bool, // it has no volumes without a name
+        progress: Progress<'_>,
     ) -> Result<(), BackendError> {
         let (mark, (lines, heard)) = (mark.clone(), mpsc::channel());
         let work = self.blocking("create", move |site| create::create(site, &mark, &lines));
@@ -139,21 +146,21 @@ impl Backend for LxcBackend {
             .await
     }
 
-    async fn start(&self, name: &Name) -> Result<(), BackendError> {
+    async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let name = name.clone();
-        self.blocking("start", move |site| start::start(site, &name))
+        self.blocking("start", move |site| start::start(site, &name, body))
             .await
     }
 
-    async fn stop(&self, name: &Name, timeout: Duration) -> Result<(), BackendError> {
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
         let name = name.clone();
-        self.blocking("stop", move |site| stop::stop(site, &name, timeout))
+        self.blocking("stop", move |site| stop::stop(site, &name, body, timeout))
             .await
     }
 
-    async fn destroy(&self, name: &Name, aside: bool) -> Result<(), BackendError> {
+    async fn destroy(&self, name: &Name, body: Body, _volumes: bool) -> Result<(), BackendError> {
         let name = name.clone();
-        self.blocking("destroy", move |site| destroy::destroy(site, &name, aside))
+        self.blocking("destroy", move |site| destroy::destroy(site, &name, body))
             .await
     }
 
@@ -167,6 +174,14 @@ impl Backend for LxcBackend {
 
     fn inside(&self) -> &dyn Inside {
         self
+    }
+
+    fn watch(&self) -> &dyn Watch {
+        self
+    }
+
+    fn engine(&self) -> Option<&dyn Engine> {
+        None
     }
 }
 
@@ -248,8 +263,20 @@ impl Inside for LxcBackend {
         .await
     }
 
-    fn console_log(&self, name: &Name) -> PathBuf {
-        self.site.console_log(name)
+    async fn copy_in(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+        let (name, from, to) = (name.clone(), from.to_owned(), to.to_owned());
+        self.blocking("copy into", move |site| {
+            trees::copy_in(site, &name, &from, &to)
+        })
+        .await
+    }
+
+    async fn copy_out(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+        let (name, from, to) = (name.clone(), from.to_owned(), to.to_owned());
+        self.blocking("copy out of", move |site| {
+            trees::copy_out(site, &name, &from, &to)
+        })
+        .await
     }
 
     async fn size(&self, name: &Name) -> Result<u64, BackendError> {

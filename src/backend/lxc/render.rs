@@ -109,11 +109,10 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
 }
 
 fn network(lines: &mut Lines, spec: &ContainerSpec) -> Result<(), RenderError> {
-    let nic = &spec.nic;
     lines.set("lxc.net", "")?; // whatever the template or the host's default.conf set
-    if nic.bridge.is_empty() {
+    let Some(nic) = spec.nic.as_ref().filter(|nic| !nic.bridge.is_empty()) else {
         return lines.set("lxc.net.0.type", "empty");
-    }
+    };
     let subnets = &nic.subnets;
     for (key, value) in [
         ("type", "veth".to_owned()),

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::container::Container;
 use super::ffi::Liblxc;
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Body};
 use crate::model::{Name, host_name_of};
 use crate::store::Paths;
 
@@ -43,6 +43,13 @@ impl Site {
 
     pub(super) fn aside(&self, name: &Name) -> PathBuf {
         self.lxcpath.join(format!("{}~old", self.full(name)))
+    }
+
+    pub(super) fn body(&self, name: &Name, body: Body) -> PathBuf {
+        match body {
+            Body::Present => self.dir(name),
+            Body::Aside => self.aside(name),
+        }
     }
 
     pub(super) fn grave(&self, name: &Name) -> PathBuf {

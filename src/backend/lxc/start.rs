@@ -16,12 +16,20 @@ use super::guard::Guarded;
 use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Body};
 use crate::model::Name;
 
 /// Starts a stopped container and returns when it runs.
-pub(super) fn start(site: &Site, name: &Name) -> Result<(), BackendError> {
+pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendError> {
     let full = site.full(name);
+    match body {
+        Body::Present => {}
+        // It has the addresses and the files of the one that bears the name now.
+        Body::Aside => {
+            let reason = "it was set aside, and starts only under its own name";
+            return Err(failed("start", &full, reason));
+        }
+    }
     let mark = mark::ours(site, "start", name)?;
     let container = site.container("start", &full)?;
     if container.state() != "STOPPED" {
@@ -59,7 +67,7 @@ pub(super) fn start(site: &Site, name: &Name) -> Result<(), BackendError> {
     reap(child);
     if !placed {
         // A container that may lose its address is not a started one; this error is the one to tell.
-        let _ = super::stop::stop(site, name, Duration::ZERO);
+        let _ = super::stop::stop(site, name, body, Duration::ZERO);
         return Err(failed(
             "start",
             &full,

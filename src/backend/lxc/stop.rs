@@ -16,7 +16,7 @@ use super::container::Container;
 use super::ffi::signal;
 use super::mark;
 use super::site::{Site, failed};
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Body};
 use crate::model::Name;
 
 /// How often init is asked until it shows that it hears.
@@ -31,9 +31,18 @@ const SYSTEMD_HALT: i32 = 37;
 const POWER: i32 = 30;
 
 /// Stops a container; a stopped or absent one is fine.
-pub(super) fn stop(site: &Site, name: &Name, timeout: Duration) -> Result<(), BackendError> {
-    let full = site.full(name);
-    if !site.dir(name).join("config").exists() {
+pub(super) fn stop(
+    site: &Site,
+    name: &Name,
+    body: Body,
+    timeout: Duration,
+) -> Result<(), BackendError> {
+    let dir = site.body(name, body);
+    let full = match body {
+        Body::Present => site.full(name),
+        Body::Aside => format!("{}~old", site.full(name)), // somebody started it by hand
+    };
+    if !dir.join("config").exists() {
         return Ok(());
     }
     let container = site.container("stop", &full)?;
@@ -43,7 +52,7 @@ pub(super) fn stop(site: &Site, name: &Name, timeout: Duration) -> Result<(), Ba
     let Ok(init_fd) = open(init) else {
         return settled(&container, &full);
     };
-    mark::begin_stop(&site.dir(name), init)?;
+    mark::begin_stop(&dir, init)?;
     let monitor = parent_of(init).and_then(|pid| open(pid).ok());
     if matches!(container.state().as_str(), "FROZEN" | "FREEZING") && !container.unfreeze() {
         return Err(failed("stop", &full, "it is frozen and cannot be thawed"));
@@ -63,7 +72,7 @@ pub(super) fn stop(site: &Site, name: &Name, timeout: Duration) -> Result<(), Ba
         gone(&monitor, TIDY);
     }
     settled(&container, &full)?;
-    mark::end_stop(&site.dir(name))
+    mark::end_stop(&dir)
 }
 
 /// Waits until liblxc calls it stopped, too.

@@ -1,5 +1,6 @@
 //! What is: every container under the LXC path, ours with all that the planner compares.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::container::Container;
@@ -7,7 +8,7 @@ use super::inner_file::{Inside, parse_name_servers};
 use super::mark::{self, is_ours};
 use super::site::{PARTIAL, Site, io};
 use crate::backend::{BackendError, BackendView};
-use crate::model::{IdKind, IdRange, Name};
+use crate::model::{IdKind, IdRange, Kind, Name};
 use crate::observed::{Mark, ObservedContainer, State};
 
 /// Looks at everything once. A broken container never hides the others.
@@ -49,18 +50,22 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
             Some(mark) if dir == site.aside(&mark.spec.name) => aside.push(mark.spec.name),
             Some(_) | None => {
                 view.ids_taken.extend(id_map(&dir.join("config")));
-                view.foreign.insert(file);
+                foreign(&mut view).insert(file);
             }
         }
     }
     for name in notes {
-        view.foreign.remove(&site.full(&name));
+        foreign(&mut view).remove(&site.full(&name));
         wreck(site, &mut view, name).wreck = true;
     }
     for name in aside {
         wreck(site, &mut view, name).set_aside = true;
     }
     Ok(view)
+}
+
+fn foreign(view: &mut BackendView) -> &mut BTreeSet<String> {
+    view.foreign.entry(Kind::System).or_default()
 }
 
 /// The entry of a container; one that has none is a wreck, for nothing of it is whole.
@@ -70,7 +75,13 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
         .entry(name)
         .or_insert_with(|| ObservedContainer {
             host_name,
+            kind: Kind::System,
             state: State::Stopped,
+            exit: None,
+            health: None,
+            image: None,
+            holds_volumes: false,
+            aside_runs: false,
             mark: None,
             wreck: true,
             set_aside: false,
@@ -94,7 +105,13 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         .unwrap_or_default();
     ObservedContainer {
         host_name: full,
+        kind: Kind::System,
         state,
+        exit: None,
+        health: None,
+        image: None,
+        holds_volumes: false,
+        aside_runs: false,
         pid,
         names: crate::hosts::read_block(&hosts, site.project.as_str()),
         dns: parse_name_servers(&resolv),

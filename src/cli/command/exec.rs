@@ -49,10 +49,14 @@ impl Exec {
             "exec",
             &ExecRequest {
                 name: self.name,
+                index: None,
                 argv: self.argv,
                 user: self.user,
                 workdir: self.workdir,
                 environment: self.environment,
+                tty: None,
+                privileged: false,
+                detach: false,
             },
             global,
         )

@@ -12,7 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::flags::Names;
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
-use crate::job;
+use crate::job::{self, LogLine, LogRequest, LogWish};
 use crate::model::{Name, stable_hash};
 
 /// The first Locker's colours.
@@ -52,7 +52,7 @@ pub struct Logs {
 impl Logs {
     pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
         let mut failure = None;
-        let mut print = |name: &Name, line: &str| match ui.data(&prefixed(name, line)) {
+        let mut print = |name: &Name, line: &LogLine| match ui.data(&prefixed(name, &line.text)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(error);
@@ -60,14 +60,15 @@ impl Logs {
             }
         };
         let setting = global.setting()?;
-        let job = job::logs(
-            &setting,
-            &self.names.names,
-            self.follow,
-            self.lines,
-            &mut print,
-        );
-        change::block_on(job)??;
+        let request = LogRequest {
+            names: self.names.names,
+            wish: LogWish {
+                follow: self.follow,
+                lines: self.lines,
+                ..LogWish::default()
+            },
+        };
+        change::block_on(job::logs(&setting, &request, &mut print))??;
         failure.map_or(Ok(0), Err)
     }
 }

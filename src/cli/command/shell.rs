@@ -24,10 +24,14 @@ impl Shell {
     pub fn run(self, global: &GlobalArgs, _ui: &Ui) -> Result<u8, CliError> {
         let request = ExecRequest {
             name: self.name,
+            index: None,
             argv: Vec::new(),
             user: self.user,
             workdir: None,
             environment: Vec::new(),
+            tty: None,
+            privileged: false,
+            detach: false,
         };
         exec::run("shell", &request, global)
     }

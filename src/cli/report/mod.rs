@@ -192,7 +192,6 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Observe(_)
         | JobError::Apply(_)
         | JobError::Verify(_)
-        | JobError::Log { .. }
         | JobError::Signals { .. } => {}
     }
 }

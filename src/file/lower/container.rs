@@ -80,8 +80,8 @@ pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &E
         if let Some(entry) = layers.last(key) {
             container.places.insert(key, desk.place(entry.spot));
         }
-        fill(desk, shared, &layers, key, &mut container);
     }
+    fill(desk, shared, &layers, &mut container);
     if let Some(source) = source::lower(desk, shared, &layers, entry.spot) {
         container.source = source;
     }
@@ -89,39 +89,25 @@ pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &E
     container
 }
 
-fn fill(
-    desk: &Desk<'_>,
-    shared: &Shared<'_>,
-    layers: &Layers<'_>,
-    key: Key,
-    container: &mut Container,
-) {
-    match key {
-        // One source of four keys, and the name that other values may hold: read by `lower`.
-        Key::Template | Key::Clone | Key::Download | Key::Rootfs | Key::Fqdn => {}
-        Key::Ports => container.ports = reach::ports(desk, layers),
-        Key::Volumes => container.volumes = reach::volumes(desk, layers),
-        Key::Links => container.links = reach::links(desk, shared, layers),
-        Key::Dns => container.dns = reach::dns(desk, layers),
-        Key::Cgroup => container.cgroup = inside::cgroup(desk, layers),
-        Key::Environment => container.environment = inside::environment(desk, layers),
-        // Merged into `environment`.
-        Key::EnvFile => {}
-        Key::Config => container.config = inside::config(desk, layers),
-        Key::Idmap => container.idmap = inside::idmap(desk, layers),
-        Key::DependsOn => container.depends_on = order::depends_on(desk, shared, layers),
-        Key::Healthcheck => container.healthcheck = order::healthcheck(desk, layers),
-        Key::Restart => order::restart(desk, layers),
-        Key::Labels => container.labels = inside::labels(desk, layers),
-        // Read with the file's `groups` by `project`.
-        Key::Group => {}
-        Key::Setup => container.setup = inside::setup(desk, layers),
-        Key::Autostart => {
-            if let Some(entry) = layers.last(key) {
-                let value = values::boolean(desk, &entry.value, layers.scope(key), "autostart");
-                container.autostart = value.unwrap_or_default();
-            }
-        }
+/// All keys but the source, and the name that other values may hold.
+fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &mut Container) {
+    container.ports = reach::ports(desk, layers);
+    container.volumes = reach::volumes(desk, layers);
+    container.links = reach::links(desk, shared, layers);
+    container.dns = reach::dns(desk, layers);
+    container.cgroup = inside::cgroup(desk, layers);
+    container.environment = inside::environment(desk, layers);
+    container.config = inside::config(desk, layers);
+    container.idmap = inside::idmap(desk, layers);
+    container.depends_on = order::depends_on(desk, shared, layers);
+    container.healthcheck = order::healthcheck(desk, layers);
+    order::restart(desk, layers);
+    container.labels = inside::labels(desk, layers);
+    container.setup = inside::setup(desk, layers);
+    if let Some(entry) = layers.last(Key::Autostart) {
+        let scope = layers.scope(Key::Autostart);
+        let value = values::boolean(desk, &entry.value, scope, "autostart");
+        container.autostart = value.unwrap_or_default();
     }
 }
 

@@ -40,7 +40,12 @@ pub(super) fn depends_on(
                 );
             }
             all.retain(|old| old.on != on);
-            all.push(Dependency { on, condition });
+            all.push(Dependency {
+                on,
+                condition,
+                restart: false,
+                required: true,
+            });
         }
     }
     all

@@ -11,7 +11,7 @@ use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::layout::Parts;
 use crate::file::tree::{Entry, Kind, Node};
-use crate::model::{FirewallChoice, Name, NetworkWish, Project, bridge_of};
+use crate::model::{FirewallChoice, Name, NetworkWish, Project, Supervisor, bridge_of};
 
 /// The project that the parts of a file make. Of use only when the desk is clean afterwards.
 pub(in crate::file) fn lower(
@@ -49,6 +49,8 @@ pub(in crate::file) fn lower(
     check::across(desk, &containers);
     Project {
         network: network(desk, top("network")),
+        networks: BTreeMap::new(),
+        supervisor: Supervisor::Auto,
         firewall: firewall(desk, top("firewall")),
         directory: desk.directory.into(),
         file,

@@ -104,6 +104,8 @@ proptest! {
             directory: "/srv/shop".into(),
             file: "/srv/shop/locker.yaml".into(),
             network: NetworkWish::default(),
+            networks: BTreeMap::new(),
+            supervisor: Supervisor::Auto,
             firewall: FirewallChoice::Auto,
             groups: BTreeMap::new(),
             containers: [(container.name.clone(), container)].into(),

@@ -147,15 +147,10 @@ pub async fn port_check(
 
 fn request(names: &[String]) -> ChangeRequest {
     ChangeRequest {
-        command: "port check",
-        goal: Goal::Ports,
         names: names.to_vec(),
-        no_ports: false,
         no_links: true,
-        host_names: false,
-        no_copy: false,
         timeout: Duration::ZERO,
-        remove_orphans: false,
+        ..ChangeRequest::new("port check", Goal::Ports)
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) fn questions<'a>(
     }
     for name in neighbours(rule, observed) {
         let mark = observed.containers.get(name).and_then(|c| c.mark.as_ref());
-        let Some(nic) = mark.map(|mark| &mark.spec.nic) else {
+        let Some(nic) = mark.and_then(|mark| mark.spec.nic.as_ref()) else {
             continue;
         };
         let pairs = [

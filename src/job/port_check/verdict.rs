@@ -100,11 +100,7 @@ pub(super) fn lost(
             again(),
         );
     }
-    if !observed
-        .firewall
-        .networks
-        .contains_key(&question.rule.project)
-    {
+    if !is_open(question, observed) {
         return row.because("the project's network rules are not whole", again());
     }
     match (answer, &question.from) {
@@ -125,6 +121,15 @@ pub(super) fn lost(
             Some("look at `rp_filter` of the interfaces and at the routes".into()),
         ),
     }
+}
+
+/// Whether the rules of the network that the port leads into are whole.
+fn is_open(question: &Question<'_>, observed: &Observed) -> bool {
+    let found = observed.containers.get(&question.rule.container);
+    let mark = found.and_then(|found| found.mark.as_ref());
+    let nic = mark.and_then(|mark| mark.spec.nic.as_ref());
+    let networks = &observed.firewall.networks;
+    nic.is_some_and(|nic| networks.contains_key(&nic.bridge))
 }
 
 #[cfg(test)]

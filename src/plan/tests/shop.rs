@@ -43,6 +43,7 @@ pub(super) fn project(containers: Vec<Container>) -> Project {
         name: name("shop"),
         directory: PathBuf::from("/srv/shop"),
         file: PathBuf::from("/srv/shop/locker.yaml"),
+        supervisor: Default::default(),
         network: NetworkWish {
             place: place(2),
             ..NetworkWish::default()
