@@ -54,12 +54,22 @@ pub(super) fn stream(context: Context) -> (Pieces, Arc<Mutex<Told>>) {
     tokio::task::spawn_blocking(move || {
         let mut walk = Walk::new(&context, sender.clone());
         let result = walk.all();
-        let mut told = ears.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        told.skipped = walk.skipped;
-        if let Err((path, error)) = result {
+        // Nobody reads any more: the request has failed, and says why itself.
+        let failed = result
+            .err()
+            .filter(|(_, e)| e.kind() != io::ErrorKind::BrokenPipe);
+        let failed = failed.map(|(path, error)| (path, error.to_string()));
+        let broken = failed
+            .as_ref()
+            .map(|(_, why)| io::Error::other(why.clone()));
+        {
+            let mut told = ears.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            told.skipped = walk.skipped;
+            told.failed = failed;
+        }
+        if let Some(error) = broken {
             // The request must break off: a shortened archive would be built like a whole one.
-            let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
-            told.failed = Some((path, error.to_string()));
+            let _ = sender.blocking_send(Err(error));
         }
     });
     (pieces(receiver), told)

@@ -115,7 +115,7 @@ pub(super) fn trouble(
 }
 
 /// Adds what to do about it, as far as the registry's words tell.
-pub(super) fn explain(image: &str, known: bool, error: BackendError) -> BackendError {
+fn explain(image: &str, known: bool, error: BackendError) -> BackendError {
     let BackendError::Image {
         verb,
         image: name,
@@ -136,7 +136,8 @@ pub(super) fn explain(image: &str, known: bool, error: BackendError) -> BackendE
     }
 }
 
-fn advice(image: &str, known: bool, reason: &str) -> Option<String> {
+/// What to do about it, as far as the registry's words tell.
+pub(super) fn advice(image: &str, known: bool, reason: &str) -> Option<String> {
     let said = reason.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let registry = registry::registry_of(image);
@@ -178,18 +179,19 @@ fn advice(image: &str, known: bool, reason: &str) -> Option<String> {
 }
 
 /// How far a pull is.
-struct Layers<'a> {
-    image: &'a str,
+pub(super) struct Layers {
+    image: String,
     /// By its id: whether it is there, bytes that came, and bytes in all.
     layers: BTreeMap<String, (bool, u64, u64)>,
     told: Instant,
     last: String,
 }
 
-impl<'a> Layers<'a> {
-    fn new(image: &'a str) -> Self {
+impl Layers {
+    /// Nothing of it has come.
+    pub fn new(image: &str) -> Self {
         Self {
-            image,
+            image: image.into(),
             layers: BTreeMap::new(),
             told: Instant::now(),
             last: String::new(),
@@ -197,7 +199,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Takes one piece of news and gives the line that is due.
-    fn hear(&mut self, news: &CreateImageInfo) -> Option<String> {
+    pub fn hear(&mut self, news: &CreateImageInfo) -> Option<String> {
         let status = news.status.as_deref().unwrap_or_default();
         let Some(id) = news
             .id
