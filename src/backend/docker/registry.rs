@@ -11,6 +11,7 @@ use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
 use super::config::{self, Account, Config};
+use crate::backend::Progress;
 use crate::sys::Exec;
 
 /// The registry of names without one, as images name it.
@@ -48,7 +49,7 @@ pub(super) async fn account_for(image: &str) -> Result<Option<DockerCredentials>
 
 /// All accounts, for a build, whose base images may come from anywhere. What cannot be had is told
 /// to `warn` and left out: the build may not need it.
-pub(super) async fn all_accounts(warn: &dyn Fn(&str)) -> HashMap<String, DockerCredentials> {
+pub(super) async fn all_accounts(warn: Progress<'_>) -> HashMap<String, DockerCredentials> {
     let config = match config::read(config::directory(&config::process_env).as_deref()) {
         Ok(config) => config,
         Err(reason) => {
