@@ -5,8 +5,6 @@
 //! decides nothing else, and knows no engine's own words.
 
 mod ask;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,6 @@
 //! Plans run on drivers in memory that fail wherever they are told to.
 
+mod engines;
 mod fault;
 mod order;
 mod plans;
