@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::stage::{Stage, app, app_mark, mark, name, running_app};
 use crate::apply::fake::Made;
-use crate::backend::{Backend, BackendView, Body, Probe, Sought};
+use crate::backend::{BackendView, Body, Probe, Sought};
 use crate::model::Kind;
 use crate::observed::State;
 
