@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Mount, Name, NetworkRules, PortRule,
-    Subnets,
+    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Mount, Name,
+    NetworkRules, PortRule, Subnets,
 };
 use crate::observed::ProjectRecord;
 
