@@ -119,10 +119,11 @@ impl GlobalArgs {
         Ok(Setting {
             load: LoadOptions {
                 cwd,
-                file: self.file.clone(),
+                files: self.file.iter().cloned().collect(),
                 project_name: self.project.clone(),
                 project_directory: self.project_directory.clone(),
                 environment,
+                ..LoadOptions::default()
             },
             lxcpath: self.lxcpath.clone(),
             state_dir: self.state_dir.clone(),
