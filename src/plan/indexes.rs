@@ -82,7 +82,9 @@ impl Indexes {
         found.keep_marks(project, observed, subnets);
         let recorded = observed.record.iter().flat_map(|record| &record.addresses);
         for (name, index) in recorded {
-            if found.on.contains_key(name) && found.of(name).is_none() && found.is_free(name, *index)
+            if found.on.contains_key(name)
+                && found.of(name).is_none()
+                && found.is_free(name, *index)
             {
                 found.give(name, *index);
             }
@@ -146,7 +148,9 @@ impl Indexes {
             // An older self that still runs keeps its own address beside the new one.
             let is_older = container.wreck && container.set_aside && container.aside_runs;
             let mine = found.iter().map(|(_, index)| *index);
-            let mine = mine.filter(|index| !is_older && self.is_free(name, *index)).min();
+            let mine = mine
+                .filter(|index| !is_older && self.is_free(name, *index))
+                .min();
             if let Some(index) = mine {
                 self.give(name, index);
             }

@@ -148,7 +148,10 @@ fn a_bridge_that_the_engine_made_again_at_boot_is_taken_over_when_asked() {
     ] {
         host.sh(foreign);
         let done = ensure_with(&host, &paths, Vec::new(), true);
-        assert!(matches!(done, Err(NetworkError::Foreign { .. })), "{foreign}");
+        assert!(
+            matches!(done, Err(NetworkError::Foreign { .. })),
+            "{foreign}"
+        );
         host.sh("ip link del lk-shop");
     }
 }

@@ -103,7 +103,11 @@ fn networks_of_one_project_are_apart_except_for_published_ports() {
             ("10.9.0.2", "client 10.9.0.1"),
             ("fd09::2", "client fd09::1"),
         ] {
-            assert_eq!(inner.ask(Tcp, to, 7000).as_deref(), Some(expected), "{what}");
+            assert_eq!(
+                inner.ask(Tcp, to, 7000).as_deref(),
+                Some(expected),
+                "{what}"
+            );
         }
     });
 }
@@ -134,7 +138,11 @@ fn an_internal_network_has_no_way_out_and_answers_the_host_only() {
             ("10.9.0.1", "inner 10.9.0.1"),
         ] {
             let answer = w.host.ask(Tcp, to, 90);
-            assert_eq!(answer.as_deref(), Some(expected), "{what}: the host to {to}");
+            assert_eq!(
+                answer.as_deref(),
+                Some(expected),
+                "{what}: the host to {to}"
+            );
         }
         let sibling = Space::new();
         w.join(&sibling, "v-sib", &second(true), 3);
@@ -171,7 +179,9 @@ fn rules_of_several_networks_are_observed_and_go_one_by_one() {
         }
         let walls = match driver {
             Driver::Nft => "nft flush set inet locker apart",
-            Driver::Iptables => "iptables -D LOCKER-ISOLATE -i lk-shop -o $(ip -br link | grep -o '^lk-back[^ ]*') -j DROP -m comment --comment locker:shop",
+            Driver::Iptables => {
+                "iptables -D LOCKER-ISOLATE -i lk-shop -o $(ip -br link | grep -o '^lk-back[^ ]*') -j DROP -m comment --comment locker:shop"
+            }
         };
         w.host.sh(walls);
         assert!(

@@ -1,6 +1,8 @@
 //! Networks and port rules of the world.
 
-use locker::model::{Name, NetworkRules, Port, PortRange, PortRule, Protocol, Subnets, bridge_of, bridge_of_network};
+use locker::model::{
+    Name, NetworkRules, Port, PortRange, PortRule, Protocol, Subnets, bridge_of, bridge_of_network,
+};
 
 /// The network rules of a project.
 pub fn network(project: &str, isolate: bool) -> NetworkRules {

@@ -352,7 +352,9 @@ mod tests {
         let inner = &back.bridge;
         let published = at("-o lk-shop -m conntrack --ctstate DNAT", "ACCEPT");
         assert!(at(&format!("-i {inner}"), "DROP") < published);
-        assert!(at(&format!("-i {inner} -o {inner}"), "ACCEPT") < at(&format!("-o {inner}"), "DROP"));
+        assert!(
+            at(&format!("-i {inner} -o {inner}"), "ACCEPT") < at(&format!("-o {inner}"), "DROP")
+        );
         assert!(published < at(&format!("-i lk-shop -o {inner}"), "DROP"));
         assert!(published < at("-o lk-shop", "DROP"));
         assert!(at("-o lk-shop", "DROP") < at("-i lk-other", "ACCEPT"));
