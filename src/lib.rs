@@ -16,7 +16,7 @@
 //! | [`observed`] | snapshot of what is, filled by the drivers |
 //! | [`plan`] | what to do and why; pure |
 //! | [`apply`] | does it side by side, remembers how to undo it, looks again |
-//! | [`backend`] [`network`] [`firewall`] [`hosts`] | the drivers |
+//! | [`backend`] [`network`] [`firewall`] [`hosts`] [`systemd`] | the drivers |
 //! | [`store`] [`sys`] | paths, lock, atomic writes; processes, system calls without unsafe |
 
 pub mod apply;
@@ -32,6 +32,7 @@ pub mod observed;
 pub mod plan;
 pub mod store;
 pub mod sys;
+pub mod systemd;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     CgroupVersion, ContainerSpec, EngineNetwork, HostsLine, IdRange, Kind, Listener, Name,
-    NetworkRules, Port, PortRule, Subnets,
+    NetworkRules, Port, PortRule, Subnets, UnitSpec, UnitState,
 };
 
 /// All that the planner may know about the host.
@@ -34,6 +34,8 @@ pub struct Observed {
     pub firewall: ObservedFirewall,
     /// Sockets that listen on the host.
     pub listeners: Vec<Listener>,
+    /// What systemd has of the project.
+    pub units: ObservedUnits,
     /// This project's block in the host's /etc/hosts; none when there is no block.
     pub host_names: Option<Vec<HostsLine>>,
 }
@@ -180,6 +182,23 @@ pub struct ObservedEngine {
     pub volumes: BTreeSet<String>,
     /// Names of all other volumes.
     pub foreign_volumes: BTreeSet<String>,
+}
+
+/// What systemd has of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedUnits {
+    /// Whether systemd runs this host.
+    pub available: bool,
+    /// The services that were written.
+    pub services: BTreeMap<Name, UnitSpec>,
+    /// Files on disk differ from what belongs to `services`.
+    pub drifted: bool,
+    /// What systemd says of the services.
+    pub states: BTreeMap<Name, UnitState>,
+    /// Containers that start with the project at boot.
+    pub enabled: BTreeSet<Name>,
+    /// Whether the project itself starts at boot.
+    pub project_enabled: bool,
 }
 
 /// A subnet that is in use.

@@ -31,5 +31,5 @@ pub use events::{Event, Events};
 pub use host::{Host, ObserveError};
 pub use journal::{Journal, Unfinished};
 pub use label::label;
-pub use perform::{Applied, ApplyOptions, apply};
+pub use perform::{AnonymousVolumes, Applied, ApplyOptions, apply};
 pub use verify::{VerifyError, verify};

@@ -3,6 +3,7 @@
 //! A driver does what it is told and reports what is; it decides nothing. Its own types never leave
 //! its folder. To add one: a folder here, one arm where the host opens it, one line in the contract test.
 
+pub mod engines;
 pub mod lxc;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +15,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::model::{
-    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, IdRange, InnerCommand, Kind, Mount,
-    Name,
+    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, IdRange, InnerCommand, Kind,
+    Mount, Name,
 };
 use crate::observed::{Health, Mark, ObservedContainer, ObservedEngine};
 
@@ -151,11 +152,7 @@ pub trait Inside: Send + Sync {
 #[async_trait]
 pub trait Watch: Send + Sync {
     /// One look at its readiness. `check` is the file's check; none asks the engine for the image's own.
-    async fn probe(
-        &self,
-        name: &Name,
-        check: Option<&Healthcheck>,
-    ) -> Result<Probe, BackendError>;
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError>;
 
     /// Its output, oldest first, with `follow` as it comes, until the container is gone or the stream
     /// is dropped.
@@ -213,8 +210,10 @@ pub enum Probe {
     Running,
     /// The check passes.
     Healthy,
-    /// The check does not pass; what it said.
+    /// The check does not pass yet; what it said.
     Failing(String),
+    /// The engine's own check has failed too often; what it said last.
+    Unhealthy(String),
     /// It has ended with this exit code.
     Ended(i32),
 }

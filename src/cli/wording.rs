@@ -55,7 +55,9 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
         Step::WriteNames { container, .. } => (container.as_str(), "write names", "names written"),
         Step::Start { container } => (container.as_str(), "start", "started"),
         Step::AwaitHealthy { container, .. } => (container.as_str(), "wait for health", "healthy"),
-        Step::AwaitCompleted { container, .. } => (container.as_str(), "wait for its end", "completed"),
+        Step::AwaitCompleted { container, .. } => {
+            (container.as_str(), "wait for its end", "completed")
+        }
         Step::Setup { container, .. } => (container.as_str(), "set up", "set up"),
         Step::Stop { container, .. } => (container.as_str(), "stop", "stopped"),
         Step::Freeze { container } => (container.as_str(), "freeze", "frozen"),

@@ -25,6 +25,7 @@ pub(super) fn network(project: &str, isolate: bool) -> NetworkRules {
             v6: "fd77::/64".parse().unwrap(),
         },
         isolate,
+        internal: false,
     }
 }
 

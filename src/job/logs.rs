@@ -27,11 +27,7 @@ pub type Out<'a> = &'a mut (dyn FnMut(&Name, &LogLine) -> ControlFlow<()> + Send
 
 /// Gives `out` what the containers have printed, in the order of time, then with `follow` what comes,
 /// also of containers that are started later, until `out` breaks.
-pub async fn logs(
-    setting: &Setting,
-    request: &LogRequest,
-    out: Out<'_>,
-) -> Result<(), JobError> {
+pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Result<(), JobError> {
     let opened = road::open(setting, "logs")?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
@@ -40,7 +36,10 @@ pub async fn logs(
     let names: BTreeSet<Name> = names.into_iter().filter(&chosen).collect();
     let backend = &*opened.host.backend;
     let now = SystemTime::now();
-    if past(backend, &names, &request.wish, now, out).await?.is_break() {
+    if past(backend, &names, &request.wish, now, out)
+        .await?
+        .is_break()
+    {
         return Ok(());
     }
     let ends = request.wish.until;

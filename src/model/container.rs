@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Dependency, Dns, Fqdn, Healthcheck, Idmap, Key, Kind, Limit, Link, Name, Place, Port, Restart, Source,
-    Supervisor, Volume,
+    App, Dependency, Dns, Fqdn, Healthcheck, Idmap, Key, Kind, Limit, Link, Name, Place, Port,
+    Restart, Source, Supervisor, Volume,
 };
 
 pub use config_line::{ConfigLine, ConfigLineError};

@@ -12,9 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, ConfigLine, Fqdn, Healthcheck, IdRange, InnerCommand, Limit, Kind, Name, Port, Protocol, Restart,
-    Source, Subnets,
-    host_name_of,
+    App, ConfigLine, Fqdn, Healthcheck, IdRange, InnerCommand, Kind, Limit, Name, Port, Protocol,
+    Restart, Source, Subnets, host_name_of,
 };
 
 /// The addresses of one container on the project's bridge.
@@ -91,6 +90,9 @@ pub struct ContainerSpec {
     /// How long it gets to end after it was asked to; none is the usual.
     #[serde(default)]
     pub stop_grace: Option<Duration>,
+    /// Whether systemd starts, watches and stops it.
+    #[serde(default)]
+    pub supervised: bool,
     /// Settings of an application container; none for a system container.
     #[serde(default)]
     pub app: Option<Box<AppSpec>>,

@@ -54,6 +54,7 @@ pub(super) fn specs(
             labels: container.labels.clone(),
             restart: container.restart,
             stop_grace: container.stop_grace,
+            supervised: false,
             app: None,
         };
         specs.insert(name.clone(), spec);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Mount, Name, NetworkRules, PortRule,
-    Subnets,
+    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Mount, Name,
+    NetworkRules, PortRule, Subnets,
 };
 use crate::observed::ProjectRecord;
 
@@ -36,6 +36,9 @@ pub enum Step {
         subnets: Subnets,
         /// Host ends of running containers' cards that must be put on it (again).
         cards: Vec<String>,
+        /// Take over a bridge of this name that has no mark: the engine has made it anew for a network
+        /// of ours, as it does at boot.
+        adopt: bool,
     },
     /// Remove the bridge. Undo: make it again.
     RemoveBridge {

@@ -72,6 +72,12 @@ impl Paths {
         self.state.join("volumes").join(project.as_str())
     }
 
+    /// Files of a project's application containers that are mounted into them, and what changed since
+    /// they were made.
+    pub fn containers(&self, project: &Name) -> PathBuf {
+        self.state.join("containers").join(project.as_str())
+    }
+
     /// Console and engine logs of a project's containers.
     pub fn logs(&self, project: &Name) -> PathBuf {
         self.state.join("logs").join(project.as_str())
@@ -80,6 +86,23 @@ impl Paths {
     /// Kernel settings as they were before locker changed them; gone after a reboot, as they are.
     pub fn settings(&self) -> PathBuf {
         self.run.join("settings.json")
+    }
+
+    /// Unit files of the host's administrator, systemd.unit(5).
+    pub fn units(&self) -> PathBuf {
+        self.etc.join("systemd/system")
+    }
+
+    /// What each service of a project is to be.
+    pub fn unit_specs(&self, project: &Name) -> PathBuf {
+        self.project(project).join("units")
+    }
+
+    /// Where everything is that is kept, when it is not where it usually is.
+    pub fn moved(&self) -> Option<PathBuf> {
+        let usual = self.state == Path::new("/var/lib/locker");
+        let dir = self.state.parent().filter(|_| !usual);
+        dir.map(Path::to_path_buf)
     }
 
     /// The host's hosts file.

@@ -14,6 +14,7 @@ pub fn network(project: &str, isolate: bool) -> NetworkRules {
         },
         project,
         isolate,
+        internal: false,
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use locker::firewall::{Firewall, Iptables, Nftables};
 use locker::model::{Protocol, Subnets};
-use locker::network::{KernelNetwork, Network};
+use locker::network::{BridgeWish, KernelNetwork, Network};
 use locker::store::Paths;
 
 use super::values::network;
@@ -221,9 +221,13 @@ impl World {
             let (paths, net) = (world.paths.clone(), network(project, false));
             let made = world.host.wait(move || async move {
                 let kernel = KernelNetwork::new(&paths);
-                kernel
-                    .ensure(&net.project, &net.bridge, &net.subnets, &[])
-                    .await
+                let wish = BridgeWish {
+                    bridge: &net.bridge,
+                    subnets: &net.subnets,
+                    cards: &[],
+                    adopt: false,
+                };
+                kernel.ensure(&net.project, &wish).await
             });
             assert!(made.unwrap());
         }

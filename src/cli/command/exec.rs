@@ -49,6 +49,7 @@ impl Exec {
             "exec",
             &ExecRequest {
                 name: self.name,
+                index: None,
                 argv: self.argv,
                 user: self.user,
                 workdir: self.workdir,

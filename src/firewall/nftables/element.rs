@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::firewall::mark;
+use crate::firewall::{apart, mark};
 use crate::model::{NetworkRules, PortRange, PortRule};
 
 /// One element, in nft's own words.
@@ -57,7 +57,28 @@ pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     if network.isolate {
         elements.push(set("isolated", &bridge, &mark));
     }
+    if network.internal {
+        elements.push(set("internal", &bridge, &mark));
+    }
     elements
+}
+
+/// All that a network may have, whatever it has.
+pub(super) fn of_any(network: &NetworkRules) -> Vec<Element> {
+    of_network(&NetworkRules {
+        isolate: true,
+        internal: true,
+        ..network.clone()
+    })
+}
+
+/// The pairs of bridges between which nothing goes but what is published.
+pub(super) fn of_pairs(networks: &[NetworkRules]) -> Vec<Element> {
+    let element = |(from, to): (&NetworkRules, &NetworkRules)| {
+        let key = format!("\"{}\" . \"{}\"", from.bridge, to.bridge);
+        Element::new("apart".into(), key, None, &mark::of_network(from))
+    };
+    apart(networks).into_iter().map(element).collect()
 }
 
 /// The addresses that are never led to a container, beside the link-local ones: ::1 where its answer

@@ -1,0 +1,190 @@
+//! Names of images: `[REGISTRY[:PORT]/]PATH[:TAG][@DIGEST]`.
+
+use super::{Name, Source, host_name_of};
+
+/// Longest name of an image; the engine takes 255 characters before the tag.
+const IMAGE_MAX: usize = 255;
+
+/// Why a text is not the name of an image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    /// Nothing.
+    #[error("the name of an image must not be empty")]
+    Empty,
+    /// Too long.
+    #[error("the name of an image has at most {IMAGE_MAX} characters; this one has {0}")]
+    TooLong(usize),
+    /// A capital letter in the path.
+    #[error("`{0}` is not the name of an image: the engine takes no capital letters in it")]
+    Capital(String),
+    /// Anything else.
+    #[error("`{0}` is not the name of an image; it is `[REGISTRY/]NAME[:TAG]`, as in `nginx:1.27`")]
+    Form(String),
+}
+
+/// Checks the name of an image. What the engine understands by it is the engine's business.
+///
+/// # Errors
+/// See [`ImageError`].
+pub fn check_image(text: &str) -> Result<(), ImageError> {
+    let form = || ImageError::Form(text.chars().take(80).collect());
+    if text.is_empty() {
+        return Err(ImageError::Empty);
+    }
+    if text.len() > IMAGE_MAX {
+        return Err(ImageError::TooLong(text.len()));
+    }
+    let (name, digest) = match text.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (text, None),
+    };
+    if digest.is_some_and(|digest| !is_digest(digest)) {
+        return Err(form());
+    }
+    // A bare id of the engine is a name too.
+    if let Some(id) = name.strip_prefix("sha256:") {
+        let fits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_hexdigit());
+        return if fits { Ok(()) } else { Err(form()) };
+    }
+    let slash = name.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match name[slash..].rfind(':') {
+        Some(at) => (&name[..slash + at], Some(&name[slash + at + 1..])),
+        None => (name, None),
+    };
+    if tag.is_some_and(|tag| !is_tag(tag)) {
+        return Err(form());
+    }
+    let mut parts: Vec<&str> = name.split('/').collect();
+    let registry = |part: &str| part.contains(['.', ':']) || part == "localhost";
+    if parts.len() > 1 && registry(parts[0]) {
+        let host = parts.remove(0);
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+        if !host.chars().all(fits) {
+            return Err(form());
+        }
+    }
+    for part in parts {
+        if part.chars().any(|c| c.is_ascii_uppercase()) {
+            return Err(ImageError::Capital(text.into()));
+        }
+        if !is_path(part) {
+            return Err(form());
+        }
+    }
+    Ok(())
+}
+
+/// Small letters and digits with `.`, `_`, `__` or hyphens between them.
+fn is_path(part: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    part.starts_with(plain)
+        && part.ends_with(plain)
+        && part
+            .chars()
+            .all(|c| plain(c) || matches!(c, '.' | '_' | '-'))
+        && part
+            .split(plain)
+            .all(|sign| matches!(sign, "" | "." | "_" | "__") || sign.bytes().all(|b| b == b'-'))
+}
+
+fn is_tag(tag: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    (1..=128).contains(&tag.len()) && tag.chars().all(fits) && !tag.starts_with(['.', '-'])
+}
+
+fn is_digest(digest: &str) -> bool {
+    digest.split_once(':').is_some_and(|(kind, hex)| {
+        !kind.is_empty()
+            && kind
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && hex.len() >= 32
+            && hex.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
+impl Source {
+    /// An image by name.
+    ///
+    /// # Errors
+    /// When the text cannot be the name of one.
+    pub fn image_named(text: &str) -> Result<Self, ImageError> {
+        check_image(text)?;
+        Ok(Self::Image(text.into()))
+    }
+}
+
+/// The name of an image that is built and has none: `<project>_<name>` as the engine takes it.
+pub fn built_image(project: &Name, container: &Name) -> String {
+    let name = host_name_of(project, container).to_ascii_lowercase();
+    let mut path = String::with_capacity(name.len());
+    for c in name.chars() {
+        // Two signs in a row are no name for the engine.
+        let sign = !c.is_ascii_alphanumeric();
+        if !(sign && path.ends_with(['.', '_', '-'])) {
+            path.push(c);
+        }
+    }
+    path.trim_end_matches(['.', '_', '-']).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_images_are_those_that_the_engine_takes() {
+        let digest = format!("nginx@sha256:{}", "a".repeat(64));
+        for good in [
+            "nginx",
+            "nginx:1.27",
+            "library/nginx",
+            "ghcr.io/a/b-c/d_e__f:V1.0",
+            "localhost:5000/x",
+            "localhost/x:y",
+            "127.0.0.1:5000/a/b",
+            "Example.com/x",
+            "sha256:abcdef0123",
+            &digest,
+        ] {
+            assert_eq!(check_image(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "Nginx",
+            "a b",
+            "nginx:",
+            ":x",
+            "a//b",
+            "/a",
+            "a/",
+            "-a",
+            "a..b",
+            "a@sha256:x",
+            "x:a/b:",
+            "nginx\n",
+            "é",
+            "a___b",
+            "x:-a",
+            "sha256:",
+            "sha256:xyz",
+            &"a".repeat(300),
+        ] {
+            assert!(check_image(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_built_image_always_has_a_name() {
+        let name = |text: &str| Name::new(text).unwrap();
+        for (project, container, expected) in [
+            ("shop", "web", "shop_web"),
+            ("Shop", "web..x-", "shop_web.x"),
+            ("a_", "b", "a_b"),
+        ] {
+            let image = built_image(&name(project), &name(container));
+            assert_eq!(image, expected);
+            assert_eq!(check_image(&image), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What systemd is to know of a container: a service, and what it waits for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Healthcheck, Kind, Name, Port, Restart};
+
+/// A container as a service. Written beside the unit file it is the mark by which the unit is known as
+/// ours, what `locker supervise` is told, and what the planner compares with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitSpec {
+    /// The project.
+    pub project: Name,
+    /// The container's short name.
+    pub name: Name,
+    /// Which engine runs it.
+    pub kind: Kind,
+    /// The program that supervises: this one's own path.
+    pub program: PathBuf,
+    /// The project's directory, for messages and documentation.
+    pub directory: PathBuf,
+    /// Where locker's state is when it is not where it usually is.
+    pub state_dir: Option<PathBuf>,
+    /// Where LXC containers are kept.
+    pub lxcpath: PathBuf,
+    /// Containers that must be ready first; without them it does not start.
+    pub requires: BTreeSet<Name>,
+    /// Containers that are started first where they are started at all.
+    pub after: BTreeSet<Name>,
+    /// Containers whose end is its end too: it shares their network or other namespaces.
+    pub binds: BTreeSet<Name>,
+    /// Others wait until it has ended with 0: it is ready then, and done for good.
+    pub oneshot: bool,
+    /// The groups that it is in.
+    pub groups: BTreeSet<Name>,
+    /// What happens when it ends by itself.
+    pub restart: Restart,
+    /// When it is ready, and how it is watched; none is as soon as it runs.
+    pub healthcheck: Option<Healthcheck>,
+    /// How long it may take to be ready; none is without end (an image's own check decides).
+    pub start_timeout: Option<Duration>,
+    /// How long it gets to end.
+    pub stop_timeout: Duration,
+    /// Limits that systemd keeps, as unit properties: `MemoryMax` to `536870912`.
+    pub properties: BTreeMap<String, String>,
+    /// Whether it is kept apart from the host as far as that goes.
+    pub isolate: bool,
+    /// Ports that systemd holds: the first connection starts the container.
+    pub on_demand: Vec<DemandPort>,
+    /// How long such a port must be quiet until the container is stopped.
+    pub idle: Option<Duration>,
+}
+
+/// A port that systemd holds for a container that may not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemandPort {
+    /// As published.
+    pub port: Port,
+    /// The container's address.
+    pub to: Ipv4Addr,
+}
+
+/// What systemd says of a container's service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    /// `active`, `activating`, `deactivating`, `inactive`, `failed`.
+    pub active: String,
+    /// `running`, `start`, `auto-restart`, `dead`, …
+    pub sub: String,
+    /// `success`, `exit-code`, `start-limit-hit`, `timeout`, …
+    pub result: String,
+    /// How often systemd has started it again by itself.
+    pub restarts: u32,
+    /// Since when it is in this state, microseconds since 1970; 0 is never.
+    pub since: u64,
+    /// What its supervisor says about it.
+    pub status: String,
+}
+
+/// All units of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectUnits {
+    /// The project.
+    pub project: Name,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// The services of its containers.
+    pub services: BTreeMap<Name, UnitSpec>,
+}
+
+/// A change of unit files and boot links, one reload for all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitsChange {
+    /// What the project's units are to be; without services all files of the project go.
+    pub units: ProjectUnits,
+    /// Containers that start with the project at boot.
+    pub enabled: BTreeSet<Name>,
+    /// Whether the project itself starts at boot.
+    pub project_enabled: bool,
+}

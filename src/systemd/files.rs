@@ -1,0 +1,280 @@
+//! Unit files and what locker remembers of them, on disk.
+//!
+//! A unit file is ours when its first line is our mark. Beside it, in locker's state, each service's
+//! [`UnitSpec`] is kept: `locker __supervise` reads it, and what is there is compared with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::{UnitsError, names, render};
+use crate::model::{Name, ProjectUnits, UnitSpec};
+use crate::store::{Paths, StoreError, write_atomic};
+
+/// Where what is.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    paths: Paths,
+}
+
+/// What is on disk of a project.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OnDisk {
+    /// Unit files with our mark, by name.
+    pub(super) files: BTreeMap<String, String>,
+    /// What each service is to be.
+    pub(super) services: BTreeMap<Name, UnitSpec>,
+}
+
+/// Files as they were, so that a change can be taken back.
+#[derive(Debug, Default)]
+pub(super) struct Undo {
+    before: Vec<(PathBuf, Option<Vec<u8>>)>,
+}
+
+impl Files {
+    pub(super) fn new(paths: &Paths) -> Self {
+        Self {
+            paths: paths.clone(),
+        }
+    }
+
+    /// Everything of a project.
+    pub(super) fn read(&self, project: &Name) -> Result<OnDisk, UnitsError> {
+        Ok(OnDisk {
+            files: self.unit_files(project)?,
+            services: self.specs(project)?,
+        })
+    }
+
+    fn unit_files(&self, project: &Name) -> Result<BTreeMap<String, String>, UnitsError> {
+        let dir = self.paths.units();
+        let mut found = BTreeMap::new();
+        let stems = names::stems(project);
+        for name in list(&dir)? {
+            if !stems.iter().any(|stem| name.starts_with(stem)) || name.ends_with(".wants") {
+                continue;
+            }
+            let path = dir.join(&name);
+            // A link is somebody's own arrangement (`systemctl mask`, an alias), never a file of ours.
+            let plain = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
+            if let Some(text) = plain.then(|| read(&path)).transpose()?.flatten()
+                && is_ours(&text, project)
+            {
+                found.insert(name, text);
+            }
+        }
+        Ok(found)
+    }
+
+    fn specs(&self, project: &Name) -> Result<BTreeMap<Name, UnitSpec>, UnitsError> {
+        let dir = self.paths.unit_specs(project);
+        let mut found = BTreeMap::new();
+        for file in list(&dir)? {
+            let path = dir.join(&file);
+            let Some(text) = read(&path)? else { continue };
+            // One that is damaged counts as not there, and the next change writes it anew.
+            if let Ok(spec) = serde_json::from_str::<UnitSpec>(&text) {
+                found.insert(spec.name.clone(), spec);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether everything on disk is as `units` would have it.
+    pub(super) fn differs(&self, disk: &OnDisk, units: &ProjectUnits) -> Result<bool, UnitsError> {
+        let wanted = match units.services.is_empty() {
+            true => BTreeMap::new(),
+            false => render::project(units)?,
+        };
+        Ok(disk.files != wanted)
+    }
+
+    /// Writes what is to be and removes what is not; on an error everything is as it was.
+    pub(super) fn write(&self, units: &ProjectUnits) -> Result<Undo, UnitsError> {
+        let mut undo = Undo::default();
+        match self.try_write(units, &mut undo) {
+            Ok(()) => Ok(undo),
+            Err(error) => {
+                undo.back();
+                Err(error)
+            }
+        }
+    }
+
+    fn try_write(&self, units: &ProjectUnits, undo: &mut Undo) -> Result<(), UnitsError> {
+        let project = &units.project;
+        let mut wanted = BTreeMap::new();
+        if !units.services.is_empty() {
+            wanted = render::project(units)?;
+        }
+        let dir = self.paths.units();
+        self.refuse_foreign(project, &dir, wanted.keys())?;
+        let there = self.unit_files(project)?;
+        for (name, spec) in &units.services {
+            let path = self.paths.unit_specs(project).join(format!("{name}.json"));
+            let text = serde_json::to_vec(spec).map_err(|error| StoreError::Damaged {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+            undo.put(&path, &text)?;
+        }
+        for (name, text) in &wanted {
+            if there.get(name) != Some(text) {
+                undo.put(&dir.join(name), text.as_bytes())?;
+            }
+        }
+        for name in there.keys().filter(|name| !wanted.contains_key(*name)) {
+            undo.remove(&dir.join(name))?;
+        }
+        let kept: BTreeSet<String> = units.services.keys().map(|n| format!("{n}.json")).collect();
+        let specs = self.paths.unit_specs(project);
+        for file in list(&specs)?.into_iter().filter(|f| !kept.contains(f)) {
+            undo.remove(&specs.join(file))?;
+        }
+        if kept.is_empty() {
+            let _ = fs::remove_dir(&specs); // Not there, or something foreign is in it: both are fine.
+        }
+        Ok(())
+    }
+
+    fn refuse_foreign<'a>(
+        &self,
+        project: &Name,
+        dir: &Path,
+        wanted: impl Iterator<Item = &'a String>,
+    ) -> Result<(), UnitsError> {
+        for name in wanted {
+            let path = dir.join(name);
+            let linked = fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file());
+            let foreign = match read(&path) {
+                Ok(Some(text)) => !is_ours(&text, project),
+                Ok(None) => false,
+                Err(_) => true,
+            };
+            if linked || foreign {
+                let project = project.to_string();
+                return Err(UnitsError::Foreign { path, project });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the host's network service; whether it was not so before.
+    pub(super) fn write_network(&self, text: &str) -> Result<bool, UnitsError> {
+        let path = self.paths.units().join(names::NETWORK);
+        let there = read(&path)?;
+        if there.as_deref() == Some(text) {
+            return Ok(false);
+        }
+        if there.is_some_and(|there| !there.starts_with("# locker:~")) {
+            let project = "~".to_string();
+            return Err(UnitsError::Foreign { path, project });
+        }
+        write_atomic(&path, text.as_bytes(), 0o644)?;
+        Ok(true)
+    }
+
+    /// Removes the host's network service when no project has a unit any more; whether it did.
+    pub(super) fn remove_network(&self) -> Result<bool, UnitsError> {
+        let dir = self.paths.units();
+        let others = list(&dir)?.into_iter().any(|name| {
+            name.starts_with("locker-") && name != names::NETWORK && !name.ends_with(".wants")
+        });
+        let path = dir.join(names::NETWORK);
+        let ours = read(&path)?.is_some_and(|text| text.starts_with("# locker:~"));
+        if others || !ours {
+            return Ok(false);
+        }
+        fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        Ok(true)
+    }
+
+    /// Containers that start with the project, and whether the project starts at boot.
+    pub(super) fn enabled(&self, project: &Name, all: &OnDisk) -> (BTreeSet<Name>, bool) {
+        let dir = self.paths.units();
+        let linked = |target: &str, unit: &str| {
+            let link = dir.join(format!("{target}.wants")).join(unit);
+            fs::symlink_metadata(link).is_ok()
+        };
+        let target = names::target(project);
+        let services = all.services.keys();
+        let enabled = services.filter(|name| linked(&target, &names::service(project, name)));
+        let enabled = enabled.cloned().collect();
+        (enabled, linked("multi-user.target", &target))
+    }
+}
+
+impl Undo {
+    fn remember(&mut self, path: &Path) -> Result<(), StoreError> {
+        let before = match fs::read(path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(source) => return Err(StoreError::io("read", path)(source)),
+        };
+        self.before.push((path.into(), before));
+        Ok(())
+    }
+
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        self.remember(path)?;
+        if self
+            .before
+            .last()
+            .is_some_and(|(_, b)| b.as_deref() == Some(bytes))
+        {
+            self.before.pop();
+            return Ok(());
+        }
+        write_atomic(path, bytes, 0o644)
+    }
+
+    fn remove(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.remember(path)?;
+        fs::remove_file(path).map_err(StoreError::io("remove", path))
+    }
+
+    /// Whether anything was changed.
+    pub(super) fn changed(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Brings all files back, as far as that goes: it is called while another error is told.
+    pub(super) fn back(self) {
+        for (path, before) in self.before.into_iter().rev() {
+            let _ = match before {
+                Some(bytes) => write_atomic(&path, &bytes, 0o644),
+                None => fs::remove_file(&path).map_err(StoreError::io("remove", &path)),
+            };
+        }
+    }
+}
+
+fn is_ours(text: &str, project: &Name) -> bool {
+    let mark = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("# locker:"));
+    let owner = mark.map(|mark| mark.split_once(':').map_or(mark, |(owner, _)| owner));
+    owner == Some(project.as_str())
+}
+
+fn list(dir: &Path) -> Result<Vec<String>, UnitsError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(StoreError::io("list", dir)(source).into()),
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
+    let names: Result<Vec<String>, std::io::Error> = names.collect();
+    Ok(names.map_err(StoreError::io("list", dir))?)
+}
+
+fn read(path: &Path) -> Result<Option<String>, UnitsError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::io("read", path)(source).into()),
+    }
+}

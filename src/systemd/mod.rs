@@ -1,0 +1,153 @@
+//! systemd: the containers of a project as units, over D-Bus.
+//!
+//! A project is a target and a slice, each group a target, each container a service whose main process
+//! is `locker __supervise`. This room renders and writes unit files and talks to the manager; it decides
+//! nothing, starts no process and never touches a unit file without our mark.
+
+mod dbus;
+mod files;
+pub mod names;
+mod none;
+mod render;
+mod sandbox;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use crate::model::{Name, Supervisor, UnitState, UnitsChange};
+use crate::observed::ObservedUnits;
+use crate::store::{Paths, StoreError};
+
+pub use dbus::Systemd;
+pub use none::NoUnits;
+
+/// What becomes of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// It is started, with what it requires.
+    Start,
+    /// It is stopped, and it alone.
+    Stop,
+}
+
+/// The manager of units.
+#[async_trait]
+pub trait Units: Send + Sync {
+    /// What is there. Called before every plan and after every change.
+    async fn observe(&self, project: &Name) -> Result<ObservedUnits, UnitsError>;
+
+    /// Writes, removes and enables files, all or nothing, and lets systemd read them once.
+    async fn write(&self, change: &UnitsChange) -> Result<(), UnitsError>;
+
+    /// Queues a job for a container's service and waits until it is done. A start is done when the
+    /// container is ready. The error of a failed start tells the service's result and its last words.
+    async fn run(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError>;
+
+    /// As [`Self::run`], and does not wait for the end of the job.
+    async fn queue(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError>;
+
+    /// The state of one service.
+    async fn state(&self, project: &Name, name: &Name) -> Result<UnitState, UnitsError>;
+
+    /// Forgets failures and their counts, so that a start by hand is a new one.
+    async fn reset(&self, project: &Name, name: &Name) -> Result<(), UnitsError>;
+
+    /// Runs a program as a transient service of the project's slice; its exit code stays known until
+    /// [`Self::forget`].
+    async fn transient(&self, job: &TransientJob) -> Result<(), UnitsError>;
+
+    /// Forgets a transient service that has ended.
+    async fn forget(&self, project: &Name, job: &str) -> Result<(), UnitsError>;
+}
+
+/// A program that is run once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransientJob {
+    /// The project.
+    pub project: Name,
+    /// Letters and digits that tell it from others.
+    pub id: String,
+    /// For people.
+    pub description: String,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// What its output is called in the journal.
+    pub identifier: String,
+}
+
+/// The manager that was asked for: systemd where it runs the host, else one that has nothing.
+///
+/// Nothing is connected here.
+///
+/// # Errors
+/// [`UnitsError::Absent`] when systemd is asked for by name and does not run this host.
+pub fn open(choice: Supervisor, paths: &Paths) -> Result<Box<dyn Units>, UnitsError> {
+    // sd_booted(3)
+    let runs = Path::new("/run/systemd/system").is_dir();
+    match choice {
+        Supervisor::None => Ok(Box::new(NoUnits)),
+        Supervisor::Auto if !runs => Ok(Box::new(NoUnits)),
+        Supervisor::Systemd if !runs => Err(UnitsError::Absent),
+        Supervisor::Auto | Supervisor::Systemd => Ok(Box::new(Systemd::new(paths))),
+    }
+}
+
+/// Why units could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UnitsError {
+    /// systemd does not run this host.
+    #[error(
+        "`supervisor: systemd` needs systemd as the host's first process, and `/run/systemd/system` is not there"
+    )]
+    Absent,
+    /// The manager cannot be reached or refused.
+    #[error("cannot {verb} `{unit}` over D-Bus: {reason}")]
+    Bus {
+        /// `start`, `stop`, `read`, `reload`, …
+        verb: &'static str,
+        /// The unit, or what else it is about.
+        unit: String,
+        /// The manager's or the bus's word.
+        reason: String,
+    },
+    /// A job of a unit failed.
+    #[error("`{unit}` did not {verb}: {result}{}", said(.status))]
+    Job {
+        /// `start` or `stop`.
+        verb: &'static str,
+        /// The unit.
+        unit: String,
+        /// `failed`, `timeout`, `dependency`, `canceled`, and the unit's own result.
+        result: String,
+        /// What its supervisor said last.
+        status: String,
+    },
+    /// A file where one of ours belongs is not ours.
+    #[error("`{}` is not locker's: its first line is not `# locker:{project}…`", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The project that wants it.
+        project: String,
+    },
+    /// A value cannot stand in a unit file.
+    #[error(
+        "`{0}` cannot stand in a unit file: it holds a control character or is no absolute path"
+    )]
+    Control(String),
+    /// A template of ours is broken.
+    #[error("a unit template has no value for `{0}`")]
+    Template(String),
+    /// What is kept on disk could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn said(status: &str) -> String {
+    match status {
+        "" => String::new(),
+        status => format!(" ({status})"),
+    }
+}

@@ -1,0 +1,82 @@
+//! The names of units, escaped as systemd does (systemd.unit(5), "String Escaping for Inclusion in
+//! Unit Names"). A `-` within a name is escaped too: it parts project and container, and in a slice's
+//! name it would make one slice the child of another.
+
+use crate::model::Name;
+
+/// The service that keeps bridges and rules of all projects.
+pub const NETWORK: &str = "locker-network.service";
+
+fn escaped(name: &Name) -> String {
+    let mut out = String::new();
+    for (at, c) in name.as_str().char_indices() {
+        match c {
+            '.' if at == 0 => out.push_str("\\x2e"),
+            '-' => out.push_str("\\x2d"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The service of a container.
+pub fn service(project: &Name, container: &Name) -> String {
+    format!("locker-{}-{}.service", escaped(project), escaped(container))
+}
+
+/// The target of a project.
+pub fn target(project: &Name) -> String {
+    format!("locker-{}.target", escaped(project))
+}
+
+/// The target of a group. A container cannot be called so: it has a service, not a target.
+pub fn group(project: &Name, group: &Name) -> String {
+    format!("locker-{}-{}.target", escaped(project), escaped(group))
+}
+
+/// The slice of a project, a child of `locker.slice`.
+pub fn slice(project: &Name) -> String {
+    format!("locker-{}.slice", escaped(project))
+}
+
+/// Socket and proxy of a port that systemd holds.
+pub fn demand(project: &Name, container: &Name, port: u16, ending: &str) -> String {
+    let (project, container) = (escaped(project), escaped(container));
+    format!("locker-{project}-{container}-on\\x2ddemand-{port}.{ending}")
+}
+
+/// A command that was run once, detached.
+pub fn job(project: &Name, job: &str) -> String {
+    format!("locker-{}-run\\x2d{job}.service", escaped(project))
+}
+
+/// What the names of all units of a project begin with.
+pub fn stems(project: &Name) -> [String; 2] {
+    let project = escaped(project);
+    [format!("locker-{project}-"), format!("locker-{project}.")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_pairs_of_names_never_make_one_unit() {
+        let name = |s: &str| Name::new(s).unwrap();
+        assert_eq!(
+            service(&name("shop"), &name("db")),
+            "locker-shop-db.service"
+        );
+        assert_eq!(
+            service(&name("a-b"), &name("c")),
+            "locker-a\\x2db-c.service"
+        );
+        assert_ne!(
+            service(&name("a-b"), &name("c")),
+            service(&name("a"), &name("b-c"))
+        );
+        assert_eq!(slice(&name("my-shop")), "locker-my\\x2dshop.slice");
+        let port = demand(&name("shop"), &name("db"), 80, "socket");
+        assert_ne!(port, service(&name("shop"), &name("db-on-demand-80")));
+    }
+}

@@ -1,0 +1,271 @@
+//! Unit files from what a unit is to be. Pure: same input, same text.
+//!
+//! Each template of `templates/*.{service,socket,slice,target}` is used here and nowhere else; all
+//! values pass [`super::write`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::UnitsError;
+use super::names;
+use super::sandbox::sandbox;
+use super::write::{At, command, fill};
+use crate::model::{DemandPort, Kind, Name, ProjectUnits, Restart, UnitSpec};
+
+/// The proxy that systemd brings along, systemd-socket-proxyd(8).
+const PROXY: &str = "/lib/systemd/systemd-socket-proxyd";
+/// Starts within this time count as one row; a row that is too long ends the tries.
+const LIMIT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// All unit files of a project by name, the host's network service not among them.
+pub(super) fn project(units: &ProjectUnits) -> Result<BTreeMap<String, String>, UnitsError> {
+    let mut files = BTreeMap::new();
+    let (name, directory) = (&units.project, shown(&units.directory));
+    let common = |extra: Vec<(&'static str, At, String)>| {
+        let mut values = vec![
+            ("project", At::Comment, name.to_string()),
+            ("directory", At::Comment, directory.clone()),
+            ("target", At::Ours, names::target(name)),
+            ("network", At::Ours, names::NETWORK.to_string()),
+            ("slice", At::Ours, names::slice(name)),
+        ];
+        values.extend(extra);
+        values
+    };
+    let target = include_str!("../../templates/project.target");
+    files.insert(names::target(name), fill(target, &common(Vec::new()))?);
+    let slice = include_str!("../../templates/project.slice");
+    files.insert(names::slice(name), fill(slice, &common(Vec::new()))?);
+    for (group, members) in groups(&units.services) {
+        let services: Vec<String> = members.iter().map(|m| names::service(name, m)).collect();
+        let extra = vec![
+            ("group", At::Comment, group.to_string()),
+            ("members", At::Ours, services.join(" ")),
+        ];
+        let text = include_str!("../../templates/group.target");
+        files.insert(names::group(name, group), fill(text, &common(extra))?);
+    }
+    for unit in units.services.values() {
+        let service = names::service(name, &unit.name);
+        let text = include_str!("../../templates/container.service");
+        files.insert(service, fill(text, &common(container(unit)?))?);
+        for demand in &unit.on_demand {
+            on_demand(unit, demand, &common, &mut files)?;
+        }
+    }
+    Ok(files)
+}
+
+/// The service that keeps bridges and rules of all projects.
+pub(super) fn network(program: &Path, state_dir: Option<&Path>) -> Result<String, UnitsError> {
+    let mut arguments = vec!["__network"];
+    let dir = state_dir.map(shown);
+    if let Some(dir) = &dir {
+        arguments.push(dir);
+    }
+    let line = command(program, &arguments)?;
+    let text = include_str!("../../templates/network.service");
+    fill(text, &[("command", At::Ours, line)])
+}
+
+fn groups(services: &BTreeMap<Name, UnitSpec>) -> BTreeMap<&Name, BTreeSet<&Name>> {
+    let mut groups: BTreeMap<&Name, BTreeSet<&Name>> = BTreeMap::new();
+    for unit in services.values() {
+        for group in &unit.groups {
+            groups.entry(group).or_default().insert(&unit.name);
+        }
+    }
+    groups
+}
+
+fn container(unit: &UnitSpec) -> Result<Vec<(&'static str, At, String)>, UnitsError> {
+    let (most, interval) = start_limit(unit.restart);
+    let mut arguments = vec!["__supervise", unit.project.as_str(), unit.name.as_str()];
+    let dir = unit.state_dir.as_deref().map(shown);
+    if let Some(dir) = &dir {
+        arguments.push(dir);
+    }
+    let start = match unit.oneshot {
+        true => None,
+        false => unit.start_timeout,
+    };
+    Ok(vec![
+        ("name", At::Comment, unit.name.to_string()),
+        ("dependencies", At::Ours, dependencies(unit)),
+        ("limit_interval", At::Ours, interval.to_string()),
+        ("limit_burst", At::Ours, most.to_string()),
+        ("unneeded", At::Ours, unneeded(unit)),
+        ("kind", At::Ours, kind(unit)),
+        ("command", At::Ours, command(&unit.program, &arguments)?),
+        ("restart", At::Ours, restart(unit)),
+        (
+            "start_timeout",
+            At::Ours,
+            start.map_or("infinity".into(), seconds),
+        ),
+        // The supervisor itself needs a moment more than the container.
+        (
+            "stop_timeout",
+            At::Ours,
+            seconds(unit.stop_timeout + Duration::from_secs(5)),
+        ),
+        ("identifier", At::Setting, unit.name.to_string()),
+        ("properties", At::Ours, properties(unit)?),
+        ("sandbox", At::Ours, sandbox(unit)),
+    ])
+}
+
+fn kind(unit: &UnitSpec) -> String {
+    match unit.oneshot {
+        true => "Type=oneshot\nRemainAfterExit=yes\n".into(),
+        false => "Type=notify\n".into(),
+    }
+}
+
+/// Order and need. Each list is a line of its own, so that a line never grows beyond systemd's limit.
+fn dependencies(unit: &UnitSpec) -> String {
+    let service = |name: &Name| names::service(&unit.project, name);
+    let mut lines = String::new();
+    let mut put = |key: &str, value: &str| {
+        let _ = writeln!(lines, "{key}={value}");
+    };
+    put("Requires", names::NETWORK);
+    put("After", names::NETWORK);
+    match unit.kind {
+        Kind::Application => {
+            // Not `Requires`: a restart of the engine must not stop what it keeps alive.
+            put("Wants", "docker.service");
+            put("After", "docker.service docker.socket");
+        }
+        Kind::System => put("After", "lxc.service"),
+    }
+    for name in &unit.requires {
+        put("Requires", &service(name));
+    }
+    for name in &unit.binds {
+        put("BindsTo", &service(name));
+    }
+    let after: BTreeSet<&Name> = unit
+        .requires
+        .iter()
+        .chain(&unit.binds)
+        .chain(&unit.after)
+        .collect();
+    for name in after {
+        put("After", &service(name));
+    }
+    lines
+}
+
+fn unneeded(unit: &UnitSpec) -> String {
+    match unit.on_demand.is_empty() {
+        true => String::new(),
+        false => "StopWhenUnneeded=yes\n".into(),
+    }
+}
+
+/// How many starts in a row, and what a row is.
+fn start_limit(restart: Restart) -> (u32, u64) {
+    match restart {
+        // `always` means it: back-off makes a broken container harmless, giving up would break the word.
+        Restart::No | Restart::Always | Restart::UnlessStopped | Restart::OnUnhealthy => (5, 0),
+        Restart::OnFailure { most: None } => (5, 0),
+        Restart::OnFailure { most: Some(most) } => (
+            most.saturating_add(1),
+            LIMIT_INTERVAL.as_secs() * u64::from(most.max(1)),
+        ),
+    }
+}
+
+fn restart(unit: &UnitSpec) -> String {
+    let word = match (unit.oneshot, unit.restart) {
+        (true, Restart::Always | Restart::UnlessStopped) => "on-failure",
+        (_, Restart::No) => "no",
+        (false, Restart::Always | Restart::UnlessStopped) => "always",
+        (_, Restart::OnFailure { .. } | Restart::OnUnhealthy) => "on-failure",
+    };
+    match word {
+        "no" => "Restart=no\n".into(),
+        // The supervisor waits longer from failure to failure; systemd 252 has no RestartSteps.
+        word => format!("Restart={word}\nRestartSec=100ms\n"),
+    }
+}
+
+fn properties(unit: &UnitSpec) -> Result<String, UnitsError> {
+    let mut lines = String::new();
+    for (key, value) in &unit.properties {
+        let plain = |c: char| c.is_ascii_alphanumeric();
+        if key.is_empty() || !key.chars().all(plain) {
+            return Err(UnitsError::Control(key.escape_debug().to_string()));
+        }
+        let line = fill(
+            &format!("{key}={{value}}\n"),
+            &[("value", At::Setting, value.clone())],
+        )?;
+        lines.push_str(&line);
+    }
+    Ok(lines)
+}
+
+fn on_demand(
+    unit: &UnitSpec,
+    demand: &DemandPort,
+    common: &dyn Fn(Vec<(&'static str, At, String)>) -> Vec<(&'static str, At, String)>,
+    files: &mut BTreeMap<String, String>,
+) -> Result<(), UnitsError> {
+    let (project, name) = (&unit.project, &unit.name);
+    let count = demand.port.host.last - demand.port.host.first;
+    for offset in 0..=count {
+        let port = demand.port.host.first + offset;
+        let inner = demand.port.container.first + offset;
+        let socket = names::demand(project, name, port, "socket");
+        let way = names::demand(project, name, port, "service");
+        let mut arguments = Vec::new();
+        let idle = unit
+            .idle
+            .map(|idle| format!("--exit-idle-time={}", seconds(idle)));
+        arguments.extend(idle);
+        arguments.push(format!("{}:{inner}", demand.to));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let extra = vec![
+            ("name", At::Comment, name.to_string()),
+            ("port", At::Ours, port.to_string()),
+            ("listen", At::Ours, listen(demand.port.host_ip, port)),
+            ("socket", At::Ours, socket.clone()),
+            ("service", At::Ours, names::service(project, name)),
+            ("proxy", At::Ours, command(Path::new(PROXY), &arguments)?),
+        ];
+        let text = include_str!("../../templates/demand.socket");
+        files.insert(socket, fill(text, &common(extra.clone()))?);
+        let text = include_str!("../../templates/demand.service");
+        files.insert(way, fill(text, &common(extra))?);
+    }
+    Ok(())
+}
+
+/// Without an address both families, each by its own socket: one that takes both is refused where
+/// `net.ipv6.bindv6only` is set.
+fn listen(address: Option<IpAddr>, port: u16) -> String {
+    match address {
+        None => {
+            format!("ListenStream=0.0.0.0:{port}\nListenStream=[::]:{port}\nBindIPv6Only=ipv6-only")
+        }
+        // The address may come later than the socket.
+        Some(IpAddr::V4(address)) => format!("ListenStream={address}:{port}\nFreeBind=yes"),
+        Some(IpAddr::V6(address)) => format!("ListenStream=[{address}]:{port}\nFreeBind=yes"),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => time.as_secs().to_string(),
+        milliseconds => format!("{}s {milliseconds}ms", time.as_secs()),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

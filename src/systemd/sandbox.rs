@@ -1,0 +1,48 @@
+//! How far a supervisor is locked down: as far as what it does allows.
+//!
+//! The supervisor of an application container talks to the engine's socket and to systemd, no more. That
+//! of a system container is its monitor: what it is forbidden its container is forbidden too (seccomp
+//! filters and `no_new_privs` are inherited), so only what no system container needs is taken away.
+//! docs/systemd.md lists both with their reasons.
+
+use crate::model::{Kind, UnitSpec};
+
+const APPLICATION: &[&str] = &[
+    "CapabilityBoundingSet=",
+    "NoNewPrivileges=yes",
+    "PrivateDevices=yes",
+    "PrivateNetwork=yes",
+    "PrivateTmp=yes",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHome=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectProc=invisible",
+    "ProtectSystem=strict",
+    "RestrictAddressFamilies=AF_UNIX",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged @resources",
+    "UMask=0077",
+];
+
+const SYSTEM: &[&str] = &["RestrictRealtime=yes", "ProtectClock=yes"];
+
+/// The directives, a line each.
+pub(super) fn sandbox(unit: &UnitSpec) -> String {
+    let lines = match unit.kind {
+        Kind::Application => APPLICATION,
+        // `ProtectClock` brings a device filter of its own, which a container with devices would meet.
+        Kind::System if unit.isolate => SYSTEM,
+        Kind::System => &SYSTEM[..1],
+    };
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
