@@ -174,7 +174,10 @@ impl Search<'_> {
     /// What is taken by others, the project's other networks included.
     fn taken_beside(&self, network: &Name) -> Vec<TakenNet> {
         let mut taken = self.taken.clone();
-        let known = self.known.iter().filter(|(n, _)| !self.chosen.contains_key(*n));
+        let known = self
+            .known
+            .iter()
+            .filter(|(n, _)| !self.chosen.contains_key(*n));
         for (other, subnets) in known.chain(&self.chosen).filter(|(n, _)| *n != network) {
             let by = format!("network `{other}` of this project");
             for net in [subnets.v4.into(), subnets.v6.into()] {

@@ -109,7 +109,12 @@ fn limits(container: &Container, observed: &Observed, problems: &mut Vec<Problem
     }
 }
 
-pub(super) fn refusal(container: &Container, key: Key, place: Option<&Place>, message: String) -> Problem {
+pub(super) fn refusal(
+    container: &Container,
+    key: Key,
+    place: Option<&Place>,
+    message: String,
+) -> Problem {
     Problem {
         message,
         container: Some(container.name.clone()),

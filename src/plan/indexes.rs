@@ -79,7 +79,9 @@ impl Indexes {
         found.keep_marks(project, observed, subnets, makes);
         let recorded = observed.record.iter().flat_map(|record| &record.addresses);
         for (name, index) in recorded {
-            if found.on.contains_key(name) && found.of(name).is_none() && found.is_free(name, *index)
+            if found.on.contains_key(name)
+                && found.of(name).is_none()
+                && found.is_free(name, *index)
             {
                 found.give(name, *index);
             }
@@ -144,7 +146,9 @@ impl Indexes {
             // An older self that still runs keeps its own address beside the new one.
             let is_older = makes && container.wreck && container.aside_runs;
             let mine = found.iter().map(|(_, index)| *index);
-            let mine = mine.filter(|index| !is_older && self.is_free(name, *index)).min();
+            let mine = mine
+                .filter(|index| !is_older && self.is_free(name, *index))
+                .min();
             if let Some(index) = mine {
                 self.give(name, index);
             }

@@ -20,8 +20,14 @@ pub(super) fn shared(container: &Container) -> Vec<(Key, Name)> {
         let name = word.as_deref()?.strip_prefix("service:")?;
         Some((key, Name::new(name).ok()?))
     };
-    let others = [of_service(Key::Pid, &app.pid), of_service(Key::Ipc, &app.ipc)];
-    network.into_iter().chain(others.into_iter().flatten()).collect()
+    let others = [
+        of_service(Key::Pid, &app.pid),
+        of_service(Key::Ipc, &app.ipc),
+    ];
+    network
+        .into_iter()
+        .chain(others.into_iter().flatten())
+        .collect()
 }
 
 /// What a container needs before it starts: `depends_on`, and those with whom it shares.

@@ -60,7 +60,10 @@ pub(super) fn cards(spec: &ContainerSpec) -> Vec<(Name, &Nic)> {
 
 /// The keys of the networks of ours that a made container is on.
 pub(super) fn keys(spec: &ContainerSpec) -> BTreeSet<Name> {
-    cards(spec).into_iter().map(|(network, _)| network).collect()
+    cards(spec)
+        .into_iter()
+        .map(|(network, _)| network)
+        .collect()
 }
 
 /// What the file asks of a network.

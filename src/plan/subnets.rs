@@ -59,7 +59,10 @@ impl Ground<'_> {
     /// The host got another network since the project got its own.
     fn doubt(&self, net: IpNet, other: &TakenNet) -> Warning {
         let (what, help) = match self.network {
-            None => ("the project's subnet".into(), "`network: {subnet: …}`".into()),
+            None => (
+                "the project's subnet".into(),
+                "`network: {subnet: …}`".into(),
+            ),
             Some(network) => (
                 format!("the subnet of network `{network}`,"),
                 format!("a subnet for `{network}` in `networks`"),
@@ -193,9 +196,9 @@ fn free4(seed: &str, need: u32, taken: &[TakenNet]) -> Option<Ipv4Net> {
         .rev()
         .find(|p| (1_u32 << (32 - p)) - 3 >= need)?;
     let blocks = PRIVATE.iter().filter(|(_, length)| *length < prefix);
-    blocks.copied().find_map(|(first, length)| {
-        free_in(Ipv4Net::new(first, length).ok()?, seed, prefix, taken)
-    })
+    blocks
+        .copied()
+        .find_map(|(first, length)| free_in(Ipv4Net::new(first, length).ok()?, seed, prefix, taken))
 }
 
 fn free_in(block: Ipv4Net, seed: &str, prefix: u8, taken: &[TakenNet]) -> Option<Ipv4Net> {

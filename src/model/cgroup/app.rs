@@ -137,7 +137,12 @@ mod tests {
 
     #[test]
     fn keys_of_both_versions_mean_the_same() {
-        let new = ["memory.max=1G", "memory.swap.max=1G", "cpu.max=50000 100000", "pids.max=9"];
+        let new = [
+            "memory.max=1G",
+            "memory.swap.max=1G",
+            "cpu.max=50000 100000",
+            "pids.max=9",
+        ];
         let old = [
             "memory.limit_in_bytes=1G",
             "memory.memsw.limit_in_bytes=2G",
