@@ -77,6 +77,16 @@ impl<'a> Desk<'a> {
         Place::new(self.file.clone(), spot.line, spot.column)
     }
 
+    /// The directory below which the relative host paths of a value are.
+    pub fn directory_of(&self, _: Spot) -> Arc<Path> {
+        Arc::from(self.directory)
+    }
+
+    /// The value of a variable as the file of a spot sees it.
+    pub fn variable(&self, _: Spot, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
+    }
+
     /// An error at a spot, to be put on the pile by [`Self::push`].
     pub fn about(&self, spot: Spot, message: impl Into<String>) -> Diagnostic {
         Diagnostic::at(Severity::Error, message, self.place(spot)).with_length(spot.length)

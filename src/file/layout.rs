@@ -6,12 +6,25 @@ use super::diagnostic::nearest;
 use super::keys::{self, TOP};
 use super::tree::{Entry, Kind, Node};
 
+/// How a file is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `containers:` and the project's own keys.
+    Locker,
+    /// Names of containers at the top level.
+    Early,
+    /// `services:`, as in the Compose Specification.
+    Compose,
+}
+
 /// The parts of a file, whichever layout it has.
 pub(super) struct Parts<'n> {
     /// The map of the project's own keys; none in the early layout.
     pub top: Option<&'n Node>,
     /// The containers.
     pub containers: &'n [Entry],
+    /// How they were laid out.
+    pub layout: Layout,
 }
 
 /// Finds the parts; none when the layout is wrong, which has been reported.
@@ -28,10 +41,11 @@ pub(super) fn parts<'n>(desk: &Desk<'_>, root: &'n Node) -> Option<Parts<'n>> {
     let first = |name: &str| entries.iter().find(|entry| entry.key == name);
     match (first("containers"), first("services")) {
         (Some(containers), None) => locker(desk, root, containers),
-        (None, Some(services)) => {
-            compose(desk, services);
-            None
-        }
+        (None, Some(services)) => services.value.entries().map(|all| Parts {
+            top: Some(root),
+            containers: all,
+            layout: Layout::Compose,
+        }),
         (Some(containers), Some(services)) => {
             let (first, second) = if containers.spot < services.spot {
                 (containers, services)
@@ -49,14 +63,6 @@ pub(super) fn parts<'n>(desk: &Desk<'_>, root: &'n Node) -> Option<Parts<'n>> {
         }
         (None, None) => early(desk, root, entries),
     }
-}
-
-fn compose(desk: &Desk<'_>, services: &Entry) {
-    desk.error_help(
-        services.spot,
-        "this is a Compose file; they come with Docker support, which this version does not have",
-        "for LXC containers write `containers:` with a `template` for each",
-    );
 }
 
 fn locker<'n>(desk: &Desk<'_>, root: &'n Node, containers: &'n Entry) -> Option<Parts<'n>> {
@@ -85,6 +91,7 @@ fn locker<'n>(desk: &Desk<'_>, root: &'n Node, containers: &'n Entry) -> Option<
     intact.then_some(Parts {
         top: Some(root),
         containers: all,
+        layout: Layout::Locker,
     })
 }
 
@@ -136,6 +143,7 @@ fn early<'n>(desk: &Desk<'_>, root: &'n Node, entries: &'n [Entry]) -> Option<Pa
     intact.then_some(Parts {
         top: None,
         containers: entries,
+        layout: Layout::Early,
     })
 }
 

@@ -9,7 +9,6 @@ mod check;
 pub mod config;
 mod desk;
 pub mod diagnostic;
-mod docker;
 mod dotenv;
 mod find;
 mod interpolate;

@@ -108,7 +108,10 @@ impl Systemd {
         // Signals come to those only who asked once.
         let manager = ManagerProxy::new(&made).await;
         let manager = manager.map_err(failed("reach", "systemd"))?;
-        manager.subscribe().await.map_err(failed("watch", "systemd"))?;
+        manager
+            .subscribe()
+            .await
+            .map_err(failed("watch", "systemd"))?;
         *bus = Some(made.clone());
         Ok(made)
     }
@@ -119,15 +122,15 @@ impl Systemd {
         manager.map_err(failed("reach", "systemd"))
     }
 
-    async fn properties(
-        &self,
-        unit: &str,
-    ) -> Result<HashMap<String, OwnedVariant>, UnitsError> {
+    async fn properties(&self, unit: &str) -> Result<HashMap<String, OwnedVariant>, UnitsError> {
         let path = self.manager().await?.load_unit(unit).await;
         let path = path.map_err(failed("read", unit))?;
         let connection = self.connection().await?;
         let mut all = HashMap::new();
-        for interface in ["org.freedesktop.systemd1.Unit", "org.freedesktop.systemd1.Service"] {
+        for interface in [
+            "org.freedesktop.systemd1.Unit",
+            "org.freedesktop.systemd1.Service",
+        ] {
             let proxy = fdo::PropertiesProxy::new(&connection, "org.freedesktop.systemd1", &path);
             let proxy = proxy.await.map_err(failed("read", unit))?;
             let interface = interface.try_into().map_err(failed("read", unit))?;
@@ -251,8 +254,13 @@ impl Systemd {
         if let Some(program) = program.filter(|_| wanted) {
             let text = render::network(&program, self.moved.as_deref())?;
             if self.files.write_network(&text)? {
-                manager.reload().await.map_err(failed("reload", "systemd"))?;
-                let on = manager.enable_unit_files(&[names::NETWORK], false, false).await;
+                manager
+                    .reload()
+                    .await
+                    .map_err(failed("reload", "systemd"))?;
+                let on = manager
+                    .enable_unit_files(&[names::NETWORK], false, false)
+                    .await;
                 on.map_err(failed("enable", names::NETWORK))?;
             }
             return self.finish(names::NETWORK, Job::Start).await;
@@ -262,7 +270,10 @@ impl Systemd {
             let off = manager.disable_unit_files(&[names::NETWORK], false).await;
             off.map_err(failed("disable", names::NETWORK))?;
             self.finish(names::NETWORK, Job::Stop).await?;
-            manager.reload().await.map_err(failed("reload", "systemd"))?;
+            manager
+                .reload()
+                .await
+                .map_err(failed("reload", "systemd"))?;
         }
         Ok(())
     }
@@ -282,7 +293,11 @@ impl Units for Systemd {
         if disk.files.is_empty() && disk.services.is_empty() {
             return Ok(view);
         }
-        let directory = disk.services.values().next().map(|spec| spec.directory.clone());
+        let directory = disk
+            .services
+            .values()
+            .next()
+            .map(|spec| spec.directory.clone());
         let units = ProjectUnits {
             project: project.clone(),
             directory: directory.unwrap_or_default(),
@@ -346,7 +361,9 @@ impl Units for Systemd {
             ("RemainAfterExit", true.into()),
         ];
         let begun = self.manager().await?;
-        let begun = begun.start_transient_unit(&unit, "fail", &properties, &[]).await;
+        let begun = begun
+            .start_transient_unit(&unit, "fail", &properties, &[])
+            .await;
         begun.map_err(failed("start", &unit))?;
         Ok(())
     }
@@ -372,13 +389,22 @@ impl Systemd {
     ) -> Result<(), UnitsError> {
         if changed {
             let manager = self.manager().await?;
-            manager.reload().await.map_err(failed("reload", "systemd"))?;
+            manager
+                .reload()
+                .await
+                .map_err(failed("reload", "systemd"))?;
         }
-        let program = change.units.services.values().next().map(|s| s.program.clone());
+        let program = change
+            .units
+            .services
+            .values()
+            .next()
+            .map(|s| s.program.clone());
         if !change.units.services.is_empty() {
             self.link(change, before).await?;
         }
-        self.keep_network(!change.units.services.is_empty(), program).await
+        self.keep_network(!change.units.services.is_empty(), program)
+            .await
     }
 
     async fn states(
@@ -395,11 +421,17 @@ impl Systemd {
         let manager = self.manager().await?;
         let listed = manager.list_units_by_names(&wanted).await;
         let listed = listed.map_err(failed("list", "units"))?;
-        let listed: BTreeMap<String, (String, String)> =
-            listed.into_iter().map(|unit| (unit.0, (unit.3, unit.4))).collect();
+        let listed: BTreeMap<String, (String, String)> = listed
+            .into_iter()
+            .map(|unit| (unit.0, (unit.3, unit.4)))
+            .collect();
         let state = |(unit, name): (String, Name)| {
             let (active, sub) = listed.get(&unit).cloned().unwrap_or_default();
-            let state = UnitState { active, sub, ..UnitState::default() };
+            let state = UnitState {
+                active,
+                sub,
+                ..UnitState::default()
+            };
             (name, state)
         };
         Ok(names.into_iter().map(state).collect())
@@ -413,10 +445,7 @@ fn verb(job: Job) -> &'static str {
     }
 }
 
-fn failed<E: Into<zbus::Error>>(
-    verb: &'static str,
-    unit: &str,
-) -> impl FnOnce(E) -> UnitsError {
+fn failed<E: Into<zbus::Error>>(verb: &'static str, unit: &str) -> impl FnOnce(E) -> UnitsError {
     let unit = unit.to_string();
     move |error| UnitsError::Bus {
         verb,

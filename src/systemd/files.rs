@@ -219,7 +219,11 @@ impl Undo {
 
     fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         self.remember(path)?;
-        if self.before.last().is_some_and(|(_, b)| b.as_deref() == Some(bytes)) {
+        if self
+            .before
+            .last()
+            .is_some_and(|(_, b)| b.as_deref() == Some(bytes))
+        {
             self.before.pop();
             return Ok(());
         }
@@ -248,7 +252,10 @@ impl Undo {
 }
 
 fn is_ours(text: &str, project: &Name) -> bool {
-    let mark = text.lines().next().and_then(|line| line.strip_prefix("# locker:"));
+    let mark = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("# locker:"));
     let owner = mark.map(|mark| mark.split_once(':').map_or(mark, |(owner, _)| owner));
     owner == Some(project.as_str())
 }

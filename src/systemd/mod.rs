@@ -133,7 +133,9 @@ pub enum UnitsError {
         project: String,
     },
     /// A value cannot stand in a unit file.
-    #[error("`{0}` cannot stand in a unit file: it holds a control character or is no absolute path")]
+    #[error(
+        "`{0}` cannot stand in a unit file: it holds a control character or is no absolute path"
+    )]
     Control(String),
     /// A template of ours is broken.
     #[error("a unit template has no value for `{0}`")]

@@ -63,7 +63,10 @@ mod tests {
     #[test]
     fn two_pairs_of_names_never_make_one_unit() {
         let name = |s: &str| Name::new(s).unwrap();
-        assert_eq!(service(&name("shop"), &name("db")), "locker-shop-db.service");
+        assert_eq!(
+            service(&name("shop"), &name("db")),
+            "locker-shop-db.service"
+        );
         assert_eq!(
             service(&name("a-b"), &name("c")),
             "locker-a\\x2db-c.service"

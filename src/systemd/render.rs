@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use super::UnitsError;
 use super::names;
 use super::sandbox::sandbox;
 use super::write::{At, command, fill};
-use super::UnitsError;
 use crate::model::{DemandPort, Kind, Name, ProjectUnits, Restart, UnitSpec};
 
 /// The proxy that systemd brings along, systemd-socket-proxyd(8).
@@ -101,9 +101,17 @@ fn container(unit: &UnitSpec) -> Result<Vec<(&'static str, At, String)>, UnitsEr
         ("kind", At::Ours, kind(unit)),
         ("command", At::Ours, command(&unit.program, &arguments)?),
         ("restart", At::Ours, restart(unit)),
-        ("start_timeout", At::Ours, start.map_or("infinity".into(), seconds)),
+        (
+            "start_timeout",
+            At::Ours,
+            start.map_or("infinity".into(), seconds),
+        ),
         // The supervisor itself needs a moment more than the container.
-        ("stop_timeout", At::Ours, seconds(unit.stop_timeout + Duration::from_secs(5))),
+        (
+            "stop_timeout",
+            At::Ours,
+            seconds(unit.stop_timeout + Duration::from_secs(5)),
+        ),
         ("identifier", At::Setting, unit.name.to_string()),
         ("properties", At::Ours, properties(unit)?),
         ("sandbox", At::Ours, sandbox(unit)),
@@ -140,7 +148,12 @@ fn dependencies(unit: &UnitSpec) -> String {
     for name in &unit.binds {
         put("BindsTo", &service(name));
     }
-    let after: BTreeSet<&Name> = unit.requires.iter().chain(&unit.binds).chain(&unit.after).collect();
+    let after: BTreeSet<&Name> = unit
+        .requires
+        .iter()
+        .chain(&unit.binds)
+        .chain(&unit.after)
+        .collect();
     for name in after {
         put("After", &service(name));
     }
@@ -160,9 +173,10 @@ fn start_limit(restart: Restart) -> (u32, u64) {
         // `always` means it: back-off makes a broken container harmless, giving up would break the word.
         Restart::No | Restart::Always | Restart::UnlessStopped | Restart::OnUnhealthy => (5, 0),
         Restart::OnFailure { most: None } => (5, 0),
-        Restart::OnFailure { most: Some(most) } => {
-            (most.saturating_add(1), LIMIT_INTERVAL.as_secs() * u64::from(most.max(1)))
-        }
+        Restart::OnFailure { most: Some(most) } => (
+            most.saturating_add(1),
+            LIMIT_INTERVAL.as_secs() * u64::from(most.max(1)),
+        ),
     }
 }
 
@@ -187,7 +201,10 @@ fn properties(unit: &UnitSpec) -> Result<String, UnitsError> {
         if key.is_empty() || !key.chars().all(plain) {
             return Err(UnitsError::Control(key.escape_debug().to_string()));
         }
-        let line = fill(&format!("{key}={{value}}\n"), &[("value", At::Setting, value.clone())])?;
+        let line = fill(
+            &format!("{key}={{value}}\n"),
+            &[("value", At::Setting, value.clone())],
+        )?;
         lines.push_str(&line);
     }
     Ok(lines)
@@ -207,7 +224,9 @@ fn on_demand(
         let socket = names::demand(project, name, port, "socket");
         let way = names::demand(project, name, port, "service");
         let mut arguments = Vec::new();
-        let idle = unit.idle.map(|idle| format!("--exit-idle-time={}", seconds(idle)));
+        let idle = unit
+            .idle
+            .map(|idle| format!("--exit-idle-time={}", seconds(idle)));
         arguments.extend(idle);
         arguments.push(format!("{}:{inner}", demand.to));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -231,7 +250,9 @@ fn on_demand(
 /// `net.ipv6.bindv6only` is set.
 fn listen(address: Option<IpAddr>, port: u16) -> String {
     match address {
-        None => format!("ListenStream=0.0.0.0:{port}\nListenStream=[::]:{port}\nBindIPv6Only=ipv6-only"),
+        None => {
+            format!("ListenStream=0.0.0.0:{port}\nListenStream=[::]:{port}\nBindIPv6Only=ipv6-only")
+        }
         // The address may come later than the socket.
         Some(IpAddr::V4(address)) => format!("ListenStream={address}:{port}\nFreeBind=yes"),
         Some(IpAddr::V6(address)) => format!("ListenStream=[{address}]:{port}\nFreeBind=yes"),

@@ -101,7 +101,10 @@ mod tests {
 
     #[test]
     fn a_word_of_a_command_stays_one_word() {
-        let line = command(Path::new("/usr/bin/locker"), &["a b", "\"$HOME\" %h \\", "-x"]);
+        let line = command(
+            Path::new("/usr/bin/locker"),
+            &["a b", "\"$HOME\" %h \\", "-x"],
+        );
         assert_eq!(
             line.unwrap(),
             r#""/usr/bin/locker" "a b" "\"$$HOME\" %%h \\" "-x""#
