@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::backend::{Body, Engine};
 use crate::firewall::FirewallChange;
 use crate::model::{Mount, Name};
+use crate::network::BridgeWish;
 use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
 
 use super::before::{Back, Before};
 use super::events::{Event, Events};
+use super::perform::{AnonymousVolumes, ApplyOptions};
 use super::undo::remove_made;
 use super::{Host, StepError, health};
 
@@ -34,6 +37,8 @@ pub(super) struct Worker<'a> {
     pub(super) events: &'a dyn Events,
     /// How long a container that we started gets to stop again.
     pub(super) stop_timeout: Duration,
+    /// What becomes of volumes without a name.
+    volumes: AnonymousVolumes,
     /// The marks as they are now.
     pub(super) marks: Mutex<BTreeMap<Name, Mark>>,
     halt: watch::Sender<bool>,
@@ -45,7 +50,7 @@ impl<'a> Worker<'a> {
         observed: &'a Observed,
         host: &'a Host,
         events: &'a dyn Events,
-        stop_timeout: Duration,
+        options: &ApplyOptions,
     ) -> Self {
         let marks = observed
             .containers
@@ -57,7 +62,8 @@ impl<'a> Worker<'a> {
             plan,
             before: Before::new(plan, observed),
             events,
-            stop_timeout,
+            stop_timeout: options.stop_timeout,
+            volumes: options.volumes,
             marks: Mutex::new(marks),
             halt: watch::Sender::new(false),
         }
@@ -83,33 +89,105 @@ impl<'a> Worker<'a> {
             | Step::CloseNetwork(_)
             | Step::Publish { .. }
             | Step::WriteHostNames { .. } => return self.act_on_host(step, back).await,
+            Step::Pull { .. }
+            | Step::Build(_)
+            | Step::EnsureNetwork(_)
+            | Step::RemoveNetwork(_) => self.act_on_engine(id, step).await?,
             Step::Seed {
                 container,
                 mounts,
                 copy,
             } => return self.seed(container, mounts, *copy).await,
-            Step::Create(_)
-            | Step::Configure(_)
-            | Step::WriteNames { .. }
-            | Step::AwaitHealthy { .. }
-            | Step::Setup { .. } => {
+            Step::Create(_) | Step::Configure(_) | Step::WriteNames { .. } | Step::Setup { .. } => {
                 self.act_on_inside(id, step).await?;
             }
-            Step::RemoveWreck { container } => self.host.backend.destroy(container, false).await?,
-            Step::BringBack { container } => self.host.backend.set_aside(container, true).await?,
-            Step::Start { container } => self.host.backend.start(container).await?,
-            Step::Stop { container, timeout } => {
-                self.host.backend.stop(container, *timeout).await?;
+            Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. } => self.wait_for(step).await?,
+            Step::RemoveWreck { .. }
+            | Step::BringBack { .. }
+            | Step::Start { .. }
+            | Step::Stop { .. }
+            | Step::Freeze { .. }
+            | Step::Unfreeze { .. }
+            | Step::SetAside { .. }
+            | Step::Destroy { .. } => self.act_on_body(step).await?,
+            Step::RemoveVolume { path, engine } => {
+                self.remove_volume(path.as_deref(), engine.as_deref())
+                    .await?;
             }
-            Step::Freeze { container } => self.set_frozen(container, true).await?,
-            Step::Unfreeze { container } => self.set_frozen(container, false).await?,
-            Step::SetAside { container } => self.host.backend.set_aside(container, false).await?,
-            Step::Destroy { container, aside } => {
-                self.host.backend.destroy(container, *aside).await?;
-            }
-            Step::RemoveVolume { path } => self.remove_volume(path).await?,
         }
         Ok(Outcome::Done(back))
+    }
+
+    /// The steps in the life of a container.
+    async fn act_on_body(&self, step: &Step) -> Result<(), StepError> {
+        let backend = &*self.host.backend;
+        if let Step::RemoveWreck { container } = step {
+            backend.destroy(container, Body::Present, false).await?;
+        } else if let Step::BringBack { container } = step {
+            backend.set_aside(container, true).await?;
+        } else if let Step::SetAside { container } = step {
+            backend.set_aside(container, false).await?;
+        } else if let Step::Start { container } = step {
+            backend.start(container, Body::Present).await?;
+        } else if let Step::Stop {
+            container,
+            timeout,
+            aside,
+        } = step
+        {
+            backend.stop(container, body(*aside), *timeout).await?;
+        } else if let Step::Freeze { container } = step {
+            self.set_frozen(container, true).await?;
+        } else if let Step::Unfreeze { container } = step {
+            self.set_frozen(container, false).await?;
+        } else if let Step::Destroy { container, aside } = step {
+            let volumes = self.volumes.destroy && !aside;
+            backend.destroy(container, body(*aside), volumes).await?;
+        }
+        Ok(())
+    }
+
+    /// The steps about what the engine has beside containers.
+    async fn act_on_engine(&self, id: StepId, step: &Step) -> Result<(), StepError> {
+        let engine = self.engine()?;
+        let told = |line: &str| self.events.tell(Event::Output { id, step, line });
+        if let Step::Pull { image, platform } = step {
+            engine.pull(image, platform.as_deref(), &told).await?;
+        } else if let Step::Build(build) = step {
+            engine.build(build, &told).await?;
+        } else if let Step::EnsureNetwork(network) = step {
+            engine.ensure_network(network).await?;
+        } else if let Step::RemoveNetwork(network) = step {
+            engine.remove_network(network).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn engine(&self) -> Result<&dyn Engine, StepError> {
+        self.host.backend.engine().ok_or(StepError::NoEngine)
+    }
+
+    /// The steps that only wait.
+    async fn wait_for(&self, step: &Step) -> Result<(), StepError> {
+        let halt = self.halt.subscribe();
+        let watch = self.host.backend.watch();
+        if let Step::AwaitHealthy {
+            container,
+            check,
+            most,
+            may_end,
+        } = step
+        {
+            let wanted = health::Wanted {
+                check: check.as_ref(),
+                most: *most,
+                may_end: *may_end,
+            };
+            health::await_healthy(watch, container, &wanted, halt).await?;
+        } else if let Step::AwaitCompleted { container, most } = step {
+            health::await_completed(watch, container, *most, halt).await?;
+        }
+        Ok(())
     }
 
     /// The steps that change the host around the containers.
@@ -119,11 +197,16 @@ impl<'a> Worker<'a> {
             bridge,
             subnets,
             cards,
+            adopt,
         } = step
         {
-            let project = &host.project;
-            let made = host.network.ensure(project, bridge, subnets, cards);
-            let made = made.await?;
+            let wish = BridgeWish {
+                bridge,
+                subnets,
+                cards,
+                adopt: *adopt,
+            };
+            let made = host.network.ensure(&host.project, &wish).await?;
             return Ok(Outcome::Done(if made {
                 Back::RemoveBridge(bridge.clone())
             } else {
@@ -158,7 +241,7 @@ impl<'a> Worker<'a> {
         if let Step::Create(spec) = step {
             let mark = self.mark_of(spec, spec.setup.is_empty());
             let told = |line: &str| self.events.tell(Event::Output { id, step, line });
-            backend.create(&mark, &told).await?;
+            backend.create(&mark, self.volumes.renew, &told).await?;
             self.marks().insert(spec.name.clone(), mark);
         } else if let Step::Configure(spec) = step {
             self.configure(spec).await?;
@@ -176,9 +259,6 @@ impl<'a> Worker<'a> {
         {
             let inside = backend.inside();
             inside.write_names(container, hosts, dns).await?;
-        } else if let Step::AwaitHealthy { container, check } = step {
-            let halt = self.halt.subscribe();
-            health::await_healthy(backend, container, check, halt).await?;
         }
         Ok(())
     }
@@ -235,7 +315,18 @@ impl<'a> Worker<'a> {
         Ok(host.network.remove(&host.project, bridge, last).await?)
     }
 
-    async fn remove_volume(&self, path: &Path) -> Result<(), StepError> {
+    /// The engine's part goes first: it stands on the directory.
+    async fn remove_volume(
+        &self,
+        path: Option<&Path>,
+        engine: Option<&str>,
+    ) -> Result<(), StepError> {
+        if let Some(name) = engine {
+            self.engine()?.remove_volume(name).await?;
+        }
+        let Some(path) = path else {
+            return Ok(());
+        };
         let home = self.host.paths.volumes(&self.host.project);
         // A path that ends in `..` has the right parent in words and no file name.
         if path.parent() != Some(&home) || path.file_name().is_none() {
@@ -243,6 +334,14 @@ impl<'a> Worker<'a> {
         }
         let path = path.to_path_buf();
         blocking(move || remove_tree(path)).await
+    }
+}
+
+/// Which self a step means.
+fn body(aside: bool) -> Body {
+    match aside {
+        true => Body::Aside,
+        false => Body::Present,
     }
 }
 

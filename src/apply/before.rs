@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::backend::{Body, Sought};
 use crate::firewall::FirewallChange;
-use crate::model::{HostsLine, Mount, Name, PortRule, Subnets};
+use crate::model::{EngineNetwork, HostsLine, Mount, Name, PortRule, Subnets};
 use crate::observed::{Mark, Observed, ObservedContainer, ProjectRecord, State};
 use crate::plan::{Plan, Step};
 
@@ -33,10 +34,14 @@ pub(super) enum Back {
     Configure(Box<Mark>),
     /// Write the names as they were.
     Names(Name, Vec<HostsLine>, Vec<IpAddr>),
+    /// Remove the network that was made.
+    RemoveNetwork(Box<EngineNetwork>),
+    /// Make the network that was removed.
+    MakeNetwork(Box<EngineNetwork>),
     /// Stop what was started.
     Stop(Name),
     /// Start what was stopped, and freeze it where it was frozen.
-    Start(Name, bool),
+    Start(Name, Body, bool),
     /// Freeze or thaw.
     Freeze(Name, bool),
     /// Write the host's block as it was.
@@ -51,6 +56,8 @@ pub(super) struct Before<'a> {
     made: BTreeSet<&'a Name>,
     started: BTreeSet<&'a Name>,
     stopped: BTreeSet<&'a Name>,
+    /// Keys of networks of the engine that the plan removes.
+    removed: BTreeSet<&'a Name>,
 }
 
 impl<'a> Before<'a> {
@@ -60,14 +67,22 @@ impl<'a> Before<'a> {
             made: BTreeSet::new(),
             started: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            removed: BTreeSet::new(),
         };
         for planned in &plan.steps {
             if let Step::Create(spec) = &planned.step {
                 before.made.insert(&spec.name);
             } else if let Step::Start { container } = &planned.step {
                 before.started.insert(container);
-            } else if let Step::Stop { container, .. } = &planned.step {
+            } else if let Step::Stop {
+                container,
+                aside: false,
+                ..
+            } = &planned.step
+            {
                 before.stopped.insert(container);
+            } else if let Step::RemoveNetwork(network) = &planned.step {
+                before.removed.insert(&network.network);
             } else if let Step::BringBack { container } = &planned.step {
                 before.made.insert(container);
             }
@@ -81,6 +96,14 @@ impl<'a> Before<'a> {
             return None;
         }
         self.observed.containers.get(name)
+    }
+
+    /// What a backend is to be asked about: the kinds that the project has.
+    pub(super) fn sought(&self) -> Sought {
+        Sought {
+            images: BTreeSet::new(),
+            kinds: self.observed.containers.values().map(|c| c.kind).collect(),
+        }
     }
 
     fn state(&self, name: &Name) -> Option<State> {
@@ -108,14 +131,26 @@ impl<'a> Before<'a> {
             Step::SaveRecord(record) => self.observed.record.as_ref() == Some(&**record),
             Step::ForgetProject(_) => self.observed.record.is_none(),
             Step::OpenNetwork(rules) => {
-                self.observed.firewall.networks.get(&rules.project) == Some(rules)
+                self.observed.firewall.networks.get(&rules.bridge) == Some(rules)
+            }
+            Step::EnsureNetwork(network) => {
+                let there = self.observed.engine.networks.get(&network.network);
+                there == Some(&**network) && !self.removed.contains(&network.network)
+            }
+            Step::RemoveNetwork(network) => {
+                !self.observed.engine.networks.contains_key(&network.network)
             }
             Step::Publish { add, remove } => {
                 let change = self.publish(add, remove);
                 change.add.is_empty() && change.remove.is_empty()
             }
             Step::Start { container } => self.runs(container),
-            Step::Stop { container, .. } => self.rests(container),
+            Step::Stop {
+                container,
+                aside: false,
+                ..
+            } => self.rests(container),
+            Step::Stop { aside: true, .. } => false,
             Step::Freeze { container } => self.state(container) == Some(State::Frozen),
             Step::Unfreeze { container } => self.state(container) == Some(State::Running),
             Step::WriteHostNames { hosts } => {
@@ -126,11 +161,14 @@ impl<'a> Before<'a> {
             | Step::EnsureBridge { .. }
             | Step::RemoveBridge { .. }
             | Step::CloseNetwork(_)
+            | Step::Pull { .. }
+            | Step::Build(_)
             | Step::Create(_)
             | Step::Seed { .. }
             | Step::Configure(_)
             | Step::WriteNames { .. }
             | Step::AwaitHealthy { .. }
+            | Step::AwaitCompleted { .. }
             | Step::Setup { .. }
             | Step::SetAside { .. }
             | Step::Destroy { .. }
@@ -156,25 +194,29 @@ impl<'a> Before<'a> {
             Step::SaveRecord(_) | Step::ForgetProject(_) => {
                 Back::Record(self.observed.record.clone().map(Box::new))
             }
-            Step::EnsureBridge { bridge, .. } => match self.observed.network.bridge {
-                None => Back::RemoveBridge(bridge.clone()),
-                Some(_) => Back::Nothing,
+            Step::EnsureBridge { bridge, .. } => match self.has_bridge(bridge) {
+                false => Back::RemoveBridge(bridge.clone()),
+                true => Back::Nothing,
             },
-            Step::RemoveBridge { bridge, subnets } => match self.observed.network.bridge {
-                None => Back::Nothing,
-                Some(_) => Back::MakeBridge(bridge.clone(), *subnets),
+            Step::RemoveBridge { bridge, subnets } => match self.has_bridge(bridge) {
+                false => Back::Nothing,
+                true => Back::MakeBridge(bridge.clone(), *subnets),
             },
+            Step::EnsureNetwork(network) => Back::RemoveNetwork(network.clone()),
+            Step::RemoveNetwork(network) => {
+                let old = self.observed.engine.networks.get(&network.network);
+                let old = old.map(|old| Back::MakeNetwork(Box::new(old.clone())));
+                old.unwrap_or(Back::Nothing)
+            }
             Step::OpenNetwork(_) | Step::CloseNetwork(_) | Step::Publish { .. } => {
                 self.back_of_rules(step)
             }
             Step::Create(spec) => Back::Destroy(spec.name.clone()),
             Step::Configure(_) | Step::WriteNames { .. } => self.back_of_inside(step),
             Step::Start { container } => Back::Stop(container.clone()),
-            Step::Stop { container, .. } => {
-                let frozen = self.observed.containers.get(container);
-                let frozen = frozen.is_some_and(|c| c.state == State::Frozen);
-                Back::Start(container.clone(), frozen)
-            }
+            Step::Stop {
+                container, aside, ..
+            } => self.back_of_stop(container, *aside),
             Step::Freeze { container } => Back::Freeze(container.clone(), false),
             Step::Unfreeze { container } => Back::Freeze(container.clone(), true),
             Step::WriteHostNames { .. } => {
@@ -185,10 +227,38 @@ impl<'a> Before<'a> {
             Step::Seed { .. }
             | Step::RemoveWreck { .. }
             | Step::BringBack { .. }
+            | Step::Pull { .. }
+            | Step::Build(_)
             | Step::AwaitHealthy { .. }
+            | Step::AwaitCompleted { .. }
             | Step::Setup { .. }
             | Step::Destroy { .. }
             | Step::RemoveVolume { .. } => Back::Nothing,
+        }
+    }
+
+    fn has_bridge(&self, bridge: &str) -> bool {
+        self.observed.network.bridges.contains_key(bridge)
+    }
+
+    /// An older self runs when it did so before, be it as the present one that this plan sets aside.
+    fn back_of_stop(&self, container: &Name, aside: bool) -> Back {
+        let body = if aside { Body::Aside } else { Body::Present };
+        let Some(old) = self.observed.containers.get(container) else {
+            return Back::Start(container.clone(), body, false);
+        };
+        let ran = if aside && old.set_aside {
+            old.aside_runs
+        } else {
+            !matches!(old.state, State::Stopped | State::Absent)
+        };
+        match ran {
+            true => Back::Start(
+                container.clone(),
+                body,
+                old.state == State::Frozen && !aside,
+            ),
+            false => Back::Nothing,
         }
     }
 
@@ -215,7 +285,7 @@ impl<'a> Before<'a> {
             return Back::Nothing;
         };
         let mut change = FirewallChange::default();
-        match self.observed.firewall.networks.get(&rules.project) {
+        match self.observed.firewall.networks.get(&rules.bridge) {
             Some(old) => change.open.push(old.clone()),
             None => change.close.push(rules.clone()),
         }
@@ -238,10 +308,15 @@ pub(super) fn may_be_half_done(step: &Step) -> bool {
         | Step::BringBack { .. }
         | Step::OpenNetwork(_)
         | Step::CloseNetwork(_)
+        | Step::Pull { .. }
+        | Step::Build(_)
+        | Step::EnsureNetwork(_)
+        | Step::RemoveNetwork(_)
         | Step::Create(_)
         | Step::Seed { .. }
         | Step::Start { .. }
         | Step::AwaitHealthy { .. }
+        | Step::AwaitCompleted { .. }
         | Step::Setup { .. }
         | Step::Stop { .. }
         | Step::Freeze { .. }

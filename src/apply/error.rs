@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::backend::BackendError;
 use crate::firewall::FirewallError;
@@ -53,7 +54,32 @@ pub enum StepError {
         tries: u32,
         /// What the last try gave.
         said: String,
+        /// The last lines of its output.
+        log: Vec<String>,
     },
+    /// It has ended, and should run or should have ended well.
+    #[error("`{container}` has ended with exit code {code}{}", last_line(&log.join("\n")))]
+    Ended {
+        /// Short name.
+        container: Name,
+        /// Its exit code.
+        code: i32,
+        /// The last lines of its output.
+        log: Vec<String>,
+    },
+    /// It should have ended in its time.
+    #[error("`{container}` still runs after {} s; it is waited for until it ends", waited.as_secs())]
+    StillRuns {
+        /// Short name.
+        container: Name,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A step for the engine of application containers, where there is none.
+    #[error(
+        "there is no engine for application containers on this host; install Docker Engine 20.10 or newer"
+    )]
+    NoEngine,
     /// A setup command failed.
     #[error(
         "setup command `{command}` in `{container}` ended with {code}{}",

@@ -1,67 +1,158 @@
-//! Waiting until a container is healthy.
+//! Waiting for containers: until one is healthy, or until one has ended.
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use crate::backend::Backend;
+use crate::backend::{LogWish, Probe, Watch};
 use crate::model::{Healthcheck, Name};
 
 use super::StepError;
 
-/// While it starts, a check is repeated at least this often, so that what waits for it starts early.
+/// Most containers are ready in a blink: the first look is repeated after this time, each later one
+/// after twice as long.
+const FIRST: Duration = Duration::from_millis(50);
+
+/// A check is repeated at least this often, so that what waits for it starts early.
 const EAGER: Duration = Duration::from_millis(500);
 
-/// Tries until the check passes. It has failed when it did not pass within `start_period` and
-/// `retries` intervals more, but never before `retries` tries.
+/// How many of its last lines an error about a container shows.
+const LOG_LINES: usize = 10;
+
+/// How long its log may take: what is wrong is known without it.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// The file's check; none asks the engine for the image's own.
+    pub(super) check: Option<&'a Healthcheck>,
+    /// At most so long; none is as long as the check may take.
+    pub(super) most: Option<Duration>,
+    /// Whether having ended with 0 is as good.
+    pub(super) may_end: bool,
+}
+
+impl Wanted<'_> {
+    /// Whether it has failed after so many tries: not within `start_period` and `retries` intervals
+    /// more, but never before `retries` tries. The end of an image's own check is the engine's to tell.
+    fn is_over(&self, tries: u32, took: Duration) -> bool {
+        match (self.most, self.check) {
+            (Some(most), _) => took >= most,
+            (None, Some(check)) => {
+                let patience = check.start_period + check.interval * check.retries.max(1);
+                tries >= check.retries && took >= patience
+            }
+            (None, None) => false,
+        }
+    }
+
+    fn pause(&self, tries: u32) -> Duration {
+        let growing = FIRST.saturating_mul(1 << tries.saturating_sub(1).min(8));
+        let interval = self.check.map_or(EAGER, |check| check.interval);
+        growing.min(EAGER).min(interval)
+    }
+}
+
+/// Looks until the check passes. A container that ends meanwhile has failed at once, unless it may.
 pub(super) async fn await_healthy(
-    backend: &dyn Backend,
+    watch: &dyn Watch,
     name: &Name,
-    check: &Healthcheck,
+    wanted: &Wanted<'_>,
     mut halt: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
-    let patience = check.start_period + check.interval * check.retries.max(1);
     let began = Instant::now();
     let mut tries = 0;
     loop {
         tries += 1;
-        let said = tokio::select! {
+        let seen = tokio::select! {
             biased;
             () = halted(&mut halt) => return Err(StepError::GivenUp),
-            said = probe(backend, name, check) => match said {
-                None => return Ok(()),
-                Some(said) => said,
-            },
+            seen = watch.probe(name, wanted.check) => seen,
         };
-        if tries >= check.retries && began.elapsed() >= patience {
-            let container = name.clone();
+        let (said, given_up) = match seen {
+            Ok(Probe::Running | Probe::Healthy) => return Ok(()),
+            Ok(Probe::Ended(0)) if wanted.may_end => return Ok(()),
+            Ok(Probe::Ended(code)) => {
+                let (container, log) = (name.clone(), last_lines(watch, name).await);
+                return Err(StepError::Ended {
+                    container,
+                    code,
+                    log,
+                });
+            }
+            Ok(Probe::Failing(said)) => (said, false),
+            Ok(Probe::Unhealthy(said)) => (said, true),
+            // It may just be on its way up.
+            Err(error) => (error.to_string(), false),
+        };
+        if given_up || wanted.is_over(tries, began.elapsed()) {
+            let (container, log) = (name.clone(), last_lines(watch, name).await);
             return Err(StepError::Unhealthy {
                 container,
                 tries,
                 said,
+                log,
             });
         }
         tokio::select! {
             () = halted(&mut halt) => return Err(StepError::GivenUp),
-            () = tokio::time::sleep(check.interval.min(EAGER)) => {}
+            () = tokio::time::sleep(wanted.pause(tries)) => {}
         }
     }
 }
 
-/// One try: none when it passed, else what was wrong.
-async fn probe(backend: &dyn Backend, name: &Name, check: &Healthcheck) -> Option<String> {
-    let ran = backend
-        .inside()
-        .run(name, &check.test, Some(check.timeout))
-        .await;
-    match ran {
-        Ok(ran) if ran.code == 0 => None,
-        Ok(ran) => {
-            let last = ran.output.lines().next_back().unwrap_or_default();
-            Some(format!("exit code {} {last}", ran.code).trim_end().into())
-        }
-        Err(error) => Some(error.to_string()),
+/// Waits until it has ended, with exit code 0.
+pub(super) async fn await_completed(
+    watch: &dyn Watch,
+    name: &Name,
+    most: Option<Duration>,
+    mut halt: watch::Receiver<bool>,
+) -> Result<(), StepError> {
+    let container = name.clone();
+    let code = tokio::select! {
+        biased;
+        () = halted(&mut halt) => return Err(StepError::GivenUp),
+        code = watch.ended(name) => code?,
+        waited = over(most) => return Err(StepError::StillRuns { container, waited }),
+    };
+    if code == 0 {
+        return Ok(());
     }
+    let log = last_lines(watch, name).await;
+    Err(StepError::Ended {
+        container,
+        code,
+        log,
+    })
+}
+
+/// After `most`; never without one.
+async fn over(most: Option<Duration>) -> Duration {
+    match most {
+        Some(most) => {
+            tokio::time::sleep(most).await;
+            most
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The last lines of its output, as far as they can be read.
+async fn last_lines(watch: &dyn Watch, name: &Name) -> Vec<String> {
+    let wish = LogWish {
+        lines: Some(LOG_LINES),
+        ..LogWish::default()
+    };
+    let read = async {
+        let lines = watch.logs(name, &wish).await.ok()?;
+        let lines = lines.filter_map(|line| async move { line.ok() });
+        let mut texts: Vec<String> = lines.map(|line| line.text).collect().await;
+        Some(texts.split_off(texts.len().saturating_sub(LOG_LINES)))
+    };
+    let read = tokio::time::timeout(LOG_PATIENCE, read).await;
+    read.ok().flatten().unwrap_or_default()
 }
 
 async fn halted(halt: &mut watch::Receiver<bool>) {

@@ -7,12 +7,14 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
-use crate::model::{IdKind, IdRange, Listener, Name, Port, Project, Protocol};
+use crate::model::{
+    IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, bridge_of_network,
+};
 use crate::network::{Network, NetworkError};
-use crate::observed::{HostFacts, Observed, ObservedContainer, ProjectRecord};
+use crate::observed::{HostFacts, Observed, ObservedContainer, ObservedUnits, ProjectRecord};
 use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
 
@@ -100,13 +102,16 @@ impl Host {
         project: &Project,
         asked: Option<&Port>,
     ) -> Result<Observed, ObserveError> {
-        let bridge = project.bridge();
         let wanted = wanted_ports(project, asked);
+        // One small file: what it says decides which engines and bridges are looked at.
+        let record = store::load_record(&self.paths, &self.project)?;
+        let sought = sought(project, record.as_ref());
+        let bridges = bridges(project, record.as_ref());
         let (paths, name) = (self.paths.clone(), self.project.clone());
         let on_disk = tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted));
         let (backend, network, firewall, host_names, on_disk) = tokio::join!(
-            self.backend.observe(),
-            self.network.observe(&bridge),
+            self.backend.observe(&sought),
+            self.network.observe(&self.project, &bridges),
             self.firewall.observe(),
             self.hosts.read(self.project.as_str()),
             on_disk,
@@ -122,12 +127,40 @@ impl Host {
             record: on_disk.record,
             containers: backend.containers,
             foreign: backend.foreign,
+            engine: backend.engine,
             network: network.network,
             firewall: firewall?,
             listeners: on_disk.listeners,
+            units: ObservedUnits::default(),
             host_names: host_names?,
         })
     }
+}
+
+/// What the backends are asked about: the engine of application containers only where the file has
+/// such containers, or an earlier one had.
+fn sought(project: &Project, record: Option<&ProjectRecord>) -> Sought {
+    let containers = project.containers.values();
+    let mut kinds: BTreeSet<Kind> = containers.clone().map(|c| c.kind()).collect();
+    if record.is_some_and(|record| record.applications) {
+        kinds.insert(Kind::Application);
+    }
+    let images = containers.filter_map(|c| c.source.image());
+    Sought {
+        images: images.map(str::to_string).collect(),
+        kinds,
+    }
+}
+
+/// The bridges that the project has by its file or its record; others show themselves by their mark.
+fn bridges(project: &Project, record: Option<&ProjectRecord>) -> BTreeSet<String> {
+    let recorded = record.iter().flat_map(|record| record.networks.keys());
+    let networks = project.networks.keys().chain(recorded);
+    let mut bridges: BTreeSet<String> = networks
+        .map(|network| bridge_of_network(&project.name, network))
+        .collect();
+    bridges.insert(project.bridge());
+    bridges
 }
 
 /// The host paths of the containers' mounts that are not there.

@@ -13,14 +13,28 @@ pub fn label(step: &Step) -> String {
         Step::RemoveBridge { bridge, .. } => format!("remove bridge {bridge}"),
         Step::OpenNetwork(_) => "open the network".into(),
         Step::CloseNetwork(_) => "close the network".into(),
+        Step::Pull { image, .. } => format!("fetch image {image}"),
+        Step::Build(build) => format!("build image {}", build.image),
+        Step::EnsureNetwork(network) => format!("make network {}", network.host_name()),
+        Step::RemoveNetwork(network) => format!("remove network {}", network.host_name()),
         Step::Create(spec) => format!("create {}", spec.name),
         Step::Seed { container, .. } => format!("fill the volumes of {container}"),
         Step::Configure(spec) => format!("configure {}", spec.name),
         Step::WriteNames { container, .. } => format!("write the names in {container}"),
         Step::Start { container } => format!("start {container}"),
         Step::AwaitHealthy { container, .. } => format!("wait for {container} to be healthy"),
+        Step::AwaitCompleted { container, .. } => format!("wait for {container} to end"),
         Step::Setup { container, .. } => format!("set up {container}"),
-        Step::Stop { container, .. } => format!("stop {container}"),
+        Step::Stop {
+            container,
+            aside: false,
+            ..
+        } => format!("stop {container}"),
+        Step::Stop {
+            container,
+            aside: true,
+            ..
+        } => format!("stop the older {container}"),
         Step::Freeze { container } => format!("freeze {container}"),
         Step::Unfreeze { container } => format!("thaw {container}"),
         Step::Publish { .. } => "publish ports".into(),
@@ -34,6 +48,11 @@ pub fn label(step: &Step) -> String {
             container,
             aside: true,
         } => format!("destroy the older {container}"),
-        Step::RemoveVolume { path } => format!("remove the volume {}", path.display()),
+        Step::RemoveVolume {
+            path: Some(path), ..
+        } => format!("remove the volume {}", path.display()),
+        Step::RemoveVolume { path: None, engine } => {
+            format!("remove the volume {}", engine.as_deref().unwrap_or("?"))
+        }
     }
 }

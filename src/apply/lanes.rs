@@ -1,5 +1,6 @@
 //! How many steps run at once: work is bound by the cores, waiting is not.
 
+use crate::model::Kind;
 use crate::plan::Step;
 
 /// What a step mostly costs.
@@ -24,7 +25,10 @@ const WAITING_MOST: usize = 128;
 
 fn lane_of(step: &Step) -> Lane {
     match step {
+        // The engine does the work, and takes its time with each however many it is asked for.
+        Step::Create(spec) if spec.kind() == Kind::Application => Lane::Start,
         Step::Create(_)
+        | Step::Build(_)
         | Step::Seed { .. }
         | Step::RemoveWreck { .. }
         | Step::Destroy { .. }
@@ -37,9 +41,13 @@ fn lane_of(step: &Step) -> Lane {
         | Step::RemoveBridge { .. }
         | Step::OpenNetwork(_)
         | Step::CloseNetwork(_)
+        | Step::Pull { .. }
+        | Step::EnsureNetwork(_)
+        | Step::RemoveNetwork(_)
         | Step::Configure(_)
         | Step::WriteNames { .. }
         | Step::AwaitHealthy { .. }
+        | Step::AwaitCompleted { .. }
         | Step::Setup { .. }
         | Step::Stop { .. }
         | Step::Freeze { .. }

@@ -68,7 +68,7 @@ impl Worker<'_> {
         if let Some(mark) = known {
             return Ok(mark);
         }
-        let mut view = self.host.backend.observe().await?;
+        let mut view = self.host.backend.observe(&self.before.sought()).await?;
         let found = view.containers.remove(name).and_then(|c| c.mark);
         found.ok_or_else(|| StepError::NoMark {
             container: name.clone(),

@@ -17,6 +17,7 @@ mod label;
 mod lanes;
 mod marks;
 mod perform;
+mod supervised;
 mod undo;
 mod verify;
 
@@ -31,5 +32,6 @@ pub use events::{Event, Events};
 pub use host::{Host, ObserveError};
 pub use journal::{Journal, Unfinished};
 pub use label::label;
-pub use perform::{Applied, ApplyOptions, apply};
+pub use perform::{AnonymousVolumes, Applied, ApplyOptions, apply};
+pub use supervised::Supervised;
 pub use verify::{VerifyError, verify};

@@ -32,6 +32,17 @@ pub struct ApplyOptions {
     pub parallel: Option<usize>,
     /// How long a container that this run started gets to stop cleanly when it is undone.
     pub stop_timeout: Duration,
+    /// What becomes of volumes without a name.
+    pub volumes: AnonymousVolumes,
+}
+
+/// What becomes of the volumes without a name of application containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnonymousVolumes {
+    /// A new self begins with empty ones instead of those of its older self.
+    pub renew: bool,
+    /// A container that is destroyed takes its own with it (`down --volumes`).
+    pub destroy: bool,
 }
 
 /// What a run did.
@@ -135,7 +146,7 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let journal = Journal::begin(&host.paths, &host.project, &options.command)
         .map_err(|source| ApplyError::Journal { source })?;
-    let worker = Worker::new(plan, observed, host, events, options.stop_timeout);
+    let worker = Worker::new(plan, observed, host, events, options);
     let mut progress = Progress::new(plan);
     let lanes = Lanes::here(options.parallel);
     let finished = run(&worker, &journal, &mut progress, &mut cancel, lanes.clone()).await;

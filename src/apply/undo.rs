@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::backend::Body;
 use crate::model::Mount;
+use crate::network::BridgeWish;
 use crate::plan::StepId;
 
 use super::act::{Worker, blocking, remove_tree};
@@ -173,11 +175,20 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         Back::RemoveBridge(bridge) => worker.remove_bridge(bridge).await?,
         Back::MakeBridge(bridge, subnets) => {
             // It was removed when nothing ran on it any more: there is no card to put back.
-            let ensured = host.network.ensure(&host.project, bridge, subnets, &[]);
-            ensured.await?;
+            let wish = BridgeWish {
+                bridge,
+                subnets,
+                cards: &[],
+                adopt: false,
+            };
+            host.network.ensure(&host.project, &wish).await?;
         }
         Back::Firewall(change) => host.firewall.apply(change).await?,
-        Back::Destroy(name) => host.backend.destroy(name, false).await?,
+        Back::RemoveNetwork(network) => worker.engine()?.remove_network(network).await?,
+        Back::MakeNetwork(network) => worker.engine()?.ensure_network(network).await?,
+        // Its own volumes without a name were made with it. Those that it took over are still held by
+        // the older self, and no engine removes what is held.
+        Back::Destroy(name) => host.backend.destroy(name, Body::Present, true).await?,
         Back::RemovePaths(name, made, mounts) => {
             if let Some(name) = name {
                 worker.mark_seeded(name, false).await?;
@@ -189,9 +200,12 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         Back::Names(name, hosts, dns) => {
             host.backend.inside().write_names(name, hosts, dns).await?;
         }
-        Back::Stop(name) => host.backend.stop(name, worker.stop_timeout).await?,
-        Back::Start(name, frozen) => {
-            host.backend.start(name).await?;
+        Back::Stop(name) => {
+            let timeout = worker.stop_timeout;
+            host.backend.stop(name, Body::Present, timeout).await?;
+        }
+        Back::Start(name, body, frozen) => {
+            host.backend.start(name, *body).await?;
             if *frozen {
                 worker.set_frozen(name, true).await?;
             }

@@ -52,6 +52,8 @@ fn is_a_state(goal: &Goal) -> bool {
         | Goal::Remove
         | Goal::PortAdd(_)
         | Goal::PortRemove(_)
+        | Goal::Pull
+        | Goal::Build
         | Goal::Cleanup => false,
     }
 }

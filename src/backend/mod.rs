@@ -3,6 +3,8 @@
 //! A driver does what it is told and reports what is; it decides nothing. Its own types never leave
 //! its folder. To add one: a folder here, one arm where the host opens it, one line in the contract test.
 
+pub mod docker;
+pub mod engines;
 pub mod lxc;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,8 +211,10 @@ pub enum Probe {
     Running,
     /// The check passes.
     Healthy,
-    /// The check does not pass; what it said.
+    /// The check does not pass yet; what it said.
     Failing(String),
+    /// The engine's own check has failed too often; what it said last.
+    Unhealthy(String),
     /// It has ended with this exit code.
     Ended(i32),
 }
@@ -384,6 +388,26 @@ pub enum BackendError {
         log: Vec<String>,
         /// What to do about it, when that is known.
         help: Option<String>,
+    },
+    /// A network of the engine could not be made or removed.
+    #[error("cannot {verb} the engine's network `{network}`: {reason}")]
+    Network {
+        /// `make`, `remove`, `look at`.
+        verb: &'static str,
+        /// Its name in the engine.
+        network: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// A volume of the engine could not be removed.
+    #[error("cannot {verb} the engine's volume `{volume}`: {reason}")]
+    Volume {
+        /// `remove`.
+        verb: &'static str,
+        /// Its name in the engine.
+        volume: String,
+        /// What the engine said.
+        reason: String,
     },
     /// A file or directory could not be read or written.
     #[error("cannot {verb} `{}`: {source}", path.display())]

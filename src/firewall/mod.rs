@@ -68,6 +68,17 @@ fn networks_after(before: &[NetworkRules], change: &FirewallChange) -> Vec<Netwo
     kept.chain(&change.open).cloned().collect()
 }
 
+/// The ways between networks of one project, from and to: those are always kept apart.
+fn apart(networks: &[NetworkRules]) -> Vec<(&NetworkRules, &NetworkRules)> {
+    let pairs = networks
+        .iter()
+        .flat_map(|from| networks.iter().map(move |to| (from, to)));
+    let is_apart = |(from, to): &(&NetworkRules, &NetworkRules)| {
+        from.project == to.project && from.bridge != to.bridge
+    };
+    pairs.filter(is_apart).collect()
+}
+
 /// One transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirewallChange {

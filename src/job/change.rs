@@ -1,13 +1,17 @@
 //! Changing a project: the whole road.
 
-use crate::apply::{ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify};
+use crate::apply::{
+    AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify,
+};
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
-use crate::plan::Plan;
-use crate::store;
+use crate::observed::Observed;
+use crate::plan::{Goal, Loss, Plan, Recreate, Wish};
+use crate::store::{self, ProjectLock};
 
 use super::consent::{Consent, price};
-use super::road::{self, Looked, Opened};
+use super::images::{QuietPull, join};
+use super::road::{self, Opened};
 use super::{ChangeRequest, JobError, Setting};
 
 /// What a change did.
@@ -22,51 +26,111 @@ pub struct Changed {
 }
 
 /// Makes it so. The project's lock is held from the look to the second look, so two runs at once do
-/// one after the other what is then still to be done.
+/// one after the other what is then still to be done. Images are fetched and built before all else.
 pub async fn change(
     setting: &Setting,
     request: &ChangeRequest,
     events: &dyn Events,
     consent: &dyn Consent,
 ) -> Result<Changed, JobError> {
-    let opened = road::open(setting, request.command)?;
+    let mut opened = road::open(setting, request.command)?;
+    request.images.put_into(&mut opened.project);
+    let _lock = lock(setting, request, &opened, events).await?;
     let (host, project) = (&opened.host, &opened.project);
-    let _lock = store::acquire(
-        &host.paths,
-        &project.name,
-        request.command,
-        setting.lock_wait,
-        |holder| {
-            let holder = holder.map_or("another run".into(), ToString::to_string);
-            events.tell(Event::Waiting { holder: &holder });
-        },
-    )
-    .await?;
     let unfinished = Unfinished::load(&host.paths, &project.name)?;
     if let Some(unfinished) = &unfinished {
         events.tell(Event::Note(&unfinished.to_string()));
     }
-    let looked = road::look(&opened, request).await?;
+    let quiet = QuietPull(events);
+    let events = if request.images.quiet_pull {
+        &quiet
+    } else {
+        events
+    };
+    let mut looked = road::look(&opened, request).await?;
+    let first = road::first(&opened, &looked, request)?;
+    request.images.check(&looked.plan, request)?;
+    ask(&opened, &looked.plan.losses, consent).await?;
+    if !first.steps.is_empty() {
+        perform(
+            setting,
+            request,
+            &opened,
+            (&first, &looked.observed),
+            events,
+        )
+        .await?;
+        let agreed = std::mem::take(&mut looked.plan.losses);
+        looked = road::look(&opened, request).await?;
+        // A fetched image may mean more than was known before; what was agreed to is not asked again.
+        let more = looked
+            .plan
+            .losses
+            .iter()
+            .filter(|loss| !agreed.contains(loss));
+        ask(&opened, &more.cloned().collect::<Vec<_>>(), consent).await?;
+    }
     if !looked.plan.steps.is_empty() {
-        ask(&opened, &looked, consent).await?;
-        perform(setting, request, &opened, &looked, events).await?;
-        verify(host, project, &looked.wish).await?;
+        perform(
+            setting,
+            request,
+            &opened,
+            (&looked.plan, &looked.observed),
+            events,
+        )
+        .await?;
+        verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {
         Unfinished::clear(&host.paths, &project.name)?;
     }
     store::remove_empty(&host.paths, &project.name);
     Ok(Changed {
         project: opened.project.name,
-        plan: looked.plan,
+        plan: join(first, looked.plan),
         warnings: opened.warnings,
     })
 }
 
-async fn ask(opened: &Opened, looked: &Looked, consent: &dyn Consent) -> Result<(), JobError> {
-    if looked.plan.losses.is_empty() {
+/// Takes the project's lock, and says for whom it waits.
+pub(super) async fn lock(
+    setting: &Setting,
+    request: &ChangeRequest,
+    opened: &Opened,
+    events: &dyn Events,
+) -> Result<ProjectLock, JobError> {
+    let (paths, project) = (&opened.host.paths, &opened.project.name);
+    let waiting = |holder: Option<&store::Holder>| {
+        let holder = holder.map_or("another run".into(), ToString::to_string);
+        events.tell(Event::Waiting { holder: &holder });
+    };
+    let wait = setting.lock_wait;
+    Ok(store::acquire(paths, project, request.command, wait, waiting).await?)
+}
+
+/// The part of a wish that holds when it is asked again: what is done once is done.
+fn lasting(wish: &Wish) -> Wish {
+    let recreate = match wish.recreate {
+        Recreate::Force | Recreate::Changed => Recreate::Changed,
+        Recreate::Never => Recreate::Never,
+    };
+    Wish {
+        recreate,
+        wait: None,
+        renew_anonymous: false,
+        ..wish.clone()
+    }
+}
+
+/// Asks whether `losses` may go.
+pub(super) async fn ask(
+    opened: &Opened,
+    losses: &[Loss],
+    consent: &dyn Consent,
+) -> Result<(), JobError> {
+    if losses.is_empty() {
         return Ok(());
     }
-    let losses = price(&opened.host, &looked.plan.losses).await;
+    let losses = price(&opened.host, losses).await;
     if consent.ask(&losses)? {
         Ok(())
     } else {
@@ -74,11 +138,12 @@ async fn ask(opened: &Opened, looked: &Looked, consent: &dyn Consent) -> Result<
     }
 }
 
-async fn perform(
+/// Carries out a plan that was made from what was observed.
+pub(super) async fn perform(
     setting: &Setting,
     request: &ChangeRequest,
     opened: &Opened,
-    looked: &Looked,
+    (plan, observed): (&Plan, &Observed),
     events: &dyn Events,
 ) -> Result<(), JobError> {
     // Not earlier: until here a signal may simply end the process, since nothing was changed.
@@ -87,8 +152,11 @@ async fn perform(
         command: request.command.into(),
         parallel: setting.parallel,
         stop_timeout: request.timeout,
+        volumes: AnonymousVolumes {
+            renew: request.renew_anonymous,
+            destroy: matches!(request.goal, Goal::Down { volumes: true, .. }),
+        },
     };
-    let (plan, observed) = (&looked.plan, &looked.observed);
     apply(plan, observed, &opened.host, &options, events, cancel).await?;
     Ok(())
 }

@@ -84,6 +84,36 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A container that must be there is not.
+    #[error("container `{name}` has not been made")]
+    NotMade {
+        /// Short name.
+        name: Name,
+    },
+    /// A container is there and not in the file.
+    #[error("container `{name}` is not in the file")]
+    NotInFile {
+        /// Short name.
+        name: Name,
+    },
+    /// One more of a system container cannot be run for one command.
+    #[error("`run` starts one container more from an image, and `{name}` is a system container")]
+    NotOnce {
+        /// Short name.
+        name: Name,
+    },
+    /// There is a container of this name.
+    #[error("there is a container `{name}`")]
+    NameTaken {
+        /// Short name.
+        name: Name,
+    },
+    /// The kernel gave no random number for a name.
+    #[error("cannot make up a name: {source}")]
+    Random {
+        /// The system's word.
+        source: io::Error,
+    },
     /// A container is frozen: nothing can run inside.
     #[error("container `{name}` is frozen")]
     Frozen {
@@ -147,6 +177,11 @@ impl JobError {
             | Self::Observe(_)
             | Self::Verify(_)
             | Self::NotRunning { .. }
+            | Self::NotMade { .. }
+            | Self::NotInFile { .. }
+            | Self::NotOnce { .. }
+            | Self::NameTaken { .. }
+            | Self::Random { .. }
             | Self::Frozen { .. }
             | Self::Signals { .. } => Vec::new(),
         }
@@ -156,6 +191,9 @@ impl JobError {
 fn output_of(error: &StepError) -> Vec<String> {
     if let StepError::Setup { output, .. } = error {
         return output.lines().map(str::to_string).collect();
+    }
+    if let StepError::Unhealthy { log, .. } | StepError::Ended { log, .. } = error {
+        return log.clone();
     }
     if let StepError::Backend(error) = error {
         return log_of(error).cloned().unwrap_or_default();
@@ -167,6 +205,8 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
     match error {
         BackendError::Engine { log, .. } | BackendError::Image { log, .. } => Some(log),
         BackendError::Unavailable { .. }
+        | BackendError::Network { .. }
+        | BackendError::Volume { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
         | BackendError::Mark { .. } => None,
@@ -178,6 +218,8 @@ fn hint_of(error: &BackendError) -> Option<String> {
         BackendError::Unavailable { help, .. } => Some(help.clone()),
         BackendError::Image { help, .. } => help.clone(),
         BackendError::Engine { .. }
+        | BackendError::Network { .. }
+        | BackendError::Volume { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
         | BackendError::Mark { .. } => None,

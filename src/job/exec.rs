@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use crate::backend::{AttachOptions, Backend};
-use crate::model::Name;
 use crate::observed::State;
 
-use super::select::select;
+use super::select::one;
 use super::{JobError, Setting, road};
 
 /// A login shell: the container's bash where it has one. Nothing of the caller's is in this line.
@@ -21,6 +20,8 @@ const SHELL: [&str; 3] = [
 pub struct ExecRequest {
     /// Short name.
     pub name: String,
+    /// Which container of a scaled service, from 1.
+    pub index: Option<u32>,
     /// Program and arguments; empty means a shell.
     pub argv: Vec<String>,
     /// User inside; none means root.
@@ -46,9 +47,7 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     };
     let opened = road::open(setting, command)?;
     let observed = opened.host.observe(&opened.project, None).await?;
-    let names = std::slice::from_ref(&request.name);
-    let selected = select(&opened.project, &observed, names)?.unwrap_or_default();
-    let name = only_one(selected.into_iter().collect(), &request.name)?;
+    let name = one(&opened.project, &observed, &request.name, request.index)?;
     let state = observed.containers.get(&name).map(|c| c.state);
     match state {
         Some(State::Running) => {}
@@ -72,14 +71,4 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     };
     let backend: &dyn Backend = &*opened.host.backend;
     Ok(backend.inside().attach(&name, &argv, &options).await?)
-}
-
-fn only_one(mut names: Vec<Name>, word: &str) -> Result<Name, JobError> {
-    match (names.pop(), names.is_empty()) {
-        (Some(name), true) => Ok(name),
-        (_, _) => Err(JobError::Selection {
-            message: format!("`{word}` does not name exactly one container"),
-            help: None,
-        }),
-    }
 }

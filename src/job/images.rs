@@ -1,9 +1,17 @@
-//! What a command does about images before anything else.
+//! Images before containers: what a command fetches and builds first, so that the plan that follows
+//! sees the images that the containers will be made from.
 
-use crate::model::{Project, PullPolicy, Source};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::apply::{Event, Events};
+use crate::model::{Name, Project, PullPolicy, Source};
+use crate::observed::Observed;
+use crate::plan::{self, Goal, Plan, PlannedStep, Problem, Step, StepId, Wish};
+
+use super::{ChangeRequest, JobError};
 
 /// What a command says about images, over what the file says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageWish {
     /// Wins over `pull_policy` of containers that are not built here.
     pub pull: Option<PullPolicy>,
@@ -11,29 +19,268 @@ pub struct ImageWish {
     pub build: bool,
     /// Build nothing; a missing image is an error.
     pub no_build: bool,
-    /// Do not show the progress of fetching.
+    /// Do not tell the progress of fetching.
     pub quiet_pull: bool,
+    /// Use no layer of an earlier build again.
+    pub no_cache: bool,
+    /// Fetch base images even when the host has them.
+    pub fresh_bases: bool,
+    /// Further arguments of builds; one without a value takes the builder's own.
+    pub build_args: BTreeMap<String, Option<String>>,
 }
 
-/// Writes the wish into the project, so that the planner sees one policy.
-pub(super) fn apply_wish(project: &mut Project, wish: ImageWish) {
-    for container in project.containers.values_mut() {
-        let Some(app) = container.app.as_mut() else {
-            continue;
-        };
-        match (&container.source, wish.pull) {
-            (Source::Image(_), Some(policy)) => app.pull = policy,
-            (Source::Build(_), _) if wish.build => app.pull = PullPolicy::Build,
-            (
-                Source::Image(_)
-                | Source::Build(_)
-                | Source::Template { .. }
+impl ImageWish {
+    /// Writes the wish into the project, so that the planner sees one policy.
+    pub(super) fn put_into(&self, project: &mut Project) {
+        for container in project.containers.values_mut() {
+            let Some(app) = container.app.as_mut() else {
+                continue;
+            };
+            match &mut container.source {
+                Source::Image(_) => {
+                    if let Some(policy) = self.pull {
+                        app.pull = policy;
+                    }
+                }
+                Source::Build(build) => {
+                    if self.build {
+                        app.pull = PullPolicy::Build;
+                    } else if self.no_build && app.pull == PullPolicy::Build {
+                        app.pull = PullPolicy::Missing;
+                    }
+                    build.no_cache |= self.no_cache;
+                    build.pull |= self.fresh_bases;
+                    build.args.extend(self.build_args.clone());
+                }
+                Source::Template { .. }
                 | Source::CloneSibling(_)
                 | Source::CloneHost(_)
                 | Source::Download { .. }
-                | Source::Rootfs(_),
-                _,
-            ) => {}
+                | Source::Rootfs(_) => {}
+            }
         }
+    }
+
+    /// Refuses a plan that builds against the wish.
+    pub(super) fn check(&self, plan: &Plan, request: &ChangeRequest) -> Result<(), JobError> {
+        let builds = plan.steps.iter().filter_map(|planned| match &planned.step {
+            Step::Build(build) if self.no_build => Some(&build.image),
+            _ => None,
+        });
+        let problems: Vec<Problem> = builds
+            .map(|image| Problem {
+                message: format!("image `{image}` is not there, and nothing shall be built"),
+                container: None,
+                key: None,
+                place: None,
+                help: Some("leave `--no-build` out, or run `locker build`".into()),
+            })
+            .collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(JobError::Problems {
+            command: request.command,
+            problems,
+        })
+    }
+}
+
+/// What is fetched and built before `wish` is planned for good: the images of the containers whose
+/// policy is `always` or `build`, those that they depend on included. Empty for most projects.
+pub(super) fn first(
+    project: &Project,
+    observed: &Observed,
+    wish: &Wish,
+) -> Result<Plan, Vec<Problem>> {
+    let mut all = Plan::default();
+    if !matches!(wish.goal, Goal::Up | Goal::Create) {
+        return Ok(all);
+    }
+    let names = scope(project, wish.selection.as_ref(), wish.no_deps);
+    for (goal, policy) in [
+        (Goal::Pull, PullPolicy::Always),
+        (Goal::Build, PullPolicy::Build),
+    ] {
+        let meant = names.iter().filter(|name| {
+            let app = project.containers.get(*name).and_then(|c| c.app.as_ref());
+            app.is_some_and(|app| app.pull == policy)
+        });
+        let selection: BTreeSet<Name> = meant.cloned().collect();
+        if selection.is_empty() {
+            continue;
+        }
+        let wish = Wish {
+            goal,
+            selection: Some(selection),
+            ..wish.clone()
+        };
+        all = join(all, plan::plan(project, observed, &wish)?);
+    }
+    Ok(all)
+}
+
+/// The chosen containers of the file, with all that they depend on unless `no_deps`.
+pub(super) fn scope(
+    project: &Project,
+    selection: Option<&BTreeSet<Name>>,
+    no_deps: bool,
+) -> BTreeSet<Name> {
+    let Some(selection) = selection else {
+        return project.containers.keys().cloned().collect();
+    };
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&Name> = selection.iter().collect();
+    while let Some(name) = open.pop() {
+        let Some(container) = project.containers.get(name) else {
+            continue;
+        };
+        if found.insert(name.clone()) && !no_deps {
+            open.extend(container.depends_on.iter().map(|dependency| &dependency.on));
+        }
+    }
+    found
+}
+
+/// One plan out of two: what both do is done once.
+pub(super) fn join(first: Plan, second: Plan) -> Plan {
+    let mut all = first;
+    let mut places: Vec<StepId> = Vec::new();
+    for planned in second.steps {
+        let known = all
+            .steps
+            .iter()
+            .position(|other| other.step == planned.step);
+        let id = known.unwrap_or(all.steps.len());
+        places.push(id);
+        if known.is_none() {
+            let after = planned.after.iter().map(|earlier| places[*earlier]);
+            all.steps.push(PlannedStep {
+                after: after.collect(),
+                ..planned
+            });
+        }
+    }
+    all.losses.extend(second.losses);
+    for warning in second.warnings {
+        if !all.warnings.contains(&warning) {
+            all.warnings.push(warning);
+        }
+    }
+    all
+}
+
+/// Passes all on but what is printed while images are fetched.
+pub(super) struct QuietPull<'a>(pub(super) &'a dyn Events);
+
+impl Events for QuietPull<'_> {
+    fn tell(&self, event: Event<'_>) {
+        if let Event::Output {
+            step: Step::Pull { .. },
+            ..
+        } = event
+        {
+            return;
+        }
+        self.0.tell(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{App, Condition, Container, Dependency};
+    use crate::plan::Cause;
+
+    fn name(word: &str) -> Name {
+        Name::new(word).unwrap()
+    }
+
+    fn project() -> Project {
+        let container = |word: &str, source: Source, on: &[&str]| {
+            let mut container = Container::bare(name(word));
+            container.source = source;
+            container.app = Some(Box::new(App::default()));
+            let on = on.iter().map(|on| Dependency {
+                on: name(on),
+                condition: Condition::Started,
+                restart: false,
+                required: true,
+            });
+            container.depends_on = on.collect();
+            (name(word), container)
+        };
+        let image = |word: &str| Source::Image(word.into());
+        Project {
+            name: name("shop"),
+            directory: "/srv/shop".into(),
+            file: "/srv/shop/compose.yaml".into(),
+            network: Default::default(),
+            networks: BTreeMap::new(),
+            firewall: Default::default(),
+            supervisor: Default::default(),
+            groups: BTreeMap::new(),
+            containers: [
+                container("web", image("nginx"), &["api"]),
+                container("api", image("shop_api"), &["db"]),
+                container("db", image("postgres"), &[]),
+            ]
+            .into(),
+        }
+    }
+
+    fn pull(image: &str, after: &[StepId]) -> PlannedStep {
+        PlannedStep {
+            step: Step::Pull {
+                image: image.into(),
+                platform: None,
+            },
+            causes: vec![Cause::Asked],
+            after: after.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_command_line_wins_over_the_policy_of_the_file() {
+        let mut project = project();
+        ImageWish {
+            pull: Some(PullPolicy::Never),
+            ..ImageWish::default()
+        }
+        .put_into(&mut project);
+        let policies = project.containers.values().filter_map(|c| c.app.as_ref());
+        assert!(policies.clone().count() == 3);
+        assert!(
+            policies
+                .into_iter()
+                .all(|app| app.pull == PullPolicy::Never)
+        );
+    }
+
+    #[test]
+    fn what_is_depended_on_is_fetched_too_unless_it_is_left_alone() {
+        let project = project();
+        let scope = |no_deps| {
+            let chosen = BTreeSet::from([name("web")]);
+            let names = scope(&project, Some(&chosen), no_deps);
+            names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(scope(false), ["api", "db", "web"]);
+        assert_eq!(scope(true), ["web"]);
+    }
+
+    #[test]
+    fn what_both_plans_do_is_done_once_and_still_waited_for() {
+        let first = Plan {
+            steps: vec![pull("a", &[]), pull("b", &[])],
+            ..Plan::default()
+        };
+        let second = Plan {
+            steps: vec![pull("b", &[]), pull("c", &[0])],
+            ..Plan::default()
+        };
+        let all = join(first, second);
+        assert_eq!(all.steps.len(), 3);
+        assert_eq!(all.steps[2], pull("c", &[1]));
     }
 }

@@ -15,6 +15,7 @@ use crate::observed::Observed;
 use crate::plan::{self, Goal, Plan, Wish};
 use crate::store::{self, Paths};
 
+use super::images;
 use super::select::select;
 use super::{ChangeRequest, JobError, Setting};
 
@@ -96,9 +97,13 @@ fn lxcpath(setting: &Setting, project: &Project, paths: &Paths) -> Result<PathBu
 pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Looked, JobError> {
     let project = &opened.project;
     let observed = opened.host.observe(project, asked_port(request)).await?;
+    let mut selection = select(project, &observed, &request.names)?;
+    if let Some(chosen) = selection.as_mut().filter(|_| request.with_deps) {
+        chosen.extend(images::scope(project, Some(&*chosen), false));
+    }
     let wish = Wish {
         goal: request.goal.clone(),
-        selection: select(project, &observed, &request.names)?,
+        selection,
         no_ports: request.no_ports,
         no_links: request.no_links,
         host_names: request.host_names,
@@ -119,6 +124,20 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         observed,
         wish,
         plan,
+    })
+}
+
+/// What is done about images before the plan: see [`images::first`].
+pub(super) fn first(
+    opened: &Opened,
+    looked: &Looked,
+    request: &ChangeRequest,
+) -> Result<Plan, JobError> {
+    images::first(&opened.project, &looked.observed, &looked.wish).map_err(|problems| {
+        JobError::Problems {
+            command: request.command,
+            problems,
+        }
     })
 }
 

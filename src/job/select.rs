@@ -7,8 +7,8 @@ use crate::observed::Observed;
 
 use super::{JobError, Selection};
 
-/// The containers that `words` name: those of the file, and leftovers of it on the host. No words
-/// mean all.
+/// The containers that `words` name: those of the file, and leftovers of it on the host. The name of a
+/// service that is scaled means all its containers. No words mean all.
 pub(super) fn select(
     project: &Project,
     observed: &Observed,
@@ -17,21 +17,66 @@ pub(super) fn select(
     if words.is_empty() {
         return Ok(None);
     }
-    let known: BTreeSet<&Name> = project
-        .containers
-        .keys()
-        .chain(observed.containers.keys())
-        .collect();
+    let known = known(project, observed);
     let mut selected = BTreeSet::new();
     for word in words {
         match word.strip_prefix('@') {
             Some(group) => selected.extend(members(project, group)?.iter().cloned()),
             None => {
-                selected.insert(container(&known, word)?);
+                let name = container(&known, word)?;
+                selected.extend(replicas(project, &name));
+                selected.insert(name);
             }
         }
     }
     Ok(Some(selected))
+}
+
+/// The one container that `word` names; `index` counts the containers of a scaled service from 1.
+pub(super) fn one(
+    project: &Project,
+    observed: &Observed,
+    word: &str,
+    index: Option<u32>,
+) -> Result<Name, JobError> {
+    if word.starts_with('@') {
+        return Err(JobError::Selection {
+            message: format!("`{word}` is a group; this needs exactly one container"),
+            help: None,
+        });
+    }
+    let name = container(&known(project, observed), word)?;
+    let Some(index) = index else {
+        return Ok(name);
+    };
+    let mut all: Vec<Name> = replicas(project, &name).collect();
+    all.insert(0, name.clone());
+    let count = all.len();
+    let at = usize::try_from(index).unwrap_or(usize::MAX).checked_sub(1);
+    at.and_then(|at| all.into_iter().nth(at))
+        .ok_or_else(|| JobError::Selection {
+            message: format!("`{name}` has no container {index}"),
+            help: Some(format!("it has {count}, counted from 1")),
+        })
+}
+
+fn known<'a>(project: &'a Project, observed: &'a Observed) -> BTreeSet<&'a Name> {
+    let defined = project.containers.keys();
+    defined.chain(observed.containers.keys()).collect()
+}
+
+/// The further containers of the service `name`, the second first.
+fn replicas(project: &Project, name: &Name) -> impl Iterator<Item = Name> {
+    let mut all: Vec<&Name> = project
+        .containers
+        .values()
+        .filter(|container| container.name != *name)
+        .filter(|container| container.replica_of.as_ref() == Some(name))
+        .map(|container| &container.name)
+        .collect();
+    // `web-10` comes after `web-9`.
+    all.sort_by_key(|name| (name.as_str().len(), *name));
+    all.into_iter().cloned().collect::<Vec<_>>().into_iter()
 }
 
 fn members<'a>(project: &'a Project, group: &str) -> Result<&'a [Name], JobError> {
@@ -73,6 +118,7 @@ fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Container;
     use std::collections::BTreeMap;
 
     fn project() -> Project {
@@ -83,6 +129,7 @@ mod tests {
             directory: "/srv/shop".into(),
             file: "/srv/shop/locker.yaml".into(),
             supervisor: Default::default(),
+            disabled: Default::default(),
             network: Default::default(),
             networks: BTreeMap::new(),
             firewall: Default::default(),
@@ -158,5 +205,26 @@ mod tests {
         for (word, expected) in cases {
             assert_eq!(selected(&[word]).unwrap_err(), expected);
         }
+    }
+
+    #[test]
+    fn a_scaled_service_is_all_its_containers_and_one_of_them_has_a_number() {
+        let mut project = project();
+        for word in ["web", "web-2", "web-10"] {
+            let mut container = Container::bare(Name::new(word).unwrap());
+            container.replica_of = Some(Name::new("web").unwrap());
+            project.containers.insert(container.name.clone(), container);
+        }
+        let nothing = Observed::default();
+        let words = ["web".to_string()];
+        let all = select(&project, &nothing, &words).unwrap().unwrap();
+        assert_eq!(all.len(), 3);
+        let one = |index| one(&project, &nothing, "web", index).map(|name| name.to_string());
+        assert_eq!(one(None).unwrap(), "web");
+        assert_eq!(one(Some(1)).unwrap(), "web");
+        assert_eq!(one(Some(2)).unwrap(), "web-2");
+        assert_eq!(one(Some(3)).unwrap(), "web-10");
+        assert!(one(Some(0)).is_err());
+        assert!(one(Some(4)).is_err());
     }
 }

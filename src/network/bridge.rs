@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
 use rtnetlink::packet_route::address::{AddressHeaderFlags, AddressMessage};
-use rtnetlink::packet_route::link::{BridgeStpState, LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{
+    BridgeStpState, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec};
 
 use super::{NetworkError, look};
@@ -20,6 +22,7 @@ pub(super) struct Link {
     pub(super) mac: Vec<u8>,
     pub(super) up: bool,
     pub(super) on_bridge: bool,
+    pub(super) is_bridge: bool,
 }
 
 impl Link {
@@ -31,6 +34,7 @@ impl Link {
             mac: Vec::new(),
             up: message.header.flags.contains(LinkFlags::Up),
             on_bridge: false,
+            is_bridge: false,
         };
         for attribute in message.attributes {
             // The attributes are a foreign, open enum.
@@ -39,6 +43,9 @@ impl Link {
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Address(mac) => link.mac = mac,
                 LinkAttribute::Controller(index) => link.on_bridge = index != 0,
+                LinkAttribute::LinkInfo(infos) => {
+                    link.is_bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));
+                }
                 _ => {}
             }
         }

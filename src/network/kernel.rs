@@ -3,6 +3,7 @@
 //! No process is spawned here. A netlink socket is opened for each call and belongs to the network
 //! namespace of the calling thread.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use async_trait::async_trait;
@@ -10,8 +11,8 @@ use rtnetlink::Handle;
 
 use super::bridge::{self, Link};
 use super::settings::Settings;
-use super::{Network, NetworkError, NetworkView, look, loopback};
-use crate::model::{Name, Subnets};
+use super::{BridgeWish, Network, NetworkError, NetworkView, look, loopback};
+use crate::model::Name;
 use crate::store::{Paths, acquire_host};
 
 /// The kernel of this host.
@@ -57,7 +58,7 @@ impl Drop for Netlink {
 }
 
 /// `locker:<project>`, the alias of a bridge of ours.
-fn mark_of(project: &Name) -> String {
+pub(super) fn mark_of(project: &Name) -> String {
     format!("{}{project}", bridge::MARK)
 }
 
@@ -68,26 +69,30 @@ fn is_ours(link: &Link, bridge: &str, project: &Name) -> bool {
     }
 }
 
+/// What may be taken over: a bridge, and nobody's. Whatever bears a mark of somebody else never is.
+fn may_be_adopted(link: &Link) -> bool {
+    link.alias.is_none() && link.is_bridge
+}
+
 #[async_trait]
 impl Network for KernelNetwork {
-    async fn observe(&self, bridge: &str) -> Result<NetworkView, NetworkError> {
-        let netlink = Netlink::open()?;
-        look::observe(&netlink.handle, bridge, &self.paths).await
-    }
-
-    async fn ensure(
+    async fn observe(
         &self,
         project: &Name,
-        bridge: &str,
-        subnets: &Subnets,
-        cards: &[String],
-    ) -> Result<bool, NetworkError> {
+        bridges: &BTreeSet<String>,
+    ) -> Result<NetworkView, NetworkError> {
         let netlink = Netlink::open()?;
-        let handle = &netlink.handle;
+        look::observe(&netlink.handle, project, bridges, &self.paths).await
+    }
+
+    async fn ensure(&self, project: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError> {
+        let netlink = Netlink::open()?;
+        let (handle, bridge) = (&netlink.handle, wish.bridge);
         let found = bridge::find(handle, bridge).await?;
         let made = found.is_none();
         let link = match found {
             Some(link) if is_ours(&link, bridge, project) => link,
+            Some(link) if wish.adopt && may_be_adopted(&link) => link,
             Some(_) => {
                 return Err(NetworkError::Foreign {
                     interface: bridge.into(),
@@ -98,8 +103,8 @@ impl Network for KernelNetwork {
         };
         bridge::mark(handle, &link, bridge, &mark_of(project)).await?;
         own_settings(bridge)?;
-        bridge::set_addresses(handle, &link, bridge, subnets).await?;
-        for card in cards {
+        bridge::set_addresses(handle, &link, bridge, wish.subnets).await?;
+        for card in wish.cards {
             bridge::attach(handle, &link, card).await?;
         }
         loopback::ensure(handle, &link, bridge).await?;

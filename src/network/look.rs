@@ -1,6 +1,6 @@
-//! Looks at the kernel's network: the bridge, and every subnet that is in use already.
+//! Looks at the kernel's network: the bridges, and every subnet that is in use already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -12,8 +12,9 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage,
 use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::bridge::{Link, is_half_made, refused};
+use super::kernel::mark_of;
 use super::{NetworkError, NetworkView, loopback};
-use crate::model::{VETH_PREFIX, bridge_of};
+use crate::model::{Name, VETH_PREFIX};
 use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
 use crate::store::{Paths, load_records};
 
@@ -24,66 +25,85 @@ const EVERYWHERE: u8 = 4;
 /// Everything that [`super::Network::observe`] promises.
 pub(super) async fn observe(
     handle: &Handle,
-    bridge: &str,
+    project: &Name,
+    bridges: &BTreeSet<String>,
     paths: &Paths,
 ) -> Result<NetworkView, NetworkError> {
     let (links, addresses, routes) = dump(handle).await?;
-    let ours = links.values().find(|link| link.name == bridge);
-    let ours_index = ours.map(|link| link.index);
-    let nets = |index| {
-        let mine = addresses.iter().filter(move |(i, _)| Some(*i) == index);
-        mine.map(|(_, net)| *net)
-    };
+    let mark = mark_of(project);
+    let is_ours = |link: &&Link| bridges.contains(&link.name) || link.alias.as_ref() == Some(&mark);
+    let ours: BTreeMap<u32, &Link> = links
+        .values()
+        .filter(is_ours)
+        .map(|link| (link.index, link))
+        .collect();
     let mut network = ObservedNetwork {
-        bridge: None,
+        bridges: bridges_of(&ours, &addresses),
         taken: Vec::new(),
-        forwarding: forwards(ours.map(|_| bridge)),
+        forwarding: forwards(ours.values().map(|link| link.name.as_str())),
         loose: links
             .values()
             .filter(|link| !link.on_bridge && link.name.starts_with(VETH_PREFIX))
             .map(|link| link.name.clone())
             .collect(),
     };
-    if let Some(link) = ours.filter(|link| !is_half_made(link, bridge)) {
-        network.bridge = Some(ObservedBridge {
-            mark: link.alias.clone(),
-            up: link.up,
-            addresses: nets(ours_index)
-                .filter(|net| !is_link_local(net.addr()))
-                .collect(),
-        });
-    }
     let name = |index: u32| links.get(&index).map_or("?", |link| link.name.as_str());
-    let others = addresses.iter().filter(|(i, _)| Some(*i) != ours_index);
-    for (index, net) in others {
-        take(
-            &mut network.taken,
-            *net,
-            format!("interface {}", name(*index)),
-        );
+    let taken = &mut network.taken;
+    for (index, net) in addresses.iter().filter(|(i, _)| !ours.contains_key(i)) {
+        take(taken, *net, format!("interface {}", name(*index)));
     }
     for (index, net) in routes {
         match index {
-            Some(index) if Some(index) == ours_index => {}
-            Some(index) => take(
-                &mut network.taken,
-                net,
-                format!("route via {}", name(index)),
-            ),
-            None => take(&mut network.taken, net, format!("route to {net}")),
+            Some(index) if ours.contains_key(&index) => {}
+            Some(index) => take(taken, net, format!("route via {}", name(index))),
+            None => take(taken, net, format!("route to {net}")),
         }
     }
-    for record in load_records(paths)? {
-        if bridge_of(&record.name) != bridge {
-            let by = format!("locker project {}", record.name);
-            take(&mut network.taken, record.subnets.v4.into(), by.clone());
-            take(&mut network.taken, record.subnets.v6.into(), by);
-        }
-    }
+    take_records(taken, project, paths)?;
     Ok(NetworkView {
         network,
         addresses: addresses.iter().map(|(_, net)| net.addr()).collect(),
     })
+}
+
+/// What is there of each bridge; one that a killed run half made counts as absent.
+fn bridges_of(
+    ours: &BTreeMap<u32, &Link>,
+    addresses: &[(u32, IpNet)],
+) -> BTreeMap<String, ObservedBridge> {
+    let whole = ours.values().filter(|link| !is_half_made(link, &link.name));
+    let look = |link: &&Link| {
+        let own = addresses.iter().filter(|(index, _)| *index == link.index);
+        let bridge = ObservedBridge {
+            mark: link.alias.clone(),
+            up: link.up,
+            addresses: own
+                .map(|(_, net)| *net)
+                .filter(|net| !is_link_local(net.addr()))
+                .collect(),
+        };
+        (link.name.clone(), bridge)
+    };
+    whole.map(look).collect()
+}
+
+/// The subnets of all other projects, whether their bridges are there or not.
+fn take_records(
+    taken: &mut Vec<TakenNet>,
+    project: &Name,
+    paths: &Paths,
+) -> Result<(), NetworkError> {
+    for record in load_records(paths)? {
+        if &record.name == project {
+            continue;
+        }
+        for subnets in std::iter::once(&record.subnets).chain(record.networks.values()) {
+            let by = format!("locker project {}", record.name);
+            take(taken, subnets.v4.into(), by.clone());
+            take(taken, subnets.v6.into(), by);
+        }
+    }
+    Ok(())
 }
 
 type Dump = (
@@ -198,13 +218,13 @@ pub(super) fn has_ipv6() -> bool {
     Path::new("/proc/sys/net/ipv6").exists()
 }
 
-/// Forwarding of both families and, once the bridge is there, the way of 127.0.0.1 and ::1 over it.
-fn forwards(bridge: Option<&str>) -> bool {
+/// Forwarding of both families and, of bridges that are there, the way of 127.0.0.1 and ::1 over each.
+fn forwards<'a>(mut bridges: impl Iterator<Item = &'a str>) -> bool {
     let on = |path: &str| fs::read_to_string(path).is_ok_and(|value| value.trim() != "0");
     let local = |bridge| {
         on(&format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet")) && loopback::is_open(bridge)
     };
     on("/proc/sys/net/ipv4/ip_forward")
         && (!has_ipv6() || on("/proc/sys/net/ipv6/conf/all/forwarding"))
-        && bridge.is_none_or(local)
+        && bridges.all(local)
 }

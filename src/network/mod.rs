@@ -1,4 +1,4 @@
-//! The project's network: one bridge for each project, made over netlink.
+//! The project's network: one bridge for each of its networks, made over netlink.
 //!
 //! Which subnet and which address is the planner's business ([`crate::plan::addresses`]); this room
 //! looks at the kernel and does what it is told. It never touches an interface without our mark, the
@@ -30,28 +30,40 @@ pub use space::Space;
 /// What the kernel's network looks like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkView {
-    /// Bridge, taken subnets, forwarding.
+    /// Bridges, taken subnets, forwarding.
     pub network: ObservedNetwork,
     /// Addresses of the host's interfaces.
     pub addresses: Vec<IpAddr>,
 }
 
+/// A bridge as it shall be.
+#[derive(Clone, Copy, Debug)]
+pub struct BridgeWish<'a> {
+    /// Its name.
+    pub bridge: &'a str,
+    /// Its subnets; it holds the first address of each.
+    pub subnets: &'a Subnets,
+    /// Interfaces of the host that are put on it. One that is gone is passed over: its container has
+    /// just ended.
+    pub cards: &'a [String],
+    /// Take one over that has no mark: the caller knows that it is the project's.
+    pub adopt: bool,
+}
+
 /// The driver of the kernel's network.
 #[async_trait]
 pub trait Network: Send + Sync {
-    /// What is there; `bridges` themselves are not counted among the taken subnets.
-    async fn observe(&self, bridges: &BTreeSet<String>) -> Result<NetworkView, NetworkError>;
-
-    /// Makes or mends the bridge: alias, addresses, up, forwarding; then puts `cards`, interfaces of
-    /// the host, on it. A card that is gone is passed over: its container has just ended. True when
-    /// the bridge was made.
-    async fn ensure(
+    /// What is there: the project's bridges are `bridges` and all that bear its mark. Their subnets are
+    /// not counted among the taken ones.
+    async fn observe(
         &self,
         project: &Name,
-        bridge: &str,
-        subnets: &Subnets,
-        cards: &[String],
-    ) -> Result<bool, NetworkError>;
+        bridges: &BTreeSet<String>,
+    ) -> Result<NetworkView, NetworkError>;
+
+    /// Makes or mends the bridge: alias, addresses, up, forwarding; then puts the cards on it. True when
+    /// the bridge was made.
+    async fn ensure(&self, project: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError>;
 
     /// Removes the bridge if it is ours; an absent one is fine. `last` also takes back the kernel
     /// settings that were changed for the first project.

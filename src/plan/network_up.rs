@@ -35,10 +35,13 @@ impl Builder<'_> {
         let bridge = self.project.bridge();
         let cards = self.loose_cards(&bridge);
         let cause = self.bridge_fault(subnets, &cards)?;
+        let known = self.observed.engine.networks.values();
+        let adopt = known.into_iter().any(|network| network.bridge == bridge);
         let step = Step::EnsureBridge {
             bridge,
             subnets,
             cards,
+            adopt,
         };
         let id = self.draft.add(step, vec![cause]);
         for start in self.draft.all(Slot::Start) {

@@ -36,6 +36,9 @@ pub enum Step {
         subnets: Subnets,
         /// Host ends of running containers' cards that must be put on it (again).
         cards: Vec<String>,
+        /// Take over a bridge of this name that has no mark: the engine has made it anew for a network
+        /// of ours, as it does at boot.
+        adopt: bool,
     },
     /// Remove the bridge. Undo: make it again.
     RemoveBridge {

@@ -72,6 +72,12 @@ impl Paths {
         self.state.join("volumes").join(project.as_str())
     }
 
+    /// Files of a project's application containers that are mounted into them, and what changed since
+    /// they were made.
+    pub fn containers(&self, project: &Name) -> PathBuf {
+        self.state.join("containers").join(project.as_str())
+    }
+
     /// Console and engine logs of a project's containers.
     pub fn logs(&self, project: &Name) -> PathBuf {
         self.state.join("logs").join(project.as_str())

@@ -133,6 +133,8 @@ mod tests {
                 v4: "10.77.0.0/24".parse().unwrap(),
                 v6: "fd77::/64".parse().unwrap(),
             },
+            networks: Default::default(),
+            applications: false,
             addresses: [(Name::new("db").unwrap(), 2)].into(),
             added_ports: Default::default(),
             picked_ports: Default::default(),

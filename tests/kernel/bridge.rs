@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use locker::network::{KernelNetwork, Network, NetworkError, NetworkView};
+use locker::model::Name;
+use locker::network::{BridgeWish, KernelNetwork, Network, NetworkError, NetworkView};
 use locker::observed::ProjectRecord;
 use locker::store::{Paths, save_record};
 
@@ -11,17 +12,26 @@ use super::values::network;
 use super::world::Space;
 
 fn ensure(host: &Space, paths: &Paths) -> Result<bool, NetworkError> {
-    ensure_with(host, paths, Vec::new())
+    ensure_with(host, paths, Vec::new(), false)
 }
 
-fn ensure_with(host: &Space, paths: &Paths, cards: Vec<String>) -> Result<bool, NetworkError> {
+fn ensure_with(
+    host: &Space,
+    paths: &Paths,
+    cards: Vec<String>,
+    adopt: bool,
+) -> Result<bool, NetworkError> {
     let (paths, net) = (paths.clone(), network("shop", false));
     host.wait(move || async move {
         let kernel = KernelNetwork::new(&paths);
         let begin = Instant::now();
-        let made = kernel
-            .ensure(&net.project, &net.bridge, &net.subnets, &cards)
-            .await;
+        let wish = BridgeWish {
+            bridge: &net.bridge,
+            subnets: &net.subnets,
+            cards: &cards,
+            adopt,
+        };
+        let made = kernel.ensure(&net.project, &wish).await;
         eprintln!("bridge, addresses and settings in {:?}", begin.elapsed());
         made
     })
@@ -37,8 +47,11 @@ fn remove(host: &Space, paths: &Paths, last: bool) -> Result<(), NetworkError> {
 
 fn observe(host: &Space, paths: &Paths) -> NetworkView {
     let paths = paths.clone();
-    let view =
-        host.wait(move || async move { KernelNetwork::new(&paths).observe("lk-shop").await });
+    let view = host.wait(move || async move {
+        let project = Name::new("shop").unwrap();
+        let bridges = ["lk-shop".to_string()].into();
+        KernelNetwork::new(&paths).observe(&project, &bridges).await
+    });
     view.unwrap()
 }
 
@@ -57,7 +70,7 @@ fn a_bridge_is_made_once_mended_and_removed() {
     assert!(ensure(&host, &paths).unwrap());
     assert!(!ensure(&host, &paths).unwrap());
     let whole = observe(&host, &paths).network;
-    let bridge = whole.bridge.clone().unwrap();
+    let bridge = whole.bridges["lk-shop"].clone();
     assert_eq!(bridge.mark.as_deref(), Some("locker:shop"));
     assert!(bridge.up && whole.forwarding);
     let addresses: Vec<String> = bridge.addresses.iter().map(ToString::to_string).collect();
@@ -71,7 +84,7 @@ fn a_bridge_is_made_once_mended_and_removed() {
     assert_eq!(observe(&host, &paths).network, whole);
     remove(&host, &paths, true).unwrap();
     remove(&host, &paths, true).unwrap();
-    assert_eq!(observe(&host, &paths).network.bridge, None);
+    assert!(observe(&host, &paths).network.bridges.is_empty());
 }
 
 #[test]
@@ -87,7 +100,7 @@ fn cards_left_by_a_deleted_bridge_are_seen_and_put_on_the_new_one() {
     let card = "lkvweb".to_string();
     assert_eq!(observe(&host, &paths).network.loose, [card.clone()].into());
     let cards = vec![card, "lkvgone".into()];
-    assert!(ensure_with(&host, &paths, cards).unwrap());
+    assert!(ensure_with(&host, &paths, cards, false).unwrap());
     assert!(host.sh("ip link show master lk-shop").contains("lkvweb"));
     assert!(observe(&host, &paths).network.loose.is_empty());
 }
@@ -111,7 +124,58 @@ fn a_foreign_interface_is_never_touched() {
         );
     }
     assert_eq!(host.sh("ip -o addr; ip -o link"), before);
-    assert_eq!(observe(&host, &paths).network.bridge.unwrap().mark, None);
+    assert_eq!(observe(&host, &paths).network.bridges["lk-shop"].mark, None);
+}
+
+#[test]
+fn a_bridge_that_the_engine_made_again_at_boot_is_taken_over_when_asked() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    host.sh("ip link add lk-shop type bridge; ip addr add 10.77.0.1/24 dev lk-shop");
+    assert!(ensure(&host, &paths).is_err());
+    assert!(!ensure_with(&host, &paths, Vec::new(), true).unwrap());
+    let seen = observe(&host, &paths).network;
+    let bridge = &seen.bridges["lk-shop"];
+    assert_eq!(bridge.mark.as_deref(), Some("locker:shop"));
+    assert!(bridge.up && bridge.addresses.len() == 2 && seen.forwarding);
+    remove(&host, &paths, true).unwrap();
+    // Neither a bridge with another mark nor what is no bridge is taken over.
+    for foreign in [
+        "ip link add lk-shop type bridge; ip link set lk-shop alias mine",
+        "ip link add lk-shop type veth peer name other",
+    ] {
+        host.sh(foreign);
+        let done = ensure_with(&host, &paths, Vec::new(), true);
+        assert!(
+            matches!(done, Err(NetworkError::Foreign { .. })),
+            "{foreign}"
+        );
+        host.sh("ip link del lk-shop");
+    }
+}
+
+#[test]
+fn every_bridge_of_the_project_is_seen_and_its_subnet_is_not_taken() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    ensure(&host, &paths).unwrap();
+    // One that no file and no record names any more, and one of another project.
+    host.sh(
+        "ip link add lk-old-aaaaaa type bridge; ip link set lk-old-aaaaaa alias locker:shop up
+         ip addr add 10.79.0.1/24 dev lk-old-aaaaaa
+         ip link add lk-other type bridge; ip link set lk-other alias locker:other up
+         ip addr add 10.78.0.1/24 dev lk-other",
+    );
+    let seen = observe(&host, &paths).network;
+    let names: Vec<&str> = seen.bridges.keys().map(String::as_str).collect();
+    assert_eq!(names, ["lk-old-aaaaaa", "lk-shop"]);
+    let taken: Vec<String> = seen.taken.iter().map(|t| t.net.to_string()).collect();
+    assert!(taken.contains(&"10.78.0.0/24".into()) && !taken.contains(&"10.79.0.0/24".into()));
+    assert!(!seen.forwarding, "the old one leads no 127.0.0.1");
 }
 
 #[test]
@@ -127,9 +191,9 @@ fn what_a_killed_run_left_of_a_bridge_is_taken_up_again() {
     host.sh(&format!(
         "ip link del lk-shop; ip link add lk-shop address {mac} type bridge"
     ));
-    assert_eq!(observe(&host, &paths).network.bridge, None);
+    assert!(observe(&host, &paths).network.bridges.is_empty());
     assert!(!ensure(&host, &paths).unwrap());
-    let bridge = observe(&host, &paths).network.bridge.unwrap();
+    let bridge = observe(&host, &paths).network.bridges["lk-shop"].clone();
     assert_eq!(bridge.mark.as_deref(), Some("locker:shop"));
 }
 
@@ -171,6 +235,8 @@ fn every_subnet_in_use_is_seen_with_its_user() {
         directory: "/srv/other".into(),
         lxcpath: "/var/lib/lxc".into(),
         subnets: other.subnets,
+        networks: Default::default(),
+        applications: false,
         addresses: Default::default(),
         added_ports: Default::default(),
         picked_ports: Default::default(),

@@ -89,8 +89,12 @@ pub(super) fn unreachable(error: &Error) -> Option<BackendError> {
     if let Error::SocketNotFoundError(path) = error {
         return Some(absent(format!("there is no `{path}`")));
     }
-    let source = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source())
-        .find_map(|e| e.downcast_ref::<std::io::Error>())?;
+    let source = match error {
+        // Transparent: the chain leaves this link out.
+        Error::IOError { err } => err,
+        other => std::iter::successors(Some(other as &dyn std::error::Error), |e| e.source())
+            .find_map(|e| e.downcast_ref::<std::io::Error>())?,
+    };
     match source.kind() {
         ErrorKind::NotFound => Some(absent("its socket is not there".into())),
         ErrorKind::ConnectionRefused => Some(absent("nothing answers on its socket".into())),

@@ -24,6 +24,7 @@ impl Shell {
     pub fn run(self, global: &GlobalArgs, _ui: &Ui) -> Result<u8, CliError> {
         let request = ExecRequest {
             name: self.name,
+            index: None,
             argv: Vec::new(),
             user: self.user,
             workdir: None,

@@ -19,8 +19,8 @@ pub(in crate::file) const TOP: &[KeySpec] = &[
     key("volumes", "volumes by name", schema::store_volumes),
     key("secrets", "files that are not shown, by name", schema::store_files),
     key("configs", "files by name", schema::store_files),
-    key("include", "further Compose files", schema::anything),
-    warned("version", "version of the Compose format", "Compose files have no versions any more; take it out"),
+    key("include", "further Compose files", schema::include),
+    key("version", "version of the Compose format; a warning says that it has no meaning any more", schema::text),
     refused("models", "language models", "there is no model runner here"),
 ];
 

@@ -7,7 +7,6 @@ use super::container::{self, Shared};
 use super::reach::known;
 use super::stores::{self, Stores};
 use super::values::{boolean, items, one_or_more};
-use crate::file::check;
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::file::keys;
@@ -53,7 +52,6 @@ pub(in crate::file) fn lower(
             container.groups.push(group.clone());
         }
     }
-    check::across(desk, &containers);
     let mut wish = network(desk, top("network"));
     own_network(desk, &stores, &mut wish);
     Project {
@@ -64,6 +62,7 @@ pub(in crate::file) fn lower(
         directory: desk.directory.into(),
         file,
         groups,
+        disabled: BTreeMap::new(),
         containers,
         name,
     }

@@ -1,7 +1,8 @@
 //! The way past foreign DROP policies.
 //!
 //! A verdict of ours ends only our own table: when the FORWARD chain of iptables has the policy DROP
-//! (Docker and ufw set it), every packet is dropped there after we accepted it. So our accepts must
+//! (Docker and ufw set it), every packet is dropped there after we accepted it, and Docker drops by
+//! rules of its own what goes between bridges that it knows, published or not. So our accepts must
 //! also stand in that table: in a chain of ours, reached from the end of `DOCKER-USER` when that
 //! chain exists (Docker keeps it over restarts), else from the end of `FORWARD`; at the end, so that
 //! a deny of the administrator wins. Both kinds of iptables are looked at, the one on nf_tables and
@@ -15,12 +16,15 @@ use std::fs;
 use serde_json::Value;
 
 use self::firewalld::Zones;
-use super::{FirewallError, mark};
+use super::{FirewallError, apart, mark};
 use crate::model::NetworkRules;
 use crate::sys::{Exec, ExecError};
 
 /// The chain of ours.
 pub(super) const CHAIN: &str = "LOCKER-FORWARD";
+
+/// Docker's chain for the rules of others, before its own.
+const USER: &str = "DOCKER-USER";
 
 /// One filter table that forwarded packets must pass.
 #[derive(Debug)]
@@ -71,11 +75,11 @@ impl Gate {
         Ok(Self { doors, zones })
     }
 
-    /// Whether `network` passes everywhere.
-    pub(super) fn lets_through(&self, network: &NetworkRules) -> bool {
+    /// Whether `network`, one of `all`, passes everywhere, and nothing that must not.
+    pub(super) fn lets_through(&self, network: &NetworkRules, all: &[NetworkRules]) -> bool {
         let known = |zones: &Zones| zones.knows(&network.bridge);
-        self.zones.as_ref().is_none_or(known)
-            && self.doors.iter().all(|door| door.lets_through(network))
+        let mut doors = self.doors.iter();
+        self.zones.as_ref().is_none_or(known) && doors.all(|door| door.lets_through(network, all))
     }
 
     /// Lets exactly `networks` through, one transaction for each door.
@@ -95,8 +99,10 @@ impl Gate {
 fn matters(chains: &Value, family: &str) -> bool {
     let objects = chains["nftables"].as_array().into_iter().flatten();
     objects.map(|object| &object["chain"]).any(|chain| {
-        let drops = chain["name"] == "FORWARD" && chain["policy"] == "drop";
-        chain["family"] == family && chain["table"] == "filter" && (drops || chain["name"] == CHAIN)
+        let name = &chain["name"];
+        let drops = name == "FORWARD" && chain["policy"] == "drop";
+        let matters = drops || name == CHAIN || name == USER;
+        chain["family"] == family && chain["table"] == "filter" && matters
     })
 }
 
@@ -129,10 +135,11 @@ impl Door {
         self.saved.lines().any(|line| line.starts_with(&start))
     }
 
+    /// Whether somebody drops there: by policy, or Docker, which keeps its bridges apart with rules of
+    /// its own whatever the policy is.
     fn drops(&self) -> bool {
-        self.saved
-            .lines()
-            .any(|line| line.starts_with(":FORWARD DROP "))
+        let policy = |line: &str| line.starts_with(":FORWARD DROP ");
+        self.saved.lines().any(policy) || self.has_chain(USER)
     }
 
     fn rules<'a>(&'a self, chain: &'a str) -> impl Iterator<Item = &'a str> {
@@ -149,15 +156,17 @@ impl Door {
             .filter(move |line| line.starts_with("-A ") && line.ends_with(&end))
     }
 
-    /// Whether `network` passes.
-    fn lets_through(&self, network: &NetworkRules) -> bool {
+    /// Whether the rules of the project of `network` are all there. Counted, since each version of the
+    /// program prints them in another way.
+    fn lets_through(&self, network: &NetworkRules, all: &[NetworkRules]) -> bool {
         if !self.drops() {
             return true;
         }
-        let comment = format!("--comment {} -j ACCEPT", mark::of_network(network));
-        let ours = self.rules(CHAIN);
-        let ours = ours.filter(|line| line.replace('"', "").ends_with(&comment));
-        ours.count() == accepts(network).len() && self.jumps().next().is_some()
+        let comment = format!("--comment {} -j ", mark::of_network(network));
+        let is_of = |line: &str| line.replace('"', "").contains(&comment);
+        let there = self.rules(CHAIN).filter(|line| is_of(line)).count();
+        let wanted = rules(all).into_iter().filter(|line| is_of(line)).count();
+        there == wanted && self.jumps().next().is_some()
     }
 
     /// The restore script that lets exactly `networks` through; none when there is nothing to do.
@@ -168,9 +177,9 @@ impl Door {
         let mut script = format!("*filter\n:{CHAIN} - [0:0]\n");
         for network in networks {
             mark::interface(&network.bridge)?;
-            for rule in accepts(network) {
-                script.push_str(&format!("-A {CHAIN} {rule}\n"));
-            }
+        }
+        for rule in rules(networks) {
+            script.push_str(&format!("-A {CHAIN} {rule}\n"));
         }
         if self.jumps().next().is_none() {
             script.push_str(&self.jump());
@@ -181,8 +190,8 @@ impl Door {
     /// At the end of the chain, before the `RETURN` with which older Dockers end theirs.
     fn jump(&self) -> String {
         let rule = format!("-m comment --comment locker -j {CHAIN}\n");
-        let chain = match self.has_chain("DOCKER-USER") {
-            true => "DOCKER-USER",
+        let chain = match self.has_chain(USER) {
+            true => USER,
             false => "FORWARD",
         };
         let rules: Vec<&str> = self.rules(chain).collect();
@@ -204,15 +213,44 @@ impl Door {
     }
 }
 
-/// The rules of one network: in for what was published, out for all, and the answers.
-fn accepts(network: &NetworkRules) -> [String; 3] {
-    let (bridge, mark) = (&network.bridge, mark::of_network(network));
-    let end = format!("-m comment --comment \"{mark}\" -j ACCEPT");
-    [
-        format!("-o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED {end}"),
-        format!("-o {bridge} -m conntrack --ctstate DNAT {end}"),
-        format!("-i {bridge} {end}"),
-    ]
+/// The rules of all networks, each with the mark of one. What is kept apart is dropped here as well: an
+/// accept in this place ends the table, so that no later chain is asked, be it ours.
+fn rules(networks: &[NetworkRules]) -> Vec<String> {
+    let mut rules = Vec::new();
+    let mut put = |network: &NetworkRules, matching: String, target: &str| {
+        let mark = mark::of_network(network);
+        rules.push(format!(
+            "{matching} -m comment --comment \"{mark}\" -j {target}"
+        ));
+    };
+    for network in networks {
+        let bridge = &network.bridge;
+        let answers = "-m conntrack --ctstate RELATED,ESTABLISHED";
+        put(network, format!("-o {bridge} {answers}"), "ACCEPT");
+        put(network, format!("-i {bridge} -o {bridge}"), "ACCEPT");
+    }
+    for network in networks.iter().filter(|network| network.internal) {
+        put(network, format!("-i {}", network.bridge), "DROP");
+        put(network, format!("-o {}", network.bridge), "DROP");
+    }
+    for network in networks {
+        let published = "-m conntrack --ctstate DNAT";
+        put(
+            network,
+            format!("-o {} {published}", network.bridge),
+            "ACCEPT",
+        );
+    }
+    for (from, to) in apart(networks) {
+        put(from, format!("-i {} -o {}", from.bridge, to.bridge), "DROP");
+    }
+    for network in networks.iter().filter(|network| network.isolate) {
+        put(network, format!("-o {}", network.bridge), "DROP");
+    }
+    for network in networks {
+        put(network, format!("-i {}", network.bridge), "ACCEPT");
+    }
+    rules
 }
 
 /// One transaction of `tool`, waiting for other users of its lock for 10 s.
@@ -245,7 +283,7 @@ pub(super) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::network;
+    use crate::firewall::testing::{internal, network};
 
     const DOCKER: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n\
         -A FORWARD -j DOCKER-USER\n-A DOCKER-USER -s 6.6.6.6/32 -j DROP\n-A DOCKER-USER -j RETURN\nCOMMIT\n";
@@ -263,7 +301,7 @@ mod tests {
             script
                 .matches("--comment \"locker:shop\" -j ACCEPT")
                 .count(),
-            3
+            4
         );
     }
 
@@ -284,8 +322,11 @@ mod tests {
     fn a_table_that_accepts_is_left_alone() {
         let open = Door::of("iptables-nft", "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n");
         assert_eq!(open.script(&[network("shop", false)]).unwrap(), None);
-        assert!(open.lets_through(&network("shop", false)));
-        assert!(!Door::of("iptables-nft", DOCKER).lets_through(&network("shop", false)));
+        assert!(open.lets_through(&network("shop", false), &[network("shop", false)]));
+        assert!(
+            !Door::of("iptables-nft", DOCKER)
+                .lets_through(&network("shop", false), &[network("shop", false)])
+        );
     }
 
     #[test]
@@ -296,5 +337,35 @@ mod tests {
         let expected = "*filter\n-D FORWARD -m comment --comment locker -j LOCKER-FORWARD\n\
             -F LOCKER-FORWARD\n-X LOCKER-FORWARD\nCOMMIT\n";
         assert_eq!(script, expected);
+    }
+
+    #[test]
+    fn what_is_kept_apart_is_dropped_before_anything_leaves_our_chain() {
+        let (shop, back, other) = (network("shop", true), internal(), network("other", false));
+        let lines = rules(&[shop, back.clone(), other]);
+        let at = |matching: &str, target: &str| {
+            let is_it = |line: &String| {
+                line.starts_with(&format!("{matching} -m")) && line.ends_with(target)
+            };
+            lines.iter().position(is_it).unwrap()
+        };
+        let inner = &back.bridge;
+        let published = at("-o lk-shop -m conntrack --ctstate DNAT", "ACCEPT");
+        assert!(at(&format!("-i {inner}"), "DROP") < published);
+        assert!(
+            at(&format!("-i {inner} -o {inner}"), "ACCEPT") < at(&format!("-o {inner}"), "DROP")
+        );
+        assert!(published < at(&format!("-i lk-shop -o {inner}"), "DROP"));
+        assert!(published < at("-o lk-shop", "DROP"));
+        assert!(at("-o lk-shop", "DROP") < at("-i lk-other", "ACCEPT"));
+        let mut doors = Door::of("iptables-nft", DOCKER);
+        let all = [network("shop", true), internal()];
+        assert!(!doors.lets_through(&all[0], &all));
+        for line in rules(&all) {
+            doors.saved += &format!("-A {CHAIN} {line}\n");
+        }
+        doors.saved += &format!("-A DOCKER-USER -j {CHAIN}\n");
+        assert!(doors.lets_through(&all[0], &all) && doors.lets_through(&all[1], &all));
+        assert!(!doors.lets_through(&all[0], &all[..1]));
     }
 }

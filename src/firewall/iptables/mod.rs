@@ -127,10 +127,11 @@ impl Firewall for Iptables {
             return Ok(observed);
         }
         let doors = saved.doors().await?;
-        for network in state.networks {
-            let passes = doors.lets_through(&network);
-            if passes && whole(&note::mark_of_network(&network)) {
-                observed.networks.insert(network.project.clone(), network);
+        for network in &state.networks {
+            let passes = doors.lets_through(network, &state.networks);
+            if passes && whole(&note::mark_of_network(network)) {
+                let bridge = network.bridge.clone();
+                observed.networks.insert(bridge, network.clone());
             }
         }
         let rules = state.rules.into_iter();

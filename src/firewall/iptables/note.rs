@@ -1,7 +1,7 @@
 //! The notes: what shall be, as comments of rules in a chain that no packet reaches.
 //!
 //! ```text
-//! locker:<project> network <bridge> <subnet> <subnet6> <isolate|open>
+//! locker:<project> network <bridge> <subnet> <subnet6> <isolate|open> [internal]
 //! locker:<project>:<name> port <port> <to4> <to6>
 //! locker:<project>:<name> allow <cidr>            (of the port before it)
 //! ```
@@ -53,15 +53,18 @@ impl State {
         let (kind, rest) = text.split_once(' ')?;
         let words: Vec<&str> = rest.split(' ').collect();
         match (kind, container, words.as_slice()) {
-            ("network", None, [bridge, v4, v6, isolate]) => self.networks.push(NetworkRules {
-                project,
-                bridge: (*bridge).into(),
-                subnets: Subnets {
-                    v4: v4.parse().ok()?,
-                    v6: v6.parse().ok()?,
-                },
-                isolate: *isolate == "isolate",
-            }),
+            ("network", None, [bridge, v4, v6, isolate, more @ ..]) => {
+                self.networks.push(NetworkRules {
+                    project,
+                    bridge: (*bridge).into(),
+                    subnets: Subnets {
+                        v4: v4.parse().ok()?,
+                        v6: v6.parse().ok()?,
+                    },
+                    isolate: *isolate == "isolate",
+                    internal: more.contains(&"internal"),
+                });
+            }
             ("port", Some(container), [port, to4, to6]) => self.rules.push(PortRule {
                 project,
                 container,
@@ -88,8 +91,9 @@ impl State {
             let mark = mark::of_network(network);
             let Subnets { v4, v6 } = network.subnets;
             let isolate = if network.isolate { "isolate" } else { "open" };
+            let internal = if network.internal { " internal" } else { "" };
             notes.push(format!(
-                "{mark} network {} {v4} {v6} {isolate}",
+                "{mark} network {} {v4} {v6} {isolate}{internal}",
                 network.bridge
             ));
         }
@@ -166,12 +170,12 @@ fn range(word: &str) -> Option<PortRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::{network, rule};
+    use crate::firewall::testing::{internal, network, rule};
 
     #[test]
     fn the_notes_are_read_back_exactly() {
         let state = State {
-            networks: vec![network("shop", true), network("other", false)],
+            networks: vec![network("shop", true), network("other", false), internal()],
             rules: vec![
                 rule("80:8080/tcp", &[]),
                 rule(

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::Counts;
 use super::note::{CHAIN as NOTES, State, mark_of_network, mark_of_rule};
 use super::saved::{jumps, removal};
-use crate::firewall::{FirewallError, mark};
+use crate::firewall::{FirewallError, apart, mark};
 use crate::model::{NetworkRules, PortRule};
 
 /// An address family and its programs.
@@ -126,7 +126,7 @@ fn masquerade(
         // Another project of this host is seen by its own address.
         put("LOCKER-MASQ", format!("-o {bridge}"), &mark, "RETURN");
     }
-    for network in networks {
+    for network in networks.iter().filter(|network| !network.internal) {
         let matching = format!("-s {}", family.subnet(network));
         put(
             "LOCKER-MASQ",
@@ -137,8 +137,9 @@ fn masquerade(
     }
 }
 
-/// Who is kept out: what answers, was published or stays at home passes; the rest must not come from
-/// outside, nor from another project where the network is isolated.
+/// Who is kept out: what answers or stays at home passes; of an internal network nothing else does.
+/// What was published passes; the rest must not come from outside, from another network of the same
+/// project, nor from another project where the network is isolated.
 fn isolate(networks: &[NetworkRules], put: &mut impl FnMut(&'static str, String, &str, &str)) {
     let answered = "-m conntrack --ctstate RELATED,ESTABLISHED".to_string();
     put("LOCKER-ISOLATE", answered, "locker", "RETURN");
@@ -152,8 +153,17 @@ fn isolate(networks: &[NetworkRules], put: &mut impl FnMut(&'static str, String,
     };
     for network in networks {
         let bridge = &network.bridge;
-        rule(network, format!("-o {bridge} {DNAT}"), "RETURN");
         rule(network, format!("-i {bridge} -o {bridge}"), "RETURN");
+    }
+    for network in networks.iter().filter(|network| network.internal) {
+        rule(network, format!("-i {}", network.bridge), "DROP");
+        rule(network, format!("-o {}", network.bridge), "DROP");
+    }
+    for network in networks {
+        rule(network, format!("-o {} {DNAT}", network.bridge), "RETURN");
+    }
+    for (from, to) in apart(networks) {
+        rule(from, format!("-i {} -o {}", from.bridge, to.bridge), "DROP");
     }
     for network in networks.iter().filter(|network| network.isolate) {
         rule(network, format!("-o {}", network.bridge), "DROP");
@@ -272,7 +282,7 @@ pub(super) fn expected(family: Family, state: &State) -> Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::{network, rule};
+    use crate::firewall::testing::{internal, network, rule};
 
     #[test]
     fn the_full_rules_of_two_projects_in_both_families() {
@@ -280,7 +290,7 @@ mod tests {
         open.subnets.v4 = "10.78.0.0/24".parse().unwrap();
         open.subnets.v6 = "fd78::/64".parse().unwrap();
         let state = State {
-            networks: vec![network("shop", true), open],
+            networks: vec![network("shop", true), open, internal()],
             rules: vec![
                 rule("80:8080/tcp", &["192.168.0.0/16", "fd00::/8"]),
                 rule("9000-9010:9000-9010/udp", &[]),

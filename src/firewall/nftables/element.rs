@@ -5,8 +5,8 @@
 
 use std::net::IpAddr;
 
-use crate::firewall::mark;
-use crate::model::{NetworkRules, PortRange, PortRule};
+use crate::firewall::{apart, mark};
+use crate::model::{NetworkRules, PortRange, PortRule, Subnets};
 
 /// One element, in nft's own words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,8 @@ impl Element {
 pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     let mark = mark::of_network(network);
     let bridge = format!("\"{}\"", network.bridge);
-    let full = format!("{mark} {} {}", network.subnets.v4, network.subnets.v6);
+    let Subnets { v4, v6 } = network.subnets;
+    let full = format!("{mark} {v4} {v6}{}", kind_of(network));
     let set =
         |set: &str, key: &str, comment: &str| Element::new(set.into(), key.into(), None, comment);
     let mut elements = vec![
@@ -57,7 +58,38 @@ pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     if network.isolate {
         elements.push(set("isolated", &bridge, &mark));
     }
+    if network.internal {
+        elements.push(set("internal", &bridge, &mark));
+    }
     elements
+}
+
+/// What kind of network it is, so that the bridges alone tell it: `i` is isolated, `n` has no way out.
+fn kind_of(network: &NetworkRules) -> &'static str {
+    match (network.isolate, network.internal) {
+        (false, false) => "",
+        (true, false) => " i",
+        (false, true) => " n",
+        (true, true) => " in",
+    }
+}
+
+/// All that a network may have, whatever it has.
+pub(super) fn of_any(network: &NetworkRules) -> Vec<Element> {
+    of_network(&NetworkRules {
+        isolate: true,
+        internal: true,
+        ..network.clone()
+    })
+}
+
+/// The pairs of bridges between which nothing goes but what is published.
+pub(super) fn of_pairs(networks: &[NetworkRules]) -> Vec<Element> {
+    let element = |(from, to): (&NetworkRules, &NetworkRules)| {
+        let key = format!("\"{}\" . \"{}\"", from.bridge, to.bridge);
+        Element::new("apart".into(), key, None, &mark::of_network(from))
+    };
+    apart(networks).into_iter().map(element).collect()
 }
 
 /// The addresses that are never led to a container, beside the link-local ones: ::1 where its answer
@@ -233,5 +265,12 @@ mod tests {
         let name = crate::model::Name::new(&"x".repeat(48)).unwrap();
         (longest.project, longest.container) = (name.clone(), name);
         assert!(comment_of(&longest).len() <= 128);
+        let mut network = crate::firewall::testing::network("shop", true);
+        network.project = longest.project;
+        network.subnets.v4 = "255.255.255.248/29".parse().unwrap();
+        network.subnets.v6 = "fd12:3456:789a:bcde:f012:3456:789a:bcd8/125"
+            .parse()
+            .unwrap();
+        assert!(of_any(&network).iter().all(|e| e.comment.len() <= 128));
     }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use self::element::{Element, allow_chain, of_network, of_rule};
+use self::element::{Element, allow_chain, of_any, of_network, of_rule};
 use self::read::Table;
 use self::script::{DELETE_TABLE, Script};
 use super::gate::{self, Gate};
@@ -62,12 +62,12 @@ impl Firewall for Nftables {
             return Ok(observed);
         }
         let doors = doors?;
-        let passes = |network: &NetworkRules| doors.lets_through(network);
-        observed.networks = table
-            .networks()
-            .into_iter()
+        let networks = table.networks();
+        let passes = |network: &&NetworkRules| doors.lets_through(network, &networks);
+        observed.networks = networks
+            .iter()
             .filter(passes)
-            .map(|network| (network.project.clone(), network))
+            .map(|network| (network.bridge.clone(), network.clone()))
             .collect();
         Ok(observed)
     }
@@ -78,7 +78,7 @@ impl Firewall for Nftables {
         }
         let _lock = acquire_host(&self.paths, "change the firewall").await?;
         if change.open.is_empty() && change.close.is_empty() {
-            return transact(change).await;
+            return transact(change, None).await;
         }
         let (bridges, doors_now) = tokio::join!(list("list set inet locker bridges"), doors());
         let before = bridges?.map_or_else(Vec::new, |json| Table::parse(&json).opened());
@@ -87,7 +87,7 @@ impl Firewall for Nftables {
         let done = match after.is_empty() && change.add.is_empty() {
             // Put in before it is taken out, so that an absent table is no error.
             true => nft(&format!("add table inet locker\n{DELETE_TABLE}")).await,
-            false => transact(change).await,
+            false => transact(change, Some(&after)).await,
         };
         if done.is_err() {
             doors().await?.sync(&before).await?;
@@ -102,9 +102,12 @@ async fn doors() -> Result<Gate, FirewallError> {
     Gate::with(doors, chains.as_ref()).await
 }
 
-/// The whole change in one transaction.
-async fn transact(change: &FirewallChange) -> Result<(), FirewallError> {
-    match nft(blind(change)?.text()).await {
+/// The whole change in one transaction; `after` are the open networks then, when they change.
+async fn transact(
+    change: &FirewallChange,
+    after: Option<&[NetworkRules]>,
+) -> Result<(), FirewallError> {
+    match nft(blind(change, after)?.text()).await {
         Err(FirewallError::Refused { .. }) => {}
         other => return other,
     }
@@ -113,11 +116,11 @@ async fn transact(change: &FirewallChange) -> Result<(), FirewallError> {
         None if change.open.is_empty() && change.add.is_empty() => return Ok(()),
         None => Table::default(),
     };
-    nft(exact(change, &table)?.text()).await
+    nft(exact(change, after, &table)?.text()).await
 }
 
 /// The change without a look at what is there.
-fn blind(change: &FirewallChange) -> Result<Script, FirewallError> {
+fn blind(change: &FirewallChange, after: Option<&[NetworkRules]>) -> Result<Script, FirewallError> {
     let mut script = Script::default();
     if !change.open.is_empty() {
         script.skeleton(loopback6())?;
@@ -129,23 +132,26 @@ fn blind(change: &FirewallChange) -> Result<Script, FirewallError> {
     for network in &change.open {
         script.open(network)?;
     }
+    if let Some(after) = after {
+        script.keep_apart(after)?;
+    }
     script.add_rules(&change.add)?;
     Ok(script)
 }
 
 /// The difference between what is there and what shall be. What belongs to a whole rule of somebody
 /// else is never taken away: then the kernel refuses the transaction as it should.
-fn exact(change: &FirewallChange, table: &Table) -> Result<Script, FirewallError> {
+fn exact(
+    change: &FirewallChange,
+    after: Option<&[NetworkRules]>,
+    table: &Table,
+) -> Result<Script, FirewallError> {
     let mut script = Script::default();
     script.skeleton(loopback6())?;
     let mut delete = BTreeSet::new();
     for network in change.close.iter().chain(&change.open) {
         mark::interface(&network.bridge)?;
-        let every = NetworkRules {
-            isolate: true,
-            ..network.clone()
-        };
-        delete.extend(same_key(table, &of_network(&every)));
+        delete.extend(same_key(table, &of_any(network)));
     }
     let gone: Vec<Element> = change.remove.iter().flat_map(of_rule).collect();
     let led: BTreeSet<_> = gone.iter().map(|e| (&e.map, &e.key, &e.value)).collect();
@@ -163,6 +169,9 @@ fn exact(change: &FirewallChange, table: &Table) -> Result<Script, FirewallError
     }
     for network in &change.open {
         script.add_elements(&of_network(network))?;
+    }
+    if let Some(after) = after {
+        script.keep_apart(after)?;
     }
     for rule in &change.add {
         script.add_allow(rule)?;

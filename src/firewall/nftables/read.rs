@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::element::{Element, kept, of_network, of_rule};
+use super::element::{Element, kept, of_any, of_network, of_pairs, of_rule};
 use super::script::skeleton_rules;
 use crate::firewall::mark;
 use crate::model::{NetworkRules, Port, PortRange, PortRule, Protocol, Subnets};
@@ -74,17 +74,29 @@ impl Table {
 
     /// The networks that are complete.
     pub(super) fn networks(&self) -> Vec<NetworkRules> {
-        let mut networks = self.opened();
-        networks.retain(|network| self.holds(&of_network(network)));
-        networks
+        let opened = self.opened();
+        if !self.holds(&of_pairs(&opened)) {
+            return Vec::new();
+        }
+        let whole = |network: &&NetworkRules| {
+            let wanted = of_network(network);
+            let keys = of_any(network);
+            let mut more = keys.iter().filter(|any| {
+                let is_it = |e: &&Element| e.map == any.map && e.key == any.key;
+                !wanted.iter().any(|e| is_it(&e)) && self.elements.iter().any(|e| is_it(&e))
+            });
+            self.holds(&wanted) && more.next().is_none()
+        };
+        opened.iter().filter(whole).cloned().collect()
     }
 
     fn network(&self, bridge: &Element) -> Option<NetworkRules> {
         let (project, None, rest) = mark::parse(&bridge.comment)? else {
             return None;
         };
-        let (v4, v6) = rest.split_once(' ')?;
-        let isolated = |e: &Element| e.map == "isolated" && e.key == bridge.key;
+        let mut words = rest.split(' ');
+        let (v4, v6) = (words.next()?, words.next()?);
+        let kind = words.next().unwrap_or_default();
         Some(NetworkRules {
             project,
             bridge: bridge.key.trim_matches('"').into(),
@@ -92,7 +104,8 @@ impl Table {
                 v4: v4.parse().ok()?,
                 v6: v6.parse().ok()?,
             },
-            isolate: self.elements.iter().any(isolated),
+            isolate: kind.contains('i'),
+            internal: kind.contains('n'),
         })
     }
 
@@ -248,7 +261,7 @@ fn element(map: &str, item: &Value) -> Option<Element> {
     };
     let mut key = word(&entry["elem"]["val"])?;
     // nft prints the names of interfaces without the quotes in which it wants them.
-    if matches!(map, "bridges" | "isolated" | "same") {
+    if matches!(map, "bridges" | "isolated" | "internal" | "same" | "apart") {
         let quoted: Vec<String> = key.split(" . ").map(|w| format!("\"{w}\"")).collect();
         key = quoted.join(" . ");
     } else if matches!(map, "home4" | "home6") {

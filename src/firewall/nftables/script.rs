@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::element::{Element, allow_chain, kept, of_network, of_rule};
+use super::element::{Element, allow_chain, kept, of_any, of_network, of_pairs, of_rule};
 use crate::firewall::{FirewallError, mark};
 use crate::model::{NetworkRules, PortRule};
 
@@ -50,14 +50,19 @@ impl Script {
         self.add_elements(&of_network(network))
     }
 
-    /// Takes a network out, isolated or not.
+    /// Takes a network out, whatever it is like.
     pub(super) fn close(&mut self, network: &NetworkRules) -> Result<(), FirewallError> {
         mark::interface(&network.bridge)?;
-        let every = NetworkRules {
-            isolate: true,
-            ..network.clone()
-        };
-        self.remove_elements(&of_network(&every))
+        self.remove_elements(&of_any(network))
+    }
+
+    /// Says which networks are kept apart, anew: they are few, and each depends on the others.
+    pub(super) fn keep_apart(&mut self, networks: &[NetworkRules]) -> Result<(), FirewallError> {
+        for network in networks {
+            mark::interface(&network.bridge)?;
+        }
+        self.line("flush set inet locker apart");
+        self.add_elements(&of_pairs(networks))
     }
 
     /// Puts port rules in, their elements in one command for each map: a command for each rule takes
@@ -166,13 +171,17 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::{network, rule};
+    use crate::firewall::testing::{internal, network, rule};
 
     #[test]
     fn the_full_text_of_a_small_project() {
         let mut script = Script::default();
         script.skeleton(true).unwrap();
-        script.open(&network("shop", true)).unwrap();
+        let networks = [network("shop", true), internal()];
+        for network in &networks {
+            script.open(network).unwrap();
+        }
+        script.keep_apart(&networks).unwrap();
         script
             .add_rules(&[rule("80:8080/tcp", &["192.168.0.0/16", "fd00::/8"])])
             .unwrap();

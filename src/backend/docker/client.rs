@@ -1,0 +1,191 @@
+//! The one connection to the engine, made when it is first needed.
+//!
+//! A project without application containers must not wake an engine, so nothing happens before
+//! [`Client::link`]. The version is read from the header of a ping: the engine's own version call runs
+//! other programs and takes longer than a whole look. Requests bear no version, so the engine answers
+//! with its newest; [`Api`] says what may be asked for.
+
+use std::fmt;
+use std::time::Duration;
+
+use bollard::Docker;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OnceCell;
+
+use super::context::{self, Endpoint};
+use super::error::{ENGINE, unreachable};
+use crate::backend::BackendError;
+
+/// Engine 20.10, the oldest that locker works with.
+const OLDEST: Api = Api(1, 41);
+/// The first that joins a new container to several networks at once.
+const SEVERAL_NETWORKS: Api = Api(1, 44);
+/// How long an engine may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take for anything else. Making a container may copy an image's content to volumes.
+const WORK: Duration = Duration::from_secs(1800);
+
+/// A version of the engine's interface: major and minor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Api(u16, u16);
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// An engine that answered.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    /// The client; cloning it is cheap.
+    pub(super) docker: Docker,
+    api: Api,
+}
+
+impl Link {
+    /// Whether a new container can be joined to all its networks in the request that makes it.
+    pub(super) fn joins_several(&self) -> bool {
+        self.api >= SEVERAL_NETWORKS
+    }
+
+    /// The client with a limit for requests that are known to take `time`.
+    pub(super) fn patient(&self, time: Duration) -> Docker {
+        self.docker.clone().with_timeout(WORK.saturating_add(time))
+    }
+}
+
+/// The engine, reached or not yet.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    link: OnceCell<Link>,
+}
+
+impl Client {
+    /// The engine; the first call finds it and asks for its version.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] when it is not there, closed to this user, on another host or too old.
+    pub(super) async fn link(&self) -> Result<&Link, BackendError> {
+        self.link.get_or_try_init(reach).await
+    }
+}
+
+async fn reach() -> Result<Link, BackendError> {
+    let endpoint = context::endpoint(&|name| std::env::var(name).ok())?;
+    let answer = tokio::time::timeout(PATIENCE, ping(&endpoint));
+    let head = match answer.await {
+        Ok(Ok(head)) => head,
+        Ok(Err(err)) => {
+            let error = bollard::errors::Error::IOError { err };
+            return Err(unreachable(&error).unwrap_or_else(|| silent(&endpoint, error.to_string())));
+        }
+        Err(_) => {
+            let reason = format!("it did not answer within {} s", PATIENCE.as_secs());
+            return Err(silent(&endpoint, reason));
+        }
+    };
+    let api = api_of(&head).map_err(|reason| silent(&endpoint, reason))?;
+    if api < OLDEST {
+        return Err(BackendError::Unavailable {
+            engine: ENGINE,
+            reason: format!(
+                "the engine on {endpoint} speaks version {api} of its interface; locker needs {OLDEST} (Engine 20.10) or newer"
+            ),
+            help: "install a newer engine: apt-get install docker.io".into(),
+        });
+    }
+    let seconds = WORK.as_secs();
+    let docker = match &endpoint {
+        Endpoint::Socket(path) => Docker::connect_with_unix(
+            &path.to_string_lossy(),
+            seconds,
+            bollard::API_DEFAULT_VERSION,
+        ),
+        Endpoint::Tcp(address) => {
+            Docker::connect_with_http(address, seconds, bollard::API_DEFAULT_VERSION)
+        }
+    };
+    let docker = docker.map_err(|error| {
+        unreachable(&error).unwrap_or_else(|| silent(&endpoint, error.to_string()))
+    })?;
+    Ok(Link { docker, api })
+}
+
+/// The head of the engine's answer to a ping.
+async fn ping(endpoint: &Endpoint) -> std::io::Result<String> {
+    match endpoint {
+        Endpoint::Socket(path) => ask(UnixStream::connect(path).await?).await,
+        Endpoint::Tcp(address) => {
+            let address = address
+                .split_once("://")
+                .map_or(address.as_str(), |(_, rest)| rest);
+            ask(TcpStream::connect(address).await?).await
+        }
+    }
+}
+
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<String> {
+    const ENOUGH: u64 = 16 << 10;
+    stream
+        .write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        .await?;
+    let mut answer = Vec::new();
+    stream.take(ENOUGH).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The version in the head of an answer, or what is wrong with it.
+fn api_of(head: &str) -> Result<Api, String> {
+    let mut lines = head.lines();
+    let status = lines.next().unwrap_or_default();
+    if status.split_whitespace().nth(1) != Some("200") {
+        return Err(format!("it answered `{}`", status.escape_debug()));
+    }
+    let version = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.eq_ignore_ascii_case("api-version"))
+        .and_then(|(_, value)| value.trim().split_once('.'));
+    let number = |text: &str| text.parse().ok();
+    version
+        .and_then(|(major, minor)| Some(Api(number(major)?, number(minor)?)))
+        .ok_or_else(|| "it does not tell its version, as an engine does".into())
+}
+
+fn silent(endpoint: &Endpoint, reason: String) -> BackendError {
+    BackendError::Unavailable {
+        engine: ENGINE,
+        reason: format!("{endpoint}: {reason}"),
+        help: "look at what it says: systemctl status docker".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_the_head_of_a_ping() {
+        let head = "HTTP/1.1 200 OK\r\napi-version: 1.41\r\nDocker-Experimental: false\r\n\r\nOK";
+        assert_eq!(api_of(head), Ok(Api(1, 41)));
+        assert!(Api(1, 9) < OLDEST && Api(1, 100) > SEVERAL_NETWORKS && Api(2, 0) > OLDEST);
+    }
+
+    #[test]
+    fn what_is_no_engine_is_told_with_what_it_said() {
+        for (head, word) in [
+            ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "502 Bad Gateway"),
+            (
+                "HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nApi-Version: 1.41",
+                "version",
+            ),
+            ("HTTP/1.1 200 OK\r\nApi-Version: new\r\n\r\n", "version"),
+            ("", "``"),
+        ] {
+            let error = api_of(head).unwrap_err();
+            assert!(error.contains(word), "{head:?}: {error}");
+        }
+    }
+}

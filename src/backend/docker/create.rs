@@ -1,0 +1,237 @@
+//! Making a container: all or nothing.
+//!
+//! First the files that are mounted into it, then its volumes, then the container with all its labels
+//! in one request, then its further networks where an older engine cannot join them at once. Whatever
+//! fails takes back all that was done. When it is killed in between, the labels are there and a network
+//! is missing, which [`super::known`] calls a wreck; files without a container go with the next one.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use bollard::models::{ContainerCreateBody, NetworkConnectRequest};
+use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
+
+use super::body::{self, Around};
+use super::client::Link;
+use super::error::{failed, is_missing, refused};
+use super::known::{Bodies, Known};
+use super::site::{Site, io, token, write_whole};
+use super::{files, hosts, place, volume};
+use crate::backend::BackendError;
+use crate::model::{AppSpec, ContainerSpec, Mount};
+use crate::observed::Mark;
+
+/// Name of the list of host directories that were made for a container's mounts.
+const MADE: &str = "made.json";
+
+/// The settings of an application container. The planner gives no other to this driver.
+pub(super) fn app_of(spec: &ContainerSpec) -> Result<&AppSpec, BackendError> {
+    spec.app.as_deref().ok_or_else(|| {
+        refused(
+            "create",
+            &spec.host_name(),
+            "it has no settings of an application container",
+        )
+    })
+}
+
+/// Makes a container that bears `mark`; `adapt` has the last word on what the engine is asked.
+/// `older` are the selves that bear its name; an aside one hands its volumes on unless `renew`.
+pub(super) async fn create(
+    site: &Site,
+    link: &Link,
+    mark: &Mark,
+    older: &Bodies,
+    renew: bool,
+    adapt: impl FnOnce(&mut ContainerCreateBody),
+) -> Result<Known, BackendError> {
+    let spec = &mark.spec;
+    let app = app_of(spec)?;
+    let aside = older.aside.as_ref();
+    // What a killed creation left has no container any more that uses it.
+    let living = [older.present.as_ref(), aside].into_iter().flatten();
+    site.sweep_homes(
+        &spec.name,
+        &living.map(|known| known.token.clone()).collect::<Vec<_>>(),
+    )?;
+    let token = token();
+    let home = site.make_home(&spec.name, &token)?;
+    let held = aside
+        .filter(|_| !renew)
+        .map_or(&[][..], |aside| &aside.held);
+    let made = missing(&spec.mounts);
+    let done = async {
+        lay_out(&home, spec, app, &made)?;
+        volume::ensure(site, &link.docker, spec, app).await?;
+        let around = Around {
+            home: &home,
+            labels: site.labels_of(mark, &token)?,
+            held,
+            entrypoint: entrypoint(link, spec, app).await?,
+            joins_several: link.joins_several(),
+        };
+        let mut body = body::body(spec, app, around);
+        adapt(&mut body);
+        let id = make(link, spec, app, body).await?;
+        join(link, spec, app, &id).await?;
+        Ok(id)
+    };
+    match done.await {
+        Ok(id) => Ok(Known {
+            id,
+            token,
+            mark: mark.clone(),
+            wreck: false,
+            frozen: false,
+            held: held.to_vec(),
+        }),
+        Err(error) => {
+            take_back(&home, &made);
+            Err(error)
+        }
+    }
+}
+
+/// The directories of `mounts` that are not there. The engine fills a named volume when it makes the
+/// container, so they must be there before.
+pub(super) fn missing(mounts: &[Mount]) -> Vec<PathBuf> {
+    let hosts = mounts.iter().map(|mount| &mount.host);
+    hosts.filter(|host| !host.exists()).cloned().collect()
+}
+
+fn lay_out(
+    home: &Path,
+    spec: &ContainerSpec,
+    app: &AppSpec,
+    made: &[PathBuf],
+) -> Result<(), BackendError> {
+    if hosts::is_managed(spec, app) {
+        hosts::create(home, spec, app)?;
+    }
+    files::create(home, &app.settings.files)?;
+    if made.is_empty() {
+        return Ok(());
+    }
+    let note = serde_json::to_vec(made).map_err(|e| BackendError::Mark {
+        path: home.join(MADE),
+        reason: e.to_string(),
+    })?;
+    write_whole(&home.join(MADE), &note)?;
+    for path in made {
+        fs::create_dir_all(path).map_err(io("create", path))?;
+    }
+    Ok(())
+}
+
+/// The host directories that were made when the container was.
+pub(super) fn made(home: &Path) -> Vec<PathBuf> {
+    let note = fs::read(home.join(MADE)).unwrap_or_default();
+    // One that cannot be read names nothing: then what was made is left, which harms nobody.
+    serde_json::from_slice(&note).unwrap_or_default()
+}
+
+/// Removes the files and the empty directories of a container that was not made. Only what is empty
+/// goes, and the first error is the one to tell.
+fn take_back(home: &Path, made: &[PathBuf]) {
+    let _ = fs::remove_dir_all(home);
+    for path in made.iter().rev() {
+        let _ = fs::remove_dir(path);
+    }
+    if let Some(homes) = home.parent() {
+        let _ = fs::remove_dir(homes);
+    }
+}
+
+/// The image's own entrypoint where the request needs it.
+async fn entrypoint(
+    link: &Link,
+    spec: &ContainerSpec,
+    app: &AppSpec,
+) -> Result<Vec<String>, BackendError> {
+    let Some(image) = spec
+        .source
+        .image()
+        .filter(|_| body::needs_entrypoint(&app.settings))
+    else {
+        return Ok(Vec::new());
+    };
+    let found = link.docker.inspect_image(image).await;
+    let found = found.map_err(|e| not_made(spec, &e))?;
+    Ok(found
+        .config
+        .and_then(|config| config.entrypoint)
+        .unwrap_or_default())
+}
+
+async fn make(
+    link: &Link,
+    spec: &ContainerSpec,
+    app: &AppSpec,
+    body: ContainerCreateBody,
+) -> Result<String, BackendError> {
+    let options = CreateContainerOptions {
+        name: Some(spec.host_name()),
+        platform: app.settings.platform.clone().unwrap_or_default(),
+    };
+    let made = link.docker.create_container(Some(options), body).await;
+    made.map(|made| made.id).map_err(|e| not_made(spec, &e))
+}
+
+/// The engine's reason, and for an image that is not there what to do.
+fn not_made(spec: &ContainerSpec, error: &bollard::errors::Error) -> BackendError {
+    let image = spec.source.image().unwrap_or_default();
+    let full = spec.host_name();
+    if is_missing(error) && super::error::reason(error).to_lowercase().contains("image") {
+        let reason = format!("there is no image `{image}` on this host; fetch it: locker pull");
+        return refused("create", &full, reason);
+    }
+    failed("create", &full, error)
+}
+
+/// Joins it to its further networks; one that cannot be joined takes the container away again.
+async fn join(
+    link: &Link,
+    spec: &ContainerSpec,
+    app: &AppSpec,
+    id: &str,
+) -> Result<(), BackendError> {
+    for attached in place::later(app, link.joins_several()) {
+        let request = NetworkConnectRequest {
+            container: id.to_owned(),
+            endpoint_config: Some(place::endpoint(&spec.name, attached)),
+        };
+        let joined = link
+            .docker
+            .connect_network(&attached.network, request)
+            .await;
+        if let Err(error) = joined {
+            let options = RemoveContainerOptions {
+                v: true,
+                force: true,
+                link: false,
+            };
+            // The first error is the one to tell; what is left is seen as a wreck.
+            let _ = link.docker.remove_container(id, Some(options)).await;
+            return Err(failed("join networks of", &spec.host_name(), &error));
+        }
+    }
+    Ok(())
+}
+
+/// Makes missing host directories of `mounts`. What was made with the container is told as made, too,
+/// so that taking the container back takes the directories back.
+pub(super) fn seed(home: &Path, mounts: &[Mount]) -> Result<Vec<PathBuf>, BackendError> {
+    let mut all: Vec<PathBuf> = made(home)
+        .into_iter()
+        .filter(|path| mounts.iter().any(|mount| mount.host == *path))
+        .collect();
+    for path in missing(mounts) {
+        match fs::create_dir_all(&path) {
+            Ok(()) => all.push(path),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(io("create", path)(e)),
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,357 @@
+//! Images: fetched from a registry, and looked up on the host.
+//!
+//! The engine fetches; locker only brings the account and tells how far it is. A layer's every
+//! kilobyte is news to the engine, so what is told is a sum, at most once a second.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use bollard::Docker;
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters::CreateImageOptions;
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+
+use super::error::{image_failed, is_missing};
+use super::{header, registry};
+use crate::backend::{BackendError, ImageInfo, Progress};
+
+/// A registry may be slow, and a large layer takes as long as it takes.
+pub(super) const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often it is told how far a pull is.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Fetches an image with the account of its registry.
+pub(super) async fn pull(
+    docker: &Docker,
+    image: &str,
+    platform: Option<&str>,
+    progress: Progress<'_>,
+) -> Result<(), BackendError> {
+    check("pull", image)?;
+    let account = registry::account_for(image)
+        .await
+        .map_err(|reason| trouble("pull", image, reason, None))?;
+    let known = account.is_some();
+    let options = CreateImageOptions {
+        from_image: Some(with_tag(image)),
+        platform: platform.unwrap_or_default().into(),
+        ..CreateImageOptions::default()
+    };
+    let docker = header::url_safe(docker, "").with_timeout(LONG);
+    let mut stream = docker.create_image(Some(options), None, account);
+    let mut layers = Layers::new(image);
+    while let Some(news) = stream.next().await {
+        let news =
+            news.map_err(|error| explain(image, known, image_failed("pull", image, &error)))?;
+        if let Some(line) = layers.hear(&news) {
+            progress(&line);
+        }
+    }
+    Ok(())
+}
+
+/// The images that are there under one of `names`, asked side by side.
+pub(super) async fn list(
+    docker: &Docker,
+    names: &BTreeSet<String>,
+) -> Result<Vec<ImageInfo>, BackendError> {
+    let asked = names.iter().map(|name| async move {
+        check("look up", name)?;
+        match docker.inspect_image(name).await {
+            Ok(found) => Ok(Some(ImageInfo {
+                name: name.clone(),
+                id: found.id.unwrap_or_default(),
+                size: found
+                    .size
+                    .and_then(|size| size.try_into().ok())
+                    .unwrap_or(0),
+                created: found.created.unwrap_or_default(),
+            })),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(image_failed("look up", name, &error)),
+        }
+    });
+    let found: Result<Vec<_>, _> = join_all(asked).await.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// Refuses what is no name of an image: it becomes a part of the request's path.
+pub(super) fn check(verb: &'static str, image: &str) -> Result<(), BackendError> {
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
+    let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if image.chars().all(allowed) && image.split('/').all(part) {
+        return Ok(());
+    }
+    let reason = "that is not the name of an image, such as `registry/name:tag`";
+    Err(trouble(verb, image, reason.into(), None))
+}
+
+/// Without a tag the engine would fetch all of them.
+pub(super) fn with_tag(image: &str) -> String {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    if last.contains([':', '@']) {
+        image.into()
+    } else {
+        format!("{image}:latest")
+    }
+}
+
+/// An image's error in our own words.
+pub(super) fn trouble(
+    verb: &'static str,
+    image: &str,
+    reason: String,
+    help: Option<String>,
+) -> BackendError {
+    BackendError::Image {
+        verb,
+        image: image.into(),
+        reason,
+        log: Vec::new(),
+        help,
+    }
+}
+
+/// Adds what to do about it, as far as the registry's words tell.
+fn explain(image: &str, known: bool, error: BackendError) -> BackendError {
+    let BackendError::Image {
+        verb,
+        image: name,
+        reason,
+        log,
+        help: None,
+    } = error
+    else {
+        return error;
+    };
+    let help = advice(image, known, &reason);
+    BackendError::Image {
+        verb,
+        image: name,
+        reason,
+        log,
+        help,
+    }
+}
+
+/// What to do about it, as far as the registry's words tell.
+pub(super) fn advice(image: &str, known: bool, reason: &str) -> Option<String> {
+    let said = reason.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let registry = registry::registry_of(image);
+    if says(&["http response to https client"]) {
+        Some(format!(
+            "the registry speaks no TLS; add `{registry}` to `insecure-registries` in /etc/docker/daemon.json"
+        ))
+    } else if says(&[
+        "no matching manifest",
+        "does not match the specified platform",
+    ]) {
+        Some("the image is not made for this platform; see the key `platform`".into())
+    } else if says(&[
+        "denied",
+        "unauthorized",
+        "no basic auth",
+        "authentication required",
+    ]) {
+        Some(if known {
+            format!("`{registry}` refused the account; log in again: docker login {registry}")
+        } else {
+            format!("check the name; a private image needs `docker login {registry}` as this user")
+        })
+    } else if says(&["manifest unknown", "not found", "manifest for"]) {
+        Some("check the name and the tag".into())
+    } else if says(&[
+        "no such host",
+        "dial tcp",
+        "i/o timeout",
+        "tls handshake",
+        "lookup ",
+    ]) {
+        Some(format!(
+            "the engine does not reach `{registry}`; check this host's name servers, and the proxy of docker.service"
+        ))
+    } else {
+        None
+    }
+}
+
+/// How far a pull is.
+pub(super) struct Layers {
+    image: String,
+    /// By its id: whether it is there, bytes that came, and bytes in all.
+    layers: BTreeMap<String, (bool, u64, u64)>,
+    told: Instant,
+    last: String,
+}
+
+impl Layers {
+    /// Nothing of it has come.
+    pub fn new(image: &str) -> Self {
+        Self {
+            image: image.into(),
+            layers: BTreeMap::new(),
+            told: Instant::now(),
+            last: String::new(),
+        }
+    }
+
+    /// Takes one piece of news and gives the line that is due.
+    pub fn hear(&mut self, news: &CreateImageInfo) -> Option<String> {
+        let status = news.status.as_deref().unwrap_or_default();
+        let Some(id) = news
+            .id
+            .as_deref()
+            .filter(|_| !status.starts_with("Pulling from"))
+        else {
+            let end = status.strip_prefix("Status: ")?;
+            return Some(format!("{}: {end}", self.image));
+        };
+        let layer = self.layers.entry(id.into()).or_default();
+        match status {
+            "Pull complete" | "Already exists" => layer.0 = true,
+            "Downloading" => {
+                let number = |n: Option<i64>| n.and_then(|n| n.try_into().ok()).unwrap_or(0);
+                if let Some(detail) = &news.progress_detail {
+                    (layer.1, layer.2) = (number(detail.current), number(detail.total));
+                }
+            }
+            "Download complete" => layer.1 = layer.2,
+            _ => {}
+        }
+        if self.told.elapsed() < TELL {
+            return None;
+        }
+        let line = self.line();
+        let new = line != self.last;
+        self.told = Instant::now();
+        self.last.clone_from(&line);
+        new.then_some(line)
+    }
+
+    fn line(&self) -> String {
+        let there = self.layers.values().filter(|layer| layer.0).count();
+        let (came, all) = self
+            .layers
+            .values()
+            .fold((0, 0), |sum, layer| (sum.0 + layer.1, sum.1 + layer.2));
+        format!(
+            "{}: {there} of {} layers, {} of {} MB",
+            self.image,
+            self.layers.len(),
+            came.div_ceil(1_000_000),
+            all.div_ceil(1_000_000)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bollard::models::ProgressDetail;
+
+    #[test]
+    fn a_name_without_a_tag_means_the_latest_and_no_other() {
+        for (image, full) in [
+            ("nginx", "nginx:latest"),
+            ("localhost:5000/x", "localhost:5000/x:latest"),
+            ("a/b:1", "a/b:1"),
+            ("a@sha256:00", "a@sha256:00"),
+        ] {
+            assert_eq!(with_tag(image), full);
+        }
+    }
+
+    #[test]
+    fn what_could_lead_a_request_elsewhere_is_no_name() {
+        for good in ["a", "r.example:5000/a_b/c-d:1.0@sha256:00ff"] {
+            assert!(check("pull", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "../containers/x",
+            "a/../b",
+            "a//b",
+            "a?b",
+            "a b",
+            "a\n",
+            "a%2e",
+            "/a",
+        ] {
+            assert!(check("pull", bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn the_registrys_words_tell_what_to_do() {
+        for (reason, known, word) in [
+            (
+                "unauthorized: authentication required",
+                false,
+                "docker login r.example",
+            ),
+            (
+                "unauthorized: authentication required",
+                true,
+                "refused the account",
+            ),
+            ("manifest for x not found: manifest unknown", false, "tag"),
+            (
+                "Get x: dial tcp: lookup r.example: no such host",
+                false,
+                "name servers",
+            ),
+            ("no matching manifest for linux/arm64", false, "platform"),
+            (
+                "http: server gave HTTP response to HTTPS client",
+                false,
+                "insecure-registries",
+            ),
+        ] {
+            let help = advice("r.example/x", known, reason).unwrap_or_default();
+            assert!(help.contains(word), "{reason}: {help}");
+        }
+        assert_eq!(advice("x", false, "the disk is full"), None);
+    }
+
+    fn news(id: &str, status: &str, came: i64, all: i64) -> CreateImageInfo {
+        CreateImageInfo {
+            id: Some(id.into()).filter(|id: &String| !id.is_empty()),
+            status: Some(status.into()),
+            progress_detail: Some(ProgressDetail {
+                current: Some(came),
+                total: Some(all),
+            }),
+            ..CreateImageInfo::default()
+        }
+    }
+
+    #[test]
+    fn a_pull_tells_a_sum_at_most_once_a_second_and_its_end() {
+        let mut layers = Layers::new("nginx");
+        assert_eq!(
+            layers.hear(&news("latest", "Pulling from nginx", 0, 0)),
+            None
+        );
+        assert_eq!(layers.hear(&news("a", "Already exists", 0, 0)), None);
+        assert_eq!(
+            layers.hear(&news("b", "Downloading", 1_000_000, 9_000_000)),
+            None
+        );
+        layers.told -= TELL;
+        assert_eq!(
+            layers
+                .hear(&news("b", "Downloading", 2_000_000, 9_000_000))
+                .as_deref(),
+            Some("nginx: 1 of 2 layers, 2 of 9 MB")
+        );
+        assert_eq!(
+            layers.hear(&news("b", "Downloading", 3_000_000, 9_000_000)),
+            None
+        );
+        let end = layers.hear(&news("", "Status: Image is up to date for nginx", 0, 0));
+        assert_eq!(end.as_deref(), Some("nginx: Image is up to date for nginx"));
+    }
+}

@@ -1,0 +1,151 @@
+//! What was last seen of the project's containers: which object of the engine each name is.
+//!
+//! A container is addressed by its id, so that what bears its name by now is never touched in its
+//! place. One look fills this; every change of ours keeps it true, since nobody else changes the
+//! project while its lock is held. It must not be asked about states: those change by themselves.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
+
+use super::mark::{self, Marked};
+use super::site::Site;
+use super::status;
+use crate::backend::Body;
+use crate::model::Name;
+use crate::observed::{Mark, State};
+
+/// One container of ours as the engine's list shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    /// The engine's id.
+    pub(super) id: String,
+    /// Tells where its files are.
+    pub(super) token: String,
+    /// Its mark, with what was changed since it was made.
+    pub(super) mark: Mark,
+    /// Half made or half destroyed.
+    pub(super) wreck: bool,
+    /// All its processes were frozen when it was seen.
+    pub(super) frozen: bool,
+    /// Its volumes without a name: path inside and the engine's word for it.
+    pub(super) held: Vec<(PathBuf, String)>,
+}
+
+/// The two selves that a name may have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bodies {
+    pub(super) present: Option<Known>,
+    pub(super) aside: Option<Known>,
+}
+
+impl Bodies {
+    pub(super) fn of(&self, body: Body) -> Option<&Known> {
+        match body {
+            Body::Present => self.present.as_ref(),
+            Body::Aside => self.aside.as_ref(),
+        }
+    }
+
+    pub(super) fn slot(&mut self, body: Body) -> &mut Option<Known> {
+        match body {
+            Body::Present => &mut self.present,
+            Body::Aside => &mut self.aside,
+        }
+    }
+}
+
+/// All containers of the project.
+pub(super) type All = BTreeMap<Name, Bodies>;
+
+/// The name in an entry of the list; a container that others link to has more, with a path.
+pub(super) fn name_of(entry: &ContainerSummary) -> Option<&str> {
+    let names = entry.names.iter().flatten();
+    let mut plain = names.map(|name| name.trim_start_matches('/'));
+    plain.find(|name| !name.contains('/'))
+}
+
+/// The container of ours in an entry of the list, and which self it is.
+pub(super) fn ours(site: &Site, entry: &ContainerSummary) -> Option<(Name, Body, Known)> {
+    let Marked { name, token, mark } = site.marked(entry.labels.as_ref()?)?;
+    let (id, called) = (entry.id.clone()?, name_of(entry)?);
+    let body = if called == site.full(&name) {
+        Body::Present
+    } else if called == site.aside(&name) {
+        Body::Aside
+    } else {
+        return None; // somebody renamed it; it is theirs now
+    };
+    let mut mark = mark::changed(&site.home(&name, &token), &id).unwrap_or(mark);
+    let began = entry.state != Some(ContainerSummaryStateEnum::CREATED);
+    // The commands run right after the first start, and a run that was killed there is the rare case:
+    // running them twice can do harm, a missing one shows.
+    mark.setup_done |= began && !mark.spec.setup.is_empty() && lost(site, &name, &token);
+    let state = status::state(entry.state);
+    let known = Known {
+        wreck: state.is_none() || !(began || is_joined(entry, &mark)),
+        frozen: state == Some(State::Frozen),
+        held: held(entry),
+        id,
+        token,
+        mark,
+    };
+    Some((name, body, known))
+}
+
+/// Whether the place of its files is gone, and with it what was written down after it was made.
+fn lost(site: &Site, name: &Name, token: &str) -> bool {
+    !site.home(name, token).exists()
+}
+
+/// Whether it is on all its networks. Older engines join them one after the other.
+fn is_joined(entry: &ContainerSummary, mark: &Mark) -> bool {
+    let joined: HashSet<&str> = entry
+        .network_settings
+        .iter()
+        .flat_map(|settings| settings.networks.iter().flatten())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let mut wanted = mark.spec.app.iter().flat_map(|app| &app.attached);
+    wanted.all(|attached| joined.contains(attached.network.as_str()))
+}
+
+/// Writable volumes without a name. The engine calls them by 64 digits of its own.
+fn held(entry: &ContainerSummary) -> Vec<(PathBuf, String)> {
+    let mounts = entry.mounts.iter().flatten();
+    mounts
+        .filter(|mount| mount.typ.as_deref() == Some("volume"))
+        .filter_map(|mount| {
+            let name = mount.name.clone().filter(|name| is_anonymous(name))?;
+            Some((mount.destination.clone()?.into(), name))
+        })
+        .collect()
+}
+
+/// Whether a volume's name is one that the engine made up.
+fn is_anonymous(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plain_one_of_several_names_counts() {
+        let entry = ContainerSummary {
+            names: Some(vec!["/other/db".into(), "/shop_db".into()]),
+            ..Default::default()
+        };
+        assert_eq!(name_of(&entry), Some("shop_db"));
+    }
+
+    #[test]
+    fn only_names_that_the_engine_made_up_are_anonymous() {
+        assert!(is_anonymous(&"0a".repeat(32)));
+        for named in ["shop_data", "", &"0g".repeat(32), &"0a".repeat(31)] {
+            assert!(!is_anonymous(named), "{named}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The marks that make a container, network or volume ours.
+//!
+//! They are labels, so they come and go with what they mark and cannot be changed later. What changes
+//! in a container that lives on (limits, whether the setup has run) is kept in a file beside them, which
+//! counts only for the container with the id that stands in it. A lost file loses nothing that matters.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::site::{Site, write_whole};
+use crate::backend::BackendError;
+use crate::model::{EngineNetwork, Name};
+use crate::observed::Mark;
+
+/// The project's name.
+pub(super) const PROJECT: &str = "locker.project";
+/// The project's directory: another one's project of the same name is not ours.
+pub(super) const DIRECTORY: &str = "locker.directory";
+/// A container's short name.
+pub(super) const NAME: &str = "locker.name";
+/// A network's key in the file.
+pub(super) const NETWORK: &str = "locker.network";
+/// What a container was made as: a [`Mark`].
+pub(super) const MARK: &str = "locker.mark";
+/// Where its files are kept.
+pub(super) const TOKEN: &str = "locker.token";
+
+/// Name of the file of what was changed since a container was made.
+const FILE: &str = "mark.json";
+
+/// The labels of a container's marks.
+#[derive(Clone, Debug)]
+pub(super) struct Marked {
+    pub(super) name: Name,
+    pub(super) token: String,
+    pub(super) mark: Mark,
+}
+
+/// The file of what was changed.
+#[derive(Serialize, Deserialize)]
+struct Changed {
+    /// Of the container that it is about.
+    id: String,
+    mark: Mark,
+}
+
+impl Site {
+    /// The labels that every object of ours has.
+    pub(super) fn labels(&self) -> HashMap<String, String> {
+        HashMap::from([
+            (PROJECT.into(), self.project.to_string()),
+            (
+                DIRECTORY.into(),
+                self.directory.to_string_lossy().into_owned(),
+            ),
+        ])
+    }
+
+    /// Whether these are labels of this project.
+    pub(super) fn owns(&self, labels: &HashMap<String, String>) -> bool {
+        let is = |key: &str, value: &str| labels.get(key).is_some_and(|found| found == value);
+        is(PROJECT, self.project.as_str()) && is(DIRECTORY, &self.directory.to_string_lossy())
+    }
+
+    /// The labels of a container that is to be made, its user's own among them.
+    pub(super) fn labels_of(
+        &self,
+        mark: &Mark,
+        token: &str,
+    ) -> Result<HashMap<String, String>, BackendError> {
+        let text = serde_json::to_string(mark).map_err(|e| BackendError::Mark {
+            path: self.homes(),
+            reason: e.to_string(),
+        })?;
+        let user = mark.spec.labels.iter();
+        let mut labels: HashMap<_, _> = user.map(|(k, v)| (k.clone(), v.clone())).collect();
+        labels.extend(self.labels());
+        labels.insert(NAME.into(), mark.spec.name.to_string());
+        labels.insert(TOKEN.into(), token.into());
+        labels.insert(MARK.into(), text);
+        Ok(labels)
+    }
+
+    /// The labels of a network that is to be made.
+    pub(super) fn labels_of_network(&self, network: &EngineNetwork) -> HashMap<String, String> {
+        let user = network.labels.iter();
+        let mut labels: HashMap<_, _> = user.map(|(k, v)| (k.clone(), v.clone())).collect();
+        labels.extend(self.labels());
+        labels.insert(NETWORK.into(), network.network.to_string());
+        labels
+    }
+
+    /// What a container's labels say; none when it is not ours or when they cannot be read: such a
+    /// container is nobody's, and left alone.
+    pub(super) fn marked(&self, labels: &HashMap<String, String>) -> Option<Marked> {
+        if !self.owns(labels) {
+            return None;
+        }
+        let mark: Mark = serde_json::from_str(labels.get(MARK)?).ok()?;
+        let name = Name::new(labels.get(NAME)?).ok()?;
+        let token = labels.get(TOKEN)?.clone();
+        let whole = mark.version == 1 && mark.spec.name == name && is_token(&token);
+        whole.then_some(Marked { name, token, mark })
+    }
+}
+
+/// Whether a label is a token as locker makes them, and so no way out of the directory.
+fn is_token(word: &str) -> bool {
+    word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The user's own labels among those of an object of ours.
+pub(super) fn user_labels(
+    labels: HashMap<String, String>,
+) -> impl Iterator<Item = (String, String)> {
+    const OURS: [&str; 6] = [PROJECT, DIRECTORY, NAME, NETWORK, MARK, TOKEN];
+    labels
+        .into_iter()
+        .filter(|(key, _)| !OURS.contains(&key.as_str()))
+}
+
+/// The mark as it was last changed; none when nothing was, or when the file is lost.
+pub(super) fn changed(home: &Path, id: &str) -> Option<Mark> {
+    let changed: Changed = serde_json::from_slice(&std::fs::read(home.join(FILE)).ok()?).ok()?;
+    (changed.id == id && changed.mark.version == 1).then_some(changed.mark)
+}
+
+/// Writes down a change.
+pub(super) fn change(home: &Path, id: &str, mark: &Mark) -> Result<(), BackendError> {
+    let path = home.join(FILE);
+    let changed = Changed {
+        id: id.into(),
+        mark: mark.clone(),
+    };
+    let text = serde_json::to_vec(&changed).map_err(|e| BackendError::Mark {
+        path: path.clone(),
+        reason: e.to_string(),
+    })?;
+    std::fs::create_dir_all(home).map_err(super::site::io("create", home))?;
+    write_whole(&path, &text)
+}

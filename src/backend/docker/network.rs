@@ -1,0 +1,235 @@
+//! The engine's networks on bridges of ours.
+//!
+//! The bridge is there before the network, so the engine never takes it away. The engine hands out no
+//! address by itself and masquerades nothing: both are locker's. What it is told cannot be changed
+//! later; a network that differs is made anew while nobody is on it.
+
+use std::collections::HashMap;
+
+use bollard::Docker;
+use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
+use bollard::query_parameters::InspectNetworkOptions;
+use ipnet::IpNet;
+
+use super::error::{is_missing, reason, unreachable};
+use super::mark::{NETWORK, user_labels};
+use super::site::Site;
+use crate::backend::BackendError;
+use crate::model::{EngineNetwork, Name, Subnets};
+
+/// The option that says on which bridge.
+const BRIDGE: &str = "com.docker.network.bridge.name";
+const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+
+/// What an entry of the engine's list is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A network of this project.
+    Ours(EngineNetwork),
+    /// Any other, by name; also one of ours that somebody changed beyond recognition.
+    Foreign(String),
+}
+
+/// Reads an entry of the engine's list.
+pub(super) fn read(site: &Site, network: Network) -> Found {
+    let name = network.name.clone().unwrap_or_default();
+    match ours(site, network) {
+        Some(ours) if ours.host_name() == name => Found::Ours(ours),
+        Some(_) | None => Found::Foreign(name),
+    }
+}
+
+fn ours(site: &Site, network: Network) -> Option<EngineNetwork> {
+    let labels = network.labels?;
+    if !site.owns(&labels) {
+        return None;
+    }
+    let mut nets = network
+        .ipam
+        .into_iter()
+        .flat_map(|ipam| ipam.config)
+        .flatten();
+    let (mut v4, mut v6) = (None, None);
+    for net in nets.by_ref().filter_map(|config| config.subnet) {
+        match net.parse().ok()? {
+            IpNet::V4(net) => v4 = Some(net),
+            IpNet::V6(net) => v6 = Some(net),
+        }
+    }
+    Some(EngineNetwork {
+        project: site.project.clone(),
+        network: Name::new(labels.get(NETWORK)?).ok()?,
+        bridge: network.options?.get(BRIDGE)?.clone(),
+        subnets: Subnets { v4: v4?, v6: v6? },
+        internal: network.internal.unwrap_or_default(),
+        labels: user_labels(labels).collect(),
+    })
+}
+
+/// The engine's form of a network.
+fn request(site: &Site, network: &EngineNetwork) -> NetworkCreateRequest {
+    let config = |net: IpNet, gateway: std::net::IpAddr| IpamConfig {
+        subnet: Some(net.to_string()),
+        gateway: Some(gateway.to_string()),
+        ..IpamConfig::default()
+    };
+    let subnets = &network.subnets;
+    NetworkCreateRequest {
+        name: network.host_name(),
+        driver: Some("bridge".into()),
+        internal: Some(network.internal),
+        enable_ipv6: Some(true),
+        ipam: Some(Ipam {
+            config: Some(vec![
+                config(subnets.v4.into(), subnets.gateway4().into()),
+                config(subnets.v6.into(), subnets.gateway6().into()),
+            ]),
+            ..Ipam::default()
+        }),
+        options: Some(HashMap::from([
+            (BRIDGE.into(), network.bridge.clone()),
+            (MASQUERADE.into(), "false".into()),
+        ])),
+        labels: Some(site.labels_of_network(network)),
+        ..NetworkCreateRequest::default()
+    }
+}
+
+async fn find(docker: &Docker, name: &str) -> Result<Option<Network>, BackendError> {
+    let options = None::<InspectNetworkOptions>;
+    match docker.inspect_network(name, options).await {
+        Ok(found) => Ok(Some(Network {
+            name: found.name,
+            ipam: found.ipam,
+            internal: found.internal,
+            options: found.options,
+            labels: found.labels,
+            ..Network::default()
+        })),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(failed("look at", name, &error)),
+    }
+}
+
+/// Makes a network; the same one is fine.
+pub(super) async fn ensure(
+    site: &Site,
+    docker: &Docker,
+    network: &EngineNetwork,
+) -> Result<(), BackendError> {
+    let name = network.host_name();
+    match find(docker, &name).await?.map(|found| read(site, found)) {
+        Some(Found::Ours(there)) if there == *network => return Ok(()),
+        Some(Found::Ours(_)) => remove(site, docker, network).await?,
+        Some(Found::Foreign(_)) => {
+            let reason = format!(
+                "the engine has one of that name that is not of this project; remove it: docker network rm {name}"
+            );
+            return Err(refused("make", &name, reason));
+        }
+        None => {}
+    }
+    let made = docker.create_network(request(site, network)).await;
+    made.map(drop).map_err(|e| failed("make", &name, &e))
+}
+
+/// Removes a network of ours; an absent one is fine, a foreign one is refused.
+pub(super) async fn remove(
+    site: &Site,
+    docker: &Docker,
+    network: &EngineNetwork,
+) -> Result<(), BackendError> {
+    let name = network.host_name();
+    let Some(found) = find(docker, &name).await? else {
+        return Ok(());
+    };
+    if !found.labels.is_some_and(|labels| site.owns(&labels)) {
+        return Err(refused(
+            "remove",
+            &name,
+            "it bears no mark of this project".into(),
+        ));
+    }
+    match docker.remove_network(&name).await {
+        Err(error) if !is_missing(&error) => Err(failed("remove", &name, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn failed(verb: &'static str, network: &str, error: &bollard::errors::Error) -> BackendError {
+    unreachable(error).unwrap_or_else(|| refused(verb, network, reason(error)))
+}
+
+fn refused(verb: &'static str, network: &str, reason: String) -> BackendError {
+    BackendError::Network {
+        verb,
+        network: network.into(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site() -> Site {
+        Site {
+            project: Name::new("shop").unwrap(),
+            directory: "/srv/shop".into(),
+            paths: crate::store::Paths::system(),
+        }
+    }
+
+    fn network() -> EngineNetwork {
+        EngineNetwork {
+            project: Name::new("shop").unwrap(),
+            network: Name::new("back").unwrap(),
+            bridge: "lk-shop-back".into(),
+            subnets: Subnets {
+                v4: "10.77.1.0/24".parse().unwrap(),
+                v6: "fd77:1::/64".parse().unwrap(),
+            },
+            internal: true,
+            labels: [("tier".to_owned(), "data".to_owned())].into(),
+        }
+    }
+
+    /// The engine's list as it shows what was asked for.
+    fn shown(request: NetworkCreateRequest) -> Network {
+        Network {
+            name: Some(request.name),
+            ipam: request.ipam,
+            internal: request.internal,
+            options: request.options,
+            labels: request.labels,
+            ..Network::default()
+        }
+    }
+
+    #[test]
+    fn a_network_is_read_as_it_was_asked_for() {
+        let request = request(&site(), &network());
+        assert_eq!(request.options.as_ref().unwrap()[MASQUERADE], "false");
+        assert_eq!(read(&site(), shown(request)), Found::Ours(network()));
+    }
+
+    #[test]
+    fn a_network_of_another_project_or_another_name_is_foreign() {
+        let other = Site {
+            directory: "/srv/other".into(),
+            ..site()
+        };
+        let seen = shown(request(&other, &network()));
+        assert_eq!(read(&site(), seen), Found::Foreign("shop_back".into()));
+        let renamed = Network {
+            name: Some("x".into()),
+            ..shown(request(&site(), &network()))
+        };
+        assert_eq!(read(&site(), renamed), Found::Foreign("x".into()));
+        let plain = Network {
+            name: Some("bridge".into()),
+            ..Network::default()
+        };
+        assert_eq!(read(&site(), plain), Found::Foreign("bridge".into()));
+    }
+}

@@ -1,0 +1,201 @@
+//! What is: containers, networks, volumes and sought images, each asked for once and side by side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use bollard::Docker;
+use bollard::models::{ContainerSummary, Volume};
+use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
+use futures_util::future::try_join_all;
+
+use super::error::{ENGINE, image_failed, is_missing, reason, unreachable};
+use super::known::{self, All, Known};
+use super::network;
+use super::site::Site;
+use super::{hosts, status};
+use crate::backend::{BackendError, BackendView, Body};
+use crate::model::{Kind, Name};
+use crate::observed::{ObservedContainer, ObservedEngine, State};
+
+/// Everything that the engine holds.
+pub(super) struct Look {
+    containers: Vec<ContainerSummary>,
+    engine: ObservedEngine,
+}
+
+/// Asks the engine.
+pub(super) async fn look(
+    site: &Site,
+    docker: &Docker,
+    images: &BTreeSet<String>,
+) -> Result<Look, BackendError> {
+    let networks = docker.list_networks(None::<ListNetworksOptions>);
+    let volumes = docker.list_volumes(None::<ListVolumesOptions>);
+    let (containers, networks, volumes, images) = tokio::join!(
+        containers(docker),
+        networks,
+        volumes,
+        try_join_all(images.iter().map(|name| image_id(docker, name))),
+    );
+    let mut engine = ObservedEngine {
+        images: images?.into_iter().flatten().collect(),
+        ..ObservedEngine::default()
+    };
+    for found in networks.map_err(|e| unlisted(&e))? {
+        match network::read(site, found) {
+            network::Found::Ours(network) => {
+                engine.networks.insert(network.network.clone(), network);
+            }
+            network::Found::Foreign(name) => {
+                engine.foreign_networks.insert(name);
+            }
+        }
+    }
+    let volumes = volumes.map_err(|e| unlisted(&e))?;
+    for volume in volumes.volumes.into_iter().flatten() {
+        let Volume { name, labels, .. } = volume;
+        match site.owns(&labels) {
+            true => engine.volumes.insert(name),
+            false => engine.foreign_volumes.insert(name),
+        };
+    }
+    Ok(Look {
+        containers: containers?,
+        engine,
+    })
+}
+
+/// The engine's list of all containers.
+pub(super) async fn containers(docker: &Docker) -> Result<Vec<ContainerSummary>, BackendError> {
+    let options = ListContainersOptions {
+        all: true,
+        ..Default::default()
+    };
+    let listed = docker.list_containers(Some(options)).await;
+    listed.map_err(|e| unlisted(&e))
+}
+
+fn unlisted(error: &bollard::errors::Error) -> BackendError {
+    unreachable(error).unwrap_or_else(|| BackendError::Unavailable {
+        engine: ENGINE,
+        reason: format!("it does not tell what it holds: {}", reason(error)),
+        help: "look at what it says: journalctl -u docker".into(),
+    })
+}
+
+/// The id of an image by its name; none when it is not there.
+async fn image_id(docker: &Docker, name: &str) -> Result<Option<(String, String)>, BackendError> {
+    match docker.inspect_image(name).await {
+        Ok(image) => Ok(image.id.map(|id| (name.to_owned(), id))),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(image_failed("look at", name, &error)),
+    }
+}
+
+/// The containers of the project among those of a list, as verbs need them.
+pub(super) fn known(site: &Site, containers: &[ContainerSummary]) -> All {
+    let mut all = All::new();
+    for (name, body, known) in containers
+        .iter()
+        .filter_map(|entry| known::ours(site, entry))
+    {
+        *all.entry(name).or_default().slot(body) = Some(known);
+    }
+    all
+}
+
+/// Puts a look into the planner's words. Reads the files beside the containers, so it blocks.
+pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
+    let mut containers: BTreeMap<Name, ObservedContainer> = BTreeMap::new();
+    let (mut all, mut foreign, mut aside) = (All::new(), BTreeSet::new(), Vec::new());
+    for entry in &look.containers {
+        let Some((name, body, known)) = known::ours(site, entry) else {
+            foreign.extend(known::name_of(entry).map(str::to_owned));
+            continue;
+        };
+        match body {
+            Body::Present => {
+                containers.insert(name.clone(), present(site, &known, entry));
+            }
+            Body::Aside => aside.push((name.clone(), runs(entry), known.mark.clone())),
+        }
+        *all.entry(name).or_default().slot(body) = Some(known);
+    }
+    for (name, runs, mark) in aside {
+        let full = site.full(&name);
+        // Alone it is nothing whole: its name must be given back first.
+        let entry = containers.entry(name).or_insert_with(|| ObservedContainer {
+            mark: Some(mark),
+            ..wreck(full)
+        });
+        (entry.set_aside, entry.aside_runs) = (true, runs);
+    }
+    let view = BackendView {
+        containers,
+        foreign: BTreeMap::from([(Kind::Application, foreign)]),
+        ids_taken: Vec::new(),
+        engine: look.engine,
+    };
+    (view, all)
+}
+
+fn runs(entry: &ContainerSummary) -> bool {
+    let state = status::state(entry.state);
+    matches!(
+        state,
+        Some(State::Running | State::Frozen | State::Starting)
+    )
+}
+
+fn wreck(host_name: String) -> ObservedContainer {
+    ObservedContainer {
+        host_name,
+        kind: Kind::Application,
+        state: State::Stopped,
+        exit: None,
+        health: None,
+        image: None,
+        holds_volumes: false,
+        aside_runs: false,
+        mark: None,
+        wreck: true,
+        set_aside: false,
+        stopping: false,
+        pid: None,
+        names: None,
+        dns: Vec::new(),
+    }
+}
+
+fn present(site: &Site, known: &Known, entry: &ContainerSummary) -> ObservedContainer {
+    let sentence = entry.status.as_deref().unwrap_or_default();
+    let state = status::state(entry.state).unwrap_or(State::Stopped);
+    let running = matches!(state, State::Running | State::Frozen);
+    let spec = &known.mark.spec;
+    let home = site.home(&spec.name, &known.token);
+    let dns: Vec<IpAddr> = spec.dns.clone();
+    ObservedContainer {
+        state,
+        exit: status::exit(sentence),
+        health: status::health(sentence),
+        image: entry.image_id.clone(),
+        holds_volumes: !known.held.is_empty(),
+        mark: (!known.wreck).then(|| known.mark.clone()),
+        wreck: known.wreck,
+        pid: running.then(|| init_of(&known.id)).flatten(),
+        names: hosts::read(&home, &site.project),
+        // Given to the engine when it was made, and kept true by it.
+        dns,
+        ..wreck(spec.host_name())
+    }
+}
+
+/// The id of a container's first process, as the engine's own supervisor has written it down. One that
+/// keeps it elsewhere tells it in another request for each container, which is not worth it here.
+fn init_of(id: &str) -> Option<u32> {
+    const PLACES: [&str; 2] = ["/run/containerd", "/run/docker/containerd/daemon"];
+    PLACES.iter().find_map(|place| {
+        let path = format!("{place}/io.containerd.runtime.v2.task/moby/{id}/init.pid");
+        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    })
+}
