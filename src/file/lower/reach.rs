@@ -104,6 +104,16 @@ pub(super) fn known(
     if shared.entries.contains_key(name) {
         return true;
     }
+    if let Some(profiles) = shared.out.get(name.as_str()) {
+        let profiles: Vec<String> = profiles.iter().map(|p| format!("`{p}`")).collect();
+        let message = format!(
+            "{verb} `{name}`, whose profile {} is not enabled",
+            profiles.join(" or ")
+        );
+        let help = "enable it with `--profile`, or give both the same profile";
+        desk.error_help(spot, message, help);
+        return false;
+    }
     let message = format!("{verb} `{name}`, which this project does not have");
     let mut error = desk.about(spot, message);
     let names = shared.entries.keys().map(Name::as_str);

@@ -89,7 +89,7 @@ fn what_must_not_be_included_is_refused() {
         ("[.]".into(), "error: cannot read ``: not a regular file".into()),
         ("[{paht: x}]".into(), "error: an item of `include` needs `path`".into()),
         ("ok.yaml".into(), "error: `include` takes a list, not a single value".into()),
-        ("[locker.yaml]".into(), "error: `containers` and `services` are two layouts; all files of a project have the same".into()),
+        ("[locker.yaml]".into(), "error: `services` and `containers` are two layouts; all files of a project have the same".into()),
         ("[own.yaml]".into(), "error: `firewall` stands in a file that is included".into()),
     ] {
         let home = Home::new(&[

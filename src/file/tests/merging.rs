@@ -370,7 +370,7 @@ fn a_container_of_another_file_keeps_its_paths_and_places() {
         ("sub/v.env", "A=1\n"),
     ]);
     let drawn = home.drawn(&home.options());
-    assert!(drawn.contains(" --> more.yaml:1:70\n"), "{drawn}");
+    assert!(drawn.contains(" --> more.yaml:1:61\n"), "{drawn}");
     assert!(
         drawn.contains("unknown key `prots`") && drawn.contains("`x` is not a port"),
         "{drawn}"

@@ -47,6 +47,15 @@ fn a_container_takes_part_when_one_of_its_profiles_is_enabled() {
             None => assert!(load(&options).is_err(), "{profiles:?} {named:?}"),
         }
     }
+    let options = LoadOptions {
+        profiles: words(&["debug"]),
+        ..home.options()
+    };
+    let drawn = home.drawn(&options);
+    assert!(
+        drawn.contains("error: depends on `bar`, whose profile `test` is not enabled\n"),
+        "{drawn}"
+    );
     let project = home.project(&home.options());
     let disabled: Vec<&str> = project.disabled.keys().map(Name::as_str).collect();
     assert_eq!(disabled, ["bar", "baz", "zot"]);
@@ -80,7 +89,7 @@ fn replicas_have_names_ports_and_everything_that_names_them() {
     let project = project(
         "groups: {front: [web]}\ncontainers:\n  \
          web: {template: x, scale: 3, ports: [\"127.0.0.1:8000-8002:80\", \"0:81\", {published: 9000-9009, target: 90}], volumes: [\"/data/$name:/d\"]}\n  \
-         one: {template: x, ports: [\"7000-7009:80\"], deploy: {replicas: 1}}\n  \
+         one: {image: x, ports: [\"7000-7009:80\"], deploy: {replicas: 1}}\n  \
          none: {template: x, scale: 0}\n  \
          lb: {template: x, depends_on: [web, none], links: [\"web:app\", web, none]}\n",
     );
