@@ -423,7 +423,7 @@ fn what_cannot_be_extended_is_told_at_its_place() {
             "error: a circle: `b` of `other.yaml` extends `c` of `other.yaml` extends `b` of `other.yaml`",
         ),
         (
-            "a: {extends: {service: a, flie: x}}",
+            "a: {extends: {service: b, flie: x}}\n  b: {template: x}",
             "error: unknown key `flie` in `extends`",
         ),
     ] {
