@@ -36,6 +36,7 @@ pub(in crate::file) fn lower(
         entries: &entries,
         backend,
         compose: parts.layout == Layout::Compose,
+        out: parts.out,
         stores: &stores,
     };
     let mut containers = BTreeMap::new();

@@ -104,6 +104,15 @@ pub(super) fn known(
     if shared.entries.contains_key(name) {
         return true;
     }
+    if let Some(profiles) = shared.out.get(name.as_str()) {
+        let message = format!("{verb} `{name}`, whose profiles are not enabled");
+        let help = format!(
+            "enable it with `--profile {}`",
+            profiles.join("` or `--profile ")
+        );
+        desk.error_help(spot, message, help);
+        return false;
+    }
     let message = format!("{verb} `{name}`, which this project does not have");
     let mut error = desk.about(spot, message);
     let names = shared.entries.keys().map(Name::as_str);
