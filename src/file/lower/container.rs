@@ -54,6 +54,8 @@ pub(super) struct Shared<'a> {
     pub backend: Kind,
     /// Whether the file is laid out as Compose's.
     pub compose: bool,
+    /// Containers whose profiles are not enabled, with their profiles.
+    pub out: &'a BTreeMap<String, Vec<String>>,
     /// Networks, volumes, secrets and configs of the top level.
     pub stores: &'a Stores,
 }

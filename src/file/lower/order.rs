@@ -69,11 +69,10 @@ fn dependency(
     written: &Written,
 ) -> Option<Dependency> {
     if !written.required && !shared.entries.contains_key(&on) {
-        warn(
-            desk,
-            written.spot,
-            format!("depends on `{on}`, which this project does not have"),
-        );
+        if !shared.out.contains_key(on.as_str()) {
+            let message = format!("depends on `{on}`, which this project does not have");
+            warn(desk, written.spot, message);
+        }
         return None;
     }
     if !known(desk, shared, written.spot, &on, "depends on") {
