@@ -37,7 +37,8 @@ pub use crate::apply::events::{Event, Events};
 pub use crate::apply::{ApplyError, VerifyError};
 pub use crate::backend::{Happening, LogLine, LogWish, Process, RunOptions, What};
 pub use crate::file::{LoadError, LoadOptions};
-pub use crate::observed::State;
+pub use crate::model::PullPolicy;
+pub use crate::observed::{Health, State};
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
 
 pub use change::{Changed, change};
@@ -50,7 +51,7 @@ pub use happenings::happenings;
 pub use image_list::{ImageRow, images};
 pub use images::ImageWish;
 pub use logs::{LogRequest, logs};
-pub use once::{OnceRequest, once};
+pub use once::{Once, OnceRequest, once};
 pub use plan::{Planned, plan};
 pub use port_check::{PortCheckRow, PortResult, port_check};
 pub use ports::{PortRow, ports};

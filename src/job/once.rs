@@ -56,13 +56,22 @@ pub struct OnceRequest {
     pub options: RunOptions,
 }
 
-/// Runs it and returns its exit code; detached, 0 as soon as it runs.
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The short name of its container.
+    pub name: Name,
+    /// Its exit code; 0 for one that was left to run.
+    pub code: i32,
+}
+
+/// Runs it to its end; detached, until it runs.
 pub async fn once(
     setting: &Setting,
     request: &OnceRequest,
     events: &dyn Events,
     consent: &dyn Consent,
-) -> Result<i32, JobError> {
+) -> Result<Once, JobError> {
     let mut opened = road::open(setting, COMMAND)?;
     request.images.put_into(&mut opened.project);
     let observed = opened.host.observe(&opened.project, None).await?;
@@ -93,7 +102,10 @@ pub async fn once(
     if request.service_ports && !request.options.detach {
         close(setting, &change, &mut opened, &called, events).await?;
     }
-    Ok(code?)
+    Ok(Once {
+        name: called,
+        code: code?,
+    })
 }
 
 /// Brings up all that it needs and returns what it shall be.
