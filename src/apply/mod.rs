@@ -17,6 +17,7 @@ mod label;
 mod lanes;
 mod marks;
 mod perform;
+mod supervised;
 mod undo;
 mod verify;
 
@@ -32,4 +33,5 @@ pub use host::{Host, ObserveError};
 pub use journal::{Journal, Unfinished};
 pub use label::label;
 pub use perform::{AnonymousVolumes, Applied, ApplyOptions, apply};
+pub use supervised::Supervised;
 pub use verify::{VerifyError, verify};

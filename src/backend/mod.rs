@@ -4,6 +4,7 @@
 //! its folder. To add one: a folder here, one arm where the host opens it, one line in the contract test.
 
 pub mod docker;
+pub mod engines;
 pub mod lxc;
 
 use std::collections::{BTreeMap, BTreeSet};

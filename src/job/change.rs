@@ -121,7 +121,12 @@ fn lasting(wish: &Wish) -> Wish {
     }
 }
 
-async fn ask(opened: &Opened, losses: &[Loss], consent: &dyn Consent) -> Result<(), JobError> {
+/// Asks whether `losses` may go.
+pub(super) async fn ask(
+    opened: &Opened,
+    losses: &[Loss],
+    consent: &dyn Consent,
+) -> Result<(), JobError> {
     if losses.is_empty() {
         return Ok(());
     }

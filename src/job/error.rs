@@ -84,6 +84,36 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A container that must be there is not.
+    #[error("container `{name}` has not been made")]
+    NotMade {
+        /// Short name.
+        name: Name,
+    },
+    /// A container is there and not in the file.
+    #[error("container `{name}` is not in the file")]
+    NotInFile {
+        /// Short name.
+        name: Name,
+    },
+    /// One more of a system container cannot be run for one command.
+    #[error("`run` starts one container more from an image, and `{name}` is a system container")]
+    NotOnce {
+        /// Short name.
+        name: Name,
+    },
+    /// There is a container of this name.
+    #[error("there is a container `{name}`")]
+    NameTaken {
+        /// Short name.
+        name: Name,
+    },
+    /// The kernel gave no random number for a name.
+    #[error("cannot make up a name: {source}")]
+    Random {
+        /// The system's word.
+        source: io::Error,
+    },
     /// A container is frozen: nothing can run inside.
     #[error("container `{name}` is frozen")]
     Frozen {
@@ -147,6 +177,11 @@ impl JobError {
             | Self::Observe(_)
             | Self::Verify(_)
             | Self::NotRunning { .. }
+            | Self::NotMade { .. }
+            | Self::NotInFile { .. }
+            | Self::NotOnce { .. }
+            | Self::NameTaken { .. }
+            | Self::Random { .. }
             | Self::Frozen { .. }
             | Self::Signals { .. } => Vec::new(),
         }

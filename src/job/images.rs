@@ -218,6 +218,7 @@ mod tests {
             network: Default::default(),
             networks: BTreeMap::new(),
             firewall: Default::default(),
+            supervisor: Default::default(),
             groups: BTreeMap::new(),
             containers: [
                 container("web", image("nginx"), &["api"]),

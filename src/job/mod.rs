@@ -6,19 +6,25 @@
 mod change;
 mod config;
 mod consent;
+mod copy;
 mod error;
 mod exec;
 mod follow;
+mod happenings;
+mod image_list;
 mod images;
 mod logs;
+mod once;
 mod plan;
 mod port_check;
 mod ports;
+mod processes;
 mod road;
 mod select;
 mod status;
 mod usage;
 mod validate;
+mod wait;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,23 +35,30 @@ use crate::model::{FirewallChoice, Name};
 
 pub use crate::apply::events::{Event, Events};
 pub use crate::apply::{ApplyError, VerifyError};
-pub use crate::backend::{LogLine, LogWish};
+pub use crate::backend::{Happening, LogLine, LogWish, Process, RunOptions, What};
 pub use crate::file::{LoadError, LoadOptions};
-pub use crate::observed::State;
+pub use crate::model::PullPolicy;
+pub use crate::observed::{Health, State};
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
 
 pub use change::{Changed, change};
 pub use config::{Resolved, config, schema};
 pub use consent::{Consent, ConsentError, PricedLoss};
+pub use copy::{CopyRequest, Way, copy};
 pub use error::JobError;
 pub use exec::{ExecRequest, exec};
+pub use happenings::happenings;
+pub use image_list::{ImageRow, images};
 pub use images::ImageWish;
 pub use logs::{LogRequest, logs};
+pub use once::{Once, OnceRequest, once};
 pub use plan::{Planned, plan};
 pub use port_check::{PortCheckRow, PortResult, port_check};
 pub use ports::{PortRow, ports};
+pub use processes::{Processes, processes};
 pub use status::{StatusRow, status};
 pub use validate::{Valid, validate};
+pub use wait::{Ended, wait};
 
 /// Which file and which host.
 #[derive(Clone, Debug)]

@@ -1,23 +1,38 @@
-//! The kernel's side of the fake: bridge and rules.
+//! The kernel's side of the fake: bridges and rules.
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use ipnet::IpNet;
 
-use super::Fake;
+use super::{Fake, Made};
 use crate::firewall::{Firewall, FirewallChange, FirewallError};
 use crate::model::{Name, Subnets};
-use crate::network::{Network, NetworkError, NetworkView};
+use crate::network::{BridgeWish, Network, NetworkError, NetworkView};
 use crate::observed::{ObservedBridge, ObservedFirewall, ObservedNetwork, State};
 
 #[async_trait]
 impl Network for Fake {
-    async fn observe(&self, _: &str) -> Result<NetworkView, NetworkError> {
-        let bridge = self.world().bridge.map(|_| ObservedBridge {
-            mark: Some("locker:shop".into()),
-            up: true,
-            addresses: Vec::new(),
-        });
+    async fn observe(
+        &self,
+        project: &Name,
+        _: &BTreeSet<String>,
+    ) -> Result<NetworkView, NetworkError> {
+        let bridge = |(name, subnets): (String, Subnets)| {
+            let nets = [
+                IpNet::new(subnets.gateway4().into(), subnets.v4.prefix_len()),
+                IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len()),
+            ];
+            let bridge = ObservedBridge {
+                mark: Some(format!("locker:{project}")),
+                up: true,
+                addresses: nets.map(Result::unwrap).into(),
+            };
+            (name, bridge)
+        };
         let network = ObservedNetwork {
-            bridge,
+            bridges: self.world().bridges.into_iter().map(bridge).collect(),
+            forwarding: true,
             ..ObservedNetwork::default()
         };
         Ok(NetworkView {
@@ -26,25 +41,26 @@ impl Network for Fake {
         })
     }
 
-    async fn ensure(
-        &self,
-        _: &Name,
-        _: &str,
-        subnets: &Subnets,
-        _: &[String],
-    ) -> Result<bool, NetworkError> {
+    async fn ensure(&self, _: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError> {
         self.call("ensure".into()).await.map_err(no_link)?;
-        let old = self.world.lock().unwrap().bridge.replace(*subnets);
+        let bridges = &mut self.world.lock().unwrap().bridges;
+        let old = bridges.insert(wish.bridge.into(), *wish.subnets);
         Ok(old.is_none())
     }
 
-    async fn remove(&self, _: &Name, _: &str, _: bool) -> Result<(), NetworkError> {
+    async fn remove(&self, _: &Name, bridge: &str, _: bool) -> Result<(), NetworkError> {
         self.call("remove".into()).await.map_err(no_link)?;
         let mut world = self.world.lock().unwrap();
-        if world.containers.values().any(|c| c.state != State::Stopped) {
+        let all = world.containers.values().chain(world.aside.values());
+        let mut running = all.filter(|made| made.state != State::Stopped);
+        let is_on = |made: &Made| {
+            let nic = made.mark.spec.nic.as_ref();
+            nic.is_some_and(|nic| nic.bridge == bridge)
+        };
+        if running.any(is_on) {
             return Err(no_link("containers run on it".into()));
         }
-        world.bridge = None;
+        world.bridges.remove(bridge);
         Ok(())
     }
 }
@@ -85,12 +101,11 @@ impl Firewall for Fake {
         })?;
         let mut world = self.world.lock().unwrap();
         for network in &change.close {
-            world.networks.remove(&network.project);
+            world.networks.remove(&network.bridge);
         }
         for network in &change.open {
-            world
-                .networks
-                .insert(network.project.clone(), network.clone());
+            let bridge = network.bridge.clone();
+            world.networks.insert(bridge, network.clone());
         }
         world.rules.retain(|rule| !change.remove.contains(rule));
         world.rules.extend(change.add.iter().cloned());

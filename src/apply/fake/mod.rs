@@ -1,26 +1,47 @@
 //! Drivers in memory for tests: strict about order, able to fail at any call, and comparable.
 
+mod engine;
+mod inside;
 mod kernel;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::backend::{AttachOptions, Backend, BackendError, BackendView, Inside, Ran};
-use crate::model::{HostsLine, InnerCommand, Mount, Name, NetworkRules, PortRule, Subnets};
-use crate::observed::{Mark, ObservedContainer, State};
+use crate::backend::engines::Engines;
+use crate::backend::{
+    Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch,
+};
+use crate::model::{EngineNetwork, HostsLine, Kind, Name, NetworkRules, PortRule, Subnets};
+use crate::observed::{Mark, ObservedContainer, ObservedEngine, State};
 
-/// A container of the fake engine.
+/// A container of the fake engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Made {
     pub(super) state: State,
     pub(super) mark: Mark,
     pub(super) names: Option<Vec<HostsLine>>,
     pub(super) dns: Vec<IpAddr>,
+    pub(super) exit: Option<i32>,
+}
+
+impl Made {
+    pub(super) fn new(state: State, mark: Mark) -> Self {
+        Self {
+            state,
+            mark,
+            names: None,
+            dns: Vec::new(),
+            exit: None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        self.mark.spec.kind()
+    }
 }
 
 /// Everything that a driver can change.
@@ -28,9 +49,12 @@ pub(super) struct Made {
 pub(super) struct World {
     pub(super) containers: BTreeMap<Name, Made>,
     pub(super) aside: BTreeMap<Name, Made>,
-    pub(super) bridge: Option<Subnets>,
-    pub(super) networks: BTreeMap<Name, NetworkRules>,
+    pub(super) bridges: BTreeMap<String, Subnets>,
+    pub(super) networks: BTreeMap<String, NetworkRules>,
     pub(super) rules: BTreeSet<PortRule>,
+    pub(super) engine_networks: BTreeMap<Name, EngineNetwork>,
+    pub(super) images: BTreeSet<String>,
+    pub(super) volumes: BTreeSet<String>,
 }
 
 /// What was called, how many calls ran at once, and which shall fail.
@@ -43,6 +67,8 @@ pub(super) struct Ledger {
     pub(super) fail: Vec<String>,
     /// What `run` answers for a command; 0 when it is not listed.
     pub(super) codes: BTreeMap<String, i32>,
+    /// Containers that end by themselves as soon as they run, with this exit code.
+    pub(super) ends: BTreeMap<String, i32>,
     /// Told of every call before it is done.
     pub(super) on_call: Option<OnCall>,
 }
@@ -55,14 +81,35 @@ impl std::fmt::Debug for OnCall {
     }
 }
 
-/// All drivers in one.
-#[derive(Clone, Debug, Default)]
+/// All drivers in one; as a backend it runs containers of one kind.
+#[derive(Clone, Debug)]
 pub(super) struct Fake {
     pub(super) world: Arc<Mutex<World>>,
     pub(super) ledger: Arc<Mutex<Ledger>>,
+    kind: Kind,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            world: Arc::default(),
+            ledger: Arc::default(),
+            kind: Kind::System,
+        }
+    }
 }
 
 impl Fake {
+    /// Both kinds of containers in one world.
+    pub(super) fn engines(&self) -> Engines {
+        let of = |kind| Self {
+            kind,
+            ..self.clone()
+        };
+        let (system, application) = (of(Kind::System), of(Kind::Application));
+        Engines::new(Arc::new(system), Arc::new(application))
+    }
+
     pub(super) fn world(&self) -> World {
         self.world.lock().unwrap().clone()
     }
@@ -101,11 +148,16 @@ impl Fake {
     fn change(
         &self,
         name: &Name,
+        body: Body,
         allowed: &[State],
         change: impl FnOnce(&mut Made),
     ) -> Result<(), BackendError> {
         let mut world = self.world.lock().unwrap();
-        match world.containers.get_mut(name) {
+        let all = match body {
+            Body::Present => &mut world.containers,
+            Body::Aside => &mut world.aside,
+        };
+        match all.get_mut(name).filter(|made| made.kind() == self.kind) {
             Some(found) if allowed.contains(&found.state) => {
                 change(found);
                 Ok(())
@@ -114,6 +166,61 @@ impl Fake {
             None => Err(broken(name.as_str(), "is absent")),
         }
     }
+
+    /// What the container stands on must be there when it is made or started.
+    fn needs(&self, mark: &Mark, starts: bool) -> Result<(), BackendError> {
+        let world = self.world();
+        let name = mark.spec.name.as_str();
+        let attached = mark.spec.app.iter().flat_map(|app| &app.attached);
+        for attached in attached.filter(|attached| attached.nic.is_some()) {
+            let mut networks = world.engine_networks.values();
+            if !networks.any(|network| network.host_name() == attached.network) {
+                return Err(broken(
+                    name,
+                    &format!("has no network {}", attached.network),
+                ));
+            }
+        }
+        if let Some(image) = mark.spec.source.image()
+            && !world.images.contains(image)
+        {
+            return Err(broken(name, &format!("has no image {image}")));
+        }
+        if let Some(nic) = &mark.spec.nic
+            && starts
+            && !world.bridges.contains_key(&nic.bridge)
+        {
+            return Err(broken(name, "has no bridge"));
+        }
+        Ok(())
+    }
+
+    fn seen(&self, world: &World, name: &Name, found: &Made) -> ObservedContainer {
+        let older = world.aside.get(name).filter(|old| old.kind() == self.kind);
+        let image = found.mark.spec.source.image();
+        ObservedContainer {
+            host_name: found.mark.spec.host_name(),
+            kind: self.kind,
+            state: found.state,
+            exit: found.exit,
+            health: None,
+            image: image.map(id_of),
+            holds_volumes: false,
+            aside_runs: older.is_some_and(|old| old.state == State::Running),
+            mark: Some(found.mark.clone()),
+            wreck: false,
+            set_aside: older.is_some(),
+            stopping: false,
+            pid: None,
+            names: found.names.clone(),
+            dns: found.dns.clone(),
+        }
+    }
+}
+
+/// The id of an image by its name.
+fn id_of(image: &str) -> String {
+    format!("sha256:{image}")
 }
 
 fn broken(what: &str, reason: &str) -> BackendError {
@@ -129,49 +236,53 @@ const ANY: [State; 3] = [State::Stopped, State::Running, State::Frozen];
 
 #[async_trait]
 impl Backend for Fake {
-    async fn observe(&self) -> Result<BackendView, BackendError> {
+    async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
         let world = self.world();
-        let seen = world.containers.iter().map(|(name, found)| {
-            let seen = ObservedContainer {
-                host_name: found.mark.spec.host_name(),
-                state: found.state,
-                mark: Some(found.mark.clone()),
-                wreck: false,
-                set_aside: world.aside.contains_key(name),
-                stopping: false,
-                pid: None,
-                names: found.names.clone(),
-                dns: found.dns.clone(),
+        let mut view = BackendView::default();
+        let ours = |made: &&Made| made.kind() == self.kind;
+        for (name, found) in world.containers.iter().filter(|(_, made)| ours(made)) {
+            view.containers
+                .insert(name.clone(), self.seen(&world, name, found));
+        }
+        for (name, found) in world.aside.iter().filter(|(_, made)| ours(made)) {
+            // Alone, it is all that is left, and nothing of it is whole.
+            let alone = || ObservedContainer {
+                mark: None,
+                wreck: true,
+                state: State::Stopped,
+                names: None,
+                dns: Vec::new(),
+                exit: None,
+                image: None,
+                ..self.seen(&world, name, found)
             };
-            (name.clone(), seen)
-        });
-        Ok(BackendView {
-            containers: seen.collect(),
-            ..BackendView::default()
-        })
+            view.containers.entry(name.clone()).or_insert_with(alone);
+        }
+        if self.kind == Kind::Application {
+            let there = sought.images.intersection(&world.images);
+            view.engine = ObservedEngine {
+                images: there.map(|image| (image.clone(), id_of(image))).collect(),
+                networks: world.engine_networks,
+                volumes: world.volumes,
+                ..ObservedEngine::default()
+            };
+        }
+        Ok(view)
     }
 
     async fn create(
         &self,
         mark: &Mark,
-        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        _: bool,
+        progress: Progress<'_>,
     ) -> Result<(), BackendError> {
         progress("made by the fake");
         let name = mark.spec.name.clone();
         self.backend(format!("create {name}")).await?;
-        let made = Made {
-            state: State::Stopped,
-            mark: mark.clone(),
-            names: None,
-            dns: Vec::new(),
-        };
-        match self
-            .world
-            .lock()
-            .unwrap()
-            .containers
-            .insert(name.clone(), made)
-        {
+        self.needs(mark, false)?;
+        let made = Made::new(State::Stopped, mark.clone());
+        let mut world = self.world.lock().unwrap();
+        match world.containers.insert(name.clone(), made) {
             None => Ok(()),
             Some(_) => Err(broken(name.as_str(), "was there")),
         }
@@ -180,33 +291,47 @@ impl Backend for Fake {
     async fn configure(&self, mark: &Mark) -> Result<(), BackendError> {
         let name = &mark.spec.name;
         self.backend(format!("configure {name}")).await?;
-        self.change(name, &ANY, |found| found.mark = mark.clone())
+        self.change(name, Body::Present, &ANY, |found| found.mark = mark.clone())
     }
 
-    async fn start(&self, name: &Name) -> Result<(), BackendError> {
-        self.backend(format!("start {name}")).await?;
-        if self.world.lock().unwrap().bridge.is_none() {
-            return Err(broken(name.as_str(), "has no bridge"));
+    async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
+        self.backend(format!("start {name}{}", sign(body))).await?;
+        let ends = self.ledger.lock().unwrap().ends.get(name.as_str()).copied();
+        let mut mark = None;
+        self.change(name, body, &[State::Stopped], |found| {
+            mark = Some(found.mark.clone());
+        })?;
+        if let Some(mark) = mark {
+            self.needs(&mark, true)?;
         }
-        self.change(name, &[State::Stopped], |c| c.state = State::Running)
+        self.change(name, body, &[State::Stopped], |found| {
+            found.exit = ends;
+            if ends.is_none() {
+                found.state = State::Running;
+            }
+        })
     }
 
-    async fn stop(&self, name: &Name, _: Duration) -> Result<(), BackendError> {
-        self.backend(format!("stop {name}")).await?;
-        self.change(name, &ANY, |c| c.state = State::Stopped)
+    async fn stop(&self, name: &Name, body: Body, _: Duration) -> Result<(), BackendError> {
+        self.backend(format!("stop {name}{}", sign(body))).await?;
+        self.change(name, body, &ANY, |c| c.state = State::Stopped)
     }
 
-    async fn destroy(&self, name: &Name, aside: bool) -> Result<(), BackendError> {
-        self.backend(format!("destroy {name}{}", if aside { "~old" } else { "" }))
+    async fn destroy(&self, name: &Name, body: Body, _: bool) -> Result<(), BackendError> {
+        self.backend(format!("destroy {name}{}", sign(body)))
             .await?;
         let mut world = self.world.lock().unwrap();
-        if aside {
-            world.aside.remove(name);
-            return Ok(());
-        }
-        match world.containers.remove(name) {
-            Some(gone) if gone.state != State::Stopped => Err(broken(name.as_str(), "runs")),
-            Some(_) | None => Ok(()),
+        let all = match body {
+            Body::Present => &mut world.containers,
+            Body::Aside => &mut world.aside,
+        };
+        match all.get(name) {
+            Some(found) if found.kind() != self.kind => Ok(()),
+            Some(found) if found.state != State::Stopped => Err(broken(name.as_str(), "runs")),
+            Some(_) | None => {
+                all.remove(name);
+                Ok(())
+            }
         }
     }
 
@@ -221,8 +346,9 @@ impl Backend for Fake {
         } else {
             (containers, aside)
         };
+        let may = |made: &Made| self.kind == Kind::Application || made.state == State::Stopped;
         match from.remove(name) {
-            Some(moved) if moved.state == State::Stopped && !to.contains_key(name) => {
+            Some(moved) if may(&moved) && moved.kind() == self.kind && !to.contains_key(name) => {
                 to.insert(name.clone(), moved);
                 Ok(())
             }
@@ -233,78 +359,19 @@ impl Backend for Fake {
     fn inside(&self) -> &dyn Inside {
         self
     }
+
+    fn watch(&self) -> &dyn Watch {
+        self
+    }
+
+    fn engine(&self) -> Option<&dyn Engine> {
+        (self.kind == Kind::Application).then_some(self)
+    }
 }
 
-#[async_trait]
-impl Inside for Fake {
-    async fn write_names(
-        &self,
-        name: &Name,
-        hosts: &[HostsLine],
-        dns: &[IpAddr],
-    ) -> Result<(), BackendError> {
-        self.backend(format!("names {name}")).await?;
-        self.change(name, &ANY, |found| {
-            found.names = (!hosts.is_empty()).then(|| hosts.to_vec());
-            if !dns.is_empty() {
-                found.dns = dns.to_vec();
-            }
-        })
-    }
-
-    async fn seed(
-        &self,
-        name: &Name,
-        mounts: &[Mount],
-        _: bool,
-    ) -> Result<Vec<PathBuf>, BackendError> {
-        self.backend(format!("seed {name}")).await?;
-        let missing = mounts.iter().filter(|mount| !mount.host.exists());
-        let made: Vec<PathBuf> = missing.map(|mount| mount.host.clone()).collect();
-        for path in &made {
-            std::fs::create_dir_all(path).unwrap();
-        }
-        Ok(made)
-    }
-
-    async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError> {
-        self.backend(format!("freeze {name} {frozen}")).await?;
-        let (from, to) = if frozen {
-            (State::Running, State::Frozen)
-        } else {
-            (State::Frozen, State::Running)
-        };
-        self.change(name, &[from], |found| found.state = to)
-    }
-
-    async fn run(
-        &self,
-        name: &Name,
-        command: &InnerCommand,
-        _: Option<Duration>,
-    ) -> Result<Ran, BackendError> {
-        self.backend(format!("run {name} {command}")).await?;
-        let codes = &self.ledger.lock().unwrap().codes;
-        Ok(Ran {
-            code: codes.get(&command.to_string()).copied().unwrap_or(0),
-            output: "said".into(),
-        })
-    }
-
-    async fn attach(
-        &self,
-        name: &Name,
-        _: &[String],
-        _: &AttachOptions,
-    ) -> Result<i32, BackendError> {
-        Err(broken(name.as_str(), "the fake has no terminal"))
-    }
-
-    fn console_log(&self, name: &Name) -> PathBuf {
-        PathBuf::from(format!("/nonexistent/{name}"))
-    }
-
-    async fn size(&self, _: &Name) -> Result<u64, BackendError> {
-        Ok(0)
+fn sign(body: Body) -> &'static str {
+    match body {
+        Body::Present => "",
+        Body::Aside => "~old",
     }
 }

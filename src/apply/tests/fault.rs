@@ -106,6 +106,7 @@ async fn what_cannot_be_undone_keeps_what_it_stands_on_and_is_reported() {
                 bridge: "lk-shop".into(),
                 subnets: subnets(),
                 cards: Vec::new(),
+                adopt: false,
             },
             vec![],
         ),
@@ -128,7 +129,7 @@ async fn what_cannot_be_undone_keeps_what_it_stands_on_and_is_reported() {
     assert!(text.contains("left in place: "), "{text}");
     let world = stage.fake.world();
     assert_eq!(world.containers[&name("web")].state, State::Running);
-    assert!(world.bridge.is_some());
+    assert!(world.bridges.contains_key("lk-shop"));
     assert!(left_of(&stage).is_some(), "the next run must be told");
 }
 
@@ -144,6 +145,7 @@ async fn what_was_so_already_is_neither_done_nor_undone() {
                 bridge: "lk-shop".into(),
                 subnets: subnets(),
                 cards: Vec::new(),
+                adopt: false,
             },
             vec![],
         ),
@@ -263,7 +265,9 @@ async fn waiting_for_health_ends_with_a_signal_and_with_its_patience() {
         plan_of(vec![(
             Step::AwaitHealthy {
                 container: name("web"),
-                check: check(retries),
+                check: Some(check(retries)),
+                most: None,
+                may_end: false,
             },
             vec![],
         )])

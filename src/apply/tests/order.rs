@@ -21,12 +21,7 @@ fn stops(stage: &Stage, count: usize) -> Plan {
     let words: Vec<String> = (0..count).map(|i| format!("c{i}")).collect();
     let mut world = stage.fake.world.lock().unwrap();
     for word in &words {
-        let made = Made {
-            state: State::Running,
-            mark: super::stage::mark(word),
-            names: None,
-            dns: Vec::new(),
-        };
+        let made = Made::new(State::Running, super::stage::mark(word));
         world.containers.insert(name(word), made);
     }
     plan_of(words.iter().map(|word| (stop(word), vec![])).collect())
@@ -88,6 +83,13 @@ async fn nothing_is_destroyed_before_all_else_is_done() {
     assert_eq!(stage.fake.calls(), ["stop web", "names web", "destroy old"]);
 }
 
+fn remove_volume(path: std::path::PathBuf) -> Step {
+    Step::RemoveVolume {
+        path: Some(path),
+        engine: None,
+    }
+}
+
 #[tokio::test]
 async fn only_a_named_volume_of_the_project_is_removed_as_one() {
     let stage = Stage::living();
@@ -95,13 +97,13 @@ async fn only_a_named_volume_of_the_project_is_removed_as_one() {
     let mine = home.join("data");
     std::fs::create_dir_all(mine.join("deep")).unwrap();
     for path in [stage.dir.path().into(), home.clone(), home.join("..")] {
-        let plan = plan_of(vec![(Step::RemoveVolume { path }, vec![])]);
+        let plan = plan_of(vec![(remove_volume(path), vec![])]);
         let error = stage.run(&plan).await.unwrap_err().to_string();
         assert!(error.contains("no named volume"), "{error}");
         assert!(mine.exists());
     }
     let path = mine.clone();
-    let plan = plan_of(vec![(Step::RemoveVolume { path }, vec![])]);
+    let plan = plan_of(vec![(remove_volume(path), vec![])]);
     stage.run(&plan).await.unwrap();
     assert!(!mine.exists());
 }
@@ -130,15 +132,11 @@ fn configures(stage: &Stage, graph: &[Vec<StepId>]) -> Plan {
     let mut world = stage.fake.world.lock().unwrap();
     let step = |(id, after): (usize, &Vec<StepId>)| {
         let word = format!("c{id}");
-        let made = Made {
-            state: State::Stopped,
-            mark: Mark {
-                setup_done: id % 2 == 0,
-                ..super::stage::mark(&word)
-            },
-            names: None,
-            dns: Vec::new(),
+        let mark = Mark {
+            setup_done: id % 2 == 0,
+            ..super::stage::mark(&word)
         };
+        let made = Made::new(State::Stopped, mark);
         world.containers.insert(name(&word), made);
         let changed = spec(&word, "changed");
         (Step::Configure(Box::new(changed)), after.clone())

@@ -28,6 +28,7 @@ pub(super) fn stop(word: &str) -> Step {
     Step::Stop {
         container: name(word),
         timeout: Duration::from_secs(1),
+        aside: false,
     }
 }
 

@@ -1,19 +1,20 @@
 //! A project of three containers on a fake host, and plans that change all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::apply::fake::{Fake, Made};
 use crate::apply::{
-    Applied, ApplyError, ApplyOptions, Cancel, Canceller, Event, Events, Host, apply,
+    AnonymousVolumes, Applied, ApplyError, ApplyOptions, Cancel, Canceller, Event, Events, Host,
+    apply,
 };
-use crate::backend::Backend;
+use crate::backend::Sought;
 use crate::firewall::Firewall;
 use crate::hosts::HostsFile;
 use crate::model::{
-    Addresses, ContainerSpec, HostsLine, Name, NetworkRules, Nic, Port, PortRange, PortRule,
-    Protocol, Source, Subnets,
+    Addresses, ContainerSpec, HostsLine, Kind, Name, NetworkRules, Nic, Port, PortRange, PortRule,
+    Protocol, Restart, Source, Subnets,
 };
 use crate::network::Network;
 use crate::observed::{HostFacts, Mark, Observed, ProjectRecord, State};
@@ -39,7 +40,7 @@ pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         idmap: Vec::new(),
         hostname: hostname.into(),
         fqdn: None,
-        nic: Nic {
+        nic: Some(Nic {
             bridge: "lk-shop".into(),
             veth: "lk0".into(),
             mac: "02:00:00:00:00:02".into(),
@@ -48,7 +49,7 @@ pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
                 v6: "fd77::2".parse().unwrap(),
             },
             subnets: subnets(),
-        },
+        }),
         mounts: Vec::new(),
         environment: BTreeMap::new(),
         config: Vec::new(),
@@ -56,6 +57,10 @@ pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         dns: Vec::new(),
         setup: Vec::new(),
         labels: BTreeMap::new(),
+        restart: Restart::No,
+        stop_grace: None,
+        supervised: false,
+        app: None,
     }
 }
 
@@ -66,6 +71,8 @@ pub(super) fn record(addresses: u32) -> ProjectRecord {
         directory: "/srv/shop".into(),
         lxcpath: "/var/lib/lxc".into(),
         subnets: subnets(),
+        networks: BTreeMap::new(),
+        applications: false,
         addresses: (0..addresses)
             .map(|i| (name(&format!("c{i}")), i + 2))
             .collect(),
@@ -96,6 +103,7 @@ pub(super) fn network_rules() -> NetworkRules {
         bridge: "lk-shop".into(),
         subnets: subnets(),
         isolate: false,
+        internal: false,
     }
 }
 
@@ -130,7 +138,7 @@ impl Stage {
         let host = Host {
             project: name("shop"),
             directory: "/srv/shop".into(),
-            backend: Arc::new(fake.clone()),
+            backend: Arc::new(fake.engines()),
             network: Arc::new(fake.clone()),
             firewall: Arc::new(fake.clone()),
             hosts: HostsFile::new(paths.hosts()),
@@ -145,8 +153,8 @@ impl Stage {
         save_record(&stage.host.paths, &record(3)).unwrap();
         {
             let mut world = stage.fake.world.lock().unwrap();
-            world.bridge = Some(subnets());
-            world.networks.insert(name("shop"), network_rules());
+            world.bridges.insert("lk-shop".into(), subnets());
+            world.networks.insert("lk-shop".into(), network_rules());
             world.rules.insert(rule("web", 8080));
             for (word, state) in [
                 ("web", State::Running),
@@ -154,10 +162,9 @@ impl Stage {
                 ("ice", State::Frozen),
             ] {
                 let made = Made {
-                    state,
-                    mark: mark(word),
                     names: Some(hosts(word)),
                     dns: vec!["9.9.9.9".parse().unwrap()],
+                    ..Made::new(state, mark(word))
                 };
                 world.containers.insert(name(word), made);
             }
@@ -166,12 +173,17 @@ impl Stage {
     }
 
     pub(super) async fn observed(&self) -> Observed {
-        let backend = Backend::observe(&self.fake).await.unwrap();
+        let sought = Sought {
+            images: ["shop/web".to_string()].into(),
+            kinds: [Kind::System, Kind::Application].into(),
+        };
+        let backend = self.host.backend.observe(&sought).await.unwrap();
         Observed {
             host: HostFacts::default(),
             record: load_record(&self.host.paths, &name("shop")).unwrap(),
             containers: backend.containers,
-            network: Network::observe(&self.fake, "lk-shop")
+            engine: backend.engine,
+            network: Network::observe(&self.fake, &name("shop"), &BTreeSet::new())
                 .await
                 .unwrap()
                 .network,
@@ -211,6 +223,7 @@ impl Stage {
             command: "up".into(),
             parallel,
             stop_timeout: Duration::from_secs(1),
+            volumes: AnonymousVolumes::default(),
         };
         let observed = self.observed().await;
         apply(plan, &observed, &self.host, &options, events, cancel).await

@@ -174,6 +174,23 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::NotRunning { name } => {
             report.help = vec![format!("run `sudo locker start {name}`")];
         }
+        JobError::NotMade { name } => {
+            report.help = vec![format!("run `sudo locker up {name}`")];
+        }
+        JobError::NotInFile { .. } => {
+            report.kind = Kind::Usage;
+            report.help = vec!["write it into the file, or remove it: `locker rm`".into()];
+        }
+        JobError::NotOnce { name } => {
+            report.kind = Kind::Usage;
+            report.help = vec![format!(
+                "run the command inside: `locker exec {name} -- CMD`, or write a container with \
+                 `clone: {name}`"
+            )];
+        }
+        JobError::NameTaken { .. } => {
+            report.help = vec!["choose another one with `--name`".into()];
+        }
         JobError::Frozen { name } => {
             report.help = vec![format!("run `sudo locker unfreeze {name}`")];
         }
@@ -192,6 +209,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Observe(_)
         | JobError::Apply(_)
         | JobError::Verify(_)
+        | JobError::Random { .. }
         | JobError::Signals { .. } => {}
     }
 }

@@ -1,0 +1,76 @@
+//! What the fake engine has beside containers.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+
+use super::{Fake, broken};
+use crate::backend::{BackendError, Engine, ImageInfo, Progress, RunOptions};
+use crate::model::{Build, ContainerSpec, EngineNetwork};
+
+#[async_trait]
+impl Engine for Fake {
+    async fn pull(
+        &self,
+        image: &str,
+        _: Option<&str>,
+        progress: Progress<'_>,
+    ) -> Result<(), BackendError> {
+        progress("half of it");
+        self.backend(format!("pull {image}")).await?;
+        self.world.lock().unwrap().images.insert(image.into());
+        Ok(())
+    }
+
+    async fn build(&self, build: &Build, progress: Progress<'_>) -> Result<(), BackendError> {
+        progress("Step 1/1");
+        self.backend(format!("build {}", build.image)).await?;
+        let mut world = self.world.lock().unwrap();
+        world.images.insert(build.image.clone());
+        Ok(())
+    }
+
+    async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
+        let name = network.host_name();
+        self.backend(format!("network {name}")).await?;
+        let mut world = self.world.lock().unwrap();
+        if !world.bridges.contains_key(&network.bridge) {
+            return Err(broken(&name, "has no bridge"));
+        }
+        match world.engine_networks.get(&network.network) {
+            Some(old) if old != network => Err(broken(&name, "is another one")),
+            Some(_) | None => {
+                let key = network.network.clone();
+                world.engine_networks.insert(key, network.clone());
+                Ok(())
+            }
+        }
+    }
+
+    async fn remove_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
+        let name = network.host_name();
+        self.backend(format!("remove network {name}")).await?;
+        let mut world = self.world.lock().unwrap();
+        let all = world.containers.values().chain(world.aside.values());
+        let mut attached = all.flat_map(|made| made.mark.spec.app.iter().flat_map(|a| &a.attached));
+        if attached.any(|attached| attached.network == name) {
+            return Err(broken(&name, "is in use"));
+        }
+        world.engine_networks.remove(&network.network);
+        Ok(())
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), BackendError> {
+        self.backend(format!("remove volume {name}")).await?;
+        self.world.lock().unwrap().volumes.remove(name);
+        Ok(())
+    }
+
+    async fn images(&self, _: &BTreeSet<String>) -> Result<Vec<ImageInfo>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn run_once(&self, spec: &ContainerSpec, _: &RunOptions) -> Result<i32, BackendError> {
+        Err(broken(spec.name.as_str(), "the fake runs nothing once"))
+    }
+}

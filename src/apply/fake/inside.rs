@@ -1,0 +1,151 @@
+//! The inside of the fake's containers, and what they tell.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+
+use super::{ANY, Fake, broken};
+use crate::backend::{
+    AttachOptions, BackendError, Body, EventStream, Inside, LogLine, LogStream, LogWish, Probe,
+    Process, Ran, Watch,
+};
+use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
+use crate::observed::State;
+
+#[async_trait]
+impl Inside for Fake {
+    async fn write_names(
+        &self,
+        name: &Name,
+        hosts: &[HostsLine],
+        dns: &[IpAddr],
+    ) -> Result<(), BackendError> {
+        self.backend(format!("names {name}")).await?;
+        self.change(name, Body::Present, &ANY, |found| {
+            found.names = (!hosts.is_empty()).then(|| hosts.to_vec());
+            if !dns.is_empty() {
+                found.dns = dns.to_vec();
+            }
+        })
+    }
+
+    async fn seed(
+        &self,
+        name: &Name,
+        mounts: &[Mount],
+        _: bool,
+    ) -> Result<Vec<PathBuf>, BackendError> {
+        self.backend(format!("seed {name}")).await?;
+        let missing = mounts.iter().filter(|mount| !mount.host.exists());
+        let made: Vec<PathBuf> = missing.map(|mount| mount.host.clone()).collect();
+        for path in &made {
+            std::fs::create_dir_all(path).unwrap();
+        }
+        Ok(made)
+    }
+
+    async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError> {
+        self.backend(format!("freeze {name} {frozen}")).await?;
+        let (from, to) = if frozen {
+            (State::Running, State::Frozen)
+        } else {
+            (State::Frozen, State::Running)
+        };
+        self.change(name, Body::Present, &[from], |found| found.state = to)
+    }
+
+    async fn run(
+        &self,
+        name: &Name,
+        command: &InnerCommand,
+        _: Option<Duration>,
+    ) -> Result<Ran, BackendError> {
+        self.backend(format!("run {name} {command}")).await?;
+        let codes = &self.ledger.lock().unwrap().codes;
+        Ok(Ran {
+            code: codes.get(&command.to_string()).copied().unwrap_or(0),
+            output: "said".into(),
+        })
+    }
+
+    async fn attach(
+        &self,
+        name: &Name,
+        _: &[String],
+        _: &AttachOptions,
+    ) -> Result<i32, BackendError> {
+        Err(broken(name.as_str(), "the fake has no terminal"))
+    }
+
+    async fn copy_in(&self, name: &Name, _: &Path, _: &Path) -> Result<(), BackendError> {
+        Err(broken(name.as_str(), "the fake copies nothing"))
+    }
+
+    async fn copy_out(&self, name: &Name, _: &Path, _: &Path) -> Result<(), BackendError> {
+        Err(broken(name.as_str(), "the fake copies nothing"))
+    }
+
+    async fn size(&self, _: &Name) -> Result<u64, BackendError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Watch for Fake {
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
+        let found = self.world().containers.get(name).cloned();
+        let Some(found) = found else {
+            return Err(broken(name.as_str(), "is absent"));
+        };
+        if found.state == State::Stopped {
+            return Ok(Probe::Ended(found.exit.unwrap_or(137)));
+        }
+        let Some(check) = check else {
+            return Ok(Probe::Running);
+        };
+        let ran = self.run(name, &check.test, Some(check.timeout)).await?;
+        Ok(match ran.code {
+            0 => Probe::Healthy,
+            code => Probe::Failing(format!("exit code {code} {}", ran.output)),
+        })
+    }
+
+    async fn logs(&self, name: &Name, _: &LogWish) -> Result<LogStream, BackendError> {
+        let line = |text: String| {
+            Ok(LogLine {
+                at: None,
+                error: false,
+                text,
+            })
+        };
+        let lines = [
+            line("began".into()),
+            line(format!("the last word of {name}")),
+        ];
+        Ok(futures_util::stream::iter(lines).boxed())
+    }
+
+    async fn processes(&self, _: &Name) -> Result<Vec<Process>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn ended(&self, name: &Name) -> Result<i32, BackendError> {
+        loop {
+            let found = self.world().containers.get(name).cloned();
+            match found {
+                Some(found) if found.state == State::Stopped => {
+                    return Ok(found.exit.unwrap_or(137));
+                }
+                Some(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                None => return Err(broken(name.as_str(), "is absent")),
+            }
+        }
+    }
+
+    async fn events(&self) -> Result<EventStream, BackendError> {
+        Ok(futures_util::stream::empty().boxed())
+    }
+}

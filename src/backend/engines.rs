@@ -1,0 +1,280 @@
+//! Both engines as one backend: each container is asked for where it lives.
+//!
+//! Which kind a name is of is learned from every look, and kept up as containers are made and set
+//! aside: while a container changes its kind, its older self lives in the other engine. This file
+//! decides nothing else, and knows no engine's own words.
+
+mod ask;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch};
+use crate::model::{Kind, Name};
+use crate::observed::{Mark, ObservedContainer};
+
+/// The engine of system containers and that of application containers.
+pub struct Engines {
+    system: Arc<dyn Backend>,
+    application: Arc<dyn Backend>,
+    known: Mutex<Known>,
+}
+
+impl std::fmt::Debug for Engines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engines")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the last look told, and what was done since.
+#[derive(Debug, Default)]
+struct Known {
+    bodies: BTreeMap<Name, Bodies>,
+    /// What was asked for last; none before the first look.
+    sought: Option<Sought>,
+}
+
+/// In which engine the two selves of a container are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Bodies {
+    present: Option<Kind>,
+    aside: Option<Kind>,
+}
+
+impl Bodies {
+    fn of(seen: &ObservedContainer) -> Self {
+        // Without a mark it is not whole: what is left then is most often the older self alone.
+        let only_aside = seen.set_aside && seen.mark.is_none();
+        Self {
+            present: (!only_aside).then_some(seen.kind),
+            aside: seen.set_aside.then_some(seen.kind),
+        }
+    }
+
+    /// What is in no engine is asked for where its other self is: there it is known to be absent.
+    fn kind(self, body: Body) -> Option<Kind> {
+        match body {
+            Body::Present => self.present.or(self.aside),
+            Body::Aside => self.aside.or(self.present),
+        }
+    }
+}
+
+impl Engines {
+    /// Neither engine is asked for anything here.
+    pub fn new(system: Arc<dyn Backend>, application: Arc<dyn Backend>) -> Self {
+        Self {
+            system,
+            application,
+            known: Mutex::new(Known::default()),
+        }
+    }
+
+    fn engine_of(&self, kind: Kind) -> &dyn Backend {
+        match kind {
+            Kind::System => &*self.system,
+            Kind::Application => &*self.application,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Every change is one call, so it is whole even after a panic elsewhere.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where `body` of `name` lives. A command that needs no plan has not looked yet.
+    async fn at(&self, name: &Name, body: Body) -> Result<&dyn Backend, BackendError> {
+        if self.known().sought.is_none() {
+            self.look_around().await?;
+        }
+        let known = self.known();
+        let found = known.bodies.get(name).and_then(|b| b.kind(body));
+        let only_applications = || {
+            let kinds = known.sought.as_ref().map(|sought| &sought.kinds);
+            kinds.is_some_and(|kinds| !kinds.contains(&Kind::System) && !kinds.is_empty())
+        };
+        let kind = match found {
+            Some(kind) => kind,
+            None if only_applications() => Kind::Application,
+            None => Kind::System,
+        };
+        Ok(self.engine_of(kind))
+    }
+
+    /// A first look at both engines; one that is not there has no containers.
+    async fn look_around(&self) -> Result<(), BackendError> {
+        let sought = Sought {
+            images: BTreeSet::new(),
+            kinds: [Kind::System, Kind::Application].into(),
+        };
+        let (system, application) = tokio::join!(
+            look(&*self.system, &sought, false),
+            look(&*self.application, &sought, false),
+        );
+        self.learn(&sought, [&system?, &application?]);
+        Ok(())
+    }
+
+    async fn present(&self, name: &Name) -> Result<&dyn Backend, BackendError> {
+        self.at(name, Body::Present).await
+    }
+
+    fn change(&self, name: &Name, change: impl FnOnce(&mut Bodies)) {
+        change(self.known().bodies.entry(name.clone()).or_default());
+    }
+
+    fn learn(&self, sought: &Sought, views: [&BackendView; 2]) {
+        let mut bodies: BTreeMap<Name, Bodies> = BTreeMap::new();
+        for (name, seen) in views.into_iter().flat_map(|view| &view.containers) {
+            let new = Bodies::of(seen);
+            let known = bodies.entry(name.clone()).or_default();
+            if known.present.is_none() || seen.mark.is_some() {
+                known.present = new.present.or(known.present);
+            }
+            known.aside = known.aside.or(new.aside);
+        }
+        *self.known() = Known {
+            bodies,
+            sought: Some(sought.clone()),
+        };
+    }
+}
+
+/// One engine's view; where it is not `needed`, it may be missing.
+async fn look(
+    backend: &dyn Backend,
+    sought: &Sought,
+    needed: bool,
+) -> Result<BackendView, BackendError> {
+    match backend.observe(sought).await {
+        Err(BackendError::Unavailable { .. }) if !needed => Ok(BackendView::default()),
+        seen => seen,
+    }
+}
+
+/// Two views as one. Of a name in both, the whole one bears it, and the other is its older self.
+fn join(mut one: BackendView, other: BackendView) -> BackendView {
+    for (name, seen) in other.containers {
+        let joined = match one.containers.remove(&name) {
+            None => seen,
+            Some(first) if first.mark.is_some() && seen.mark.is_some() => {
+                // Somebody has made a second one by hand: it is in the way of nobody but himself.
+                let foreign = one.foreign.entry(seen.kind).or_default();
+                foreign.insert(seen.host_name);
+                first
+            }
+            Some(first) => {
+                let is_front = |c: &ObservedContainer| (c.mark.is_some(), !c.set_aside);
+                let (mut front, behind) = match is_front(&seen) > is_front(&first) {
+                    true => (seen, first),
+                    false => (first, seen),
+                };
+                front.set_aside |= behind.set_aside;
+                front.aside_runs |= behind.aside_runs;
+                front
+            }
+        };
+        one.containers.insert(name, joined);
+    }
+    for (kind, names) in other.foreign {
+        one.foreign.entry(kind).or_default().extend(names);
+    }
+    one.ids_taken.extend(other.ids_taken);
+    one.engine = other.engine;
+    one
+}
+
+#[async_trait]
+impl Backend for Engines {
+    async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
+        let needed = |kind| sought.kinds.contains(&kind);
+        // The system's side is always asked, for it wakes nobody. The other engine is a daemon, which a
+        // question may wake.
+        let application = async {
+            match needed(Kind::Application) {
+                true => look(&*self.application, sought, true).await,
+                false => Ok(BackendView::default()),
+            }
+        };
+        let system = look(&*self.system, sought, needed(Kind::System));
+        let (system, application) = tokio::join!(system, application);
+        let (system, application) = (system?, application?);
+        self.learn(sought, [&system, &application]);
+        Ok(join(system, application))
+    }
+
+    async fn create(
+        &self,
+        mark: &Mark,
+        renew: bool,
+        progress: Progress<'_>,
+    ) -> Result<(), BackendError> {
+        let kind = mark.spec.kind();
+        let made = self.engine_of(kind).create(mark, renew, progress).await;
+        if made.is_ok() {
+            self.change(&mark.spec.name, |bodies| bodies.present = Some(kind));
+        }
+        made
+    }
+
+    async fn configure(&self, mark: &Mark) -> Result<(), BackendError> {
+        self.engine_of(mark.spec.kind()).configure(mark).await
+    }
+
+    async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
+        self.at(name, body).await?.start(name, body).await
+    }
+
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
+        self.at(name, body).await?.stop(name, body, timeout).await
+    }
+
+    async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {
+        let engine = self.at(name, body).await?;
+        engine.destroy(name, body, volumes).await?;
+        self.change(name, |bodies| match body {
+            Body::Present => bodies.present = None,
+            Body::Aside => bodies.aside = None,
+        });
+        Ok(())
+    }
+
+    async fn set_aside(&self, name: &Name, back: bool) -> Result<(), BackendError> {
+        let body = if back { Body::Aside } else { Body::Present };
+        let engine = self.at(name, body).await?;
+        engine.set_aside(name, back).await?;
+        self.change(name, |bodies| {
+            let kind = bodies.kind(body);
+            *bodies = match back {
+                true => Bodies {
+                    present: kind,
+                    aside: None,
+                },
+                false => Bodies {
+                    present: None,
+                    aside: kind,
+                },
+            };
+        });
+        Ok(())
+    }
+
+    fn inside(&self) -> &dyn Inside {
+        self
+    }
+
+    fn watch(&self) -> &dyn Watch {
+        self
+    }
+
+    fn engine(&self) -> Option<&dyn Engine> {
+        self.application.engine()
+    }
+}

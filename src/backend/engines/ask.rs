@@ -1,0 +1,120 @@
+//! What containers are asked while they run, handed on to the engine that has them.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::select_all;
+
+use super::Engines;
+use crate::backend::{
+    AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Probe, Process, Ran,
+    Watch,
+};
+use crate::model::{Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name};
+
+#[async_trait]
+impl Inside for Engines {
+    async fn write_names(
+        &self,
+        name: &Name,
+        hosts: &[HostsLine],
+        dns: &[IpAddr],
+    ) -> Result<(), BackendError> {
+        let inside = self.present(name).await?.inside();
+        inside.write_names(name, hosts, dns).await
+    }
+
+    async fn seed(
+        &self,
+        name: &Name,
+        mounts: &[Mount],
+        copy: bool,
+    ) -> Result<Vec<PathBuf>, BackendError> {
+        let inside = self.present(name).await?.inside();
+        inside.seed(name, mounts, copy).await
+    }
+
+    async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError> {
+        let inside = self.present(name).await?.inside();
+        inside.set_frozen(name, frozen).await
+    }
+
+    async fn run(
+        &self,
+        name: &Name,
+        command: &InnerCommand,
+        timeout: Option<Duration>,
+    ) -> Result<Ran, BackendError> {
+        let inside = self.present(name).await?.inside();
+        inside.run(name, command, timeout).await
+    }
+
+    async fn attach(
+        &self,
+        name: &Name,
+        argv: &[String],
+        options: &AttachOptions,
+    ) -> Result<i32, BackendError> {
+        let inside = self.present(name).await?.inside();
+        inside.attach(name, argv, options).await
+    }
+
+    async fn copy_in(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+        let inside = self.present(name).await?.inside();
+        inside.copy_in(name, from, to).await
+    }
+
+    async fn copy_out(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+        let inside = self.present(name).await?.inside();
+        inside.copy_out(name, from, to).await
+    }
+
+    async fn size(&self, name: &Name) -> Result<u64, BackendError> {
+        self.present(name).await?.inside().size(name).await
+    }
+}
+
+#[async_trait]
+impl Watch for Engines {
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
+        self.present(name).await?.watch().probe(name, check).await
+    }
+
+    async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
+        self.present(name).await?.watch().logs(name, wish).await
+    }
+
+    async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError> {
+        self.present(name).await?.watch().processes(name).await
+    }
+
+    async fn ended(&self, name: &Name) -> Result<i32, BackendError> {
+        self.present(name).await?.watch().ended(name).await
+    }
+
+    /// Of both engines, as they come; an engine that is not there has nothing to tell.
+    async fn events(&self) -> Result<EventStream, BackendError> {
+        let kinds = self.known().sought.clone().unwrap_or_default().kinds;
+        let mut streams = Vec::new();
+        let mut missing = None;
+        for kind in [Kind::System, Kind::Application] {
+            if kind == Kind::Application && !kinds.contains(&kind) {
+                continue;
+            }
+            match self.engine_of(kind).watch().events().await {
+                Ok(stream) => streams.push(stream),
+                Err(error @ BackendError::Unavailable { .. }) if !kinds.contains(&kind) => {
+                    missing = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match missing {
+            Some(error) if streams.is_empty() => Err(error),
+            Some(_) | None => Ok(select_all(streams).boxed()),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Waiting until containers have ended.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
+
+use crate::model::Name;
+
+use super::select::select;
+use super::{JobError, Setting, road};
+
+/// How a container ended. Its JSON form is the published one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// Short name.
+    pub name: Name,
+    /// Its exit code; 128 + signal when it was killed.
+    pub code: i32,
+}
+
+/// Waits for the selected containers, all of the project by default, and gives `told` each one when it
+/// has ended; those that do not run at once.
+pub async fn wait(
+    setting: &Setting,
+    names: &[String],
+    told: &mut (dyn FnMut(&Ended) + Send),
+) -> Result<Vec<Ended>, JobError> {
+    let opened = road::open(setting, "wait")?;
+    let observed = opened.host.observe(&opened.project, None).await?;
+    let selection = select(&opened.project, &observed, names)?;
+    for name in selection.iter().flatten() {
+        if !observed.containers.contains_key(name) {
+            return Err(JobError::NotMade { name: name.clone() });
+        }
+    }
+    let watch = opened.host.backend.watch();
+    let chosen = observed.containers.keys();
+    let chosen = chosen.filter(|name| selection.as_ref().is_none_or(|some| some.contains(*name)));
+    let mut open: FuturesUnordered<_> = chosen
+        .map(|name| async move { (name, watch.ended(name).await) })
+        .collect();
+    let mut all = Vec::new();
+    while let Some((name, code)) = open.next().await {
+        let ended = Ended {
+            name: name.clone(),
+            code: code?,
+        };
+        told(&ended);
+        all.push(ended);
+    }
+    Ok(all)
+}
