@@ -56,6 +56,17 @@ pub(super) const TOP: &[KeySpec] = &[
     ),
     key("groups", "groups and their members", schema::groups),
     key("containers", "containers by name", schema::containers),
+    key(
+        "services",
+        "containers by name, as in Compose",
+        schema::containers,
+    ),
+    key(
+        "include",
+        "further files whose containers belong to the project",
+        schema::include,
+    ),
+    key("version", "of old Compose files; ignored", schema::text),
 ];
 
 /// A container.

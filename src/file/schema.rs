@@ -116,6 +116,20 @@ pub(super) fn defaults() -> Value {
     json!({"$ref": "#/$defs/container"})
 }
 
+pub(super) fn include() -> Value {
+    let long = json!({
+        "type": "object",
+        "properties": {
+            "path": text_or_texts(),
+            "project_directory": scalar(),
+            "env_file": text_or_texts(),
+        },
+        "required": ["path"],
+        "additionalProperties": false,
+    });
+    list_of(either(scalar(), long))
+}
+
 pub(super) fn groups() -> Value {
     map_of(texts())
 }

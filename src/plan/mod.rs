@@ -4,6 +4,7 @@
 //! ([`Plan::to_string`]); `locker plan`, `--dry-run`, the log and the tests all use it.
 
 pub mod addresses;
+mod application;
 mod build;
 mod cause;
 mod create;
@@ -13,11 +14,14 @@ mod diff;
 mod goal;
 mod graph;
 mod hosts;
+pub mod indexes;
 mod intent;
 mod json;
 mod make;
 mod names;
+mod needs;
 mod network_up;
+mod networks;
 mod order;
 mod pick;
 mod ports;

@@ -175,7 +175,10 @@ impl Fake {
         for attached in attached.filter(|attached| attached.nic.is_some()) {
             let mut networks = world.engine_networks.values();
             if !networks.any(|network| network.host_name() == attached.network) {
-                return Err(broken(name, &format!("has no network {}", attached.network)));
+                return Err(broken(
+                    name,
+                    &format!("has no network {}", attached.network),
+                ));
             }
         }
         if let Some(image) = mark.spec.source.image()

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::apply::fake::{Fake, Made};
 use crate::apply::{
-    AnonymousVolumes, Applied, ApplyError, ApplyOptions, Cancel, Canceller, Event, Events, Host, apply,
+    AnonymousVolumes, Applied, ApplyError, ApplyOptions, Cancel, Canceller, Event, Events, Host,
+    apply,
 };
 use crate::backend::Sought;
 use crate::firewall::Firewall;

@@ -180,10 +180,11 @@ impl Object<'_> {
             .is_some_and(|f| unsafe { f(raw, template, store, null(), 0, args) })
     }
 
-    /// Starts it in the foreground: returns when it has stopped.
-    pub(super) fn start(&self) -> bool {
+    /// Starts it in the foreground: returns when it has stopped, with what liblxc left in `error_num`.
+    pub(super) fn start(&self) -> (bool, c_int) {
         let (raw, methods) = (self.raw.as_ptr(), self.methods());
-        // SAFETY: as in `plain`; a null vector means the container's own init.
+        // SAFETY: as in `plain`; a null vector means the container's own init. The number is plain data
+        // that liblxc writes during the call only; it is read when no reference to the object exists.
         unsafe {
             if let Some(call) = methods.want_daemonize {
                 call(raw, false);
@@ -191,7 +192,8 @@ impl Object<'_> {
             if let Some(call) = methods.want_close_all_fds {
                 call(raw, false);
             }
-            methods.start.is_some_and(|f| f(raw, 0, null()))
+            let done = methods.start.is_some_and(|f| f(raw, 0, null()));
+            (done, (&raw const (*raw).error_num).read())
         }
     }
 

@@ -5,10 +5,12 @@
 
 mod attach;
 mod card;
+mod console;
 mod container;
 mod copy;
 mod create;
 mod destroy;
+mod ended;
 mod ffi;
 mod guard;
 mod inner_file;
@@ -25,6 +27,7 @@ mod shift;
 mod site;
 mod start;
 mod stop;
+mod times;
 mod trees;
 mod view;
 mod watch;

@@ -23,8 +23,8 @@ pub(super) fn environment(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<Stri
     for pair in pairs(desk, layers, Key::Environment, false) {
         let value = match pair.value {
             Some(value) => value,
-            None => match desk.environment.get(&pair.key) {
-                Some(value) => value.clone(),
+            None => match desk.variable(pair.spot, &pair.key) {
+                Some(value) => value,
                 None => {
                     all.remove(&pair.key);
                     let message = format!(
@@ -48,7 +48,7 @@ pub(super) fn environment(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<Stri
 }
 
 fn read_variables(desk: &Desk<'_>, path: &str, spot: Spot, all: &mut BTreeMap<String, String>) {
-    let Some(file) = desk.check(spot, host_path(path, desk.directory)) else {
+    let Some(file) = desk.check(spot, host_path(path, &desk.directory_of(spot))) else {
         return;
     };
     let text = match text::read(&file) {
@@ -62,7 +62,7 @@ fn read_variables(desk: &Desk<'_>, path: &str, spot: Spot, all: &mut BTreeMap<St
             return;
         }
     };
-    match dotenv::parse(&text, &|name| desk.environment.get(name).cloned()) {
+    match dotenv::parse(&text, &|name| desk.variable(spot, name)) {
         Ok(variables) => {
             for (name, value) in variables {
                 if desk.check(spot, check_variable(&name, &value)).is_some() {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use super::container::{self, Shared};
 use super::reach::known;
 use super::values::{boolean, items, one_or_more};
-use crate::file::check;
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::layout::Parts;
@@ -46,7 +45,6 @@ pub(in crate::file) fn lower(
             container.groups.push(group.clone());
         }
     }
-    check::across(desk, &containers);
     Project {
         network: network(desk, top("network")),
         networks: BTreeMap::new(),
@@ -55,6 +53,7 @@ pub(in crate::file) fn lower(
         directory: desk.directory.into(),
         file,
         groups,
+        disabled: BTreeMap::new(),
         containers,
         name,
     }

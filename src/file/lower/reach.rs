@@ -133,9 +133,14 @@ pub(super) fn volumes(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Volume, Plac
     for item in layers.of(Key::Volumes).flat_map(|entry| items(desk, entry)) {
         let volume = match item.kind {
             Kind::Mapping(_) => volume_map(desk, item, scope),
-            Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) => desk
-                .text(item, scope, "volumes")
-                .and_then(|text| desk.check(item.spot, Volume::parse(&text, desk.directory))),
+            Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) => {
+                desk.text(item, scope, "volumes").and_then(|text| {
+                    desk.check(
+                        item.spot,
+                        Volume::parse(&text, &desk.directory_of(item.spot)),
+                    )
+                })
+            }
         };
         let Some(volume) = volume else { continue };
         if let Some((_, place)) = all.iter().find(|(old, _)| old.target == volume.target) {
@@ -172,7 +177,7 @@ fn volume_map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>) -> Option<Volume> {
         Some(entry) => boolean(desk, &entry.value, scope, "read_only")?,
         None => false,
     };
-    let volume = Volume::new(&source?, &target?, read_only, desk.directory);
+    let volume = Volume::new(&source?, &target?, read_only, &desk.directory_of(map.spot));
     desk.check(map.spot, volume)
 }
 

@@ -106,7 +106,7 @@ fn template(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry)
         .into_iter()
         .map(|(key, value, _)| (key, value))
         .collect();
-    match Source::template(&name, args, desk.directory) {
+    match Source::template(&name, args, &desk.directory_of(spot)) {
         Ok(source) => Some(source),
         Err(error) => {
             desk.error(
@@ -172,7 +172,10 @@ fn clone(
 
 fn rootfs(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry) -> Option<Source> {
     let text = desk.text(&entry.value, layers.scope(Key::Rootfs), "rootfs")?;
-    let path = desk.check(entry.value.spot, host_path(&text, desk.directory))?;
+    let path = desk.check(
+        entry.value.spot,
+        host_path(&text, &desk.directory_of(entry.value.spot)),
+    )?;
     if path == std::path::Path::new("/") {
         desk.error(
             entry.value.spot,

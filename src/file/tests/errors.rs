@@ -152,12 +152,6 @@ error: `foo` has nothing below it: `clone` stands beside it instead of below it
 #[test]
 fn the_layouts_are_told_apart() {
     titles(
-        "services:\n  web: {image: nginx}\n",
-        &[
-            "this is a Compose file; they come with Docker support, which this version does not have",
-        ],
-    );
-    titles(
         "containers: {a: {template: x}}\nservices: {}\n",
         &["`containers` and `services` are two layouts; a file has one of them"],
     );

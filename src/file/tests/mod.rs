@@ -20,8 +20,13 @@ fn read_text(text: &str) -> Result<Loaded, LoadError> {
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .into();
     let shown: Arc<Path> = Arc::from(Path::new("locker.yaml"));
-    let desk = Desk::new(shown, Path::new("/srv/shop"), &environment);
-    let project = lower_text(&desk, text, None, PathBuf::from("/srv/shop/locker.yaml"));
+    let desk = Desk::new(shown, Path::new("/srv/shop"), Arc::new(environment));
+    let file = Given {
+        number: 0,
+        path: PathBuf::from("/srv/shop/locker.yaml"),
+        text: text.into(),
+    };
+    let project = lower_files(&desk, &[file], &LoadOptions::default());
     finish(desk, project)
 }
 

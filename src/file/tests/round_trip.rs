@@ -108,6 +108,7 @@ proptest! {
             supervisor: Supervisor::Auto,
             firewall: FirewallChoice::Auto,
             groups: BTreeMap::new(),
+            disabled: BTreeMap::new(),
             containers: [(container.name.clone(), container)].into(),
         });
     }

@@ -283,7 +283,7 @@ pub(super) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::network;
+    use crate::firewall::testing::{internal, network};
 
     const DOCKER: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n\
         -A FORWARD -j DOCKER-USER\n-A DOCKER-USER -s 6.6.6.6/32 -j DROP\n-A DOCKER-USER -j RETURN\nCOMMIT\n";
@@ -337,5 +337,35 @@ mod tests {
         let expected = "*filter\n-D FORWARD -m comment --comment locker -j LOCKER-FORWARD\n\
             -F LOCKER-FORWARD\n-X LOCKER-FORWARD\nCOMMIT\n";
         assert_eq!(script, expected);
+    }
+
+    #[test]
+    fn what_is_kept_apart_is_dropped_before_anything_leaves_our_chain() {
+        let (shop, back, other) = (network("shop", true), internal(), network("other", false));
+        let lines = rules(&[shop, back.clone(), other]);
+        let at = |matching: &str, target: &str| {
+            let is_it = |line: &String| {
+                line.starts_with(&format!("{matching} -m")) && line.ends_with(target)
+            };
+            lines.iter().position(is_it).unwrap()
+        };
+        let inner = &back.bridge;
+        let published = at("-o lk-shop -m conntrack --ctstate DNAT", "ACCEPT");
+        assert!(at(&format!("-i {inner}"), "DROP") < published);
+        assert!(
+            at(&format!("-i {inner} -o {inner}"), "ACCEPT") < at(&format!("-o {inner}"), "DROP")
+        );
+        assert!(published < at(&format!("-i lk-shop -o {inner}"), "DROP"));
+        assert!(published < at("-o lk-shop", "DROP"));
+        assert!(at("-o lk-shop", "DROP") < at("-i lk-other", "ACCEPT"));
+        let mut doors = Door::of("iptables-nft", DOCKER);
+        let all = [network("shop", true), internal()];
+        assert!(!doors.lets_through(&all[0], &all));
+        for line in rules(&all) {
+            doors.saved += &format!("-A {CHAIN} {line}\n");
+        }
+        doors.saved += &format!("-A DOCKER-USER -j {CHAIN}\n");
+        assert!(doors.lets_through(&all[0], &all) && doors.lets_through(&all[1], &all));
+        assert!(!doors.lets_through(&all[0], &all[..1]));
     }
 }
