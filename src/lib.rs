@@ -31,6 +31,7 @@ pub mod network;
 pub mod observed;
 pub mod plan;
 pub mod store;
+pub mod supervise;
 pub mod sys;
 pub mod systemd;
 
