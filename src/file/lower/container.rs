@@ -48,8 +48,6 @@ pub(super) struct Shared<'a> {
     pub defaults: Option<&'a Node>,
     /// Every container of the file with its entry.
     pub entries: &'a BTreeMap<Name, &'a Entry>,
-    /// Further containers of the file, whose profiles are not enabled.
-    pub out: &'a BTreeMap<String, Vec<String>>,
     /// What a container without a source is.
     pub backend: Kind,
     /// Whether the file is laid out as Compose's.

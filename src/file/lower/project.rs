@@ -37,7 +37,6 @@ pub(in crate::file) fn lower(
         out: parts.out,
         backend,
         compose: parts.layout == Layout::Compose,
-        out: parts.out,
         stores: &stores,
     };
     let mut containers = BTreeMap::new();
