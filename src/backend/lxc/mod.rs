@@ -27,6 +27,7 @@ mod shift;
 mod site;
 mod start;
 mod stop;
+pub mod supervised;
 mod times;
 mod trees;
 mod view;
