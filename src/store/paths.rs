@@ -100,7 +100,9 @@ impl Paths {
 
     /// How often a service has failed to start in a row; a reboot forgives.
     pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
-        self.run.join("failures").join(format!("{project}~{container}"))
+        self.run
+            .join("failures")
+            .join(format!("{project}~{container}"))
     }
 
     /// Where everything is that is kept, when it is not where it usually is.

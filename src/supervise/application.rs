@@ -30,7 +30,9 @@ pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> 
         move |error: io::Error| format!("cannot {verb} container `{full}`: {error}")
     };
     let _ = notifier.status("waiting for the engine");
-    engine.await_engine(ENGINE_AWAY).map_err(told("reach the engine of"))?;
+    engine
+        .await_engine(ENGINE_AWAY)
+        .map_err(told("reach the engine of"))?;
     let shown = engine.show(&full).map_err(told("find"))?;
     if unit.oneshot && is_done(&shown) {
         // What others wait for is done for good.

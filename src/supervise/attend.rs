@@ -95,7 +95,10 @@ fn failed(
     failures: u32,
     said: &str,
 ) {
-    let most = unit.healthcheck.as_ref().map_or(3, |check| check.retries.max(1));
+    let most = unit
+        .healthcheck
+        .as_ref()
+        .map_or(3, |check| check.retries.max(1));
     let words = match ready {
         true if failures < most => format!("healthy, but the last check failed: {said}"),
         true => format!("unhealthy: {said}"),

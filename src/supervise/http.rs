@@ -62,10 +62,15 @@ fn answer(mut from: BufReader<UnixStream>) -> io::Result<Answer> {
     let head = head(&mut from)?;
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Response::new(&mut headers);
-    parsed.parse(&head).map_err(|error| bad(&error.to_string()))?;
+    parsed
+        .parse(&head)
+        .map_err(|error| bad(&error.to_string()))?;
     let status = parsed.code.ok_or_else(|| bad("no status"))?;
     let header = |name: &str| {
-        let found = parsed.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
+        let found = parsed
+            .headers
+            .iter()
+            .find(|h| h.name.eq_ignore_ascii_case(name));
         found.and_then(|h| std::str::from_utf8(h.value).ok())
     };
     let chunked = header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked"));

@@ -69,13 +69,20 @@ fn read(words: &[String]) -> Result<(UnitSpec, Paths), String> {
 }
 
 fn at(path: &PathBuf, verb: &str, error: &dyn std::fmt::Display) -> String {
-    format!("cannot {verb} `{}`: {error}; `locker up` writes it anew", path.display())
+    format!(
+        "cannot {verb} `{}`: {error}; `locker up` writes it anew",
+        path.display()
+    )
 }
 
 fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let notifier = Notifier::from_environment()
         .map_err(|error| format!("cannot reach the service manager: {error}"))?;
-    backoff::wait(&paths.backoff(&unit.project, &unit.name), unit.restart, &notifier);
+    backoff::wait(
+        &paths.backoff(&unit.project, &unit.name),
+        unit.restart,
+        &notifier,
+    );
     match unit.kind {
         Kind::System => system::supervise(unit, paths, &notifier),
         Kind::Application => application::supervise(unit, paths, &notifier),

@@ -36,7 +36,7 @@ pub(super) fn copy(mut from: impl Read, framed: bool, to: &mut dyn Write) -> io:
     }
 }
 
-fn write(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes)?;
     to.flush()
 }
