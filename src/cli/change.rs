@@ -29,7 +29,13 @@ pub fn run(
     ui: &Ui,
     yes: bool,
 ) -> Result<u8, CliError> {
-    run_in(&global.setting_for(&request.names)?, request, global, ui, yes)
+    run_in(
+        &global.setting_for(&request.names)?,
+        request,
+        global,
+        ui,
+        yes,
+    )
 }
 
 /// The same where the file is read in a way of the command's own.

@@ -103,9 +103,11 @@ impl<'a> Container<'a> {
         self.0.create(&template, &args)
     }
 
-    /// Starts it in the foreground: returns when it has stopped. Only for a fresh process.
-    pub(super) fn start(&self) -> bool {
-        self.0.start()
+    /// Starts it in the foreground: returns when it has stopped, with the status of its init as liblxc
+    /// puts it; none when it did not start. Only for a fresh process.
+    pub(super) fn start(&self) -> Option<i32> {
+        let (started, status) = self.0.start();
+        started.then_some(status)
     }
 
     /// Runs a command inside and returns its wait status; negative when it could not be run.

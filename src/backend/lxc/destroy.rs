@@ -10,6 +10,7 @@ use std::path::Path;
 use super::mark::{self, MARK};
 use super::render::moved;
 use super::site::{Site, failed, io, remove_file, write_whole};
+use super::times::older_of;
 use crate::backend::{BackendError, Body};
 use crate::model::Name;
 
@@ -50,8 +51,10 @@ pub(super) fn destroy(site: &Site, name: &Name, body: Body) -> Result<(), Backen
     mark::begin(site, name)?;
     remove_file(&dir.join(MARK))?;
     remove_tree(&dir)?;
-    remove_file(&site.console_log(name))?;
-    remove_file(&site.console_log(name).with_extension("console.1"))?;
+    for log in [site.console_log(name), site.console_times(name)] {
+        remove_file(&older_of(&log))?;
+        remove_file(&log)?;
+    }
     remove_file(&site.engine_log(name))?;
     mark::end(site, name)
 }

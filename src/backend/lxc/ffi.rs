@@ -14,6 +14,8 @@ use std::ptr::{NonNull, null, null_mut};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
 use rustix::process::Signal;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::card::{CardAddress, Instruction};
 use super::layout::{
@@ -180,10 +182,11 @@ impl Object<'_> {
             .is_some_and(|f| unsafe { f(raw, template, store, null(), 0, args) })
     }
 
-    /// Starts it in the foreground: returns when it has stopped.
-    pub(super) fn start(&self) -> bool {
+    /// Starts it in the foreground: returns when it has stopped, with what liblxc left in `error_num`.
+    pub(super) fn start(&self) -> (bool, c_int) {
         let (raw, methods) = (self.raw.as_ptr(), self.methods());
-        // SAFETY: as in `plain`; a null vector means the container's own init.
+        // SAFETY: as in `plain`; a null vector means the container's own init. The number is plain data
+        // that liblxc writes during the call only; it is read when no reference to the object exists.
         unsafe {
             if let Some(call) = methods.want_daemonize {
                 call(raw, false);
@@ -191,7 +194,8 @@ impl Object<'_> {
             if let Some(call) = methods.want_close_all_fds {
                 call(raw, false);
             }
-            methods.start.is_some_and(|f| f(raw, 0, null()))
+            let done = methods.start.is_some_and(|f| f(raw, 0, null()));
+            (done, (&raw const (*raw).error_num).read())
         }
     }
 
@@ -245,6 +249,13 @@ pub(super) fn signal(number: i32) -> Option<Signal> {
 pub(super) fn inherited(number: i32) -> OwnedFd {
     // SAFETY: what the caller promises.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Lets a task wait until a descriptor can be read.
+pub(super) fn readable(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor stays open until it is dropped, with the registration.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    registered.map_err(std::io::Error::from)
 }
 
 unsafe extern "C" {

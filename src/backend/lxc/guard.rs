@@ -1,5 +1,5 @@
 //! Keeps a container's address: whoever takes it away, it is put back at once; whoever asks for it by
-//! DHCP gets it.
+//! DHCP gets it. Notes besides that the container runs and when its console says something.
 //!
 //! Templates run DHCP clients that flush the interface and hold up the boot until somebody answers. A
 //! small process without liblxc, split from the monitor before that grows, answers on the host's end of
@@ -10,6 +10,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,6 +21,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
 use super::card::Card;
+use super::console::Console;
 use super::lease::Lease;
 use super::rtnl::{GROUPS, repair, socket, tells_of_loss};
 use crate::model::ContainerSpec;
@@ -96,45 +98,62 @@ const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long, with a slow hook say.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
+/// What one guard has to look after.
+#[derive(Debug)]
+pub(super) struct Post {
+    /// The container's directory.
+    pub(super) dir: PathBuf,
+    /// Its console log; none when it cannot be watched.
+    pub(super) console: Option<Console>,
+    /// Its addresses; none when it has no card on a bridge.
+    pub(super) guarded: Option<Guarded>,
+}
+
 /// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots;
 /// calls `ready` when it is at its place.
 pub(super) fn watch(
-    guarded: &Guarded,
+    post: &mut Post,
     monitor: Pid,
     alive: &OwnedFd,
     ready: &dyn Fn(),
 ) -> std::io::Result<()> {
     let home = File::open("/proc/self/ns/net")?;
-    while let Some((init, card)) = find(guarded, monitor, alive)? {
-        let pid = init.as_raw_nonzero();
-        let entered = pidfd_open(init, PidfdFlags::empty()).and_then(|init| {
-            let namespace = rustix::fs::open(
-                format!("/proc/{pid}/ns/net"),
-                rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-                rustix::fs::Mode::empty(),
-            )?;
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Ok(init)
-        });
+    while let Some((init, card)) = find(post, monitor, alive)? {
         // An init that has gone meanwhile has perhaps a successor.
-        if let Ok(init) = entered {
+        if let Ok(init_fd) = enter(init, post.guarded.is_some()) {
+            ready();
+            // Without the note nobody hears of the start; the container runs all the same.
+            let _ = super::ended::begin(&post.dir, init.as_raw_nonzero().get().unsigned_abs());
             let shed = || {
                 // A monitor that has gone needs no memory.
                 let _ = pidfd_send_signal(alive, SHED);
                 super::memory::shed();
             };
-            ready();
-            keep(guarded, &init, card.as_ref(), &shed)?;
+            keep(post, &init_fd, card.as_ref(), &shed)?;
             move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
         }
     }
     Ok(())
 }
 
-/// Waits for the container's init: a child of the monitor in a network namespace of its own that runs
+/// A pidfd of init, and with `network` this process in its network.
+fn enter(init: Pid, network: bool) -> rustix::io::Result<OwnedFd> {
+    let fd = pidfd_open(init, PidfdFlags::empty())?;
+    if network {
+        let namespace = rustix::fs::open(
+            format!("/proc/{}/ns/net", init.as_raw_nonzero()),
+            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )?;
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+    }
+    Ok(fd)
+}
+
+/// Waits for the container's init: a child of the monitor in a process namespace of its own that runs
 /// another program. From then on liblxc has set up the network. None when the monitor ended.
 fn find(
-    guarded: &Guarded,
+    post: &mut Post,
     monitor: Pid,
     alive: &OwnedFd,
 ) -> std::io::Result<Option<(Pid, Option<Card>)>> {
@@ -143,15 +162,17 @@ fn find(
     loop {
         // Looked for first: when there is an init, there is its card.
         let init = init_of(monitor)?;
-        if card
-            .as_ref()
-            .is_none_or(|card: &Card| !card.is_still(&guarded.veth))
-        {
-            // Without raw sockets it is still guarded.
-            card = Card::open(&guarded.veth).unwrap_or_default();
-            hairpin = false;
+        if let Some(Guarded { veth, .. }) = &post.guarded {
+            if card.as_ref().is_none_or(|card: &Card| !card.is_still(veth)) {
+                // Without raw sockets it is still guarded.
+                card = Card::open(veth).unwrap_or_default();
+                hairpin = false;
+            }
+            hairpin = hairpin || let_reach_itself(veth);
         }
-        hairpin = hairpin || let_reach_itself(&guarded.veth);
+        if let Some(console) = &mut post.console {
+            console.look();
+        }
         if let Some(init) = init {
             return Ok(Some((init, card)));
         }
@@ -160,14 +181,19 @@ fn find(
         } else {
             SLOW_LOOK
         };
-        let wait = Timespec {
-            tv_sec: 0,
-            tv_nsec: wait.subsec_nanos().into(),
-        };
+        let wait = timespec(wait);
         if poll(&mut [PollFd::new(alive, PollFlags::IN)], Some(&wait)).is_ok_and(|ended| ended > 0)
         {
             return Ok(None);
         }
+    }
+}
+
+/// For times below a second.
+fn timespec(wait: Duration) -> Timespec {
+    Timespec {
+        tv_sec: 0,
+        tv_nsec: wait.subsec_nanos().into(),
     }
 }
 
@@ -182,16 +208,16 @@ fn let_reach_itself(veth: &str) -> bool {
 fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
     let monitor = monitor.as_raw_nonzero();
     let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children"));
-    let (program, network) = (
+    let (program, space) = (
         std::fs::metadata("/proc/self/exe")?,
-        File::open("/proc/self/ns/net")?.metadata()?,
+        std::fs::metadata("/proc/self/ns/pid")?,
     );
     let differs = |path: String, from: &std::fs::Metadata| {
         std::fs::metadata(path).is_ok_and(|own| (own.dev(), own.ino()) != (from.dev(), from.ino()))
     };
     let children = children.unwrap_or_default();
     let mut children = children.split_whitespace().filter(|child| {
-        differs(format!("/proc/{child}/ns/net"), &network)
+        differs(format!("/proc/{child}/ns/pid"), &space)
             && differs(format!("/proc/{child}/exe"), &program)
     });
     Ok(children
@@ -201,61 +227,107 @@ fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
 
 /// Guards until init ends. Calls `settled` some time after there was something to do.
 fn keep(
-    guarded: &Guarded,
+    post: &mut Post,
     init: &OwnedFd,
     card: Option<&Card>,
     settled: &dyn Fn(),
 ) -> std::io::Result<()> {
-    let ear = socket(GROUPS)?;
-    let mouth = socket(0)?;
-    let mut buffer = [0u8; 8192];
-    let (mut pause, mut last) = (PAUSE, Instant::now());
-    repair(&mouth, guarded);
+    let mut network = match &post.guarded {
+        Some(guarded) => Some(Network::new(guarded, card)?),
+        None => None,
+    };
     let mut due = Some(Instant::now() + SETTLED);
     loop {
         if due.is_some_and(|due| due <= Instant::now()) {
             settled();
             due = None;
         }
-        let wait = due.map(|due| Timespec {
-            tv_sec: 0, // SETTLED is less
-            tv_nsec: due
-                .saturating_duration_since(Instant::now())
-                .subsec_nanos()
-                .into(),
-        });
-        let mut fds = vec![
-            PollFd::new(init, PollFlags::IN),
-            PollFd::new(&ear, PollFlags::IN),
-        ];
-        fds.extend(card.map(|card| PollFd::new(card, PollFlags::IN)));
+        let noted = post.console.as_ref().and_then(Console::due);
+        let wait = due.into_iter().chain(noted).min();
+        let wait = wait.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+        let mut fds = vec![PollFd::new(init, PollFlags::IN)];
+        fds.extend(network.iter().flat_map(Network::fds));
+        let network_fds = fds.len();
+        fds.extend(
+            post.console
+                .as_ref()
+                .map(|log| PollFd::new(log, PollFlags::IN)),
+        );
         match poll(&mut fds, wait.as_ref()) {
-            Ok(0) => continue,
-            Ok(_) if !fds[0].revents().is_empty() => return Ok(()),
+            Ok(_) if !fds[0].revents().is_empty() => {
+                if let Some(console) = &mut post.console {
+                    console.last_look();
+                }
+                return Ok(());
+            }
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        due = due.or_else(|| Some(Instant::now() + SETTLED));
-        if let Some(card) = card {
-            card.answer(&guarded.lease);
+        let called = fds[..network_fds].iter().any(|fd| !fd.revents().is_empty());
+        if let Some(console) = &mut post.console {
+            console.look();
         }
-        let lost = match rustix::net::recv(&ear, &mut buffer[..], RecvFlags::DONTWAIT) {
+        if let Some(network) = network.as_mut().filter(|_| called) {
+            due = due.or_else(|| Some(Instant::now() + SETTLED));
+            network.heard()?;
+        }
+    }
+}
+
+/// The network of a running container, heard and mended.
+struct Network<'a> {
+    guarded: &'a Guarded,
+    card: Option<&'a Card>,
+    ear: OwnedFd,
+    mouth: OwnedFd,
+    pause: Duration,
+    last: Instant,
+}
+
+impl<'a> Network<'a> {
+    fn new(guarded: &'a Guarded, card: Option<&'a Card>) -> std::io::Result<Self> {
+        let (ear, mouth) = (socket(GROUPS)?, socket(0)?);
+        repair(&mouth, guarded);
+        Ok(Self {
+            guarded,
+            card,
+            ear,
+            mouth,
+            pause: PAUSE,
+            last: Instant::now(),
+        })
+    }
+
+    fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let card = self.card.map(|card| PollFd::new(card, PollFlags::IN));
+        card.into_iter()
+            .chain([PollFd::new(&self.ear, PollFlags::IN)])
+    }
+
+    /// Answers questions, and mends what was lost.
+    fn heard(&mut self) -> std::io::Result<()> {
+        if let Some(card) = self.card {
+            card.answer(&self.guarded.lease);
+        }
+        let mut buffer = [0u8; 8192];
+        let lost = match rustix::net::recv(&self.ear, &mut buffer[..], RecvFlags::DONTWAIT) {
             Ok((_, length)) => tells_of_loss(buffer.get(..length).unwrap_or_default()),
             Err(Errno::INTR | Errno::AGAIN) => false,
             Err(Errno::NOBUFS) => true,
             Err(error) => return Err(error.into()),
         };
         if lost {
-            repair(&mouth, guarded);
-            let quiet = last.elapsed() > Duration::from_secs(2);
-            pause = if quiet {
+            repair(&self.mouth, self.guarded);
+            let quiet = self.last.elapsed() > Duration::from_secs(2);
+            self.pause = if quiet {
                 PAUSE
             } else {
-                (pause * 2).min(LONGEST_PAUSE)
+                (self.pause * 2).min(LONGEST_PAUSE)
             };
-            std::thread::sleep(pause);
-            last = Instant::now();
+            std::thread::sleep(self.pause);
+            self.last = Instant::now();
         }
+        Ok(())
     }
 }
 

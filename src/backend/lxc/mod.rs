@@ -5,18 +5,24 @@
 
 mod attach;
 mod card;
+mod console;
 mod container;
 mod copy;
 mod create;
 mod destroy;
+mod ended;
+mod events;
 mod ffi;
 mod guard;
 mod inner_file;
+mod inner_path;
 mod layout;
 mod lease;
+mod logs;
 mod mark;
 mod memory;
 pub mod monitor;
+mod processes;
 mod render;
 mod rtnl;
 mod seed;
@@ -25,6 +31,9 @@ mod shift;
 mod site;
 mod start;
 mod stop;
+pub mod supervised;
+mod times;
+mod transfer;
 mod trees;
 mod view;
 mod watch;
@@ -228,6 +237,7 @@ impl Inside for LxcBackend {
             } else {
                 container.unfreeze()
             };
+            events::ring(&site.dir(&name));
             if done {
                 Ok(())
             } else {

@@ -11,9 +11,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::console::Console;
 use super::container::{Attach, Container};
 use super::ffi::{Liblxc, Side};
-use super::guard::Guarded;
+use super::guard::{Guarded, Post};
 
 const ARGUMENT: &str = "__lxc";
 const REQUEST: &str = "LOCKER_LXC_REQUEST";
@@ -32,6 +33,13 @@ pub(super) struct Request {
     pub(super) task: Task,
 }
 
+impl Request {
+    /// The container's directory.
+    fn dir(&self) -> PathBuf {
+        self.lxcpath.join(&self.full)
+    }
+}
+
 /// The tasks that fork.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
@@ -40,7 +48,12 @@ pub(super) enum Task {
         args: Vec<String>,
     },
     Start {
+        /// Where the console log goes.
+        console: PathBuf,
         guarded: Option<Guarded>,
+        /// The cgroup of the service that it is started by; none when it is started by hand.
+        #[serde(default)]
+        cgroup: Option<String>,
     },
     Attach {
         argv: Vec<String>,
@@ -92,10 +105,18 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     Some(perform(&request))
 }
 
-fn perform(request: &Request) -> ExitCode {
-    if let Task::Start { guarded } = &request.task {
+pub(super) fn perform(request: &Request) -> ExitCode {
+    if let Task::Start {
+        console, guarded, ..
+    } = &request.task
+    {
         close_inherited();
-        match super::start::detach(guarded.as_ref()) {
+        let post = || Post {
+            dir: request.dir(),
+            console: Console::open(console).ok(), // without it only times are missing
+            guarded: guarded.clone(),
+        };
+        match super::start::detach(post) {
             Ok(Side::Parent) => {}
             Ok(Side::Child) => return ExitCode::SUCCESS,
             Err(error) => {
@@ -129,9 +150,19 @@ fn perform(request: &Request) -> ExitCode {
             }
             exit(container.create(template, args))
         }
-        Task::Start { .. } => {
+        Task::Start { cgroup, .. } => {
+            if let Some(cgroup) = cgroup {
+                // lxc.container.conf(5): below the service's own, beside this process's.
+                container.set_config("lxc.cgroup.dir.monitor", &format!("{cgroup}/monitor"));
+                container.set_config("lxc.cgroup.dir.container", &format!("{cgroup}/container"));
+            }
             super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
-            exit(container.start())
+            let Some(status) = container.start() else {
+                return ExitCode::FAILURE;
+            };
+            // It has ended all the same; only its exit code stays unknown.
+            let _ = super::ended::end(&request.dir(), status);
+            ExitCode::SUCCESS
         }
         Task::Attach {
             argv,

@@ -7,6 +7,8 @@
 //! <lxcpath>/<full>/locker.conf        ours, written anew at each change and start
 //! <lxcpath>/<full>/locker.json        the mark, written last: it makes a container ours and whole
 //! <lxcpath>/<full>/locker.stopping    there while it is shut down, holds the pid of its init
+//! <lxcpath>/<full>/locker.started     since when it runs, or ran last, and the pid of its init
+//! <lxcpath>/<full>/locker.ended       when and how its last run ended
 //! <lxcpath>/.<full>.locker-partial    there while it is created or destroyed
 //! <lxcpath>/<full>~old                a container that was set aside
 //! <lxcpath>/.<full>~gone              what is left of one while it is destroyed
@@ -70,6 +72,11 @@ impl Site {
             .join(format!("{name}.console"))
     }
 
+    /// Notes of when the console log grew, beside it.
+    pub(super) fn console_times(&self, name: &Name) -> PathBuf {
+        super::times::index_of(&self.console_log(name))
+    }
+
     pub(super) fn engine_log(&self, name: &Name) -> PathBuf {
         self.paths.logs(&self.project).join(format!("{name}.lxc"))
     }
@@ -125,6 +132,14 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BackendError>
     file.persist(path)
         .map_err(|e| io("replace", path)(e.error))?;
     Ok(())
+}
+
+/// The same without flushing: for notes that may be lost when the power fails.
+pub(super) fn write_note(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new"); // one process writes each of them
+    std::fs::write(&fresh, bytes)?;
+    std::fs::rename(&fresh, path)
 }
 
 /// Removes a file; an absent one is fine.

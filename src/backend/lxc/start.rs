@@ -4,6 +4,7 @@
 //! and without any descriptor of the caller, so that it holds no lock or pipe. liblxc refuses to do so
 //! in a process with threads, so the address is guarded by a second, even smaller process.
 
+use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
 
 use super::ffi::{Side, split};
-use super::guard::Guarded;
+use super::guard::{Guarded, Post};
 use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
@@ -41,25 +42,20 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     let logs = site.paths.logs(&site.project);
     std::fs::create_dir_all(&logs).map_err(io("create", &logs))?;
     std::fs::File::create(&log).map_err(io("create", &log))?;
-    let guarded = Guarded::of(&mark.spec);
-    let mut child = spawn(site, &full, Some(log.clone()), Task::Start { guarded })?;
+    super::ended::forget(&site.dir(name))?;
+    let task = Task::Start {
+        console: site.console_log(name),
+        guarded: Guarded::of(&mark.spec),
+        cgroup: None,
+    };
+    let mut child = spawn(site, &full, Some(log.clone()), task)?;
     while container.state() != "RUNNING" {
         if child
             .try_wait()
             .map_err(io("wait for", &site.program))?
             .is_some()
         {
-            let lines = log_lines(&std::fs::read_to_string(&log).unwrap_or_default());
-            let reason = lines
-                .first()
-                .cloned()
-                .unwrap_or_else(|| "it ended at once".into());
-            return Err(BackendError::Engine {
-                verb: "start",
-                container: full,
-                reason,
-                log: lines,
-            });
+            return over(site, name, &log);
         }
         std::thread::sleep(LOOK);
     }
@@ -75,6 +71,26 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
         ));
     }
     Ok(())
+}
+
+/// What to say of a container that was over before it was seen running: having done its work is fine.
+fn over(site: &Site, name: &Name, log: &Path) -> Result<(), BackendError> {
+    let code = super::ended::ended(&site.dir(name)).map(|ended| ended.code);
+    if code == Some(0) {
+        return Ok(());
+    }
+    let log = log_lines(&std::fs::read_to_string(log).unwrap_or_default());
+    let reason = match (code, log.first()) {
+        (Some(code), _) => format!("its init ended at once with exit code {code}"),
+        (None, Some(line)) => line.clone(),
+        (None, None) => "it ended at once".into(),
+    };
+    Err(BackendError::Engine {
+        verb: "start",
+        container: site.full(name),
+        reason,
+        log,
+    })
 }
 
 /// How often the new container is looked at; a start takes some 20 ms.
@@ -125,13 +141,9 @@ pub(super) fn log_lines(text: &str) -> Vec<String> {
 
 /// Makes this process a monitor in a session of its own, with a guard at its side that returns when its
 /// work is over. The monitor makes the guard before it starts anything, so that no container is without.
-pub(super) fn detach(guarded: Option<&Guarded>) -> std::io::Result<Side> {
+pub(super) fn detach(post: impl FnOnce() -> Post) -> std::io::Result<Side> {
     // Already the leader of a session when this fails, which is as good.
     let _ = rustix::process::setsid();
-    let Some(guarded) = guarded else {
-        say_ready();
-        return Ok(Side::Parent);
-    };
     let monitor = rustix::process::getpid();
     let alive = pidfd_open(monitor, PidfdFlags::empty())?;
     if split()? == Side::Parent {
@@ -143,7 +155,7 @@ pub(super) fn detach(guarded: Option<&Guarded>) -> std::io::Result<Side> {
         return Ok(Side::Parent);
     }
     if split()? == Side::Child {
-        super::guard::watch(guarded, monitor, &alive, &say_ready)?;
+        super::guard::watch(&mut post(), monitor, &alive, &say_ready)?;
     }
     Ok(Side::Child)
 }

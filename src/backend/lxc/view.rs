@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::container::Container;
+use super::ended;
 use super::inner_file::{Inside, parse_name_servers};
 use super::mark::{self, is_ours};
 use super::site::{PARTIAL, Site, io};
@@ -95,6 +96,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
 fn ours(site: &Site, mark: Mark) -> ObservedContainer {
     let full = mark.spec.host_name();
     let (state, pid) = state(site, &full);
+    let (dir, stopped) = (site.dir(&mark.spec.name), state == State::Stopped);
     let inside = Inside::of(site, &mark.spec, pid);
     // What cannot be read counts as not written: the writing that follows reports why.
     let hosts = inside.read("/etc/hosts").ok().flatten().unwrap_or_default();
@@ -107,7 +109,10 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         host_name: full,
         kind: Kind::System,
         state,
-        exit: None,
+        exit: stopped
+            .then(|| ended::ended(&dir))
+            .flatten()
+            .map(|ended| ended.code),
         health: None,
         image: None,
         holds_volumes: false,
@@ -117,7 +122,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         dns: parse_name_servers(&resolv),
         wreck: false,
         set_aside: false,
-        stopping: pid.is_some_and(|pid| mark::is_stopping(&site.dir(&mark.spec.name), pid)),
+        stopping: pid.is_some_and(|pid| mark::is_stopping(&dir, pid)),
         mark: Some(mark),
     }
 }

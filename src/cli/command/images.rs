@@ -84,7 +84,14 @@ mod tests {
             created: Some("2026-01-31T12:00:59.123Z".into()),
             used: Some("sha256:0123456789abcdef".into()),
         };
-        let expected = ["web", "nginx", "0123456789ab", "2.0 KiB", "2026-01-31 12:00", "yes"];
+        let expected = [
+            "web",
+            "nginx",
+            "0123456789ab",
+            "2.0 KiB",
+            "2026-01-31 12:00",
+            "yes",
+        ];
         assert_eq!(cells(&row), expected);
         row.used = Some("sha256:fedcba9876543210".into());
         assert_eq!(cells(&row)[5], "an older one, fedcba987654");

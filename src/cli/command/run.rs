@@ -89,7 +89,11 @@ pub struct Run {
     #[arg(value_name = "NAME")]
     of: String,
     /// The program and its arguments; otherwise what the file or the image says
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
     argv: Vec<String>,
 }
 

@@ -43,7 +43,11 @@ pub struct Up {
 
 impl Up {
     pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
-        let goal = if self.no_start { Goal::Create } else { Goal::Up };
+        let goal = if self.no_start {
+            Goal::Create
+        } else {
+            Goal::Up
+        };
         let names = &self.names.names;
         let mut request = change::request("up", goal, names, global);
         self.options.put_into(&mut request);
