@@ -69,6 +69,7 @@ fn build(builder: &mut Builder<'_>) {
     builder.images();
     builder.networks_up();
     builder.stale_networks();
+    builder.forget_ended();
     builder.names();
     builder.ports(record.as_ref());
     builder.host_names();
