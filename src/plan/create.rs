@@ -137,12 +137,14 @@ impl Builder<'_> {
             .filter(|v| !engine.foreign_volumes.contains(v) && !engine.volumes.contains(v))
             .collect();
         for network in networks {
-            let message = format!("the external network `{network}` of container `{name}` is not there");
+            let message =
+                format!("the external network `{network}` of container `{name}` is not there");
             let help = format!("create it with `docker network create {network}`");
             self.problem(name, Some(Key::Networks), message, &help);
         }
         for volume in volumes {
-            let message = format!("the external volume `{volume}` of container `{name}` is not there");
+            let message =
+                format!("the external volume `{volume}` of container `{name}` is not there");
             let help = format!("create it with `docker volume create {volume}`");
             self.problem(name, Some(Key::Volumes), message, &help);
         }

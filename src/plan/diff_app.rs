@@ -115,7 +115,10 @@ fn limits(old: &AppLimits, new: &AppLimits) -> [Row; 15] {
         false => None,
     };
     [
-        row(live(&old.memory, &new.memory), &[Key::MemLimit, Deploy, Cgroup]),
+        row(
+            live(&old.memory, &new.memory),
+            &[Key::MemLimit, Deploy, Cgroup],
+        ),
         row(
             live(&old.memory_reservation, &new.memory_reservation),
             &[Key::MemReservation, Deploy, Cgroup],
@@ -129,9 +132,18 @@ fn limits(old: &AppLimits, new: &AppLimits) -> [Row; 15] {
             &[Key::MemSwappiness, Cgroup],
         ),
         row(live(&old.nano_cpus, &new.nano_cpus), &[Key::Cpus, Deploy]),
-        row(live(&old.cpu_shares, &new.cpu_shares), &[Key::CpuShares, Cgroup]),
-        row(live(&old.cpu_period, &new.cpu_period), &[Key::CpuPeriod, Cgroup]),
-        row(live(&old.cpu_quota, &new.cpu_quota), &[Key::CpuQuota, Cgroup]),
+        row(
+            live(&old.cpu_shares, &new.cpu_shares),
+            &[Key::CpuShares, Cgroup],
+        ),
+        row(
+            live(&old.cpu_period, &new.cpu_period),
+            &[Key::CpuPeriod, Cgroup],
+        ),
+        row(
+            live(&old.cpu_quota, &new.cpu_quota),
+            &[Key::CpuQuota, Cgroup],
+        ),
         row(
             live(&old.cpu_rt_runtime, &new.cpu_rt_runtime),
             &[Key::CpuRtRuntime, Cgroup],
@@ -142,7 +154,10 @@ fn limits(old: &AppLimits, new: &AppLimits) -> [Row; 15] {
         ),
         row(live(&old.cpuset, &new.cpuset), &[Key::Cpuset, Cgroup]),
         row(live(&old.cpuset_mems, &new.cpuset_mems), &[Cgroup]),
-        row(live(&old.pids, &new.pids), &[Key::PidsLimit, Deploy, Cgroup]),
+        row(
+            live(&old.pids, &new.pids),
+            &[Key::PidsLimit, Deploy, Cgroup],
+        ),
         row(
             live(&old.blkio_weight, &new.blkio_weight),
             &[Key::BlkioConfig, Cgroup],

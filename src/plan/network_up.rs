@@ -162,12 +162,7 @@ impl Builder<'_> {
         }
     }
 
-    fn ensure_bridge(
-        &mut self,
-        network: &Name,
-        subnets: Subnets,
-        users: &Users,
-    ) -> Option<StepId> {
+    fn ensure_bridge(&mut self, network: &Name, subnets: Subnets, users: &Users) -> Option<StepId> {
         let bridge = bridge_of_network(&self.project.name, network);
         let cards = self.loose_cards(&bridge);
         let found = self.observed.network.bridges.get(&bridge);
@@ -217,9 +212,8 @@ impl Builder<'_> {
         if firewall.driver == "none" || open == Some(&rules) {
             return None;
         }
-        let asked = |old: &NetworkRules| {
-            (old.isolate, old.internal) != (rules.isolate, rules.internal)
-        };
+        let asked =
+            |old: &NetworkRules| (old.isolate, old.internal) != (rules.isolate, rules.internal);
         let cause = match open {
             Some(old) if asked(old) => self.network_cause(network),
             Some(_) => self.moved(network, subnets, "its rules differ"),

@@ -56,7 +56,10 @@ impl Builder<'_> {
             return;
         }
         let ready = [Slot::Start, Slot::Healthy, Slot::Completed, Slot::Setup];
-        let ready: Vec<StepId> = ready.iter().filter_map(|s| self.draft.find(*s, name)).collect();
+        let ready: Vec<StepId> = ready
+            .iter()
+            .filter_map(|s| self.draft.find(*s, name))
+            .collect();
         for earlier in &ready {
             self.draft.after(stop, *earlier);
             if let Some(published) = self.published.filter(|_| self.running.contains(name)) {
@@ -85,7 +88,12 @@ impl Builder<'_> {
         let Some(create) = self.draft.find(Slot::Create, name) else {
             return;
         };
-        let Some(app) = self.project.containers.get(name).and_then(|c| c.app.as_ref()) else {
+        let Some(app) = self
+            .project
+            .containers
+            .get(name)
+            .and_then(|c| c.app.as_ref())
+        else {
             return;
         };
         let shared = self.project.containers.get(name).map(needs::shared);

@@ -53,8 +53,7 @@ impl Builder<'_> {
     fn has_applications(&self) -> bool {
         let mut file = self.project.containers.values();
         let mut there = self.observed.containers.values();
-        file.any(|c| c.kind() == Kind::Application)
-            || there.any(|c| c.kind == Kind::Application)
+        file.any(|c| c.kind() == Kind::Application) || there.any(|c| c.kind == Kind::Application)
     }
 
     /// The subnets of the file's networks, and of those that containers are still on.
@@ -63,7 +62,9 @@ impl Builder<'_> {
         let stay: BTreeSet<Name> = marks.flat_map(networks::keys).collect();
         let old = networks::recover(self.observed).into_iter();
         let own = default_network();
-        record.networks = old.filter(|(key, _)| stay.contains(key) && *key != own).collect();
+        record.networks = old
+            .filter(|(key, _)| stay.contains(key) && *key != own)
+            .collect();
         let extra = self.net.iter().flat_map(|net| net.extra.clone());
         record.networks.extend(extra);
     }

@@ -5,8 +5,7 @@
 //! told in docs/plan.md, section "Half-done work".
 
 use crate::model::{
-    AppNetwork, AppSpec, Attachment, Container, ContainerSpec, Dependency, EngineVolume, Kind,
-    Name,
+    AppNetwork, AppSpec, Attachment, Container, ContainerSpec, Dependency, EngineVolume, Kind, Name,
 };
 use crate::observed::{ObservedContainer, State};
 
@@ -65,7 +64,11 @@ impl Builder<'_> {
             return false;
         };
         // Without rules the old address goes on being the published one.
-        let ports = self.project.containers.get(name).is_some_and(|c| !c.ports.is_empty());
+        let ports = self
+            .project
+            .containers
+            .get(name)
+            .is_some_and(|c| !c.ports.is_empty());
         let reached = !(ports && self.wish.no_ports);
         let volumes = found.holds_volumes && !self.wish.renew_anonymous;
         let shared = self.project.containers.values();
@@ -115,9 +118,13 @@ impl Builder<'_> {
             }
             self.remade.insert(network.clone());
             for (name, found) in &self.observed.containers {
-                let mark = found.mark.as_ref().filter(|_| found.kind == Kind::Application);
+                let mark = found
+                    .mark
+                    .as_ref()
+                    .filter(|_| found.kind == Kind::Application);
                 let on = mark.is_some_and(|m| networks::keys(&m.spec).contains(network));
-                let stays = !self.project.containers.contains_key(name) && !self.wish.remove_orphans;
+                let stays =
+                    !self.project.containers.contains_key(name) && !self.wish.remove_orphans;
                 if on && stays && runs(Some(found)) {
                     self.problems.push(in_the_way(name, network));
                 }
@@ -161,7 +168,11 @@ impl Builder<'_> {
 
     /// A network of the engine cannot change while containers are on it.
     fn new_networks(&self, found: &ObservedContainer) -> Option<(Reach, Cause)> {
-        let spec = &found.mark.as_ref().filter(|_| found.kind == Kind::Application)?.spec;
+        let spec = &found
+            .mark
+            .as_ref()
+            .filter(|_| found.kind == Kind::Application)?
+            .spec;
         let keys = networks::keys(spec);
         let network = keys.iter().find(|network| self.remade.contains(*network))?;
         Some((Reach::Recreate, self.network_cause(network)))
@@ -169,10 +180,16 @@ impl Builder<'_> {
 
     /// The engine alone can put a card of its making on a bridge, and only at a start.
     fn cut_off(&self, found: &ObservedContainer) -> Option<(Reach, Cause)> {
-        let spec = &found.mark.as_ref().filter(|_| found.kind == Kind::Application)?.spec;
+        let spec = &found
+            .mark
+            .as_ref()
+            .filter(|_| found.kind == Kind::Application)?
+            .spec;
         let bridges = &self.observed.network.bridges;
         let cards = networks::cards(spec);
-        let cut = cards.iter().any(|(_, nic)| !bridges.contains_key(&nic.bridge));
+        let cut = cards
+            .iter()
+            .any(|(_, nic)| !bridges.contains_key(&nic.bridge));
         cut.then_some((Reach::Restart, Cause::Drifted("its bridge is gone")))
     }
 
@@ -230,5 +247,8 @@ fn is_free(spec: &ContainerSpec, app: &AppSpec) -> bool {
     networks
         && spec.mounts.iter().all(|mount| mount.read_only)
         && !volumes.any(|mount| kept(&mount.volume) && !mount.read_only)
-        && settings.volumes_from.iter().all(|(_, read_only)| *read_only)
+        && settings
+            .volumes_from
+            .iter()
+            .all(|(_, read_only)| *read_only)
 }

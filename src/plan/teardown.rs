@@ -88,7 +88,10 @@ impl Builder<'_> {
             .flat_map(|c| networks::own_of(self.project, c))
             .collect();
         let own = default_network();
-        let system = self.specs.values().filter(|s| s.kind() == Kind::Application);
+        let system = self
+            .specs
+            .values()
+            .filter(|s| s.kind() == Kind::Application);
         let applications: BTreeSet<Name> = system.flat_map(networks::keys).collect();
         let used = |network: &Name| {
             let there = match *network == own {

@@ -199,7 +199,11 @@ impl World {
             assert!(may_run || old.state == State::Stopped);
             assert!(self.aside.insert(container.clone(), old).is_none());
         } else if let Step::Create(spec) = step {
-            assert!(!self.half.contains_key(&spec.name), "remains of {}", spec.name);
+            assert!(
+                !self.half.contains_key(&spec.name),
+                "remains of {}",
+                spec.name
+            );
             let mut new = made(spec);
             if let Some(image) = spec.source.image() {
                 let id = self.seen.engine.images.get(image);
@@ -231,7 +235,9 @@ impl World {
     fn step_of_engine(&mut self, step: &Step) {
         let engine = &mut self.seen.engine;
         if let Step::Pull { image, .. } = step {
-            engine.images.insert(image.clone(), format!("id of {image}"));
+            engine
+                .images
+                .insert(image.clone(), format!("id of {image}"));
         } else if let Step::Build(build) = step {
             let id = format!("id of {:?}", build.args);
             engine.images.insert(build.image.clone(), id);
@@ -279,7 +285,9 @@ impl World {
             let mut known = self.seen.engine.networks.values();
             assert!(known.all(|known| known.bridge != *bridge));
         } else if let Step::OpenNetwork(rules) = step {
-            firewall.networks.insert(rules.bridge.clone(), rules.clone());
+            firewall
+                .networks
+                .insert(rules.bridge.clone(), rules.clone());
         } else if let Step::CloseNetwork(rules) = step {
             assert!(firewall.networks.remove(&rules.bridge).is_some());
         } else if let Step::Publish { add, remove } = step {
