@@ -1,6 +1,6 @@
 //! A tree as YAML text, two blanks for each level.
 
-use super::super::config::word;
+use super::super::config::yaml::word;
 use super::super::tree::{Entry, Kind, Node};
 
 /// Appends the text of a map.

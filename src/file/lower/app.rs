@@ -13,12 +13,13 @@ use super::volumes::Mounts;
 use super::{build, order};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
-use crate::file::tree::{Kind as Shape, Node, Spot};
+use crate::file::tree::{Entry, Kind as Shape, Node, Spot};
 use crate::model::{
     App, AppValueError, Fqdn, Key, Logging, Name, PullPolicy, check_plain, check_platform,
-    check_signal, host_name_of, parse_size,
+    check_signal, host_name_of, parse_size, split_words,
 };
 
+pub(in crate::file) use limits::THROTTLES;
 pub(super) use network::extra_hosts;
 
 /// A text without control characters that is passed on as it is.
@@ -153,7 +154,7 @@ fn words(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Option<Vec<String>> 
         }
         Shape::Scalar(_) | Shape::Mapping(_) => {
             let text = desk.text(&entry.value, scope, key.as_str())?;
-            match shlex::split(&text) {
+            match split_words(&text) {
                 Some(words) => words,
                 None => {
                     let message = format!("a quote in `{key}` is not closed");
@@ -232,9 +233,15 @@ fn namespaces(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, app: &m
     app.ipc = read(Key::Ipc, &["host", "shareable", "private", "none"], true);
     app.uts = read(Key::Uts, &["host"], false);
     app.userns_mode = read(Key::UsernsMode, &["host"], false);
-    let word = layers.last(Key::Cgroup);
-    if word.is_some_and(|entry| matches!(entry.value.kind, Shape::Scalar(_))) {
+    let is_word = |entry: &&Entry| matches!(entry.value.kind, Shape::Scalar(_));
+    if let Some(word) = layers.of(Key::Cgroup).find(is_word) {
         app.cgroup = read(Key::Cgroup, &["host", "private"], false);
+        if layers.of(Key::Cgroup).any(|entry| !is_word(&entry)) {
+            desk.error(
+                word.spot,
+                "`cgroup` is a word here, and limits in `defaults`",
+            );
+        }
     }
 }
 

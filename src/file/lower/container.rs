@@ -48,12 +48,12 @@ pub(super) struct Shared<'a> {
     pub defaults: Option<&'a Node>,
     /// Every container of the file with its entry.
     pub entries: &'a BTreeMap<Name, &'a Entry>,
-    /// Further containers of the file, whose profiles are not enabled.
-    pub out: &'a BTreeMap<String, Vec<String>>,
     /// What a container without a source is.
     pub backend: Kind,
     /// Whether the file is laid out as Compose's.
     pub compose: bool,
+    /// Containers whose profiles are not enabled, with their profiles.
+    pub out: &'a BTreeMap<String, Vec<String>>,
     /// Networks, volumes, secrets and configs of the top level.
     pub stores: &'a Stores,
 }

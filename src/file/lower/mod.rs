@@ -20,4 +20,5 @@ mod values;
 mod variables;
 mod volumes;
 
+pub(super) use app::THROTTLES;
 pub(super) use project::lower;

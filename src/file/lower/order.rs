@@ -69,11 +69,10 @@ fn dependency(
     written: &Written,
 ) -> Option<Dependency> {
     if !written.required && !shared.entries.contains_key(&on) {
-        warn(
-            desk,
-            written.spot,
-            format!("depends on `{on}`, which this project does not have"),
-        );
+        if !shared.out.contains_key(on.as_str()) {
+            let message = format!("depends on `{on}`, which this project does not have");
+            warn(desk, written.spot, message);
+        }
         return None;
     }
     if !known(desk, shared, written.spot, &on, "depends on") {
@@ -237,7 +236,10 @@ pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
         return off;
     }
     let Some(test) = node("test") else {
-        desk.error(entry.spot, "`healthcheck` has no `test`");
+        match layers.kind {
+            Kind::System => desk.error(entry.spot, "`healthcheck` has no `test`"),
+            Kind::Application => untested(desk, map),
+        }
         return Health::default();
     };
     if is_off(map) {
@@ -249,6 +251,18 @@ pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
         check
     });
     Health { check, off: false }
+}
+
+/// `disable: false` alone leaves the check of the image as it is, and so it is with all others.
+fn untested(desk: &Desk<'_>, map: &Node) {
+    let others = map.entries().unwrap_or_default().iter();
+    for entry in others.filter(|entry| entry.key != "disable" && !entry.key.starts_with("x-")) {
+        let message = format!(
+            "`{}` has no effect here: the check of the image keeps its own times; give a `test` with it",
+            entry.key
+        );
+        warn(desk, entry.spot, message);
+    }
 }
 
 fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck) {

@@ -1,5 +1,8 @@
 //! The reading of whole files: texts in, projects or drawn errors out.
 
+mod application;
+mod compose_keys;
+mod converting;
 mod documents;
 mod errors;
 mod include;
