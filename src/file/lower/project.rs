@@ -34,6 +34,7 @@ pub(in crate::file) fn lower(
         bridge: &bridge,
         defaults,
         entries: &entries,
+        out: parts.out,
         backend,
         compose: parts.layout == Layout::Compose,
         stores: &stores,
