@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 
 use crate::backend::{
-    Backend, BackendError, BackendView, Body, Engine, Inside, LogWish, Probe, Progress, Sought, Watch,
+    Backend, BackendError, BackendView, Body, Engine, Inside, LogWish, Probe, Progress, Sought,
+    Watch,
 };
 use crate::model::{Name, UnitState, host_name_of};
 use crate::observed::Mark;
