@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn after_a_new_start_no_line_comes_twice() {
         let mut reading = reading(LogWish::default());
-        let mut given = |reading: &mut Reading, time: &str, text: &str| {
+        let given = |reading: &mut Reading, time: &str, text: &str| {
             let line = reading.hear(&out(&format!("{time} {text}\n"))).unwrap();
             reading.wanted(line).map(|line| line.text)
         };

@@ -42,10 +42,12 @@ impl Unpack {
     /// Unpacks all, up to the first error.
     pub fn all<R: Read>(&self, archive: &mut Archive<R>) -> Unpacked {
         let mut done = Unpacked::default();
-        let inside = self.to.is_dir() && !self.contents;
-        let trail = self.to.as_os_str().as_encoded_bytes().ends_with(b"/");
         let mut modes = Vec::new();
-        if let Err(error) = self.entries(archive, inside, trail, &mut modes, &mut done) {
+        let place = Place {
+            there: self.to.is_dir(),
+            trail: self.to.as_os_str().as_encoded_bytes().ends_with(b"/"),
+        };
+        if let Err(error) = self.entries(archive, &place, &mut modes, &mut done) {
             done.error.get_or_insert((self.to.clone(), error));
         }
         // A directory that may not be written gets its mode when all is in it.
@@ -60,8 +62,7 @@ impl Unpack {
     fn entries<R: Read>(
         &self,
         archive: &mut Archive<R>,
-        inside: bool,
-        trail: bool,
+        place: &Place,
         modes: &mut Vec<(PathBuf, u32)>,
         done: &mut Unpacked,
     ) -> io::Result<()> {
@@ -69,30 +70,24 @@ impl Unpack {
         for entry in archive.entries()? {
             let mut entry = entry?;
             let parts = parts(&entry.path()?)?;
-            let (first, rest) = match parts.split_first() {
-                Some((first, rest)) => (first.clone(), rest),
-                None => (PathBuf::new(), &[][..]), // the root itself
-            };
+            let first = parts.first().cloned().unwrap_or_default(); // none is the root itself
             let top: &PathBuf = top.get_or_insert_with(|| first.clone());
-            let root = top.as_os_str().is_empty();
-            if !root && *top != first {
-                return Err(io::Error::other("the archive has more than one root"));
-            }
             let kind = entry.header().entry_type();
-            if rest.is_empty() && trail && !kind.is_dir() && !self.to.is_dir() {
+            let base = self.base(place, top);
+            let below = below(top, &parts)?;
+            if below.is_empty() && !kind.is_dir() && place.trail && !place.there {
                 return Err(io::Error::from(ErrorKind::NotADirectory));
             }
-            let base = if inside && !root {
-                self.to.join(top)
-            } else {
-                self.to.clone()
-            };
-            let below = if root { &parts[..] } else { rest };
             let path = below
                 .iter()
                 .fold(base.clone(), |path, part| path.join(part));
-            let result = safe(&base, below).and_then(|()| match kind {
-                EntryType::Link => hard_link(&entry, &base, root, top, &path),
+            // Only a directory that was there and takes the content is the user's own, link or not.
+            let own = self.contents && place.there;
+            if own && below.is_empty() && kind.is_dir() {
+                continue;
+            }
+            let result = safe(&base, below, own).and_then(|()| match kind {
+                EntryType::Link => hard_link(&entry, &base, own, top, &path),
                 _ => one(&mut entry, kind, &path, modes, &mut done.skipped),
             });
             if let Err(error) = result {
@@ -101,6 +96,32 @@ impl Unpack {
             }
         }
         Ok(())
+    }
+
+    /// Where the top of the archive lands.
+    fn base(&self, place: &Place, top: &Path) -> PathBuf {
+        if place.there && !self.contents {
+            self.to.join(top)
+        } else {
+            self.to.clone()
+        }
+    }
+}
+
+/// What the target was before anything was unpacked.
+struct Place {
+    /// A directory.
+    there: bool,
+    /// It was written with a slash at its end.
+    trail: bool,
+}
+
+/// The parts below the archive's top.
+fn below<'a>(top: &Path, parts: &'a [PathBuf]) -> io::Result<&'a [PathBuf]> {
+    match parts.split_first() {
+        _ if top.as_os_str().is_empty() => Ok(parts),
+        Some((first, rest)) if first == top => Ok(rest),
+        Some(_) | None => Err(io::Error::other("a name in the archive leads out of it")),
     }
 }
 
@@ -116,27 +137,33 @@ fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
     parts.collect()
 }
 
-/// Every directory on the way down from `base` must be one and no link.
-fn safe(base: &Path, below: &[PathBuf]) -> io::Result<()> {
+/// Every directory on the way down from `base` must be one and no link, and `base` too when it is not
+/// the user's own. Those that the archive forgot are made.
+fn safe(base: &Path, below: &[PathBuf], own: bool) -> io::Result<()> {
     let Some((_, above)) = below.split_last() else {
         return Ok(());
     };
     let mut path = base.to_owned();
-    for part in above {
-        path.push(part);
-        match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_dir() => {}
-            Ok(_) => {
-                return Err(io::Error::other(format!(
-                    "`{}` is no directory",
-                    path.display()
-                )));
+    let mut parts = above.iter();
+    let mut trusted = own;
+    loop {
+        if !trusted {
+            match fs::symlink_metadata(&path) {
+                Ok(meta) if meta.is_dir() => {}
+                Ok(_) => {
+                    let reason = format!("`{}` is no directory", path.display());
+                    return Err(io::Error::other(reason));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => make_dir(&path)?,
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => make_dir(&path)?,
-            Err(error) => return Err(error),
+        }
+        trusted = false;
+        match parts.next() {
+            Some(part) => path.push(part),
+            None => return Ok(()),
         }
     }
-    Ok(())
 }
 
 fn make_dir(path: &Path) -> io::Result<()> {
@@ -211,18 +238,13 @@ fn file<R: Read>(entry: &mut Entry<'_, R>, path: &Path, mode: u32) -> io::Result
 fn hard_link<R: Read>(
     entry: &Entry<'_, R>,
     base: &Path,
-    root: bool,
+    own: bool,
     top: &Path,
     path: &Path,
 ) -> io::Result<()> {
-    let named = entry.link_name()?.unwrap_or_default();
-    let parts = parts(&named)?;
-    let below = match parts.split_first() {
-        _ if root => &parts[..],
-        Some((first, rest)) if first == top => rest,
-        Some(_) | None => return Err(io::Error::other("a link leads out of the archive")),
-    };
-    safe(base, below)?;
+    let parts = parts(&entry.link_name()?.unwrap_or_default())?;
+    let below = below(top, &parts)?;
+    safe(base, below, own)?;
     let target = below
         .iter()
         .fold(base.to_owned(), |path, part| path.join(part));
