@@ -93,6 +93,11 @@ impl<'a> Desk<'a> {
         Place::new(self.origins.of(spot).shown, spot.line, spot.column)
     }
 
+    /// What places are sorted by: the order of the files, then lines.
+    pub fn order(&self, place: &Place) -> (usize, u32, u32) {
+        (self.origins.rank(&place.file), place.line, place.column)
+    }
+
     /// The directory below which the relative host paths of a value are.
     pub fn directory_of(&self, spot: Spot) -> Arc<Path> {
         self.origins.of(spot).directory

@@ -11,7 +11,6 @@ mod check;
 pub mod config;
 mod desk;
 pub mod diagnostic;
-mod docker;
 mod dotenv;
 mod extends;
 mod find;

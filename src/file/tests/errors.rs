@@ -272,12 +272,12 @@ fn the_top_level_is_checked_too() {
     let file = |line: &str| format!("{line}\ncontainers: {{a: {{template: x}}}}\n");
     for (line, expected) in [
         (
-            "backend: docker",
-            "`backend: docker` is not there yet; this version runs LXC containers only",
+            "backend: podman",
+            "`podman` is not a backend; it is `lxc` or `docker`",
         ),
         (
-            "supervisor: systemd",
-            "`supervisor: systemd` is not there yet; this version makes no units",
+            "supervisor: runit",
+            "`runit` is not a supervisor; it is `auto`, `systemd` or `none`",
         ),
         (
             "firewall: ufw",
