@@ -199,7 +199,6 @@ fn happenings_are_told_in_order_whoever_causes_them() {
     in_own_network(
         "watch::happenings_are_told_in_order_whoever_causes_them",
         async |rig| {
-            let begun = Instant::now();
             let mut events = rig.lxc.events().await.unwrap();
             let mut next = async || {
                 let next = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
@@ -211,6 +210,7 @@ fn happenings_are_told_in_order_whoever_causes_them() {
             assert_eq!(next().await, What::Created);
             rig.lxc.start(&web, Body::Present).await.unwrap();
             assert_eq!(next().await, What::Started);
+            let begun = Instant::now();
             rig.lxc.set_frozen(&web, true).await.unwrap();
             assert_eq!(next().await, What::Frozen);
             rig.lxc.set_frozen(&web, false).await.unwrap();
