@@ -5,6 +5,7 @@
 //! why is the planner's business, and what is printed is the counter's.
 
 mod act;
+mod back;
 mod before;
 mod cancel;
 mod error;
@@ -15,8 +16,10 @@ mod host;
 mod journal;
 mod label;
 mod lanes;
+mod life;
 mod marks;
 mod perform;
+mod supervised;
 mod undo;
 mod verify;
 
@@ -32,4 +35,5 @@ pub use host::{Host, ObserveError};
 pub use journal::{Journal, Unfinished};
 pub use label::label;
 pub use perform::{AnonymousVolumes, Applied, ApplyOptions, apply};
+pub use supervised::Supervised;
 pub use verify::{VerifyError, verify};

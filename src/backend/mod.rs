@@ -3,6 +3,8 @@
 //! A driver does what it is told and reports what is; it decides nothing. Its own types never leave
 //! its folder. To add one: a folder here, one arm where the host opens it, one line in the contract test.
 
+pub mod absent;
+pub mod docker;
 pub mod engines;
 pub mod lxc;
 
@@ -387,6 +389,26 @@ pub enum BackendError {
         log: Vec<String>,
         /// What to do about it, when that is known.
         help: Option<String>,
+    },
+    /// A network of the engine could not be made or removed.
+    #[error("cannot {verb} the engine's network `{network}`: {reason}")]
+    Network {
+        /// `make`, `remove`, `look at`.
+        verb: &'static str,
+        /// Its name in the engine.
+        network: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// A volume of the engine could not be removed.
+    #[error("cannot {verb} the engine's volume `{volume}`: {reason}")]
+    Volume {
+        /// `remove`.
+        verb: &'static str,
+        /// Its name in the engine.
+        volume: String,
+        /// What the engine said.
+        reason: String,
     },
     /// A file or directory could not be read or written.
     #[error("cannot {verb} `{}`: {source}", path.display())]

@@ -6,7 +6,7 @@ use super::confirm::Counter;
 use super::error::CliError;
 use super::global::GlobalArgs;
 use super::ui::Ui;
-use crate::job::{self, ChangeRequest, Goal, Plan};
+use crate::job::{self, ChangeRequest, Goal, Plan, Setting};
 
 /// A request with everything off.
 pub fn request(
@@ -29,14 +29,30 @@ pub fn run(
     ui: &Ui,
     yes: bool,
 ) -> Result<u8, CliError> {
+    run_in(
+        &global.setting_for(&request.names)?,
+        request,
+        global,
+        ui,
+        yes,
+    )
+}
+
+/// The same where the file is read in a way of the command's own.
+pub fn run_in(
+    setting: &Setting,
+    request: &ChangeRequest,
+    global: &GlobalArgs,
+    ui: &Ui,
+    yes: bool,
+) -> Result<u8, CliError> {
     if global.dry_run {
-        ui.data(&format!("{}\n", plan(request, global, ui)?))?;
+        ui.data(&format!("{}\n", plan(setting, request, ui)?))?;
         return Ok(0);
     }
     let consent = Counter::new(ui.clone(), yes || global.yes);
     let events = ui.events();
-    let setting = global.setting()?;
-    let done = block_on(job::change(&setting, request, events.as_ref(), &consent))??;
+    let done = block_on(job::change(setting, request, events.as_ref(), &consent))??;
     ui.warn(&done.warnings);
     super::report::plan_warnings(&done.plan, ui);
     if done.plan.steps.is_empty() {
@@ -46,8 +62,8 @@ pub fn run(
 }
 
 /// Only works out what it would do, and tells the warnings.
-pub fn plan(request: &ChangeRequest, global: &GlobalArgs, ui: &Ui) -> Result<Plan, CliError> {
-    let planned = block_on(job::plan(&global.setting()?, request))??;
+pub fn plan(setting: &Setting, request: &ChangeRequest, ui: &Ui) -> Result<Plan, CliError> {
+    let planned = block_on(job::plan(setting, request))??;
     ui.warn(&planned.warnings);
     super::report::plan_warnings(&planned.plan, ui);
     Ok(planned.plan)

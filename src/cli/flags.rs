@@ -50,3 +50,58 @@ pub enum ListFormat {
     /// The same as YAML
     Yaml,
 }
+
+/// The form of a reply that goes on line by line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LineFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// `NAME=VALUE`, or `NAME` for the value that this environment has.
+pub fn variable(word: &str) -> Result<(String, Option<String>), String> {
+    let (name, value) = match word.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_string())),
+        None => (word, None),
+    };
+    if name.is_empty() {
+        return Err("must be NAME=VALUE or NAME".into());
+    }
+    Ok((name.into(), value))
+}
+
+/// Puts in the value of this environment; a variable that is not there is left out.
+pub fn own((name, value): (String, Option<String>)) -> Option<(String, String)> {
+    let value = value.or_else(|| std::env::var(&name).ok())?;
+    Some((name, value))
+}
+
+/// `NAME=VALUE`.
+pub fn pair(word: &str) -> Result<(String, String), String> {
+    match word.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        Some(_) | None => Err("must be NAME=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_may_hold_equal_signs_and_may_leave_its_value_to_the_environment() {
+        assert_eq!(variable("A=b=c"), Ok(("A".into(), Some("b=c".into()))));
+        assert_eq!(variable("A="), Ok(("A".into(), Some(String::new()))));
+        assert_eq!(variable("A"), Ok(("A".into(), None)));
+        for bad in ["=b", ""] {
+            assert!(variable(bad).is_err(), "{bad} was taken");
+            assert!(pair(bad).is_err(), "{bad} was taken");
+        }
+        assert!(pair("A").is_err());
+        let given = ("A".to_string(), Some("b".to_string()));
+        assert_eq!(own(given), Some(("A".into(), "b".into())));
+        assert_eq!(own(("LOCKER_NOT_THERE".into(), None)), None);
+    }
+}

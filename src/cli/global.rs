@@ -19,15 +19,21 @@ const HEADING: &str = "Options of every command";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct GlobalArgs {
-    /// The project file; otherwise locker.yaml or locker.yml here or in a directory above
+    /// The project file; several are merged in their order; otherwise the one found here or above
     #[arg(short, long, global = true, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub file: Vec<PathBuf>,
     /// The project's name; otherwise `name:` in the file, otherwise its directory's
     #[arg(short, long, global = true, value_name = "NAME")]
     pub project: Option<String>,
     /// The project's directory; otherwise the one that the file is in
     #[arg(long, global = true, value_name = "DIR")]
     pub project_directory: Option<PathBuf>,
+    /// A profile whose containers take part; may be given several times
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// A file of variables instead of .env; may be given several times, later ones win
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
     /// Say more: what begins, and what the tools print
     #[arg(short, long, global = true)]
     pub verbose: bool,
@@ -109,6 +115,13 @@ impl From<FirewallName> for FirewallChoice {
 }
 
 impl GlobalArgs {
+    /// Which file and which host, for a command that names containers: their profiles take part.
+    pub fn setting_for(&self, names: &[String]) -> Result<Setting, CliError> {
+        let mut setting = self.setting()?;
+        setting.load.named = names.to_vec();
+        Ok(setting)
+    }
+
     /// Which file and which host, with this process's directory and variables.
     pub fn setting(&self) -> Result<Setting, CliError> {
         let cwd = std::env::current_dir().map_err(|source| CliError::Directory { source })?;
@@ -119,10 +132,14 @@ impl GlobalArgs {
         Ok(Setting {
             load: LoadOptions {
                 cwd,
-                file: self.file.clone(),
+                files: self.file.clone(),
                 project_name: self.project.clone(),
                 project_directory: self.project_directory.clone(),
                 environment,
+                env_files: self.env_file.clone(),
+                profiles: self.profile.clone(),
+                scale: BTreeMap::new(),
+                named: Vec::new(),
             },
             lxcpath: self.lxcpath.clone(),
             state_dir: self.state_dir.clone(),
@@ -141,7 +158,7 @@ fn positive(word: &str) -> Result<usize, String> {
 }
 
 /// A bare number is seconds, as it was in the first Locker.
-fn duration(word: &str) -> Result<Duration, String> {
+pub fn duration(word: &str) -> Result<Duration, String> {
     if let Ok(seconds) = word.parse() {
         return Ok(Duration::from_secs(seconds));
     }

@@ -11,12 +11,15 @@ mod confirm;
 mod error;
 mod flags;
 mod global;
+mod list;
 mod progress;
 mod report;
 mod size;
 mod status_table;
 mod table;
+mod time;
 mod ui;
+mod up_flags;
 mod wording;
 mod yaml;
 

@@ -1,16 +1,24 @@
 //! The resolved file: a project written in Locker's layout, everything merged and put in.
 //!
 //! Read again it gives the same project, places aside. Dollar signs are doubled, since the reader
-//! would take them for variables.
+//! would take them for variables. The content of secrets and configs is never written, only where it
+//! comes from.
+
+mod app;
+mod build;
+mod stores;
+mod yaml;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    Condition, Container, FirewallChoice, Idmap, InnerCommand, Place, Port, Project, Source,
-    Volume, VolumeSource,
+    App, Condition, Container, Dependency, FirewallChoice, Idmap, InnerCommand, NetworkWish, Place,
+    Port, Project, Restart, Source, Supervisor, Volume, VolumeSource, default_network, show_time,
 };
+use stores::EngineVolumes;
+use yaml::yaml;
 
 /// The project as YAML.
 pub fn to_yaml(project: &Project) -> String {
@@ -27,17 +35,20 @@ pub fn to_json(project: &Project) -> String {
 fn value(project: &Project) -> Value {
     let mut top = Map::new();
     top.insert("name".into(), text(project.name.as_str()));
-    let mut network = Map::new();
-    if let Some(subnet) = project.network.subnet {
-        network.insert("subnet".into(), text(subnet));
+    if project.supervisor != Supervisor::Auto {
+        top.insert("supervisor".into(), text(project.supervisor));
     }
-    if let Some(subnet) = project.network.subnet6 {
-        network.insert("subnet6".into(), text(subnet));
+    // What is asked of the project's own network stands in one place only.
+    if !project.networks.contains_key(&default_network()) {
+        put(&mut top, "network", Value::Object(wish(&project.network)));
     }
-    if project.network.isolate {
-        network.insert("isolate".into(), true.into());
-    }
-    put(&mut top, "network", Value::Object(network));
+    let networks = project.networks.iter();
+    let networks = networks.map(|(name, network)| (name.to_string(), stores::network(network)));
+    put(&mut top, "networks", Value::Object(networks.collect()));
+    let volumes = EngineVolumes::of(project);
+    put(&mut top, "volumes", volumes.value());
+    put(&mut top, "secrets", stores::files(project, true));
+    put(&mut top, "configs", stores::files(project, false));
     let firewall = match project.firewall {
         FirewallChoice::Auto => "auto",
         FirewallChoice::Nftables => "nftables",
@@ -49,13 +60,29 @@ fn value(project: &Project) -> Value {
     let groups = groups.map(|(name, members)| (name.to_string(), list(members)));
     put(&mut top, "groups", Value::Object(groups.collect()));
     let containers = project.containers.iter();
-    let containers = containers.map(|(name, c)| (name.to_string(), container(c)));
+    let containers = containers.map(|(name, c)| (name.to_string(), container(c, &volumes)));
     top.insert("containers".into(), Value::Object(containers.collect()));
     Value::Object(top)
 }
 
-fn container(container: &Container) -> Value {
-    let (key, source) = source(&container.source);
+/// The keys of `network`.
+fn wish(network: &NetworkWish) -> Map<String, Value> {
+    let mut map = Map::new();
+    if let Some(subnet) = network.subnet {
+        map.insert("subnet".into(), text(subnet));
+    }
+    if let Some(subnet) = network.subnet6 {
+        map.insert("subnet6".into(), text(subnet));
+    }
+    if network.isolate {
+        map.insert("isolate".into(), true.into());
+    }
+    map
+}
+
+fn container(container: &Container, volumes: &EngineVolumes<'_>) -> Value {
+    let mut map = Map::new();
+    source(&mut map, &container.source);
     let idmap = match &container.idmap {
         None => Value::Null,
         Some(Idmap::Auto) => "auto".into(),
@@ -63,12 +90,14 @@ fn container(container: &Container) -> Value {
     };
     let config = container.config.iter();
     let config = config.map(|(line, _)| text(format!("{} = {}", line.key, line.value)));
-    let mut map = Map::new();
+    let app = container.app.as_deref();
+    let mut mounts: Vec<Value> = Vec::new();
+    mounts.extend(container.volumes.iter().map(|(v, _)| volume(v, app)));
+    mounts.extend(app.into_iter().flat_map(|app| volumes.mounts(app)));
     for (key, value) in [
-        (key, source),
         ("fqdn", container.fqdn.as_ref().map_or(Value::Null, text)),
         ("ports", each(&container.ports, port)),
-        ("volumes", each(&container.volumes, volume)),
+        ("volumes", Value::Array(mounts)),
         ("links", each(&container.links, text)),
         ("dns", list(&container.dns)),
         ("cgroup", each(&container.cgroup, text)),
@@ -82,10 +111,38 @@ fn container(container: &Container) -> Value {
     ] {
         put(&mut map, key, value);
     }
-    if container.autostart {
-        map.insert("autostart".into(), true.into());
+    if let Some(settings) = app {
+        app::settings(&mut map, settings);
     }
+    upkeep(&mut map, container);
     Value::Object(map)
+}
+
+/// Who keeps it up and for how long.
+fn upkeep(map: &mut Map<String, Value>, container: &Container) {
+    if container.restart != Restart::No {
+        map.insert("restart".into(), text(container.restart));
+    }
+    for (key, time) in [
+        ("stop_grace_period", container.stop_grace),
+        ("idle", container.idle),
+    ] {
+        if let Some(time) = time {
+            map.insert(key.into(), text(show_time(time)));
+        }
+    }
+    if let Some(supervisor) = container.supervisor {
+        map.insert("supervisor".into(), text(supervisor));
+    }
+    for (key, value) in [
+        ("autostart", container.autostart),
+        ("isolate", container.isolate),
+        ("on_demand", container.on_demand),
+    ] {
+        if value {
+            map.insert(key.into(), true.into());
+        }
+    }
 }
 
 fn each<'v, T>(all: &'v [(T, Place)], form: impl Fn(&'v T) -> Value) -> Value {
@@ -96,7 +153,7 @@ fn pairs(all: &BTreeMap<String, String>) -> Value {
     Value::Object(all.iter().map(|(k, v)| (k.clone(), text(v))).collect())
 }
 
-fn source(source: &Source) -> (&'static str, Value) {
+fn source(map: &mut Map<String, Value>, source: &Source) {
     let pairs = |args: &[(String, String)]| -> Map<String, Value> {
         args.iter().map(|(k, v)| (k.clone(), text(v))).collect()
     };
@@ -112,9 +169,12 @@ fn source(source: &Source) -> (&'static str, Value) {
         Source::Download { args } => Value::Object(pairs(args)),
         Source::Rootfs(path) => text(path.display()),
         Source::Image(image) => text(image),
-        Source::Build(build) => text(build.context.display()),
+        Source::Build(build) => {
+            map.insert("image".into(), text(&build.image));
+            build::value(build)
+        }
     };
-    (source.key().as_str(), value)
+    map.insert(source.key().as_str().into(), value);
 }
 
 fn port(port: &Port) -> Value {
@@ -132,38 +192,61 @@ fn port(port: &Port) -> Value {
     Value::Object(map)
 }
 
-fn volume(volume: &Volume) -> Value {
-    let source = match &volume.source {
-        VolumeSource::Host(path) => path.display().to_string(),
-        VolumeSource::Named(name) => name.to_string(),
+fn volume(volume: &Volume, app: Option<&App>) -> Value {
+    let (kind, source) = match &volume.source {
+        VolumeSource::Host(path) => ("bind", path.display().to_string()),
+        VolumeSource::Named(name) => ("volume", name.to_string()),
     };
     let target = volume.target.display().to_string();
-    if !source.contains(':') && !target.contains(':') {
+    let options = app.and_then(|app| app.mount_options.get(&volume.target));
+    if !source.contains(':') && !target.contains(':') && options.is_none() {
         return text(volume);
     }
     let mut map = Map::new();
+    map.insert("type".into(), text(kind));
     map.insert("source".into(), text(source));
     map.insert("target".into(), text(target));
     map.insert("read_only".into(), volume.read_only.into());
+    if let Some(propagation) = options.and_then(|options| options.propagation.as_ref()) {
+        map.insert("bind".into(), json!({"propagation": propagation}));
+    }
+    if options.is_some_and(|options| options.no_copy) {
+        map.insert("volume".into(), json!({"nocopy": true}));
+    }
     Value::Object(map)
 }
 
 fn depends_on(container: &Container) -> Value {
-    let entry = |condition: Condition| match condition {
-        Condition::Started => json!({"condition": "started"}),
-        Condition::Healthy => json!({"condition": "healthy"}),
-        Condition::Completed => json!({"condition": "completed_successfully"}),
+    let entry = |dependency: &Dependency| {
+        let condition = match dependency.condition {
+            Condition::Started => "started",
+            Condition::Healthy => "healthy",
+            Condition::Completed => "completed_successfully",
+        };
+        let mut map = Map::new();
+        map.insert("condition".into(), condition.into());
+        if dependency.restart {
+            map.insert("restart".into(), true.into());
+        }
+        if !dependency.required {
+            map.insert("required".into(), false.into());
+        }
+        (dependency.on.to_string(), Value::Object(map))
     };
-    let all = container.depends_on.iter();
-    Value::Object(
-        all.map(|d| (d.on.to_string(), entry(d.condition)))
-            .collect(),
-    )
+    Value::Object(container.depends_on.iter().map(entry).collect())
 }
 
 fn healthcheck(container: &Container) -> Value {
     let Some(check) = &container.healthcheck else {
-        return Value::Null;
+        let off = container
+            .app
+            .as_deref()
+            .is_some_and(|app| app.no_healthcheck);
+        return if off {
+            json!({"disable": true})
+        } else {
+            Value::Null
+        };
     };
     let test = match &check.test {
         InnerCommand::Shell(line) => json!(["CMD-SHELL", text(line)]),
@@ -171,14 +254,17 @@ fn healthcheck(container: &Container) -> Value {
             .chain(argv.iter().map(text))
             .collect(),
     };
-    let time = |time| humantime::format_duration(time).to_string();
-    json!({
+    let mut map = json!({
         "test": test,
-        "interval": time(check.interval),
-        "timeout": time(check.timeout),
+        "interval": show_time(check.interval),
+        "timeout": show_time(check.timeout),
         "retries": check.retries,
-        "start_period": time(check.start_period),
-    })
+        "start_period": show_time(check.start_period),
+    });
+    if let Some(time) = check.start_interval {
+        map["start_interval"] = show_time(time).into();
+    }
+    map
 }
 
 fn command(command: &InnerCommand) -> Value {
@@ -208,79 +294,4 @@ fn put(map: &mut Map<String, Value>, key: &str, value: Value) {
     if !nothing {
         map.insert(key.into(), value);
     }
-}
-
-/// Writes a value in block style, two blanks for each level.
-fn yaml(out: &mut String, value: &Value, depth: usize) {
-    let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(entries) => {
-            for (key, value) in entries {
-                out.push_str(&indent);
-                out.push_str(&word(key));
-                out.push(':');
-                below(out, value, depth);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                out.push_str(&indent);
-                out.push('-');
-                below(out, item, depth);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            out.push_str(&leaf(value));
-        }
-    }
-}
-
-fn below(out: &mut String, value: &Value, depth: usize) {
-    let block = match value {
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(entries) => !entries.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    };
-    if block {
-        out.push('\n');
-        yaml(out, value, depth + 1);
-    } else {
-        out.push(' ');
-        out.push_str(&leaf(value));
-        out.push('\n');
-    }
-}
-
-fn leaf(value: &Value) -> String {
-    match value {
-        Value::String(text) => word(text),
-        other => other.to_string(),
-    }
-}
-
-/// A plain word where YAML can take it for nothing else, else a quoted text.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
-    let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
-    let starts = |c: char| c.is_ascii_alphabetic() || c == '/';
-    if text.starts_with(starts)
-        && text.chars().all(plain)
-        && !reserved.contains(&text.to_ascii_lowercase().as_str())
-    {
-        return text.into();
-    }
-    let quoted = Value::String(text.into()).to_string();
-    // What YAML calls not printable must be escaped there, and need not be in JSON.
-    let mut safe = String::with_capacity(quoted.len());
-    for c in quoted.chars() {
-        let code = u32::from(c);
-        if (0x7f..=0x9f).contains(&code)
-            || matches!(code, 0x2028 | 0x2029 | 0xfeff | 0xfffe | 0xffff)
-        {
-            safe.push_str(&format!("\\u{code:04x}"));
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
 }

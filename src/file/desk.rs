@@ -1,25 +1,30 @@
-//! The desk at which a file is read: where it lies, what variables stand for, and the pile of
-//! diagnostics. Every error goes onto the pile and reading goes on, so that one run shows them all.
+//! The desk at which the files of a project are read: where they lie, what variables stand for, and
+//! the pile of diagnostics. Every error goes onto the pile and reading goes on, so that one run
+//! shows them all.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::interpolate::{Lookup, interpolate};
+use super::origin::{Origin, Origins, Variables};
+use super::secret;
 use super::tree::{Kind, Node, Spot};
 use crate::model::{Fqdn, Key, Name, Place};
 
-/// What the reading of one file needs everywhere.
+/// What the reading of a project needs everywhere.
 pub(super) struct Desk<'a> {
-    /// The file as the user would name it.
-    pub file: Arc<Path>,
-    /// The project's directory; relative host paths are below it.
+    /// The project's directory. A value's own is [`Self::directory_of`].
     pub directory: &'a Path,
-    /// Variables: the environment, and `.env` below it.
-    pub environment: &'a BTreeMap<String, String>,
+    /// The files that were read so far.
+    pub origins: Origins,
+    /// Whether locker's own words have a meaning in values; not so in Compose files.
+    words: Cell<bool>,
     pile: RefCell<Vec<Diagnostic>>,
+    /// Values that were put in and must not be shown.
+    hidden: RefCell<BTreeSet<String>>,
 }
 
 /// What locker's own words stand for in the values of one container.
@@ -41,28 +46,39 @@ pub(super) enum Scope<'a> {
 }
 
 impl<'a> Desk<'a> {
-    /// An empty desk.
-    pub fn new(
-        file: Arc<Path>,
-        directory: &'a Path,
-        environment: &'a BTreeMap<String, String>,
-    ) -> Self {
+    /// An empty desk with the first file.
+    pub fn new(shown: Arc<Path>, directory: &'a Path, variables: Arc<Variables>) -> Self {
+        let first = Origin {
+            shown,
+            directory: Arc::from(directory),
+            variables,
+        };
         Self {
-            file,
             directory,
-            environment,
+            origins: Origins::new(first),
+            words: Cell::new(true),
             pile: RefCell::default(),
+            hidden: RefCell::default(),
         }
     }
 
-    /// All that was found, in the order of the file, each once.
+    /// Takes locker's own words for plain variables from now on.
+    pub fn without_words(&self) {
+        self.words.set(false);
+    }
+
+    /// All that was found, in the order of the files, each once; secret values taken out.
     pub fn finish(self) -> Vec<Diagnostic> {
         let mut pile = self.pile.into_inner();
-        pile.sort_by(|a, b| {
-            (&a.place, a.severity, &a.message).cmp(&(&b.place, b.severity, &b.message))
+        let origins = &self.origins;
+        pile.sort_by_cached_key(|d| {
+            let rank = origins.rank(&d.place.file);
+            let place = (d.place.line, d.place.column);
+            (rank, place, d.severity, d.message.clone())
         });
         // What stands in `defaults` is read once for each container.
         pile.dedup_by(|a, b| a.place == b.place && a.message == b.message);
+        secret::take_out(&mut pile, &self.hidden.into_inner());
         pile
     }
 
@@ -72,9 +88,29 @@ impl<'a> Desk<'a> {
         !pile.iter().any(|d| d.severity == Severity::Error)
     }
 
-    /// The place of a spot of this file.
+    /// The place of a spot.
     pub fn place(&self, spot: Spot) -> Place {
-        Place::new(self.file.clone(), spot.line, spot.column)
+        Place::new(self.origins.of(spot).shown, spot.line, spot.column)
+    }
+
+    /// What places are sorted by: the order of the files, then lines.
+    pub fn order(&self, place: &Place) -> (usize, u32, u32) {
+        (self.origins.rank(&place.file), place.line, place.column)
+    }
+
+    /// The directory below which the relative host paths of a value are.
+    pub fn directory_of(&self, spot: Spot) -> Arc<Path> {
+        self.origins.of(spot).directory
+    }
+
+    /// The value of a variable as the file of a spot sees it. One that is named like a secret is
+    /// never shown.
+    pub fn variable(&self, spot: Spot, name: &str) -> Option<String> {
+        let value = self.origins.of(spot).variables.get(name).cloned()?;
+        if secret::is_secret(name) && !value.is_empty() {
+            self.hidden.borrow_mut().insert(value.clone());
+        }
+        Some(value)
     }
 
     /// An error at a spot, to be put on the pile by [`Self::push`].
@@ -126,7 +162,7 @@ impl<'a> Desk<'a> {
     /// `text` with all variables put in.
     pub fn expand(&self, text: &str, spot: Spot, scope: Scope<'_>) -> Option<String> {
         let mut unset = Vec::new();
-        let result = interpolate(text, &|name| self.look(name, scope), &mut unset);
+        let result = interpolate(text, &|name| self.look(name, spot, scope), &mut unset);
         for name in unset {
             let message = format!("the variable `{name}` is not set; it counts as empty");
             let warning = Diagnostic::at(Severity::Warning, message, self.place(spot));
@@ -145,14 +181,31 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn look(&self, name: &str, scope: Scope<'_>) -> Lookup {
-        let variable = || match self.environment.get(name) {
-            Some(value) => Lookup::Value(value.clone()),
+    /// `text` with all variables put in, for comparing only: nothing is reported, and what has no
+    /// value yet stays as it stands.
+    pub fn peek(&self, text: &str, spot: Spot) -> String {
+        let look = |name: &str| match (self.variable(spot, name), self.words.get(), name) {
+            (_, true, "name" | "project" | "fqdn" | "bridge" | "copy") => Lookup::Keep,
+            (Some(value), _, _) => Lookup::Value(value),
+            (None, _, _) => Lookup::Unset,
+        };
+        match interpolate(text, &look, &mut Vec::new()) {
+            Ok(value) => value.into_owned(),
+            Err(_) => text.into(),
+        }
+    }
+
+    fn look(&self, name: &str, spot: Spot, scope: Scope<'_>) -> Lookup {
+        let variable = || match self.variable(spot, name) {
+            Some(value) => Lookup::Value(value),
             None => Lookup::Unset,
         };
         let Scope::Container(words, key) = scope else {
             return variable();
         };
+        if !self.words.get() {
+            return variable();
+        }
         match name {
             "name" => Lookup::Value(words.name.to_string()),
             "project" => Lookup::Value(words.project.to_string()),

@@ -1,8 +1,9 @@
-//! Where the project file is.
+//! Where the project's files are.
 
 use std::path::{Path, PathBuf};
 
-use super::LoadError;
+use super::origin::Variables;
+use super::{LoadError, LoadOptions};
 
 /// The names that are looked for, in this order.
 pub const NAMES: [&str; 6] = [
@@ -36,6 +37,97 @@ pub fn find(cwd: &Path, file: Option<&Path>) -> Result<PathBuf, LoadError> {
     })
 }
 
+/// A file to read, and what the user would call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub path: PathBuf,
+    pub shown: PathBuf,
+}
+
+impl Named {
+    fn given(cwd: &Path, file: &Path) -> Self {
+        Self {
+            path: cwd.join(file),
+            shown: file.into(),
+        }
+    }
+
+    /// Relative where it is below the directory that the user stands in.
+    fn found(cwd: &Path, path: PathBuf) -> Self {
+        let shown = path.strip_prefix(cwd).unwrap_or(&path).to_path_buf();
+        Self { path, shown }
+    }
+}
+
+/// Whether a file is one of Locker's by its name. Compose's own variables mean nothing to those.
+pub(super) fn is_lockers(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("locker.")
+}
+
+/// The first file of a project, as far as it is known before any variable is.
+///
+/// # Errors
+/// See [`find`].
+pub(super) fn first(options: &LoadOptions) -> Result<PathBuf, LoadError> {
+    find(&options.cwd, options.files.first().map(PathBuf::as_path))
+}
+
+/// All files of a project in the order in which they are merged: those of `-f`, else those of the
+/// variable `COMPOSE_FILE`, else the one that is found with its override.
+///
+/// # Errors
+/// The one of `first` when there is nothing else.
+pub(super) fn all(
+    options: &LoadOptions,
+    first: Result<PathBuf, LoadError>,
+    variables: &Variables,
+) -> Result<Vec<Named>, LoadError> {
+    let given = |file: &PathBuf| Named::given(&options.cwd, file);
+    if !options.files.is_empty() {
+        return Ok(options.files.iter().map(given).collect());
+    }
+    let listed = variables
+        .get("COMPOSE_FILE")
+        .filter(|list| !list.is_empty());
+    let for_compose = !first.as_deref().is_ok_and(is_lockers);
+    if let Some(list) = listed.filter(|_| for_compose) {
+        let separator = variables.get("COMPOSE_PATH_SEPARATOR");
+        let separator = separator.map_or(":", String::as_str);
+        let files: Vec<&str> = match separator {
+            "" => vec![list],
+            separator => list.split(separator).filter(|f| !f.is_empty()).collect(),
+        };
+        return Ok(files
+            .into_iter()
+            .map(PathBuf::from)
+            .map(|f| given(&f))
+            .collect());
+    }
+    let first = first?;
+    let beside = overriding(&first);
+    let files = std::iter::once(first).chain(beside);
+    Ok(files.map(|path| Named::found(&options.cwd, path)).collect())
+}
+
+/// The file that Compose merges over a found one by itself.
+fn overriding(first: &Path) -> Option<PathBuf> {
+    if is_lockers(first) {
+        return None;
+    }
+    let stem = first.file_stem()?.to_str()?;
+    let other = match stem {
+        "compose" => "docker-compose",
+        _ => "compose",
+    };
+    let names = [stem, other]
+        .into_iter()
+        .flat_map(|stem| ["yaml", "yml"].map(|extension| format!("{stem}.override.{extension}")));
+    names
+        .map(|name| first.with_file_name(name))
+        .find(|path| path.is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -54,6 +146,43 @@ mod tests {
         assert_eq!(found(&below), Some(dir.path().join("a/docker-compose.yml")));
         fs::write(dir.path().join("a/locker.yaml"), "").unwrap();
         assert_eq!(found(&below), Some(dir.path().join("a/locker.yaml")));
+    }
+
+    #[test]
+    fn an_override_belongs_to_a_compose_file_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LoadOptions {
+            cwd: dir.path().into(),
+            ..LoadOptions::default()
+        };
+        let found = |variables: &Variables| -> Vec<String> {
+            let files = all(&options, first(&options), variables).unwrap();
+            let shown = files.iter().map(|file| file.shown.display().to_string());
+            shown.collect()
+        };
+        for name in [
+            "compose.yaml",
+            "compose.override.yml",
+            "locker.override.yml",
+            "a.yaml",
+        ] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let none = Variables::new();
+        assert_eq!(found(&none), ["compose.yaml", "compose.override.yml"]);
+        let set = |pairs: &[(&str, &str)]| -> Variables {
+            let pairs = pairs.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+            pairs.collect()
+        };
+        let listed = set(&[("COMPOSE_FILE", "compose.yaml:a.yaml")]);
+        assert_eq!(found(&listed), ["compose.yaml", "a.yaml"]);
+        let other = set(&[
+            ("COMPOSE_FILE", "b;a.yaml"),
+            ("COMPOSE_PATH_SEPARATOR", ";"),
+        ]);
+        assert_eq!(found(&other), ["b", "a.yaml"]);
+        fs::write(dir.path().join("locker.yaml"), "").unwrap();
+        assert_eq!(found(&listed), ["locker.yaml"]);
     }
 
     #[test]

@@ -1,18 +1,48 @@
-//! The one table of keys: what the loader knows and what the published schema says.
+//! The one table of keys: what the loader knows, how each key is treated, and what the published
+//! schema says.
 //!
-//! Unknown keys are found with it, suggestions come from it and [`super::schema`] is made from it,
-//! so that none of the three can say something else than the others.
+//! Unknown keys are found with it, suggestions come from it, [`super::schema`] is made from it and
+//! docs/compose.md is tested against it, so that none of them can say something else than the others.
+
+mod container;
+mod inner;
+mod instead;
+mod top;
 
 use serde_json::Value;
 
 use super::desk::Desk;
-use super::diagnostic::nearest;
-use super::docker::{DOCKER, instead_of};
+use super::diagnostic::{Diagnostic, Severity, nearest};
 use super::schema;
 use super::tree::{Entry, Node};
-use crate::model::Key;
+use crate::model::{Key, Kind};
+
+pub(super) use container::CONTAINER;
+pub(super) use inner::*;
+use instead::instead_of;
+pub(super) use top::*;
+
+/// Which containers a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    Both,
+    System,
+    Application,
+}
+
+/// What happens to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// It does what it says.
+    Works,
+    /// It is read and told to have no effect, with the reason.
+    Warned(&'static str),
+    /// The file is refused, with the reason.
+    Refused(&'static str),
+}
 
 /// One key of a map.
+#[derive(Clone, Copy)]
 pub(super) struct KeySpec {
     /// As it is written.
     pub name: &'static str,
@@ -20,6 +50,10 @@ pub(super) struct KeySpec {
     pub about: &'static str,
     /// What its value may look like.
     pub schema: fn() -> Value,
+    /// Whose key it is.
+    pub of: For,
+    /// What happens to it.
+    pub treatment: Treatment,
 }
 
 const fn key(name: &'static str, about: &'static str, schema: fn() -> Value) -> KeySpec {
@@ -27,253 +61,95 @@ const fn key(name: &'static str, about: &'static str, schema: fn() -> Value) -> 
         name,
         about,
         schema,
+        of: For::Both,
+        treatment: Treatment::Works,
     }
 }
 
-/// The top level.
-pub(super) const TOP: &[KeySpec] = &[
-    key(
-        "name",
-        "name of the project; the directory's name when left out",
-        schema::text,
-    ),
-    key(
-        "backend",
-        "default backend; this version has `lxc`",
-        schema::backend,
-    ),
-    key(
-        "supervisor",
-        "who keeps the containers up; this version has none",
-        schema::supervisor,
-    ),
-    key("network", "the project's network", schema::network),
-    key("firewall", "who publishes ports", schema::firewall),
-    key(
-        "defaults",
-        "keys of containers that do not have their own",
-        schema::defaults,
-    ),
-    key("groups", "groups and their members", schema::groups),
-    key("containers", "containers by name", schema::containers),
-];
+/// A key of application containers.
+const fn app(name: &'static str, about: &'static str, schema: fn() -> Value) -> KeySpec {
+    let mut spec = key(name, about, schema);
+    spec.of = For::Application;
+    spec
+}
 
-/// A container.
-pub(super) const CONTAINER: &[KeySpec] = &[
-    key(
-        "template",
-        "LXC template and its arguments",
-        schema::template,
-    ),
-    key(
-        "clone",
-        "copy of a container of the project or the host",
-        schema::text,
-    ),
-    key("download", "image server download", schema::download),
-    key(
-        "rootfs",
-        "tar archive or directory to start from",
-        schema::text,
-    ),
-    key(
-        "ports",
-        "published ports: [HOST_IP:]HOST[-END]:CONTAINER[-END][/tcp|udp]",
-        schema::ports,
-    ),
-    key(
-        "volumes",
-        "mounted directories and files: HOST:CONTAINER[:ro]",
-        schema::volumes,
-    ),
-    key("fqdn", "host name and domain", schema::text),
-    key(
-        "links",
-        "other containers in its hosts file: NAME[:ALIAS]",
-        schema::links,
-    ),
-    key(
-        "dns",
-        "name servers: addresses, `$bridge`, `$copy`",
-        schema::texts,
-    ),
-    key("cgroup", "limits, of cgroup version 1 or 2", schema::pairs),
-    key("environment", "variables of its init", schema::pairs),
-    key("env_file", "files of variables", schema::text_or_texts),
-    key("config", "raw lines of lxc.container.conf", schema::config),
-    key(
-        "idmap",
-        "`auto` or id ranges: an unprivileged container",
-        schema::idmap,
-    ),
-    key(
-        "depends_on",
-        "containers that must be there first",
-        schema::depends_on,
-    ),
-    key(
-        "healthcheck",
-        "how to tell that it is ready",
-        schema::healthcheck,
-    ),
-    key(
-        "restart",
-        "`no`: this version supervises nothing",
-        schema::restart,
-    ),
-    key("labels", "marks of your own", schema::pairs),
-    key(
-        "group",
-        "the group that it belongs to",
-        schema::text_or_texts,
-    ),
-    key(
-        "setup",
-        "commands run once, inside, after creation",
-        schema::setup,
-    ),
-    key("autostart", "part of what starts at boot", schema::boolean),
-];
+/// A key of system containers.
+const fn sys(name: &'static str, about: &'static str, schema: fn() -> Value) -> KeySpec {
+    let mut spec = key(name, about, schema);
+    spec.of = For::System;
+    spec
+}
 
-/// The map form of a port.
-pub(super) const PORT: &[KeySpec] = &[
-    key("host_ip", "address of the host", schema::text),
-    key(
-        "published",
-        "port or range on the host; 0 picks one",
-        schema::text,
-    ),
-    key("target", "port or range in the container", schema::text),
-    key("protocol", "tcp or udp", schema::protocol),
-    key("allow", "subnets that may use it", schema::texts),
-];
+/// A key that has no effect.
+const fn warned(name: &'static str, about: &'static str, reason: &'static str) -> KeySpec {
+    let mut spec = app(name, about, schema::anything);
+    spec.treatment = Treatment::Warned(reason);
+    spec
+}
 
-/// The map form of a volume.
-pub(super) const VOLUME: &[KeySpec] = &[
-    key(
-        "source",
-        "path on the host, or the name of a volume",
-        schema::text,
-    ),
-    key("host", "the same as `source`", schema::text),
-    key("target", "path in the container", schema::text),
-    key(
-        "read_only",
-        "whether the container may only read it",
-        schema::boolean,
-    ),
-];
-
-/// The map form of a link in a list.
-pub(super) const LINK: &[KeySpec] = &[
-    key("name", "the container", schema::text),
-    key("alias", "a further name for it", schema::text),
-];
-
-/// `network`.
-pub(super) const NETWORK: &[KeySpec] = &[
-    key("subnet", "IPv4 subnet; picked when left out", schema::text),
-    key("subnet6", "IPv6 subnet; picked when left out", schema::text),
-    key(
-        "isolate",
-        "whether other projects are kept out",
-        schema::boolean,
-    ),
-];
-
-/// `healthcheck`.
-pub(super) const HEALTHCHECK: &[KeySpec] = &[
-    key(
-        "test",
-        "command that ends with 0 when all is well",
-        schema::command,
-    ),
-    key("interval", "time between two tries, 30s", schema::text),
-    key("timeout", "longest time of a try, 30s", schema::text),
-    key(
-        "retries",
-        "failures in a row that mean unhealthy, 3",
-        schema::whole,
-    ),
-    key(
-        "start_period",
-        "time after the start in which failures do not count, 0s",
-        schema::text,
-    ),
-    key(
-        "disable",
-        "no check, also where `defaults` has one",
-        schema::boolean,
-    ),
-];
-
-/// One entry of the map form of `depends_on`.
-pub(super) const DEPENDENCY: &[KeySpec] = &[key(
-    "condition",
-    "`started` or `healthy`",
-    schema::condition,
-)];
-
-/// One entry of the map form of `idmap`.
-pub(super) const IDMAP: &[KeySpec] = &[
-    key("kind", "`user`, `group` or `both`", schema::id_kind),
-    key("container", "first id inside", schema::whole),
-    key("host", "first id on the host", schema::whole),
-    key("count", "how many", schema::whole),
-];
+/// A key that is refused.
+const fn refused(name: &'static str, about: &'static str, reason: &'static str) -> KeySpec {
+    let mut spec = app(name, about, schema::anything);
+    spec.treatment = Treatment::Refused(reason);
+    spec
+}
 
 /// The key of a container that is written so.
 pub(super) fn container_key(name: &str) -> Option<Key> {
-    ALL.into_iter().find(|key| key.as_str() == name)
+    Key::ALL.iter().copied().find(|key| key.as_str() == name)
+}
+
+/// Which containers a key is for.
+pub(super) fn whose(key: Key) -> For {
+    // The table is in the order of the keys, which a test holds.
+    CONTAINER
+        .get(key as usize)
+        .map_or(For::Both, |spec| spec.of)
+}
+
+/// Whether a key has a meaning for containers of this kind.
+pub(super) fn fits(key: Key, kind: Kind) -> bool {
+    match whose(key) {
+        For::Both => true,
+        For::System => kind == Kind::System,
+        For::Application => kind == Kind::Application,
+    }
 }
 
 /// Whether a map under a name would look like a container's body because of this key.
 pub(super) fn is_body_key(name: &str) -> bool {
-    container_key(name).is_some() || DOCKER.contains(&name)
+    container_key(name).is_some()
 }
 
-/// All keys of a container.
-pub(super) const ALL: [Key; 21] = [
-    Key::Template,
-    Key::Clone,
-    Key::Download,
-    Key::Rootfs,
-    Key::Ports,
-    Key::Volumes,
-    Key::Fqdn,
-    Key::Links,
-    Key::Dns,
-    Key::Cgroup,
-    Key::Environment,
-    Key::EnvFile,
-    Key::Config,
-    Key::Idmap,
-    Key::DependsOn,
-    Key::Healthcheck,
-    Key::Restart,
-    Key::Labels,
-    Key::Group,
-    Key::Setup,
-    Key::Autostart,
-];
-
-/// Reports every key of a container's body that is none, or that needs Docker.
-pub(super) fn check_container(desk: &Desk<'_>, map: &Node, owner: &str) {
+/// Reports every key of a container's body that is none, is not for this kind of container, or
+/// cannot be done. `kind` is none for `defaults`, whose keys go to those that they fit.
+pub(super) fn check_container(desk: &Desk<'_>, map: &Node, owner: &str, kind: Option<Kind>) {
     for entry in map.entries().unwrap_or_default() {
-        let name = entry.key.as_str();
-        if DOCKER.contains(&name) {
-            let message =
-                format!("`{name}` is for Docker containers; this version runs LXC containers only");
-            let mut error = desk.about(entry.spot, message);
-            error.help = instead_of(name).map(str::to_string);
-            desk.push(error);
-        } else {
-            check_entry(desk, entry, CONTAINER, owner);
+        let key = container_key(&entry.key);
+        match (key, kind) {
+            (Some(key), Some(kind)) if !fits(key, kind) => wrong_kind(desk, entry, owner, kind),
+            (Some(_) | None, Some(_) | None) => check_entry(desk, entry, CONTAINER, owner),
         }
     }
 }
 
-/// Reports every key of a map that `table` does not have. `owner` names the map in errors.
+fn wrong_kind(desk: &Desk<'_>, entry: &Entry, owner: &str, kind: Kind) {
+    let name = entry.key.as_str();
+    let message = match kind {
+        Kind::System => {
+            format!("`{name}` is for Docker containers, and {owner} is an LXC container")
+        }
+        Kind::Application => {
+            format!("`{name}` is for LXC containers, and {owner} is a Docker container")
+        }
+    };
+    let mut error = desk.about(entry.spot, message);
+    error.help = instead_of(name).map(str::to_string);
+    desk.push(error);
+}
+
+/// Reports every key of a map that `table` does not have, and those that it warns of or refuses.
+/// `owner` names the map in errors.
 pub(super) fn check(desk: &Desk<'_>, map: &Node, table: &[KeySpec], owner: &str) {
     for entry in map.entries().unwrap_or_default() {
         check_entry(desk, entry, table, owner);
@@ -282,12 +158,34 @@ pub(super) fn check(desk: &Desk<'_>, map: &Node, table: &[KeySpec], owner: &str)
 
 fn check_entry(desk: &Desk<'_>, entry: &Entry, table: &[KeySpec], owner: &str) {
     let name = entry.key.as_str();
-    if table.iter().any(|spec| spec.name == name) || name.starts_with("x-") {
+    if name.starts_with("x-") {
         return;
     }
+    let Some(spec) = table.iter().find(|spec| spec.name == name) else {
+        return unknown(desk, entry, table, owner);
+    };
+    match spec.treatment {
+        Treatment::Works => {}
+        Treatment::Warned(reason) => {
+            let message = format!("`{name}` has no effect here: {reason}");
+            let warning = Diagnostic::at(Severity::Warning, message, desk.place(entry.spot));
+            desk.push(warning.with_length(entry.spot.length));
+        }
+        Treatment::Refused(reason) => {
+            let message = format!("locker does not have `{name}`: {reason}");
+            let mut error = desk.about(entry.spot, message);
+            error.help = instead_of(name).map(str::to_string);
+            desk.push(error);
+        }
+    }
+}
+
+fn unknown(desk: &Desk<'_>, entry: &Entry, table: &[KeySpec], owner: &str) {
+    let name = entry.key.as_str();
     let mut error = desk.about(entry.spot, format!("unknown key `{name}` in {owner}"));
     error.help = Some(match nearest(name, table.iter().map(|spec| spec.name)) {
         Some(near) => format!("did you mean `{near}`?"),
+        None if table.len() > 30 => "docs/file.md has the list of keys".into(),
         None => {
             let names: Vec<String> = table.iter().map(|s| format!("`{}`", s.name)).collect();
             format!("known keys: {}", names.join(", "))
@@ -297,21 +195,4 @@ fn check_entry(desk: &Desk<'_>, entry: &Entry, table: &[KeySpec], owner: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_has_every_key_of_the_model_once() {
-        let table: Vec<&str> = CONTAINER.iter().map(|spec| spec.name).collect();
-        let model: Vec<&str> = ALL.iter().map(|key| key.as_str()).collect();
-        assert_eq!(table, model);
-    }
-
-    #[test]
-    fn no_docker_key_hides_one_of_ours() {
-        for name in DOCKER {
-            assert!(container_key(name).is_none(), "{name}");
-        }
-        assert!(DOCKER.is_sorted());
-    }
-}
+mod tests;

@@ -1,54 +1,76 @@
-//! Words: find the project file, parse it, merge defaults, interpolate, check; every value keeps its
+//! Words: find the project's files, parse and merge them, interpolate, check; every value keeps its
 //! place. [`load`] is the door: text in, a checked [`crate::model::Project`] or all errors out.
 //!
-//! A file is read once into a tree in which everything knows its place ([`tree`]), and lowered by
-//! hand rather than by serde, so that one run shows every error. Nothing here looks at the host,
-//! except for the files that the project file names.
+//! A file is read once into a tree in which everything knows its place ([`tree`]). Several are put
+//! together as trees ([`reader`]): what they extend and include is merged in, containers without an
+//! enabled profile are set aside and replicas are made. Then the one tree is lowered by hand rather
+//! than by serde, so that one run shows every error. Nothing here looks at the host, except for the
+//! files that the project's files name.
 
 mod check;
 pub mod config;
 mod desk;
 pub mod diagnostic;
-mod docker;
 mod dotenv;
+mod extends;
 mod find;
+mod gather;
+mod include;
 mod interpolate;
 mod keys;
 mod layout;
 mod lower;
+mod merge;
 mod naming;
+mod origin;
+mod profiles;
+mod reader;
+mod replica_ports;
+mod scale;
 mod schema;
+mod secret;
 mod text;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::{Name, Place, Project};
+use crate::model::{Name, Project};
 use desk::Desk;
 use diagnostic::{Diagnostic, Severity};
-use tree::Node;
+use layout::{Layout, Parts};
+use origin::Origin;
+use profiles::Choice;
+use reader::{Given, Reader, Unit};
+use tree::Spot;
 
 pub use find::{NAMES, find};
 use naming::project_name;
 pub use schema::schema;
 
-/// What decides how a file is found and read.
+/// What decides how files are found and read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// The directory that the user stands in; absolute.
     pub cwd: PathBuf,
-    /// `-f FILE`.
-    pub file: Option<PathBuf>,
+    /// `-f FILE`: merged in this order; none looks for one.
+    pub files: Vec<PathBuf>,
     /// `-p NAME`: wins over the file's `name`.
     pub project_name: Option<String>,
-    /// `--project-directory DIR`; else the directory of the file.
+    /// `--project-directory DIR`; else the directory of the first file.
     pub project_directory: Option<PathBuf>,
-    /// The environment. `.env` beside the file is read below it.
+    /// The environment. The files of variables are read below it.
     pub environment: BTreeMap<String, String>,
+    /// `--env-file FILE`: later ones win; none is `.env` in the project's directory.
+    pub env_files: Vec<PathBuf>,
+    /// `--profile NAME`; `*` is all.
+    pub profiles: Vec<String>,
+    /// `--scale NAME=N`: wins over the file.
+    pub scale: BTreeMap<String, u32>,
+    /// Containers that the command line names; their own profiles are enabled.
+    pub named: Vec<String>,
 }
 
 /// A file that was read without an error.
@@ -102,35 +124,44 @@ fn errors(diagnostics: &[Diagnostic]) -> usize {
     diagnostics.iter().filter(error).count()
 }
 
-/// Finds and reads the project file.
+/// Finds and reads the project's files.
 ///
 /// # Errors
-/// See [`LoadError`]; [`LoadError::Invalid`] holds all that is wrong with the file.
+/// See [`LoadError`]; [`LoadError::Invalid`] holds all that is wrong with the files.
 pub fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
-    let path = find(&options.cwd, options.file.as_deref())?;
-    let canonical = canonical(&path)?;
-    let parent = canonical.parent().unwrap_or(Path::new("/"));
-    let directory = match &options.project_directory {
-        Some(directory) => self::canonical(&options.cwd.join(directory))?,
-        None => parent.to_path_buf(),
+    let found = gather::gather(options)?;
+    let variables = Arc::new(found.variables);
+    let files = found.files;
+    let Some(first) = files.first() else {
+        return Err(LoadError::NotFound {
+            searched: Vec::new(),
+        });
     };
-    // What the user would call it: relative where it is below the directory they stand in.
-    let shown = match (&options.file, path.strip_prefix(&options.cwd)) {
-        (Some(given), _) => given.clone(),
-        (None, Ok(below)) => below.to_path_buf(),
-        (None, Err(_)) => path.clone(),
-    };
-    let shown: Arc<Path> = Arc::from(shown);
-    let text = read(&path, &shown)?;
-    let mut environment = dot_env(&parent.join(".env"), &options.environment)?;
-    environment.extend(options.environment.clone());
-    let desk = Desk::new(shown, &directory, &environment);
-    let project = lower_text(
-        &desk,
-        &text,
-        options.project_name.as_deref(),
-        canonical.clone(),
-    );
+    let desk = Desk::new(first.shown.clone(), &found.directory, variables.clone());
+    let mut given = Vec::with_capacity(files.len());
+    for (index, file) in files.iter().enumerate() {
+        let origin = Origin {
+            shown: file.shown.clone(),
+            directory: Arc::from(found.directory.as_path()),
+            variables: variables.clone(),
+        };
+        let number = if index == 0 {
+            Some(0)
+        } else {
+            desk.origins.add(origin)
+        };
+        // More than can be numbered are refused when the first of them is opened.
+        let Some(number) = number else {
+            desk.error(Spot::start(0), "the project has too many files");
+            break;
+        };
+        given.push(Given {
+            number,
+            path: file.path.clone(),
+            text: file.text.clone(),
+        });
+    }
+    let project = lower_files(&desk, &given, options);
     finish(desk, project)
 }
 
@@ -146,115 +177,73 @@ fn finish(desk: Desk<'_>, project: Option<Project>) -> Result<Loaded, LoadError>
     }
 }
 
-fn canonical(path: &Path) -> Result<PathBuf, LoadError> {
-    path.canonicalize().map_err(|source| LoadError::Io {
-        verb: "find",
-        path: path.into(),
-        source,
-    })
-}
-
-/// The text of the project file; one byte more than allowed is enough to know that it is too long.
-fn read(path: &Path, shown: &Arc<Path>) -> Result<String, LoadError> {
-    let io = |source| LoadError::Io {
-        verb: "read",
-        path: path.into(),
-        source,
+/// The project of files that are merged; what is wrong lies on the desk.
+fn lower_files(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Option<Project> {
+    let reader = Reader::new(desk, desk.directory.into(), options.cwd.clone());
+    let Unit { mut root, decision } = reader.unit(files, None)?;
+    merge::settle(&mut root);
+    let Some(decision) = decision else {
+        desk.error_help(
+            root.spot,
+            "the file names no containers",
+            "write `containers:` and below it a name with its keys",
+        );
+        return None;
     };
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(io)?;
-    file.take(tree::MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    if bytes.len() > tree::MAX_BYTES {
-        let message = format!("the file is larger than {} bytes", tree::MAX_BYTES);
-        let place = Place::new(shown.clone(), 1, 1);
-        return Err(LoadError::Invalid(vec![Diagnostic::at(
-            Severity::Error,
-            message,
-            place,
-        )]));
+    let layout = decision.layout;
+    if layout == Layout::Compose {
+        desk.without_words();
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let line = u32::try_from(line).unwrap_or(u32::MAX);
-        let place = Place::new(shown.clone(), line, 1);
-        LoadError::Invalid(vec![Diagnostic::at(
-            Severity::Error,
-            "the file is not UTF-8",
-            place,
-        )])
-    })
-}
-
-/// The variables of `.env`, if there is one.
-fn dot_env(
-    path: &Path,
-    environment: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, LoadError> {
-    let text = match text::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(source) => {
-            return Err(LoadError::Io {
-                verb: "read",
-                path: path.into(),
-                source,
-            });
-        }
+    let section = root.get(layout.section());
+    let entries = section.and_then(|section| section.value.entries());
+    let entries = entries.unwrap_or_default().to_vec();
+    if entries.is_empty() {
+        let message = format!("`{}` names no container", layout.section());
+        desk.error(section.map_or(root.spot, |section| section.spot), message);
+    }
+    let variable = |name: &str| match layout {
+        Layout::Compose => desk.variable(Spot::start(0), name),
+        Layout::Locker | Layout::Early => None,
     };
-    match dotenv::parse(&text, &|name| environment.get(name).cloned()) {
-        Ok(variables) => Ok(variables.into_iter().collect()),
-        Err(error) => {
-            let place = Place::new(Arc::from(path), error.line, 1);
-            let diagnostic = Diagnostic::at(Severity::Error, error.message, place);
-            Err(LoadError::Invalid(vec![diagnostic]))
-        }
-    }
-}
-
-/// The project of a text; what is wrong lies on the desk.
-fn lower_text(desk: &Desk<'_>, text: &str, name: Option<&str>, file: PathBuf) -> Option<Project> {
-    let root = match tree::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            let mut diagnostic = desk.about(error.spot, error.message);
-            diagnostic.help = error.help.map(str::to_string);
-            desk.push(diagnostic);
-            return None;
-        }
+    let profiles = enabled_profiles(options, variable("COMPOSE_PROFILES"));
+    let choice = Choice {
+        profiles: &profiles,
+        named: &options.named,
     };
-    let parts = layout::parts(desk, &root);
-    // A body that lost its indentation has its keys twice; only the cause is worth telling.
-    if parts.is_some() {
-        duplicates(desk, &root);
-    }
-    let parts = parts?;
-    // The rest is checked even so, under a name that nobody will see.
-    let name =
-        project_name(desk, name, parts.top, root.spot).or_else(|| Name::new("project").ok())?;
-    Some(lower::lower(desk, &parts, name, file))
+    let (entries, out) = profiles::apply(desk, entries, choice);
+    let scaled = scale::apply(desk, entries, &options.scale, &out);
+    let parts = Parts {
+        top: Some(&root),
+        containers: &scaled.entries,
+        layout,
+        out: &out,
+    };
+    let given = options.project_name.clone();
+    let given = given.or_else(|| variable("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty()));
+    // The rest is checked even without one, under a name that nobody will see.
+    let name = project_name(desk, given.as_deref(), parts.top, root.spot)
+        .or_else(|| Name::new("project").ok())?;
+    let file = files.first()?.path.clone();
+    let mut project = lower::lower(desk, &parts, name, file);
+    scale::settle(desk, &mut project, &scaled);
+    let known = out
+        .into_iter()
+        .filter_map(|(n, p)| Some((Name::new(&n).ok()?, p)));
+    project.disabled = known.collect();
+    check::across(desk, &project.containers);
+    Some(project)
 }
 
-/// Reports every key that stands twice in its map.
-fn duplicates(desk: &Desk<'_>, node: &Node) {
-    match &node.kind {
-        tree::Kind::Null | tree::Kind::Scalar(_) => {}
-        tree::Kind::Sequence(nodes) => nodes.iter().for_each(|node| duplicates(desk, node)),
-        tree::Kind::Mapping(entries) => {
-            for entry in entries {
-                if let Some(first) = entry.duplicate_of {
-                    let error = desk.about(
-                        entry.spot,
-                        format!("the key `{}` stands here twice", entry.key),
-                    );
-                    desk.push(error.with_related(desk.place(first), first.length, "first here"));
-                }
-                duplicates(desk, &entry.value);
-            }
-        }
-    }
+/// Those of `--profile`, else those of the environment.
+fn enabled_profiles(options: &LoadOptions, variable: Option<String>) -> Vec<String> {
+    let mut all = options.profiles.clone();
+    let list = variable.unwrap_or_default();
+    let words = list
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    all.extend(words.map(str::to_string));
+    all
 }
 
 #[cfg(test)]

@@ -5,16 +5,21 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{self, KeySpec};
 
-/// The schema (draft 2020-12) of both layouts that this version reads.
+/// The schema (draft 2020-12) of the layouts.
 pub fn schema() -> Value {
     let mut locker = object(keys::TOP);
     locker["required"] = json!(["containers"]);
+    locker["properties"]["services"] = json!(false);
+    let mut compose = object(keys::TOP);
+    compose["required"] = json!(["services"]);
+    compose["properties"]["containers"] = json!(false);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "locker project file",
-        "description": "A project of LXC containers; see docs/file.md",
+        "description": "A project of LXC and Docker containers; see docs/file.md",
         "anyOf": [
             locker,
+            compose,
             {
                 "description": "the early layout: names of containers at the top level",
                 "type": "object",
@@ -97,11 +102,131 @@ pub(super) fn config() -> Value {
 }
 
 pub(super) fn backend() -> Value {
-    word(&["lxc"])
+    word(&["lxc", "docker"])
 }
 
 pub(super) fn supervisor() -> Value {
-    word(&["auto", "none"])
+    word(&["auto", "systemd", "none"])
+}
+
+/// What is read but not looked into.
+pub(super) fn anything() -> Value {
+    json!({})
+}
+
+pub(super) fn cgroup() -> Value {
+    either(pairs(), word(&["host", "private"]))
+}
+
+pub(super) fn env_file() -> Value {
+    let file = either(scalar(), object(keys::ENV_FILE));
+    either(scalar(), list_of(file))
+}
+
+pub(super) fn external() -> Value {
+    either(boolean(), object(keys::EXTERNAL))
+}
+
+pub(super) fn networks() -> Value {
+    map_of(either(object(keys::NETWORKS), nothing()))
+}
+
+pub(super) fn ipam() -> Value {
+    object(keys::IPAM)
+}
+
+pub(super) fn ipam_config() -> Value {
+    list_of(object(keys::IPAM_CONFIG))
+}
+
+pub(super) fn store_volumes() -> Value {
+    map_of(either(object(keys::STORE_VOLUME), nothing()))
+}
+
+pub(super) fn store_files() -> Value {
+    map_of(object(keys::STORE_FILE))
+}
+
+pub(super) fn build() -> Value {
+    either(scalar(), object(keys::BUILD))
+}
+
+pub(super) fn ulimits() -> Value {
+    map_of(either(scalar(), object(keys::ULIMIT)))
+}
+
+pub(super) fn devices() -> Value {
+    list_of(either(scalar(), object(keys::DEVICE)))
+}
+
+pub(super) fn logging() -> Value {
+    object(keys::LOGGING)
+}
+
+pub(super) fn extra_hosts() -> Value {
+    either(texts(), map_of(text_or_texts()))
+}
+
+pub(super) fn blkio() -> Value {
+    object(keys::BLKIO)
+}
+
+pub(super) fn throttles() -> Value {
+    list_of(object(keys::THROTTLE))
+}
+
+pub(super) fn deploy() -> Value {
+    object(keys::DEPLOY)
+}
+
+pub(super) fn resources() -> Value {
+    object(keys::RESOURCES)
+}
+
+pub(super) fn limits() -> Value {
+    object(keys::LIMITS)
+}
+
+pub(super) fn reservations() -> Value {
+    object(keys::RESERVATIONS)
+}
+
+pub(super) fn restart_policy() -> Value {
+    object(keys::RESTART_POLICY)
+}
+
+pub(super) fn attachments() -> Value {
+    either(texts(), map_of(either(object(keys::ATTACHMENT), nothing())))
+}
+
+pub(super) fn inner_files() -> Value {
+    list_of(either(scalar(), object(keys::INNER_FILE)))
+}
+
+pub(super) fn bind() -> Value {
+    object(keys::BIND)
+}
+
+pub(super) fn volume_options() -> Value {
+    object(keys::VOLUME_OPTIONS)
+}
+
+pub(super) fn tmpfs_options() -> Value {
+    object(keys::TMPFS_OPTIONS)
+}
+
+pub(super) fn extends() -> Value {
+    let map = json!({
+        "type": "object",
+        "properties": {"service": scalar(), "file": scalar()},
+        "required": ["service"],
+        "additionalProperties": false,
+    });
+    either(scalar(), map)
+}
+
+fn nothing() -> Value {
+    json!({"type": "null"})
 }
 
 pub(super) fn network() -> Value {
@@ -114,6 +239,20 @@ pub(super) fn firewall() -> Value {
 
 pub(super) fn defaults() -> Value {
     json!({"$ref": "#/$defs/container"})
+}
+
+pub(super) fn include() -> Value {
+    let long = json!({
+        "type": "object",
+        "properties": {
+            "path": text_or_texts(),
+            "project_directory": scalar(),
+            "env_file": text_or_texts(),
+        },
+        "required": ["path"],
+        "additionalProperties": false,
+    });
+    list_of(either(scalar(), long))
 }
 
 pub(super) fn groups() -> Value {
@@ -179,7 +318,14 @@ pub(super) fn depends_on() -> Value {
 }
 
 pub(super) fn condition() -> Value {
-    word(&["started", "healthy", "service_started", "service_healthy"])
+    word(&[
+        "started",
+        "healthy",
+        "completed_successfully",
+        "service_started",
+        "service_healthy",
+        "service_completed_successfully",
+    ])
 }
 
 pub(super) fn healthcheck() -> Value {
@@ -188,10 +334,6 @@ pub(super) fn healthcheck() -> Value {
 
 pub(super) fn command() -> Value {
     either(scalar(), texts())
-}
-
-pub(super) fn restart() -> Value {
-    json!({"enum": ["no", false]})
 }
 
 pub(super) fn setup() -> Value {
@@ -227,11 +369,8 @@ mod tests {
             );
         }
         for spec in keys::TOP {
-            assert!(
-                schema["anyOf"][0]["properties"][spec.name].is_object(),
-                "{}",
-                spec.name
-            );
+            let layouts = [0, 1].map(|n| &schema["anyOf"][n]["properties"][spec.name]);
+            assert!(layouts.iter().any(|one| one.is_object()), "{}", spec.name);
         }
     }
 }

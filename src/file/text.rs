@@ -12,20 +12,28 @@ use super::tree::MAX_BYTES;
 /// # Errors
 /// What the system says, or that it is no regular file, too long or not UTF-8.
 pub(super) fn read(path: &Path) -> io::Result<String> {
+    let bytes = read_bytes(path, MAX_BYTES)?;
+    let refused = |_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8");
+    String::from_utf8(bytes).map_err(refused)
+}
+
+/// Reads at most `most` bytes.
+///
+/// # Errors
+/// What the system says, or that it is no regular file or too long.
+pub(super) fn read_bytes(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let refused = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
     // Asked before it is opened: opening a pipe waits for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(refused("not a regular file"));
     }
-    let mut text = String::new();
-    let limit = MAX_BYTES as u64 + 1;
-    fs::File::open(path)?
-        .take(limit)
-        .read_to_string(&mut text)?;
-    if text.len() > MAX_BYTES {
+    let mut bytes = Vec::new();
+    let limit = most as u64 + 1;
+    fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
         return Err(refused("the file is too long"));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 #[cfg(test)]

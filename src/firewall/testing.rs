@@ -1,7 +1,7 @@
 //! Values that the tests of all drivers share.
 
 use super::iptables::parse_port;
-use crate::model::{Name, NetworkRules, Port, PortRule, bridge_of};
+use crate::model::{Name, NetworkRules, Port, PortRule, bridge_of, bridge_of_network};
 
 /// The rule of `shop`'s `web` for a port as [`Port`] prints it.
 pub(super) fn rule(port: &str, allow: &[&str]) -> PortRule {
@@ -26,6 +26,20 @@ pub(super) fn network(project: &str, isolate: bool) -> NetworkRules {
         },
         isolate,
         internal: false,
+    }
+}
+
+/// A further network of `shop`, without a way out.
+pub(super) fn internal() -> NetworkRules {
+    let (project, key) = (Name::new("shop").unwrap(), Name::new("back").unwrap());
+    NetworkRules {
+        bridge: bridge_of_network(&project, &key),
+        subnets: crate::model::Subnets {
+            v4: "10.79.0.0/24".parse().unwrap(),
+            v6: "fd79::/64".parse().unwrap(),
+        },
+        internal: true,
+        ..network("shop", false)
     }
 }
 

@@ -122,7 +122,11 @@ fn lasting(wish: &Wish) -> Wish {
 }
 
 /// Asks whether `losses` may go.
-pub(super) async fn ask(opened: &Opened, losses: &[Loss], consent: &dyn Consent) -> Result<(), JobError> {
+pub(super) async fn ask(
+    opened: &Opened,
+    losses: &[Loss],
+    consent: &dyn Consent,
+) -> Result<(), JobError> {
     if losses.is_empty() {
         return Ok(());
     }

@@ -205,6 +205,8 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
     match error {
         BackendError::Engine { log, .. } | BackendError::Image { log, .. } => Some(log),
         BackendError::Unavailable { .. }
+        | BackendError::Network { .. }
+        | BackendError::Volume { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
         | BackendError::Mark { .. } => None,
@@ -216,6 +218,8 @@ fn hint_of(error: &BackendError) -> Option<String> {
         BackendError::Unavailable { help, .. } => Some(help.clone()),
         BackendError::Image { help, .. } => help.clone(),
         BackendError::Engine { .. }
+        | BackendError::Network { .. }
+        | BackendError::Volume { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
         | BackendError::Mark { .. } => None,

@@ -35,7 +35,11 @@ pub async fn images(setting: &Setting, names: &[String]) -> Result<Vec<ImageRow>
     let mut wanted: BTreeMap<&Name, &str> = BTreeMap::new();
     for (name, found) in &observed.containers {
         let source = found.mark.as_ref().map(|mark| &mark.spec.source);
-        wanted.extend(source.and_then(|source| source.image()).map(|image| (name, image)));
+        wanted.extend(
+            source
+                .and_then(|source| source.image())
+                .map(|image| (name, image)),
+        );
     }
     for (name, container) in &opened.project.containers {
         wanted.extend(container.source.image().map(|image| (name, image)));

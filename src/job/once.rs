@@ -56,13 +56,22 @@ pub struct OnceRequest {
     pub options: RunOptions,
 }
 
-/// Runs it and returns its exit code; detached, 0 as soon as it runs.
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The short name of its container.
+    pub name: Name,
+    /// Its exit code; 0 for one that was left to run.
+    pub code: i32,
+}
+
+/// Runs it to its end; detached, until it runs.
 pub async fn once(
     setting: &Setting,
     request: &OnceRequest,
     events: &dyn Events,
     consent: &dyn Consent,
-) -> Result<i32, JobError> {
+) -> Result<Once, JobError> {
     let mut opened = road::open(setting, COMMAND)?;
     request.images.put_into(&mut opened.project);
     let observed = opened.host.observe(&opened.project, None).await?;
@@ -93,7 +102,10 @@ pub async fn once(
     if request.service_ports && !request.options.detach {
         close(setting, &change, &mut opened, &called, events).await?;
     }
-    Ok(code?)
+    Ok(Once {
+        name: called,
+        code: code?,
+    })
 }
 
 /// Brings up all that it needs and returns what it shall be.
@@ -114,7 +126,14 @@ async fn prepare(
     }
     let parts = Parts::of(looked.plan, called);
     if !parts.rest.steps.is_empty() {
-        perform(setting, change, opened, (&parts.rest, &looked.observed), events).await?;
+        perform(
+            setting,
+            change,
+            opened,
+            (&parts.rest, &looked.observed),
+            events,
+        )
+        .await?;
     }
     let Some(mut spec) = parts.spec else {
         return Err(no_engine());
@@ -122,7 +141,9 @@ async fn prepare(
     if let Some(app) = spec.app.as_mut() {
         let names = parts.hosts.iter().flat_map(|line| {
             let address = line.address.to_string();
-            line.names.iter().map(move |name| (name.clone(), address.clone()))
+            line.names
+                .iter()
+                .map(move |name| (name.clone(), address.clone()))
         });
         app.settings.extra_hosts.extend(names);
     }
@@ -171,7 +192,10 @@ fn copy_of(
 ) -> Result<Container, JobError> {
     let original = opened.project.containers.get(name);
     let original = original.ok_or_else(|| JobError::NotInFile { name: name.clone() })?;
-    let app = original.app.as_deref().filter(|_| original.kind() == Kind::Application);
+    let app = original
+        .app
+        .as_deref()
+        .filter(|_| original.kind() == Kind::Application);
     let Some(app) = app.cloned() else {
         return Err(JobError::NotOnce { name: name.clone() });
     };
@@ -202,7 +226,8 @@ fn copy_of(
             let (message, help) = (error.to_string(), None);
             JobError::Selection { message, help }
         })?;
-        copy.volumes.retain(|(other, _)| other.target != volume.target);
+        copy.volumes
+            .retain(|(other, _)| other.target != volume.target);
         copy.volumes.push((volume, Place::nowhere()));
     }
     copy.app = Some(Box::new(settings(app, request)));
@@ -241,8 +266,11 @@ fn settings(mut app: App, request: &OnceRequest) -> App {
 /// `<name>_run_<8 hex>`, with as much of the name as fits.
 fn fresh_name(name: &Name) -> Result<Name, JobError> {
     let mut bytes = [0_u8; 4];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| JobError::Random { source: error.into() })?;
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
+        |error| JobError::Random {
+            source: error.into(),
+        },
+    )?;
     let tail = format!("_run_{:08x}", u32::from_ne_bytes(bytes));
     let room = crate::model::NAME_MAX - tail.len();
     let head: String = name.as_str().chars().take(room).collect();
@@ -272,7 +300,10 @@ impl Parts {
                 parts.keep(planned.step);
                 continue;
             }
-            let after = planned.after.iter().filter_map(|earlier| places.get(earlier));
+            let after = planned
+                .after
+                .iter()
+                .filter_map(|earlier| places.get(earlier));
             let after = after.copied().collect();
             places.insert(id, parts.rest.steps.len());
             parts.rest.steps.push(PlannedStep { after, ..planned });
@@ -291,9 +322,8 @@ impl Parts {
 
 /// Makes the host directories of mounts that are not there; as for any container.
 async fn make_directories(paths: Vec<PathBuf>) -> Result<(), JobError> {
-    let made = tokio::task::spawn_blocking(move || {
-        paths.iter().try_for_each(|path| make_directory(path))
-    });
+    let made =
+        tokio::task::spawn_blocking(move || paths.iter().try_for_each(|path| make_directory(path)));
     match made.await {
         Ok(made) => Ok(made?),
         Err(source) => Err(crate::apply::ObserveError::Thread { source }.into()),
@@ -324,7 +354,10 @@ mod tests {
     #[test]
     fn its_name_says_whose_it_is_and_always_fits() {
         let short = fresh_name(&name("web")).unwrap().to_string();
-        assert!(short.starts_with("web_run_") && short.len() == 16, "{short}");
+        assert!(
+            short.starts_with("web_run_") && short.len() == 16,
+            "{short}"
+        );
         assert_ne!(fresh_name(&name("web")).unwrap().as_str(), short);
         let long = fresh_name(&name(&"x".repeat(crate::model::NAME_MAX))).unwrap();
         assert_eq!(long.as_str().len(), crate::model::NAME_MAX);
@@ -360,7 +393,11 @@ mod tests {
             after: after.to_vec(),
         };
         let plan = Plan {
-            steps: vec![step("db", &[]), step("web_run_1", &[0]), step("api", &[0, 1])],
+            steps: vec![
+                step("db", &[]),
+                step("web_run_1", &[0]),
+                step("api", &[0, 1]),
+            ],
             ..Plan::default()
         };
         let parts = Parts::of(plan, &name("web_run_1"));

@@ -129,6 +129,7 @@ mod tests {
             directory: "/srv/shop".into(),
             file: "/srv/shop/locker.yaml".into(),
             supervisor: Default::default(),
+            disabled: Default::default(),
             network: Default::default(),
             networks: BTreeMap::new(),
             firewall: Default::default(),

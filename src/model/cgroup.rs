@@ -1,5 +1,6 @@
 //! Limits: cgroup keys and values, and what the host's cgroup layout calls them.
 
+mod app;
 mod keys;
 mod translate;
 
@@ -8,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use app::app_limits;
 pub use translate::{translate, translate_all};
 
 /// One `key=value` of `cgroup`.
@@ -65,6 +67,9 @@ pub enum LimitError {
         /// The controller.
         controller: String,
     },
+    /// The engine of application containers has no such limit.
+    #[error("`{0}` is no limit that a container made from an image can have")]
+    Engine(String),
     /// The host's version of cgroups knows nothing like it.
     #[error("`{key}` has no counterpart on this host (cgroup {host}): {reason}")]
     Untranslatable {

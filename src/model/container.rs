@@ -174,6 +174,11 @@ pub enum VariableError {
         "`{0}` is not the key of a label; it must not be empty nor hold blanks, `=` or control characters"
     )]
     Label(String),
+    /// A label that locker itself writes.
+    #[error(
+        "`{0}` is a label that locker writes itself; labels that begin with `locker.` are its own"
+    )]
+    Ours(String),
     /// A value that would make two lines where one is written.
     #[error("the value of `{0}` holds a control character")]
     Control(String),
@@ -196,6 +201,31 @@ pub fn check_label(key: &str, value: &str) -> Result<(), VariableError> {
         return Err(VariableError::Label(key.into()));
     }
     check_value(key, value)
+}
+
+/// Checks a variable of an application container, whose engine takes more than a shell does.
+pub fn check_app_variable(name: &str, value: &str) -> Result<(), VariableError> {
+    if name.is_empty() || name.contains('=') || name.chars().any(char::is_control) {
+        return Err(VariableError::Name(name.into()));
+    }
+    check_zero(name, value)
+}
+
+/// Checks a label of an application container.
+pub fn check_app_label(key: &str, value: &str) -> Result<(), VariableError> {
+    check_label(key, "")?;
+    check_zero(key, value)?;
+    if key.starts_with("locker.") {
+        return Err(VariableError::Ours(key.into()));
+    }
+    Ok(())
+}
+
+fn check_zero(name: &str, value: &str) -> Result<(), VariableError> {
+    if value.contains('\0') {
+        return Err(VariableError::Control(name.into()));
+    }
+    Ok(())
 }
 
 fn check_value(name: &str, value: &str) -> Result<(), VariableError> {

@@ -24,6 +24,9 @@ pub struct Project {
     pub supervisor: Supervisor,
     /// Groups and their members, both sorted.
     pub groups: BTreeMap<Name, Vec<Name>>,
+    /// Containers of the file whose profiles are not enabled, with their profiles. They are no part
+    /// of the project, and what is left of them on the host is no leftover.
+    pub disabled: BTreeMap<Name, Vec<String>>,
     /// Containers by short name.
     pub containers: BTreeMap<Name, Container>,
 }

@@ -138,7 +138,11 @@ pub fn host_path(text: &str, directory: &Path) -> Result<PathBuf, VolumeError> {
     Ok(path)
 }
 
-fn target_path(text: &str) -> Result<PathBuf, VolumeError> {
+/// A mount point in a container: absolute, without `.` and `..`, and not the root.
+///
+/// # Errors
+/// When the path cannot be one.
+pub fn target_path(text: &str) -> Result<PathBuf, VolumeError> {
     let fail = |reason| {
         Err(VolumeError::Target {
             path: text.into(),

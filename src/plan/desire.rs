@@ -10,7 +10,7 @@ use crate::model::{
 use crate::observed::Observed;
 
 use super::addresses::Net;
-use super::{Problem, Warning};
+use super::{Problem, Warning, application};
 
 /// First host id of automatic blocks: above what useradd(8) gives to people and their subids.
 const FIRST_ID: u32 = 1_000_000;
@@ -28,40 +28,58 @@ pub(super) fn specs(
     let mut first = FIRST_ID;
     let (mut specs, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, container) in &project.containers {
-        let limits = limits(container, observed, &mut problems);
         let Some(idmap) = idmap(container, observed, &taken, &mut first) else {
             let message = format!("there is no free block of {BLOCK} ids for container `{name}`");
             problems.push(refusal(container, Key::Idmap, None, message));
             continue;
         };
-        let Some(nic) = net.nic(&project.name, name) else {
-            continue;
+        let app = application::spec(project, container, net, &mut problems);
+        let nic = match &app {
+            None => net.nic(&project.name, name),
+            Some(app) => app.attached.iter().find_map(|a| a.nic.clone()),
         };
+        if nic.is_none() {
+            application::without_address(container, &mut problems, warnings);
+        }
+        let subnets = nic.as_ref().map_or(net.subnets, |nic| nic.subnets);
         let spec = ContainerSpec {
             project: project.name.clone(),
             name: name.clone(),
             source: container.source.clone(),
             idmap,
-            hostname: container.hostname(),
+            hostname: hostname(container),
             fqdn: container.fqdn.clone(),
-            nic: Some(nic),
+            nic,
             mounts: mounts(container, observed),
             environment: container.environment.clone(),
             config: container.config.iter().map(|(l, _)| l.clone()).collect(),
-            limits,
-            dns: servers(container, observed, &net.subnets, warnings),
+            limits: match app {
+                None => limits(container, observed, &mut problems),
+                Some(_) => Vec::new(),
+            },
+            dns: servers(container, observed, &subnets, warnings),
             setup: container.setup.clone(),
             labels: container.labels.clone(),
             restart: container.restart,
             stop_grace: container.stop_grace,
             supervised: false,
-            app: None,
+            app,
         };
         specs.insert(name.clone(), spec);
     }
+    application::strangers(project, warnings);
     match problems.is_empty() {
         true => Ok(specs),
         false => Err(problems),
+    }
+}
+
+/// The host name inside.
+fn hostname(container: &Container) -> String {
+    let asked = container.app.as_ref().and_then(|app| app.hostname.clone());
+    match (&container.fqdn, asked) {
+        (None, Some(asked)) => asked,
+        (Some(_), _) | (None, None) => container.hostname(),
     }
 }
 
@@ -91,7 +109,12 @@ fn limits(container: &Container, observed: &Observed, problems: &mut Vec<Problem
     }
 }
 
-fn refusal(container: &Container, key: Key, place: Option<&Place>, message: String) -> Problem {
+pub(super) fn refusal(
+    container: &Container,
+    key: Key,
+    place: Option<&Place>,
+    message: String,
+) -> Problem {
     Problem {
         message,
         container: Some(container.name.clone()),

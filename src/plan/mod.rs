@@ -4,26 +4,34 @@
 //! ([`Plan::to_string`]); `locker plan`, `--dry-run`, the log and the tests all use it.
 
 pub mod addresses;
+mod application;
 mod build;
 mod cause;
 mod create;
 mod desire;
 mod destroy;
 mod diff;
+mod diff_app;
 mod goal;
 mod graph;
+mod health;
 mod hosts;
+mod images;
+pub mod indexes;
 mod intent;
 mod json;
 mod make;
 mod names;
+mod needs;
 mod network_up;
+mod networks;
 mod order;
 mod pick;
 mod ports;
 mod power;
 mod publish;
 mod record;
+mod recreate;
 mod render;
 mod settings;
 mod step;

@@ -1,13 +1,12 @@
-//! Subnets of a project: the file's, else those it has, else free ones picked from its name.
+//! Subnets of a network: the file's, else those it has, else free ones picked from its name.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::model::{Name, Place, Project, Subnets, stable_hash};
-use crate::observed::{Observed, TakenNet};
+use crate::model::{Name, NetworkWish, Place, Subnets, stable_hash};
+use crate::observed::TakenNet;
 
-use super::addresses::recover;
 use super::{Problem, Warning};
 
 /// What was chosen, and what is doubtful about it.
@@ -16,59 +15,71 @@ pub(super) struct Chosen {
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Chooses subnets with room for `need` containers.
-pub(super) fn choose(
-    project: &Project,
-    observed: &Observed,
-    need: u32,
-    moves: bool,
-) -> Result<Chosen, Vec<Problem>> {
-    let lived_in = observed.containers.values().any(|c| c.mark.is_some());
-    let ground = Ground {
-        project,
-        taken: &observed.network.taken,
-        known: recover(observed),
-        need,
-        lived_in,
-        stays: lived_in && !moves,
-    };
-    let place = &project.network.place;
-    let mut problems = ground.taken_wishes();
-    let (Some(v4), Some(v6)) = (ground.v4(), ground.v6()) else {
-        problems.push(none_free());
-        return Err(problems);
-    };
-    let room = u128::from(room4(v4));
-    problems.extend(too_small(v4.into(), room, need, place));
-    problems.extend(too_small(v6.into(), room6(v6), need, place));
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let nets = [IpNet::from(v4), IpNet::from(v6)].into_iter();
-    let doubts = nets.filter_map(|net| Some(doubt(net, overlap(net, ground.taken)?)));
-    Ok(Chosen {
-        subnets: Subnets { v4, v6 },
-        warnings: doubts.collect(),
-    })
-}
-
-/// What the choice depends on.
-struct Ground<'a> {
-    project: &'a Project,
-    taken: &'a [TakenNet],
-    /// The subnets that the project has.
-    known: Option<Subnets>,
-    need: u32,
+/// One network, and what the choice of its subnets depends on.
+pub(super) struct Ground<'a> {
+    /// What picks are made from, so that they are stable.
+    pub(super) seed: &'a str,
+    /// Its key in the file; none is the project's own.
+    pub(super) network: Option<&'a Name>,
+    pub(super) wish: &'a NetworkWish,
+    pub(super) taken: &'a [TakenNet],
+    /// The subnets that it has.
+    pub(super) known: Option<Subnets>,
+    /// For so many containers.
+    pub(super) need: u32,
     /// Whether containers have addresses in them.
-    lived_in: bool,
+    pub(super) lived_in: bool,
     /// Whether the containers must stay where they are.
-    stays: bool,
+    pub(super) stays: bool,
 }
 
 impl Ground<'_> {
+    /// Chooses subnets with room for all.
+    pub(super) fn choose(&self) -> Result<Chosen, Vec<Problem>> {
+        let place = &self.wish.place;
+        let mut problems = self.taken_wishes();
+        let (Some(v4), Some(v6)) = (self.v4(), self.v6()) else {
+            problems.push(none_free());
+            return Err(problems);
+        };
+        let room = u128::from(room4(v4));
+        problems.extend(too_small(v4.into(), room, self.need, place));
+        problems.extend(too_small(v6.into(), room6(v6), self.need, place));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let nets = [IpNet::from(v4), IpNet::from(v6)].into_iter();
+        let doubts = nets.filter_map(|net| Some(self.doubt(net, overlap(net, self.taken)?)));
+        Ok(Chosen {
+            subnets: Subnets { v4, v6 },
+            warnings: doubts.collect(),
+        })
+    }
+
+    /// The host got another network since the project got its own.
+    fn doubt(&self, net: IpNet, other: &TakenNet) -> Warning {
+        let (what, help) = match self.network {
+            None => (
+                "the project's subnet".into(),
+                "`network: {subnet: …}`".into(),
+            ),
+            Some(network) => (
+                format!("the subnet of network `{network}`,"),
+                format!("a subnet for `{network}` in `networks`"),
+            ),
+        };
+        Warning {
+            message: format!(
+                "{what} `{net}` now overlaps `{}` of {}; name another with {help}",
+                other.net, other.by
+            ),
+            place: None,
+        }
+    }
+
     fn taken_wishes(&self) -> Vec<Problem> {
         let wishes = [self.wish4().map(IpNet::from), self.wish6().map(IpNet::from)];
-        let place = &self.project.network.place;
+        let place = &self.wish.place;
         let wishes = wishes.into_iter().flatten();
         wishes
             .filter_map(|net| taken_by(net, self.taken, place))
@@ -92,29 +103,29 @@ impl Ground<'_> {
 
     /// The file's subnet where it counts and is new.
     fn wish4(&self) -> Option<Ipv4Net> {
-        let wish = self.project.network.subnet;
+        let wish = self.wish.subnet;
         wish.filter(|net| !self.stays && self.known4() != Some(*net))
     }
 
     fn wish6(&self) -> Option<Ipv6Net> {
-        let wish = self.project.network.subnet6;
+        let wish = self.wish.subnet6;
         wish.filter(|net| !self.stays && self.known6() != Some(*net))
     }
 
     fn v4(&self) -> Option<Ipv4Net> {
-        let wish = self.project.network.subnet;
+        let wish = self.wish.subnet;
         let fits = |net: &Ipv4Net| self.stays || wish == Some(*net) || room4(*net) >= self.need;
         let known = self.known4().filter(fits);
         let own = self.wish4().or(known);
-        own.or_else(|| free4(&self.project.name, self.need, self.taken))
+        own.or_else(|| free4(self.seed, self.need, self.taken))
     }
 
     fn v6(&self) -> Option<Ipv6Net> {
-        let (wish, need) = (self.project.network.subnet6, u128::from(self.need));
+        let (wish, need) = (self.wish.subnet6, u128::from(self.need));
         let fits = |net: &Ipv6Net| self.stays || wish == Some(*net) || room6(*net) >= need;
         let known = self.known6().filter(fits);
         let own = self.wish6().or(known);
-        own.or_else(|| free6(&self.project.name, self.taken))
+        own.or_else(|| free6(self.seed, self.taken))
     }
 }
 
@@ -152,17 +163,6 @@ fn none_free() -> Problem {
     }
 }
 
-/// The host got another network since the project got its own.
-fn doubt(net: IpNet, other: &TakenNet) -> Warning {
-    Warning {
-        message: format!(
-            "the project's subnet `{net}` now overlaps `{}` of {}; name another with `network: {{subnet: …}}`",
-            other.net, other.by
-        ),
-        place: None,
-    }
-}
-
 fn overlap(net: IpNet, taken: &[TakenNet]) -> Option<&TakenNet> {
     // The default route covers everything and takes nothing.
     taken.iter().find(|other| {
@@ -176,7 +176,7 @@ pub(super) fn room4(net: Ipv4Net) -> u32 {
     u32::try_from(all.saturating_sub(3)).unwrap_or(u32::MAX)
 }
 
-fn room6(net: Ipv6Net) -> u128 {
+pub(super) fn room6(net: Ipv6Net) -> u128 {
     let bits = 128 - u32::from(net.prefix_len());
     1_u128
         .checked_shl(bits)
@@ -191,24 +191,24 @@ const PRIVATE: [(Ipv4Addr, u8); 3] = [
     (Ipv4Addr::new(192, 168, 0, 0), 16),
 ];
 
-fn free4(project: &Name, need: u32, taken: &[TakenNet]) -> Option<Ipv4Net> {
+fn free4(seed: &str, need: u32, taken: &[TakenNet]) -> Option<Ipv4Net> {
     let prefix = (9..=24_u8)
         .rev()
         .find(|p| (1_u32 << (32 - p)) - 3 >= need)?;
     let blocks = PRIVATE.iter().filter(|(_, length)| *length < prefix);
-    blocks.copied().find_map(|(first, length)| {
-        free_in(Ipv4Net::new(first, length).ok()?, project, prefix, taken)
-    })
+    blocks
+        .copied()
+        .find_map(|(first, length)| free_in(Ipv4Net::new(first, length).ok()?, seed, prefix, taken))
 }
 
-fn free_in(block: Ipv4Net, project: &Name, prefix: u8, taken: &[TakenNet]) -> Option<Ipv4Net> {
+fn free_in(block: Ipv4Net, seed: &str, prefix: u8, taken: &[TakenNet]) -> Option<Ipv4Net> {
     let covers =
         |other: &TakenNet| other.net.prefix_len() > 0 && other.net.contains(&IpNet::V4(block));
     if taken.iter().any(covers) {
         return None; // saves a search through all of it
     }
     let count = 1_u64 << (prefix - block.prefix_len());
-    let start = stable_hash(project.as_str()) % count;
+    let start = stable_hash(seed) % count;
     (0..count).find_map(|step| {
         let number = u32::try_from((start + step) % count).ok()?;
         let base = Ipv4Addr::from(u32::from(block.network()) | (number << (32 - prefix)));
@@ -218,8 +218,8 @@ fn free_in(block: Ipv4Net, project: &Name, prefix: u8, taken: &[TakenNet]) -> Op
 }
 
 /// A unique local subnet (RFC 4193): `fd`, 40 hashed bits, subnet 0.
-fn free6(project: &Name, taken: &[TakenNet]) -> Option<Ipv6Net> {
-    let start = stable_hash(project.as_str()) >> 24;
+fn free6(seed: &str, taken: &[TakenNet]) -> Option<Ipv6Net> {
+    let start = stable_hash(seed) >> 24;
     (0..65_536_u64).find_map(|step| {
         let global = u128::from((start + step) & 0xff_ffff_ffff);
         let base = Ipv6Addr::from((0xfd << 120) | (global << 80));

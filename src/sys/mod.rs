@@ -7,9 +7,11 @@ mod clock;
 mod diag;
 mod exec;
 mod listeners;
+mod notify;
 mod resolv;
 
 pub use clock::now;
 pub use exec::{Exec, ExecError, Output};
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
+pub use notify::Notifier;
 pub use resolv::name_servers;

@@ -28,6 +28,21 @@ echo '## processes'; pgrep -a -f '^/.*locker|^locker|\[lxc monitor\]'
 true
 ";
 
+/// No registry can be reached, so the image is made of what the host has.
+const DOCKER: &str = r#"
+set -e
+systemctl unmask docker docker.socket containerd 2>/dev/null
+systemctl start docker
+d=$(mktemp -d)
+mkdir -p $d/bin $d/www $d/tmp $d/data
+cp /bin/busybox $d/bin/
+for tool in $(/bin/busybox --list); do [ $tool = busybox ] || ln -s busybox $d/bin/$tool; done
+echo hello > $d/www/index.html
+echo filled > $d/data/seed
+tar -C $d -c . | docker import --change 'CMD ["/bin/httpd","-f","-p","80","-h","/www"]'     --change 'ENV PATH=/bin' - busybox:test >/dev/null
+rm -r $d
+"#;
+
 /// A booted test host; gone when dropped.
 pub struct Host {
     slot: Slot,
@@ -169,6 +184,18 @@ impl Host {
             "cp",
             &["-a", &from.to_string_lossy(), &to.to_string_lossy()],
         );
+    }
+
+    /// Copies a file of this machine into it, with its mode.
+    pub fn copy_file(&self, from: &Path, to: &str) {
+        let to = self.slot.root().join(to.trim_start_matches('/'));
+        fs::copy(from, to).expect("the file can be copied");
+    }
+
+    /// Starts its dockerd with the image `busybox:test`: a shell, a web server, and a page that says `hello`.
+    pub fn docker(&self) {
+        self.sh(DOCKER);
+        self.remember_as_clean();
     }
 
     /// What a client outside gets from a published port, or none within two seconds.

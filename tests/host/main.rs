@@ -14,6 +14,7 @@ mod project;
 mod ran;
 mod slot;
 
+mod contract;
 mod crash;
 mod failures;
 mod firewalls;

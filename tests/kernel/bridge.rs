@@ -128,6 +128,57 @@ fn a_foreign_interface_is_never_touched() {
 }
 
 #[test]
+fn a_bridge_that_the_engine_made_again_at_boot_is_taken_over_when_asked() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    host.sh("ip link add lk-shop type bridge; ip addr add 10.77.0.1/24 dev lk-shop");
+    assert!(ensure(&host, &paths).is_err());
+    assert!(!ensure_with(&host, &paths, Vec::new(), true).unwrap());
+    let seen = observe(&host, &paths).network;
+    let bridge = &seen.bridges["lk-shop"];
+    assert_eq!(bridge.mark.as_deref(), Some("locker:shop"));
+    assert!(bridge.up && bridge.addresses.len() == 2 && seen.forwarding);
+    remove(&host, &paths, true).unwrap();
+    // Neither a bridge with another mark nor what is no bridge is taken over.
+    for foreign in [
+        "ip link add lk-shop type bridge; ip link set lk-shop alias mine",
+        "ip link add lk-shop type veth peer name other",
+    ] {
+        host.sh(foreign);
+        let done = ensure_with(&host, &paths, Vec::new(), true);
+        assert!(
+            matches!(done, Err(NetworkError::Foreign { .. })),
+            "{foreign}"
+        );
+        host.sh("ip link del lk-shop");
+    }
+}
+
+#[test]
+fn every_bridge_of_the_project_is_seen_and_its_subnet_is_not_taken() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    ensure(&host, &paths).unwrap();
+    // One that no file and no record names any more, and one of another project.
+    host.sh(
+        "ip link add lk-old-aaaaaa type bridge; ip link set lk-old-aaaaaa alias locker:shop up
+         ip addr add 10.79.0.1/24 dev lk-old-aaaaaa
+         ip link add lk-other type bridge; ip link set lk-other alias locker:other up
+         ip addr add 10.78.0.1/24 dev lk-other",
+    );
+    let seen = observe(&host, &paths).network;
+    let names: Vec<&str> = seen.bridges.keys().map(String::as_str).collect();
+    assert_eq!(names, ["lk-old-aaaaaa", "lk-shop"]);
+    let taken: Vec<String> = seen.taken.iter().map(|t| t.net.to_string()).collect();
+    assert!(taken.contains(&"10.78.0.0/24".into()) && !taken.contains(&"10.79.0.0/24".into()));
+    assert!(!seen.forwarding, "the old one leads no 127.0.0.1");
+}
+
+#[test]
 fn what_a_killed_run_left_of_a_bridge_is_taken_up_again() {
     if !ready() {
         return;

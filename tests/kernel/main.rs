@@ -8,6 +8,7 @@ mod support;
 
 mod bridge;
 mod contract;
+mod networks;
 mod numbers;
 mod roads;
 mod values;

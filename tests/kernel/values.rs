@@ -1,6 +1,8 @@
 //! Networks and port rules of the world.
 
-use locker::model::{Name, NetworkRules, Port, PortRange, PortRule, Protocol, Subnets, bridge_of};
+use locker::model::{
+    Name, NetworkRules, Port, PortRange, PortRule, Protocol, Subnets, bridge_of, bridge_of_network,
+};
 
 /// The network rules of a project.
 pub fn network(project: &str, isolate: bool) -> NetworkRules {
@@ -15,6 +17,20 @@ pub fn network(project: &str, isolate: bool) -> NetworkRules {
         project,
         isolate,
         internal: false,
+    }
+}
+
+/// A further network of `shop`: 10.79.0.0/24.
+pub fn second(internal: bool) -> NetworkRules {
+    let (project, key) = (Name::new("shop").unwrap(), Name::new("back").unwrap());
+    NetworkRules {
+        bridge: bridge_of_network(&project, &key),
+        subnets: Subnets {
+            v4: "10.79.0.0/24".parse().unwrap(),
+            v6: "fd79::/64".parse().unwrap(),
+        },
+        internal,
+        ..network("shop", false)
     }
 }
 

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use locker::firewall::{Firewall, Iptables, Nftables};
-use locker::model::{Protocol, Subnets};
+use locker::model::{NetworkRules, Protocol, Subnets};
 use locker::network::{BridgeWish, KernelNetwork, Network};
 use locker::store::Paths;
 
@@ -218,18 +218,7 @@ impl World {
             .host
             .sh("ip addr add 10.9.0.1/24 dev lan; ip addr add fd09::1/64 dev lan nodad");
         for project in ["shop", "other"] {
-            let (paths, net) = (world.paths.clone(), network(project, false));
-            let made = world.host.wait(move || async move {
-                let kernel = KernelNetwork::new(&paths);
-                let wish = BridgeWish {
-                    bridge: &net.bridge,
-                    subnets: &net.subnets,
-                    cards: &[],
-                    adopt: false,
-                };
-                kernel.ensure(&net.project, &wish).await
-            });
-            assert!(made.unwrap());
+            world.bridge(network(project, false));
         }
         // Hairpin mode as docs/network.md asks for: with br_netfilter a container reaches its own
         // published port in no other way.
@@ -238,26 +227,47 @@ impl World {
             (&world.db, "v-db", "shop", 3),
             (&world.other, "v-box", "other", 2),
         ] {
-            let Subnets { v4, v6 } = network(project, false).subnets;
-            let (four, six) = (v4.to_string(), v6.to_string());
-            let four = four.replace("0/24", &format!("{last}/24"));
-            let six = six.replace("::/", &format!("::{last}/"));
-            let subnets = network(project, false).subnets;
-            let gateways = [
-                subnets.gateway4().to_string(),
-                subnets.gateway6().to_string(),
-            ];
-            let gateways = gateways.each_ref().map(String::as_str);
-            world.host.plug(veth, space, &[&four, &six], &gateways);
-            world.host.sh(&format!(
-                "ip link set {veth} master lk-{project}
-                     ip link set {veth} type bridge_slave hairpin on"
-            ));
+            world.join(space, veth, &network(project, false), last);
         }
         world.web.serve("web", 8080);
         world.db.serve("db", 8080);
         world.other.serve("box", 8080);
         world
+    }
+
+    /// Makes the bridge of a network.
+    pub fn bridge(&self, net: NetworkRules) {
+        let paths = self.paths.clone();
+        let made = self.host.wait(move || async move {
+            let kernel = KernelNetwork::new(&paths);
+            let wish = BridgeWish {
+                bridge: &net.bridge,
+                subnets: &net.subnets,
+                cards: &[],
+                adopt: false,
+            };
+            kernel.ensure(&net.project, &wish).await
+        });
+        assert!(made.unwrap());
+    }
+
+    /// Plugs `space` into a network as its address with this last number.
+    pub fn join(&self, space: &Space, veth: &str, net: &NetworkRules, last: u8) {
+        let Subnets { v4, v6 } = net.subnets;
+        let (four, six) = (v4.to_string(), v6.to_string());
+        let four = four.replace("0/24", &format!("{last}/24"));
+        let six = six.replace("::/", &format!("::{last}/"));
+        let gateways = [
+            net.subnets.gateway4().to_string(),
+            net.subnets.gateway6().to_string(),
+        ];
+        let gateways = gateways.each_ref().map(String::as_str);
+        self.host.plug(veth, space, &[&four, &six], &gateways);
+        let bridge = &net.bridge;
+        self.host.sh(&format!(
+            "ip link set {veth} master {bridge}
+             ip link set {veth} type bridge_slave hairpin on"
+        ));
     }
 
     /// Applies a change to the host's firewall.

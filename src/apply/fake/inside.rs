@@ -95,11 +95,7 @@ impl Inside for Fake {
 
 #[async_trait]
 impl Watch for Fake {
-    async fn probe(
-        &self,
-        name: &Name,
-        check: Option<&Healthcheck>,
-    ) -> Result<Probe, BackendError> {
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
         let found = self.world().containers.get(name).cloned();
         let Some(found) = found else {
             return Err(broken(name.as_str(), "is absent"));
@@ -125,7 +121,10 @@ impl Watch for Fake {
                 text,
             })
         };
-        let lines = [line("began".into()), line(format!("the last word of {name}"))];
+        let lines = [
+            line("began".into()),
+            line(format!("the last word of {name}")),
+        ];
         Ok(futures_util::stream::iter(lines).boxed())
     }
 

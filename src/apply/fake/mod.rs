@@ -61,6 +61,8 @@ pub(super) struct World {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) calls: Vec<String>,
+    /// Looks at the engines.
+    pub(super) looks: Vec<String>,
     pub(super) at_once: usize,
     pub(super) most_at_once: usize,
     /// Calls that fail, each as often as it stands here.
@@ -141,6 +143,24 @@ impl Fake {
         Ok(())
     }
 
+    /// A look is no call that a plan counts; it is written down and may be refused all the same.
+    fn look(&self) -> Result<(), BackendError> {
+        let what = match self.kind {
+            Kind::System => "look system",
+            Kind::Application => "look application",
+        };
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.looks.push(what.into());
+        match ledger.fail.iter().any(|call| call == what) {
+            true => Err(BackendError::Unavailable {
+                engine: "fake",
+                reason: "it was told so".into(),
+                help: String::new(),
+            }),
+            false => Ok(()),
+        }
+    }
+
     async fn backend(&self, what: String) -> Result<(), BackendError> {
         self.call(what.clone()).await.map_err(|r| broken(&what, &r))
     }
@@ -175,7 +195,10 @@ impl Fake {
         for attached in attached.filter(|attached| attached.nic.is_some()) {
             let mut networks = world.engine_networks.values();
             if !networks.any(|network| network.host_name() == attached.network) {
-                return Err(broken(name, &format!("has no network {}", attached.network)));
+                return Err(broken(
+                    name,
+                    &format!("has no network {}", attached.network),
+                ));
             }
         }
         if let Some(image) = mark.spec.source.image()
@@ -234,6 +257,7 @@ const ANY: [State; 3] = [State::Stopped, State::Running, State::Frozen];
 #[async_trait]
 impl Backend for Fake {
     async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
+        self.look()?;
         let world = self.world();
         let mut view = BackendView::default();
         let ours = |made: &&Made| made.kind() == self.kind;

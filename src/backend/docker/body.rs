@@ -76,14 +76,29 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
         devices: filled(settings.devices.iter().map(device).collect()),
         device_cgroup_rules: filled(settings.device_cgroup_rules.clone()),
         mounts: filled(mounts::mounts(spec, app, around.home, around.held)),
-        tmpfs: filled_map(settings.tmpfs.iter().map(|(path, options)| {
-            (path.to_string_lossy().into_owned(), options.clone())
-        })),
+        tmpfs: filled_map(
+            settings
+                .tmpfs
+                .iter()
+                .map(|(path, options)| (path.to_string_lossy().into_owned(), options.clone())),
+        ),
         volumes_from: filled(settings.volumes_from.iter().map(volumes_from).collect()),
         network_mode: Some(place::mode(app)),
-        dns: if shares { None } else { filled(spec.dns.iter().map(ToString::to_string).collect()) },
-        dns_search: if shares { None } else { filled(settings.dns_search.clone()) },
-        dns_options: if shares { None } else { filled(settings.dns_opt.clone()) },
+        dns: if shares {
+            None
+        } else {
+            filled(spec.dns.iter().map(ToString::to_string).collect())
+        },
+        dns_search: if shares {
+            None
+        } else {
+            filled(settings.dns_search.clone())
+        },
+        dns_options: if shares {
+            None
+        } else {
+            filled(settings.dns_opt.clone())
+        },
         extra_hosts: extra_hosts(spec, app),
         cap_add: filled(settings.cap_add.clone()),
         cap_drop: filled(settings.cap_drop.clone()),
@@ -98,16 +113,19 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
         pid_mode: settings.pid.as_deref().map(|mode| of_sibling(spec, mode)),
         uts_mode: settings.uts.clone(),
         userns_mode: settings.userns_mode.clone(),
-        log_config: settings.logging.as_ref().map(|logging| HostConfigLogConfig {
-            typ: Some(logging.driver.clone()),
-            config: Some(logging.options.clone().into_iter().collect()),
-        }),
+        log_config: settings
+            .logging
+            .as_ref()
+            .map(|logging| HostConfigLogConfig {
+                typ: Some(logging.driver.clone()),
+                config: Some(logging.options.clone().into_iter().collect()),
+            }),
         init: settings.init,
         oom_score_adj: settings.oom_score_adj,
         oom_kill_disable: settings.oom_kill_disable,
         privileged: Some(settings.privileged),
         readonly_rootfs: Some(settings.read_only),
-        restart_policy: Some(limits::restart_policy(spec.restart)),
+        restart_policy: Some(limits::restart_policy(spec)),
         runtime: settings.runtime.clone(),
         security_opt: filled(security_opt),
         masked_paths: open_paths.then(Vec::new),
@@ -159,7 +177,10 @@ fn program(app: &App, image: &[String]) -> (Option<Vec<String>>, Option<Vec<Stri
         (None, true) => Some(image.to_vec()),
         (None, false) => None,
     };
-    (entrypoint, app.command.clone().filter(|words| !words.is_empty()))
+    (
+        entrypoint,
+        app.command.clone().filter(|words| !words.is_empty()),
+    )
 }
 
 fn healthcheck(app: &AppSpec) -> Option<HealthConfig> {
@@ -198,7 +219,11 @@ fn extra_hosts(spec: &ContainerSpec, app: &AppSpec) -> Option<Vec<String>> {
         return None;
     }
     let lines = app.settings.extra_hosts.iter();
-    filled(lines.map(|(name, address)| format!("{name}:{address}")).collect())
+    filled(
+        lines
+            .map(|(name, address)| format!("{name}:{address}"))
+            .collect(),
+    )
 }
 
 /// `service:NAME` in the engine's word, which is the container's name on the host.

@@ -118,7 +118,9 @@ async fn ping(endpoint: &Endpoint) -> std::io::Result<String> {
     match endpoint {
         Endpoint::Socket(path) => ask(UnixStream::connect(path).await?).await,
         Endpoint::Tcp(address) => {
-            let address = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
+            let address = address
+                .split_once("://")
+                .map_or(address.as_str(), |(_, rest)| rest);
             ask(TcpStream::connect(address).await?).await
         }
     }
@@ -175,7 +177,10 @@ mod tests {
     fn what_is_no_engine_is_told_with_what_it_said() {
         for (head, word) in [
             ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "502 Bad Gateway"),
-            ("HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nApi-Version: 1.41", "version"),
+            (
+                "HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nApi-Version: 1.41",
+                "version",
+            ),
             ("HTTP/1.1 200 OK\r\nApi-Version: new\r\n\r\n", "version"),
             ("", "``"),
         ] {

@@ -28,7 +28,11 @@ const MADE: &str = "made.json";
 /// The settings of an application container. The planner gives no other to this driver.
 pub(super) fn app_of(spec: &ContainerSpec) -> Result<&AppSpec, BackendError> {
     spec.app.as_deref().ok_or_else(|| {
-        refused("create", &spec.host_name(), "it has no settings of an application container")
+        refused(
+            "create",
+            &spec.host_name(),
+            "it has no settings of an application container",
+        )
     })
 }
 
@@ -47,10 +51,15 @@ pub(super) async fn create(
     let aside = older.aside.as_ref();
     // What a killed creation left has no container any more that uses it.
     let living = [older.present.as_ref(), aside].into_iter().flatten();
-    site.sweep_homes(&spec.name, &living.map(|known| known.token.clone()).collect::<Vec<_>>())?;
+    site.sweep_homes(
+        &spec.name,
+        &living.map(|known| known.token.clone()).collect::<Vec<_>>(),
+    )?;
     let token = token();
     let home = site.make_home(&spec.name, &token)?;
-    let held = aside.filter(|_| !renew).map_or(&[][..], |aside| &aside.held);
+    let held = aside
+        .filter(|_| !renew)
+        .map_or(&[][..], |aside| &aside.held);
     let made = missing(&spec.mounts);
     let done = async {
         lay_out(&home, spec, app, &made)?;
@@ -140,12 +149,19 @@ async fn entrypoint(
     spec: &ContainerSpec,
     app: &AppSpec,
 ) -> Result<Vec<String>, BackendError> {
-    let Some(image) = spec.source.image().filter(|_| body::needs_entrypoint(&app.settings)) else {
+    let Some(image) = spec
+        .source
+        .image()
+        .filter(|_| body::needs_entrypoint(&app.settings))
+    else {
         return Ok(Vec::new());
     };
     let found = link.docker.inspect_image(image).await;
     let found = found.map_err(|e| not_made(spec, &e))?;
-    Ok(found.config.and_then(|config| config.entrypoint).unwrap_or_default())
+    Ok(found
+        .config
+        .and_then(|config| config.entrypoint)
+        .unwrap_or_default())
 }
 
 async fn make(
@@ -185,7 +201,10 @@ async fn join(
             container: id.to_owned(),
             endpoint_config: Some(place::endpoint(&spec.name, attached)),
         };
-        let joined = link.docker.connect_network(&attached.network, request).await;
+        let joined = link
+            .docker
+            .connect_network(&attached.network, request)
+            .await;
         if let Err(error) = joined {
             let options = RemoveContainerOptions {
                 v: true,

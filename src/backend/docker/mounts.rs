@@ -30,17 +30,33 @@ pub(super) fn mounts(
             None => of_path(&mount.host, &mount.target, mount.read_only, options(mount)),
         })
         .collect();
-    all.extend(settings.engine_volumes.iter().map(|volume| of_engine(volume, held)));
+    all.extend(
+        settings
+            .engine_volumes
+            .iter()
+            .map(|volume| of_engine(volume, held)),
+    );
     if hosts::is_managed(spec, app) {
         let target = Path::new(hosts::TARGET);
-        all.push(of_path(&hosts::path(home), target, settings.read_only, None));
+        all.push(of_path(
+            &hosts::path(home),
+            target,
+            settings.read_only,
+            None,
+        ));
     }
     for (number, file) in settings.files.iter().enumerate() {
-        all.push(of_path(&files::path(home, number), &file.target, true, None));
+        all.push(of_path(
+            &files::path(home, number),
+            &file.target,
+            true,
+            None,
+        ));
     }
     // The image may ask for volumes that the file does not name; those of the older self go on too.
     for (target, volume) in held {
-        let taken = |mount: &EngineMountBody| mount.target.as_deref().map(Path::new) == Some(target);
+        let taken =
+            |mount: &EngineMountBody| mount.target.as_deref().map(Path::new) == Some(target);
         if !all.iter().any(taken) && !settings.tmpfs.contains_key(target) {
             all.push(volume_mount(Some(volume), target, false));
         }
@@ -84,7 +100,11 @@ fn of_engine(volume: &EngineMount, held: &[(PathBuf, String)]) -> EngineMountBod
         } => (Some(name.as_str()), Some((driver, options, labels))),
     };
     let mut made = volume_mount(name, &volume.target, volume.read_only);
-    let mut options = if volume.no_copy { no_copy() } else { MountVolumeOptions::default() };
+    let mut options = if volume.no_copy {
+        no_copy()
+    } else {
+        MountVolumeOptions::default()
+    };
     if let Some((driver, driver_options, _)) = driver {
         // The volume itself was made before, with its marks; this only says the same again.
         options.driver_config = Some(MountVolumeOptionsDriverConfig {

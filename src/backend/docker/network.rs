@@ -44,7 +44,11 @@ fn ours(site: &Site, network: Network) -> Option<EngineNetwork> {
     if !site.owns(&labels) {
         return None;
     }
-    let mut nets = network.ipam.into_iter().flat_map(|ipam| ipam.config).flatten();
+    let mut nets = network
+        .ipam
+        .into_iter()
+        .flat_map(|ipam| ipam.config)
+        .flatten();
     let (mut v4, mut v6) = (None, None);
     for net in nets.by_ref().filter_map(|config| config.subnet) {
         match net.parse().ok()? {
@@ -140,7 +144,11 @@ pub(super) async fn remove(
         return Ok(());
     };
     if !found.labels.is_some_and(|labels| site.owns(&labels)) {
-        return Err(refused("remove", &name, "it bears no mark of this project".into()));
+        return Err(refused(
+            "remove",
+            &name,
+            "it bears no mark of this project".into(),
+        ));
     }
     match docker.remove_network(&name).await {
         Err(error) if !is_missing(&error) => Err(failed("remove", &name, &error)),

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 
 use bollard::Docker;
 use bollard::models::{ContainerSummary, Volume};
-use bollard::query_parameters::{
-    ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
-};
+use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join_all;
 
 use super::error::{ENGINE, image_failed, is_missing, reason, unreachable};
@@ -86,10 +84,7 @@ fn unlisted(error: &bollard::errors::Error) -> BackendError {
 }
 
 /// The id of an image by its name; none when it is not there.
-async fn image_id(
-    docker: &Docker,
-    name: &str,
-) -> Result<Option<(String, String)>, BackendError> {
+async fn image_id(docker: &Docker, name: &str) -> Result<Option<(String, String)>, BackendError> {
     match docker.inspect_image(name).await {
         Ok(image) => Ok(image.id.map(|id| (name.to_owned(), id))),
         Err(error) if is_missing(&error) => Ok(None),
@@ -100,7 +95,10 @@ async fn image_id(
 /// The containers of the project among those of a list, as verbs need them.
 pub(super) fn known(site: &Site, containers: &[ContainerSummary]) -> All {
     let mut all = All::new();
-    for (name, body, known) in containers.iter().filter_map(|entry| known::ours(site, entry)) {
+    for (name, body, known) in containers
+        .iter()
+        .filter_map(|entry| known::ours(site, entry))
+    {
         *all.entry(name).or_default().slot(body) = Some(known);
     }
     all
@@ -119,14 +117,17 @@ pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
             Body::Present => {
                 containers.insert(name.clone(), present(site, &known, entry));
             }
-            Body::Aside => aside.push((name.clone(), runs(entry))),
+            Body::Aside => aside.push((name.clone(), runs(entry), known.mark.clone())),
         }
         *all.entry(name).or_default().slot(body) = Some(known);
     }
-    for (name, runs) in aside {
+    for (name, runs, mark) in aside {
         let full = site.full(&name);
         // Alone it is nothing whole: its name must be given back first.
-        let entry = containers.entry(name).or_insert_with(|| wreck(full));
+        let entry = containers.entry(name).or_insert_with(|| ObservedContainer {
+            mark: Some(mark),
+            ..wreck(full)
+        });
         (entry.set_aside, entry.aside_runs) = (true, runs);
     }
     let view = BackendView {
@@ -140,7 +141,10 @@ pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
 
 fn runs(entry: &ContainerSummary) -> bool {
     let state = status::state(entry.state);
-    matches!(state, Some(State::Running | State::Frozen | State::Starting))
+    matches!(
+        state,
+        Some(State::Running | State::Frozen | State::Starting)
+    )
 }
 
 fn wreck(host_name: String) -> ObservedContainer {

@@ -37,7 +37,9 @@ pub(super) fn networking(name: &Name, app: &AppSpec, all: bool) -> Option<Networ
 
 /// The networks that it must be joined to after it was made and before it starts.
 pub(super) fn later(app: &AppSpec, all: bool) -> impl Iterator<Item = &Attached> {
-    app.attached.iter().skip(if all { app.attached.len() } else { 1 })
+    app.attached
+        .iter()
+        .skip(if all { app.attached.len() } else { 1 })
 }
 
 /// Its addresses and names on one network; its short name is one of them.

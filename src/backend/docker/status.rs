@@ -46,7 +46,11 @@ mod tests {
             ("Up 3 seconds", None, None),
             ("Up 3 seconds (healthy)", None, Some(Health::Healthy)),
             ("Up 2 hours (unhealthy)", None, Some(Health::Unhealthy)),
-            ("Up About a minute (health: starting)", None, Some(Health::Starting)),
+            (
+                "Up About a minute (health: starting)",
+                None,
+                Some(Health::Starting),
+            ),
             ("Up 2 minutes (Paused)", None, None),
             ("Exited (137) 5 minutes ago", Some(137), None),
             ("Exited (0) Less than a second ago", Some(0), None),
@@ -55,7 +59,11 @@ mod tests {
             ("Removal In Progress", None, None),
             ("", None, None),
         ] {
-            assert_eq!((exit(sentence), health(sentence)), (code, said), "{sentence}");
+            assert_eq!(
+                (exit(sentence), health(sentence)),
+                (code, said),
+                "{sentence}"
+            );
         }
     }
 }

@@ -123,7 +123,10 @@ pub(super) async fn remove(site: &Site, docker: &Docker, name: &str) -> Result<(
     if !site.owns(&found.labels) {
         return Err(refuse("it bears no mark of this project".into()));
     }
-    match docker.remove_volume(name, None::<RemoveVolumeOptions>).await {
+    match docker
+        .remove_volume(name, None::<RemoveVolumeOptions>)
+        .await
+    {
         Err(error) if !is_missing(&error) => Err(refuse(reason(&error))),
         Ok(()) | Err(_) => Ok(()),
     }

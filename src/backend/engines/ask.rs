@@ -10,7 +10,8 @@ use futures_util::stream::select_all;
 
 use super::Engines;
 use crate::backend::{
-    AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Probe, Process, Ran, Watch,
+    AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Probe, Process, Ran,
+    Watch,
 };
 use crate::model::{Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name};
 
@@ -78,11 +79,7 @@ impl Inside for Engines {
 
 #[async_trait]
 impl Watch for Engines {
-    async fn probe(
-        &self,
-        name: &Name,
-        check: Option<&Healthcheck>,
-    ) -> Result<Probe, BackendError> {
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
         self.present(name).await?.watch().probe(name, check).await
     }
 

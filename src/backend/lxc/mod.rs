@@ -31,6 +31,7 @@ mod shift;
 mod site;
 mod start;
 mod stop;
+pub mod supervised;
 mod times;
 mod transfer;
 mod trees;

@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::flags::{Copying, Names};
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
+use crate::cli::up_flags::{Images, Scaling};
 use crate::job::Goal;
 
 const EXAMPLES: &str = "\
@@ -25,12 +26,19 @@ pub struct Create {
     names: Names,
     #[command(flatten)]
     copying: Copying,
+    #[command(flatten)]
+    images: Images,
+    #[command(flatten)]
+    scaling: Scaling,
 }
 
 impl Create {
     pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
         let mut request = change::request("create", Goal::Create, &self.names.names, global);
         request.no_copy = self.copying.no_move;
-        change::run(&request, global, ui, false)
+        request.images = self.images.wish();
+        let mut setting = global.setting_for(&request.names)?;
+        self.scaling.put_into(&mut setting);
+        change::run_in(&setting, &request, global, ui, false)
     }
 }

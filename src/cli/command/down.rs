@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::cli::change;
 use crate::cli::error::CliError;
+use crate::cli::flags::Orphans;
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
 use crate::job::Goal;
@@ -26,11 +27,13 @@ pub struct Down {
     /// Remove named volumes and their data too; asks first
     #[arg(long, conflicts_with = "keep")]
     volumes: bool,
+    #[command(flatten)]
+    orphans: Orphans,
 }
 
 impl Down {
     pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
-        let request = change::request(
+        let mut request = change::request(
             "down",
             Goal::Down {
                 keep: self.keep,
@@ -39,6 +42,7 @@ impl Down {
             &[],
             global,
         );
+        request.remove_orphans = self.orphans.remove_orphans;
         change::run(&request, global, ui, false)
     }
 }

@@ -1,12 +1,14 @@
 //! `exec`: a command inside a container.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::cli::change;
 use crate::cli::error::CliError;
-use crate::cli::global::GlobalArgs;
+use crate::cli::flags::{own, variable};
+use crate::cli::global::{GlobalArgs, duration};
 use crate::cli::ui::Ui;
 use crate::job::{self, ExecRequest};
 
@@ -18,19 +20,41 @@ Examples:
 
 /// Run a command inside a running container, with this terminal and these streams
 ///
-/// The exit status is that of the command.
+/// There is a terminal inside when this process has one. The exit status is that of the command.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Exec {
-    /// The user inside, by name or number; otherwise root
+    /// The user inside, by name or number; otherwise root, or what an application container runs as
     #[arg(short, long, value_name = "USER")]
     user: Option<String>,
     /// The directory inside that it runs in
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
-    /// A variable for the command
-    #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = variable)]
-    environment: Vec<(String, String)>,
+    /// A variable for the command; without a value, that of this environment
+    #[arg(short, long = "env", value_name = "NAME[=VALUE]", value_parser = variable)]
+    environment: Vec<(String, Option<String>)>,
+    /// No terminal inside
+    #[arg(short = 'T', long, conflicts_with = "tty")]
+    no_tty: bool,
+    /// A terminal inside, also without one here
+    #[arg(short = 't', long)]
+    tty: bool,
+    /// Taken for those who are used to it: standard input is always handed on
+    #[arg(short, long)]
+    interactive: bool,
+    /// With all capabilities (application containers)
+    #[arg(long)]
+    privileged: bool,
+    /// Return at once and leave it to run
+    #[arg(short, long)]
+    detach: bool,
+    /// Which container of a scaled service, counted from 1
+    #[arg(long, value_name = "N")]
+    index: Option<u32>,
+    // `-t` means a terminal here, so this takes the place of the option of every command, without its
+    // letter; nothing is stopped here.
+    #[arg(long, id = "timeout", value_parser = duration, hide = true, help = "Not used here")]
+    _timeout: Option<Duration>,
     /// The container
     name: String,
     /// The program and its arguments; no shell is between
@@ -45,21 +69,23 @@ pub struct Exec {
 
 impl Exec {
     pub fn run(self, global: &GlobalArgs, _ui: &Ui) -> Result<u8, CliError> {
-        run(
-            "exec",
-            &ExecRequest {
-                name: self.name,
-                index: None,
-                argv: self.argv,
-                user: self.user,
-                workdir: self.workdir,
-                environment: self.environment,
-                tty: None,
-                privileged: false,
-                detach: false,
-            },
-            global,
-        )
+        let tty = match (self.tty, self.no_tty || self.detach) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        };
+        let request = ExecRequest {
+            name: self.name,
+            index: self.index,
+            argv: self.argv,
+            user: self.user,
+            workdir: self.workdir,
+            environment: self.environment.into_iter().filter_map(own).collect(),
+            tty,
+            privileged: self.privileged,
+            detach: self.detach,
+        };
+        run("exec", &request, global)
     }
 }
 
@@ -72,27 +98,7 @@ pub fn run(
     if global.dry_run {
         return Err(CliError::NoPlan { command });
     }
-    let code = change::block_on(job::exec(&global.setting()?, request))??;
+    let setting = global.setting_for(std::slice::from_ref(&request.name))?;
+    let code = change::block_on(job::exec(&setting, request))??;
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
-}
-
-fn variable(word: &str) -> Result<(String, String), String> {
-    match word.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        Some(_) | None => Err("must be NAME=VALUE".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_variable_has_a_name_and_may_hold_equal_signs() {
-        assert_eq!(variable("A=b=c"), Ok(("A".into(), "b=c".into())));
-        assert_eq!(variable("A="), Ok(("A".into(), String::new())));
-        for bad in ["A", "=b", ""] {
-            assert!(variable(bad).is_err(), "{bad} was taken");
-        }
-    }
 }

@@ -1,29 +1,37 @@
 //! The verbs: one file each, and the one match that finds it.
 
+mod build;
 mod cgroup;
 mod cleanup;
 mod completions;
 mod config;
+mod cp;
 mod create;
 mod down;
+mod events;
 mod exec;
 mod freeze;
+mod images;
 mod links;
 mod logs;
 mod plan;
 mod port;
 mod ports;
+mod pull;
 mod restart;
 mod rm;
 mod rmlinks;
 mod rmports;
+mod run;
 mod shell;
 mod start;
 mod status;
 mod stop;
+mod top;
 mod unfreeze;
 mod up;
 mod validate;
+mod wait;
 
 use clap::Subcommand;
 
@@ -54,12 +62,22 @@ pub enum Command {
     Links(links::Links),
     Rmlinks(rmlinks::Rmlinks),
     Cgroup(cgroup::Cgroup),
+    #[command(visible_alias = "pause")]
     Freeze(freeze::Freeze),
+    #[command(visible_alias = "unpause")]
     Unfreeze(unfreeze::Unfreeze),
     Cleanup(cleanup::Cleanup),
     Logs(logs::Logs),
     Exec(exec::Exec),
+    Run(run::Run),
     Shell(shell::Shell),
+    Cp(cp::Cp),
+    Top(top::Top),
+    Wait(wait::Wait),
+    Events(events::Events),
+    Images(images::Images),
+    Pull(pull::Pull),
+    Build(build::Build),
     Completions(completions::Completions),
 }
 
@@ -90,6 +108,14 @@ impl Command {
             Self::Logs(args) => args.run(global, ui),
             Self::Exec(args) => args.run(global, ui),
             Self::Shell(args) => args.run(global, ui),
+            Self::Run(args) => args.run(global, ui),
+            Self::Cp(args) => args.run(global, ui),
+            Self::Top(args) => args.run(global, ui),
+            Self::Wait(args) => args.run(global, ui),
+            Self::Events(args) => args.run(global, ui),
+            Self::Images(args) => args.run(global, ui),
+            Self::Pull(args) => args.run(global, ui),
+            Self::Build(args) => args.run(global, ui),
             Self::Completions(args) => args.run(global, ui),
         }
     }

@@ -4,9 +4,10 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::change;
 use crate::cli::error::CliError;
-use crate::cli::flags::{Around, Copying, Names, Orphans};
+use crate::cli::flags::Names;
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
+use crate::cli::up_flags::UpOptions;
 use crate::job::Goal;
 
 /// The exit code of `--exit-code` when there is something to do.
@@ -30,7 +31,7 @@ pub enum PlanFormat {
 
 /// Print what `up` would do, and why; change nothing
 ///
-/// Every step names its cause: the changed key and its line in the file.
+/// Every step names its cause: the changed key and its line in the file. It takes the options of `up`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Plan {
@@ -43,22 +44,16 @@ pub struct Plan {
     #[arg(long, value_name = "FORM", default_value = "text", value_enum)]
     format: PlanFormat,
     #[command(flatten)]
-    around: Around,
-    #[command(flatten)]
-    copying: Copying,
-    #[command(flatten)]
-    orphans: Orphans,
+    options: UpOptions,
 }
 
 impl Plan {
     pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
-        let mut request = change::request("plan", Goal::Up, &self.names.names, global);
-        request.no_ports = self.around.no_ports;
-        request.no_links = self.around.no_links;
-        request.host_names = self.around.add_hosts;
-        request.no_copy = self.copying.no_move;
-        request.remove_orphans = self.orphans.remove_orphans;
-        let plan = change::plan(&request, global, ui)?;
+        let names = &self.names.names;
+        let mut request = change::request("plan", Goal::Up, names, global);
+        self.options.put_into(&mut request);
+        let setting = self.options.setting(global, names)?;
+        let plan = change::plan(&setting, &request, ui)?;
         match self.format {
             PlanFormat::Text => ui.data(&format!("{}\n", plan))?,
             PlanFormat::Json => ui.data_json(&plan.to_json())?,

@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::flags::{Around, Names};
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
+use crate::cli::up_flags::Waiting;
 use crate::job::Goal;
 
 const EXAMPLES: &str = "\
@@ -26,6 +27,8 @@ pub struct Start {
     names: Names,
     #[command(flatten)]
     around: Around,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 impl Start {
@@ -41,6 +44,7 @@ impl Start {
         request.no_ports = self.around.no_ports;
         request.no_links = self.around.no_links;
         request.host_names = self.around.add_hosts;
+        request.wait = self.waiting.wish();
         change::run(&request, global, ui, false)
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{inside, order, reach, source, values};
+use super::stores::Stores;
+use super::values::{flag, one, timed};
+use super::{app, inside, order, ports, reach, source, variables, volumes};
 use crate::file::desk::{Desk, Scope, Words};
-use crate::file::keys::{self, ALL};
-use crate::file::tree::{Entry, Kind, Node};
-use crate::model::{Container, Fqdn, Key, Name};
+use crate::file::keys;
+use crate::file::tree::{self, Entry, Node};
+use crate::model::{Container, Fqdn, Key, Kind, Name};
 
 /// The maps in which a key of one container may stand.
 pub(super) struct Layers<'a> {
@@ -16,12 +18,15 @@ pub(super) struct Layers<'a> {
     pub own: &'a Node,
     /// What locker's words stand for in it.
     pub words: Words<'a>,
+    /// What it is made from decides which keys of `defaults` are for it.
+    pub kind: Kind,
 }
 
 impl<'a> Layers<'a> {
     /// All entries of a key, that of `defaults` first.
     pub fn of(&self, key: Key) -> impl Iterator<Item = &'a Entry> + use<'a> {
-        let defaults = self.defaults.and_then(|map| map.get(key.as_str()));
+        let defaults = self.defaults.filter(|_| keys::fits(key, self.kind));
+        let defaults = defaults.and_then(|map| map.get(key.as_str()));
         defaults.into_iter().chain(self.own.get(key.as_str()))
     }
 
@@ -43,18 +48,32 @@ pub(super) struct Shared<'a> {
     pub defaults: Option<&'a Node>,
     /// Every container of the file with its entry.
     pub entries: &'a BTreeMap<Name, &'a Entry>,
+    /// What a container without a source is.
+    pub backend: Kind,
+    /// Whether the file is laid out as Compose's.
+    pub compose: bool,
+    /// Containers whose profiles are not enabled, with their profiles.
+    pub out: &'a BTreeMap<String, Vec<String>>,
+    /// Networks, volumes, secrets and configs of the top level.
+    pub stores: &'a Stores,
 }
 
 /// The container with all its keys. After an error it is incomplete, and the desk is not clean.
 pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &Entry) -> Container {
     // As it is written: one whose name is refused is checked under another.
-    let owner = format!("container `{}`", entry.key);
+    let word = if shared.compose {
+        "service"
+    } else {
+        "container"
+    };
+    let owner = format!("{word} `{}`", entry.key);
     let mut container = Container::bare(name.clone());
     container.place = desk.place(entry.spot);
+    let kind = source::kind_of(shared, &entry.value);
     match entry.value.kind {
-        Kind::Mapping(_) => keys::check_container(desk, &entry.value, &owner),
-        Kind::Null => {}
-        Kind::Scalar(_) | Kind::Sequence(_) => {
+        tree::Kind::Mapping(_) => keys::check_container(desk, &entry.value, &owner, Some(kind)),
+        tree::Kind::Null => {}
+        tree::Kind::Scalar(_) | tree::Kind::Sequence(_) => {
             let kind = entry.value.kind_name();
             desk.error(
                 entry.value.spot,
@@ -73,10 +92,11 @@ pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &E
         defaults: shared.defaults,
         own: &entry.value,
         words,
+        kind,
     };
     let fqdn = fqdn(desk, &layers);
     layers.words.fqdn = fqdn.as_ref();
-    for key in ALL {
+    for key in Key::ALL.iter().copied() {
         if let Some(entry) = layers.last(key) {
             container.places.insert(key, desk.place(entry.spot));
         }
@@ -91,24 +111,34 @@ pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &E
 
 /// All keys but the source, and the name that other values may hold.
 fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &mut Container) {
-    container.ports = reach::ports(desk, layers);
-    container.volumes = reach::volumes(desk, layers);
+    container.ports = ports::lower(desk, layers);
     container.links = reach::links(desk, shared, layers);
     container.dns = reach::dns(desk, layers);
     container.cgroup = inside::cgroup(desk, layers);
-    container.environment = inside::environment(desk, layers);
+    container.environment = variables::environment(desk, layers);
     container.config = inside::config(desk, layers);
     container.idmap = inside::idmap(desk, layers);
     container.depends_on = order::depends_on(desk, shared, layers);
-    container.healthcheck = order::healthcheck(desk, layers);
-    order::restart(desk, layers);
-    container.labels = inside::labels(desk, layers);
+    container.healthcheck = order::healthcheck(desk, layers).check;
+    container.restart = order::restart(desk, layers);
+    container.labels = variables::labels(desk, layers);
     container.setup = inside::setup(desk, layers);
-    if let Some(entry) = layers.last(Key::Autostart) {
-        let scope = layers.scope(Key::Autostart);
-        let value = values::boolean(desk, &entry.value, scope, "autostart");
-        container.autostart = value.unwrap_or_default();
-    }
+    container.autostart = flag(desk, layers, Key::Autostart).unwrap_or_default();
+    container.isolate = flag(desk, layers, Key::Isolate).unwrap_or_default();
+    container.on_demand = flag(desk, layers, Key::OnDemand).unwrap_or_default();
+    let time = |key: Key| {
+        let (text, spot) = one(desk, layers, key)?;
+        timed(desk, spot, &text, key.as_str())
+    };
+    container.stop_grace = time(Key::StopGracePeriod);
+    container.idle = time(Key::Idle);
+    container.supervisor = super::values::parsed(desk, layers, Key::Supervisor, str::parse);
+    let mounts = volumes::lower(desk, shared, layers);
+    container.volumes = mounts.volumes.clone();
+    container.app = match layers.kind {
+        Kind::System => None,
+        Kind::Application => Some(Box::new(app::lower(desk, shared, layers, mounts))),
+    };
 }
 
 fn fqdn(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Fqdn> {

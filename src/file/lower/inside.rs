@@ -1,100 +1,26 @@
-//! What a container is inside: variables, limits, raw lines for LXC, id map, marks, set-up.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! What a container is inside: limits, raw lines for LXC, id map, set-up.
 
 use super::container::Layers;
-use super::values::{items, pairs, texts, whole};
+use super::values::{items, pairs, pairs_of, whole};
 use crate::file::desk::{Desk, Scope};
-use crate::file::diagnostic::{Diagnostic, Severity, nearest};
-use crate::file::tree::{Kind, Node, Spot};
-use crate::file::{dotenv, keys, text};
+use crate::file::diagnostic::nearest;
+use crate::file::keys;
+use crate::file::tree::{Kind, Node};
 use crate::model::{
-    ConfigLine, ConfigLineError, IdRange, Idmap, InnerCommand, Key, Limit, LimitError, Place,
-    VariableError, check_label, check_variable, host_path,
+    self, ConfigLine, ConfigLineError, IdRange, Idmap, InnerCommand, Key, Limit, LimitError, Place,
 };
-
-/// `environment` over `env_file`. A variable without a value has that of the environment.
-pub(super) fn environment(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
-    for (path, spot) in texts(desk, layers, Key::EnvFile) {
-        read_variables(desk, &path, spot, &mut all);
-    }
-    for pair in pairs(desk, layers, Key::Environment, false) {
-        let value = match pair.value {
-            Some(value) => value,
-            None => match desk.environment.get(&pair.key) {
-                Some(value) => value.clone(),
-                None => {
-                    all.remove(&pair.key);
-                    let message = format!(
-                        "`{}` has no value here and none in the environment",
-                        pair.key
-                    );
-                    let warning = Diagnostic::at(Severity::Warning, message, desk.place(pair.spot));
-                    desk.push(warning.with_length(pair.spot.length));
-                    continue;
-                }
-            },
-        };
-        if desk
-            .check(pair.spot, check_variable(&pair.key, &value))
-            .is_some()
-        {
-            all.insert(pair.key, value);
-        }
-    }
-    all
-}
-
-fn read_variables(desk: &Desk<'_>, path: &str, spot: Spot, all: &mut BTreeMap<String, String>) {
-    let Some(file) = desk.check(spot, host_path(path, desk.directory)) else {
-        return;
-    };
-    let text = match text::read(&file) {
-        Ok(text) => text,
-        Err(error) => {
-            let file = file.display();
-            desk.error(
-                spot,
-                format!("cannot read the variables in `{file}`: {error}"),
-            );
-            return;
-        }
-    };
-    match dotenv::parse(&text, &|name| desk.environment.get(name).cloned()) {
-        Ok(variables) => {
-            for (name, value) in variables {
-                if desk.check(spot, check_variable(&name, &value)).is_some() {
-                    all.insert(name, value);
-                }
-            }
-        }
-        Err(error) => {
-            let place = Place::new(Arc::from(file), error.line, 1);
-            desk.push(Diagnostic::at(Severity::Error, error.message, place));
-        }
-    }
-}
-
-/// `labels`: the container's own win.
-pub(super) fn labels(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
-    for pair in pairs(desk, layers, Key::Labels, false) {
-        let value = pair.value.unwrap_or_default();
-        let checked: Result<(), VariableError> = check_label(&pair.key, &value);
-        if desk.check(pair.spot, checked).is_some() {
-            all.insert(pair.key, value);
-        }
-    }
-    all
-}
 
 /// `cgroup`: of one key the container's own wins, and in one list the last; the order stays.
 /// Device rules add up.
 pub(super) fn cgroup(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Limit, Place)> {
     let mut all: Vec<(Limit, Place)> = Vec::new();
-    for pair in pairs(desk, layers, Key::Cgroup, true) {
+    let scope = layers.scope(Key::Cgroup);
+    // A single word is the cgroup namespace of an application container.
+    let limits = layers.of(Key::Cgroup).filter(|entry| {
+        let word = matches!(entry.value.kind, Kind::Scalar(_));
+        !(word && layers.kind == model::Kind::Application)
+    });
+    for pair in limits.flat_map(|entry| pairs_of(desk, entry, scope, true)) {
         let limit = match &pair.value {
             Some(value) => Limit::new(pair.key.trim(), value.trim()),
             None => Err(LimitError::Form(pair.key.clone())),

@@ -4,12 +4,21 @@
 //! container's own, and puts what it cannot use onto the desk's pile. Value syntaxes are the
 //! model's business; what spans several containers is [`super::check`]'s.
 
+mod app;
+mod build;
 mod container;
+mod deploy;
 mod inside;
+mod networks;
 mod order;
+mod ports;
 mod project;
 mod reach;
 mod source;
+mod stores;
 mod values;
+mod variables;
+mod volumes;
 
+pub(super) use app::THROTTLES;
 pub(super) use project::lower;

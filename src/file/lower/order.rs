@@ -3,13 +3,24 @@
 use super::container::{Layers, Shared};
 use super::inside::command;
 use super::reach::known;
-use super::values::{boolean, items, time, whole};
+use super::values::{Fields, boolean, items, one, parsed, time, warn, whole};
+use super::{deploy, source};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
-use crate::file::tree::{Entry, Kind, Node, Spot};
-use crate::model::{Condition, Dependency, Healthcheck, InnerCommand, Key, Name};
+use crate::file::tree::{Entry, Kind as Shape, Node, Spot};
+use crate::model::{Condition, Dependency, Healthcheck, InnerCommand, Key, Kind, Name, Restart};
 
-/// `depends_on`: those of `defaults` first; of one container the last condition counts.
+/// A dependency as it is written.
+struct Written {
+    name: String,
+    spot: Spot,
+    condition: Condition,
+    restart: bool,
+    required: bool,
+}
+
+/// `depends_on`: those of `defaults` first; of one container the last condition counts. What its
+/// other keys need of others comes after.
 pub(super) fn depends_on(
     desk: &Desk<'_>,
     shared: &Shared<'_>,
@@ -21,105 +32,187 @@ pub(super) fn depends_on(
             .own
             .get("depends_on")
             .is_none_or(|own| own.spot != entry.spot);
-        for (text, spot, condition) in written(desk, layers.scope(Key::DependsOn), entry) {
-            let Some(on) = desk.check(spot, Name::new(&text)) else {
+        for written in written(desk, layers.scope(Key::DependsOn), entry) {
+            let Some(on) = desk.check(written.spot, Name::new(&written.name)) else {
                 continue;
             };
             // `defaults` may name a container that has the defaults too.
             if inherited && &on == layers.words.name {
                 continue;
             }
-            if !known(desk, shared, spot, &on, "depends on") {
+            if let Some(dependency) = dependency(desk, shared, on, &written) {
+                all.retain(|old| old.on != dependency.on);
+                all.push(dependency);
+            }
+        }
+    }
+    if layers.kind == Kind::Application {
+        for (on, restart) in implied(desk, shared, layers) {
+            let there = all.iter().any(|dependency| dependency.on == on);
+            if !there && &on != layers.words.name && shared.entries.contains_key(&on) {
+                all.push(Dependency {
+                    on,
+                    condition: Condition::Started,
+                    restart,
+                    required: true,
+                });
+            }
+        }
+    }
+    all
+}
+
+fn dependency(
+    desk: &Desk<'_>,
+    shared: &Shared<'_>,
+    on: Name,
+    written: &Written,
+) -> Option<Dependency> {
+    if !written.required && !shared.entries.contains_key(&on) {
+        if !shared.out.contains_key(on.as_str()) {
+            let message = format!("depends on `{on}`, which this project does not have");
+            warn(desk, written.spot, message);
+        }
+        return None;
+    }
+    if !known(desk, shared, written.spot, &on, "depends on") {
+        return None;
+    }
+    if written.condition == Condition::Healthy && !may_be_healthy(shared, &on) {
+        desk.error_help(
+            written.spot,
+            format!("waits until `{on}` is healthy, but `{on}` has no `healthcheck`"),
+            format!("give `{on}` a `healthcheck`, or wait until it is `started`"),
+        );
+    }
+    Some(Dependency {
+        on,
+        condition: written.condition,
+        restart: written.restart,
+        required: written.required,
+    })
+}
+
+/// Containers whose network, processes, memory or volumes it shares, as Compose has it; and in a
+/// Compose file those that it links to. With each whether it must follow a restart.
+fn implied(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Vec<(Name, bool)> {
+    let mut all = Vec::new();
+    for key in [Key::NetworkMode, Key::Pid, Key::Ipc] {
+        // What cannot be read is reported where the key is lowered.
+        let word = one(desk, layers, key)
+            .map(|(text, _)| text)
+            .unwrap_or_default();
+        let name = word
+            .strip_prefix("service:")
+            .and_then(|name| Name::new(name).ok());
+        all.extend(name.map(|name| (name, true)));
+    }
+    let lists = [(Key::VolumesFrom, true), (Key::Links, shared.compose)];
+    for (key, _) in lists.into_iter().filter(|(_, counts)| *counts) {
+        for entry in layers.of(key) {
+            let Shape::Sequence(nodes) = &entry.value.kind else {
                 continue;
+            };
+            for node in nodes {
+                let Shape::Scalar(text) = &node.kind else {
+                    continue;
+                };
+                let text = desk
+                    .expand(text, node.spot, layers.scope(key))
+                    .unwrap_or_default();
+                let name = text.split(':').next().and_then(|word| Name::new(word).ok());
+                all.extend(name.map(|name| (name, false)));
             }
-            if condition == Condition::Healthy && !has_healthcheck(shared, &on) {
-                desk.error_help(
-                    spot,
-                    format!("waits until `{on}` is healthy, but `{on}` has no `healthcheck`"),
-                    format!("give `{on}` a `healthcheck`, or wait until it is `started`"),
-                );
-            }
-            all.retain(|old| old.on != on);
-            all.push(Dependency {
-                on,
-                condition,
-                restart: false,
-                required: true,
-            });
         }
     }
     all
 }
 
 /// Names with their conditions, from the list or the map form.
-fn written(desk: &Desk<'_>, scope: Scope<'_>, entry: &Entry) -> Vec<(String, Spot, Condition)> {
-    let Kind::Mapping(entries) = &entry.value.kind else {
-        return items(desk, entry)
-            .iter()
-            .filter_map(|item| {
-                let text = desk.text(item, scope, "depends_on")?;
-                Some((text, item.spot, Condition::Started))
-            })
-            .collect();
+fn written(desk: &Desk<'_>, scope: Scope<'_>, entry: &Entry) -> Vec<Written> {
+    let plain = |name: String, spot: Spot| Written {
+        name,
+        spot,
+        condition: Condition::Started,
+        restart: false,
+        required: true,
+    };
+    let Shape::Mapping(entries) = &entry.value.kind else {
+        let text = |item: &Node| Some(plain(desk.text(item, scope, "depends_on")?, item.spot));
+        return items(desk, entry).iter().filter_map(text).collect();
     };
     let mut all = Vec::new();
     for entry in entries {
         let what = format!("the dependency on `{}`", entry.key);
-        let condition = match entry.value.kind {
-            Kind::Null => Some(Condition::Started),
-            Kind::Mapping(_) => {
+        let mut written = plain(entry.key.clone(), entry.spot);
+        match entry.value.kind {
+            Shape::Null => all.push(written),
+            Shape::Mapping(_) => {
                 keys::check(desk, &entry.value, keys::DEPENDENCY, &what);
-                condition(desk, scope, &entry.value)
+                let fields = Fields {
+                    map: &entry.value,
+                    scope,
+                };
+                if fields.node("condition").is_some() {
+                    let Some(condition) = fields.parsed(desk, "condition", str::parse) else {
+                        continue;
+                    };
+                    written.condition = condition;
+                }
+                written.restart = fields.flag(desk, "restart").unwrap_or(false);
+                written.required = fields.flag(desk, "required").unwrap_or(true);
+                all.push(written);
             }
-            Kind::Scalar(_) | Kind::Sequence(_) => {
-                desk.error_help(
-                    entry.value.spot,
-                    format!("{what} is a map, not {}", entry.value.kind_name()),
-                    "write `{condition: healthy}`",
-                );
-                None
-            }
-        };
-        all.extend(condition.map(|condition| (entry.key.clone(), entry.spot, condition)));
+            Shape::Scalar(_) | Shape::Sequence(_) => desk.error_help(
+                entry.value.spot,
+                format!("{what} is a map, not {}", entry.value.kind_name()),
+                "write `{condition: healthy}`",
+            ),
+        }
     }
     all
 }
 
-fn condition(desk: &Desk<'_>, scope: Scope<'_>, map: &Node) -> Option<Condition> {
-    match map.get("condition") {
-        Some(entry) => {
-            let text = desk.text(&entry.value, scope, "condition")?;
-            desk.check(entry.value.spot, text.parse())
-        }
-        None => Some(Condition::Started),
-    }
-}
-
-/// Whether the file gives a container a health check, as far as can be seen without reading it.
-fn has_healthcheck(shared: &Shared<'_>, name: &Name) -> bool {
-    let own = shared
-        .entries
-        .get(name)
-        .and_then(|entry| entry.value.get("healthcheck"));
+/// Whether a container can become healthy, as far as can be seen without reading it: the file gives
+/// it a health check, or its image may.
+fn may_be_healthy(shared: &Shared<'_>, name: &Name) -> bool {
+    let Some(entry) = shared.entries.get(name) else {
+        return false;
+    };
+    let own = entry.value.get("healthcheck");
     let check = own.or_else(|| shared.defaults.and_then(|map| map.get("healthcheck")));
-    check.is_some_and(|check| !is_off(&check.value))
+    match check {
+        Some(check) => !is_off(&check.value),
+        None => source::kind_of(shared, &entry.value) == Kind::Application,
+    }
 }
 
 /// `disable: true` or a test of `NONE`.
 fn is_off(check: &Node) -> bool {
-    let is = |node: &Node, word: &str| matches!(&node.kind, Kind::Scalar(text) if text == word);
+    let is = |node: &Node, word: &str| matches!(&node.kind, Shape::Scalar(text) if text == word);
     let disabled = check.get("disable").is_some_and(|e| is(&e.value, "true"));
     let none = check.get("test").is_some_and(|e| match &e.value.kind {
-        Kind::Sequence(words) => words.first().is_some_and(|word| is(word, "NONE")),
-        Kind::Scalar(text) => text == "NONE",
-        Kind::Null | Kind::Mapping(_) => false,
+        Shape::Sequence(words) => words.first().is_some_and(|word| is(word, "NONE")),
+        Shape::Scalar(text) => text == "NONE",
+        Shape::Null | Shape::Mapping(_) => false,
     });
     disabled || none || check.is_null()
 }
 
+/// The key `healthcheck`.
+#[derive(Default)]
+pub(super) struct Health {
+    /// The check, if there is one.
+    pub check: Option<Healthcheck>,
+    /// The file says that there is none, also where the image has one.
+    pub off: bool,
+}
+
 /// `healthcheck`: the container's own, else that of `defaults`.
-pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Healthcheck> {
-    let entry = layers.last(Key::Healthcheck)?;
+pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
+    let Some(entry) = layers.last(Key::Healthcheck) else {
+        return Health::default();
+    };
     let scope = layers.scope(Key::Healthcheck);
     let map = &entry.value;
     if map.entries().is_none() {
@@ -129,22 +222,32 @@ pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Health
             message,
             "write `healthcheck: {test: COMMAND, interval: 5s}`",
         );
-        return None;
+        return Health::default();
     }
     keys::check(desk, map, keys::HEALTHCHECK, "`healthcheck`");
+    let off = Health {
+        check: None,
+        off: true,
+    };
     let node = |key: &str| map.get(key).map(|entry| &entry.value);
     if let Some(value) = node("disable")
         && boolean(desk, value, scope, "disable") == Some(true)
     {
-        return None;
+        return off;
     }
     let Some(test) = node("test") else {
         desk.error(entry.spot, "`healthcheck` has no `test`");
-        return None;
+        return Health::default();
     };
-    let mut check = Healthcheck::new(test_command(desk, scope, test)?);
-    timing(desk, scope, map, &mut check);
-    Some(check)
+    if is_off(map) {
+        return off;
+    }
+    let check = test_command(desk, scope, test).map(|test| {
+        let mut check = Healthcheck::new(test);
+        timing(desk, scope, map, &mut check);
+        check
+    });
+    Health { check, off: false }
 }
 
 fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck) {
@@ -160,6 +263,12 @@ fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck
                 desk.error(value.spot, format!("`{key}` must be longer than nothing"));
             }
             *field = time;
+        }
+    }
+    if let Some(value) = node("start_interval") {
+        check.start_interval = time(desk, value, scope, "start_interval");
+        if check.start_interval.is_some_and(|time| time.is_zero()) {
+            desk.error(value.spot, "`start_interval` must be longer than nothing");
         }
     }
     if let Some(value) = node("retries")
@@ -196,18 +305,9 @@ fn test_command(desk: &Desk<'_>, scope: Scope<'_>, node: &Node) -> Option<InnerC
     }
 }
 
-/// `restart`: only `no`, since this version has no supervisor.
-pub(super) fn restart(desk: &Desk<'_>, layers: &Layers<'_>) {
-    let Some(entry) = layers.last(Key::Restart) else {
-        return;
-    };
-    match desk.text(&entry.value, layers.scope(Key::Restart), "restart") {
-        Some(text) if text == "no" => {}
-        Some(text) => desk.error_help(
-            entry.value.spot,
-            format!("`restart: {text}` needs a supervisor, which this version does not have"),
-            "write `restart: no`, or leave it out",
-        ),
-        None => {}
-    }
+/// `restart`, over which `deploy.restart_policy` wins, as Compose has it. Who keeps the promise is
+/// decided when the host is known.
+pub(super) fn restart(desk: &Desk<'_>, layers: &Layers<'_>) -> Restart {
+    let own = parsed(desk, layers, Key::Restart, str::parse).unwrap_or_default();
+    deploy::restart(desk, layers).unwrap_or(own)
 }

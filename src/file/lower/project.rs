@@ -5,13 +5,16 @@ use std::path::PathBuf;
 
 use super::container::{self, Shared};
 use super::reach::known;
+use super::stores::{self, Stores};
 use super::values::{boolean, items, one_or_more};
-use crate::file::check;
 use crate::file::desk::{Desk, Scope};
+use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::file::keys;
-use crate::file::layout::Parts;
-use crate::file::tree::{Entry, Kind, Node};
-use crate::model::{FirewallChoice, Name, NetworkWish, Project, Supervisor, bridge_of};
+use crate::file::layout::{Layout, Parts};
+use crate::file::tree::{Entry, Kind as Shape, Node};
+use crate::model::{
+    FirewallChoice, Kind, Name, NetworkWish, Project, Supervisor, bridge_of, default_network,
+};
 
 /// The project that the parts of a file make. Of use only when the desk is clean afterwards.
 pub(in crate::file) fn lower(
@@ -21,8 +24,8 @@ pub(in crate::file) fn lower(
     file: PathBuf,
 ) -> Project {
     let top = |key: &str| parts.top.and_then(|top| top.get(key));
-    backend(desk, top("backend"));
-    supervisor(desk, top("supervisor"));
+    let backend = backend(desk, parts.layout, top("backend"));
+    let stores = stores::lower(desk, parts, &name);
     let defaults = top("defaults").and_then(|entry| defaults(desk, entry));
     let entries = names(desk, parts.containers);
     let bridge = bridge_of(&name);
@@ -31,6 +34,10 @@ pub(in crate::file) fn lower(
         bridge: &bridge,
         defaults,
         entries: &entries,
+        out: parts.out,
+        backend,
+        compose: parts.layout == Layout::Compose,
+        stores: &stores,
     };
     let mut containers = BTreeMap::new();
     for (name, entry) in &entries {
@@ -46,15 +53,17 @@ pub(in crate::file) fn lower(
             container.groups.push(group.clone());
         }
     }
-    check::across(desk, &containers);
+    let mut wish = network(desk, top("network"));
+    own_network(desk, &stores, &mut wish);
     Project {
-        network: network(desk, top("network")),
-        networks: BTreeMap::new(),
-        supervisor: Supervisor::Auto,
+        network: wish,
+        networks: stores.networks.all,
+        supervisor: supervisor(desk, top("supervisor")),
         firewall: firewall(desk, top("firewall")),
         directory: desk.directory.into(),
         file,
         groups,
+        disabled: BTreeMap::new(),
         containers,
         name,
     }
@@ -89,41 +98,35 @@ fn refused_names(desk: &Desk<'_>, shared: &Shared<'_>, containers: &[Entry]) {
     }
 }
 
-fn backend(desk: &Desk<'_>, entry: Option<&Entry>) {
-    let Some(entry) = entry else { return };
+/// What a container without a source is.
+fn backend(desk: &Desk<'_>, layout: Layout, entry: Option<&Entry>) -> Kind {
+    let usual = match layout {
+        Layout::Compose => Kind::Application,
+        Layout::Locker | Layout::Early => Kind::System,
+    };
+    let Some(entry) = entry else { return usual };
     match desk
         .text(&entry.value, Scope::Project, "backend")
         .as_deref()
     {
-        None | Some("lxc") => {}
-        Some("docker") => desk.error(
-            entry.value.spot,
-            "`backend: docker` is not there yet; this version runs LXC containers only",
-        ),
-        Some(other) => desk.error(
-            entry.value.spot,
-            format!("`{other}` is not a backend; this version has `lxc`"),
-        ),
+        None => usual,
+        Some("lxc") => Kind::System,
+        Some("docker") => Kind::Application,
+        Some(other) => {
+            let message = format!("`{other}` is not a backend; it is `lxc` or `docker`");
+            desk.error(entry.value.spot, message);
+            usual
+        }
     }
 }
 
-fn supervisor(desk: &Desk<'_>, entry: Option<&Entry>) {
-    let Some(entry) = entry else { return };
-    match desk
-        .text(&entry.value, Scope::Project, "supervisor")
-        .as_deref()
-    {
-        None | Some("auto" | "none") => {}
-        Some("systemd") => desk.error_help(
-            entry.value.spot,
-            "`supervisor: systemd` is not there yet; this version makes no units",
-            "write `auto`, which uses systemd as soon as locker does, or `none`",
-        ),
-        Some(other) => desk.error(
-            entry.value.spot,
-            format!("`{other}` is not a supervisor; it is `auto` or `none`"),
-        ),
-    }
+fn supervisor(desk: &Desk<'_>, entry: Option<&Entry>) -> Supervisor {
+    let Some(entry) = entry else {
+        return Supervisor::default();
+    };
+    let text = desk.text(&entry.value, Scope::Project, "supervisor");
+    let word = text.and_then(|text| desk.check(entry.value.spot, text.parse()));
+    word.unwrap_or_default()
 }
 
 fn firewall(desk: &Desk<'_>, entry: Option<&Entry>) -> FirewallChoice {
@@ -150,12 +153,12 @@ fn firewall(desk: &Desk<'_>, entry: Option<&Entry>) -> FirewallChoice {
 
 fn defaults<'n>(desk: &Desk<'_>, entry: &'n Entry) -> Option<&'n Node> {
     match entry.value.kind {
-        Kind::Mapping(_) => {
-            keys::check_container(desk, &entry.value, "`defaults`");
+        Shape::Mapping(_) => {
+            keys::check_container(desk, &entry.value, "`defaults`", None);
             Some(&entry.value)
         }
-        Kind::Null => None,
-        Kind::Scalar(_) | Kind::Sequence(_) => {
+        Shape::Null => None,
+        Shape::Scalar(_) | Shape::Sequence(_) => {
             let message = format!("`defaults` takes a map, not {}", entry.value.kind_name());
             desk.error(entry.value.spot, message);
             None
@@ -191,6 +194,22 @@ fn network(desk: &Desk<'_>, entry: Option<&Entry>) -> NetworkWish {
     wish
 }
 
+/// What `networks.default` asks of the project's own network, where `network` does not say it.
+fn own_network(desk: &Desk<'_>, stores: &Stores, wish: &mut NetworkWish) {
+    let Some(own) = stores.networks.all.get(&default_network()) else {
+        return;
+    };
+    if wish.place.is_somewhere() {
+        let error = Diagnostic::at(
+            Severity::Error,
+            "`network` and `networks.default` both tell of the project's own network",
+            own.wish.place.clone(),
+        );
+        desk.push(error.with_related(wish.place.clone(), 0, "the first"));
+    }
+    *wish = own.wish.clone();
+}
+
 /// The file's `groups` and the containers' own `group`, members sorted.
 fn groups(
     desk: &Desk<'_>,
@@ -216,6 +235,8 @@ fn groups(
                 let text = desk.text(item, Scope::Project, "groups");
                 let member = text.and_then(|text| desk.check(item.spot, Name::new(&text)));
                 let verb = format!("the group `{}` has", group.key);
+                // One whose profile is not enabled takes no part, which is no mistake.
+                let member = member.filter(|name| !shared.out.contains_key(name.as_str()));
                 members.extend(member.filter(|name| known(desk, shared, item.spot, name, &verb)));
             }
         }

@@ -1,18 +1,47 @@
-//! What a container is made from: exactly one of four keys.
+//! What a container is made from: exactly one of the keys of a source.
 
+use super::build;
 use super::container::{Layers, Shared};
 use crate::file::desk::Desk;
-use crate::file::tree::{Entry, Kind, Node, Spot};
-use crate::model::{Key, Name, Source, SourceError, host_name_of, host_path};
+use crate::file::keys::{self, For};
+use crate::file::tree::{Entry, Kind as Shape, Node, Spot};
+use crate::model::{Key, Kind, Name, Source, SourceError, host_name_of, host_path};
 
 type Reader = fn(&Desk<'_>, &Shared<'_>, &Layers<'_>, &Entry) -> Option<Source>;
 
-const SOURCES: [(Key, Reader); 4] = [
-    (Key::Template, template),
-    (Key::Clone, clone),
-    (Key::Download, download),
-    (Key::Rootfs, rootfs),
+const SOURCES: [(Key, Kind, Reader); 6] = [
+    (Key::Template, Kind::System, template),
+    (Key::Clone, Kind::System, clone),
+    (Key::Download, Kind::System, download),
+    (Key::Rootfs, Kind::System, rootfs),
+    (Key::Image, Kind::Application, image),
+    (Key::Build, Kind::Application, build::lower),
 ];
+
+/// Which kind of container a body makes: by its source, that of `defaults`, its other keys, and
+/// what the file says of containers without one.
+pub(super) fn kind_of(shared: &Shared<'_>, body: &Node) -> Kind {
+    let sources = |map: &Node| {
+        let found = SOURCES
+            .iter()
+            .filter_map(|(key, kind, _)| Some((map.get(key.as_str())?.spot, *kind)));
+        found.min_by_key(|(spot, _)| *spot).map(|(_, kind)| kind)
+    };
+    let by_key = || {
+        let keys = body.entries().unwrap_or_default().iter();
+        let keys = keys.filter_map(|entry| keys::container_key(&entry.key));
+        let mut kinds = keys.filter_map(|key| match keys::whose(key) {
+            For::Both => None,
+            For::System => Some(Kind::System),
+            For::Application => Some(Kind::Application),
+        });
+        kinds.next()
+    };
+    sources(body)
+        .or_else(|| sources(shared.defaults?))
+        .or_else(by_key)
+        .unwrap_or(shared.backend)
+}
 
 /// The source of a container; `defaults` counts only where the container has none.
 pub(super) fn lower(
@@ -21,26 +50,37 @@ pub(super) fn lower(
     layers: &Layers<'_>,
     name: Spot,
 ) -> Option<Source> {
-    let mut keys = found(layers.own);
-    if keys.is_empty()
+    let mut found = found(layers.own, layers.kind);
+    if found.is_empty()
         && let Some(defaults) = layers.defaults
     {
-        keys = found(defaults);
+        found = self::found(defaults, layers.kind);
     }
-    keys.sort_by_key(|(_, _, entry)| entry.spot);
-    let mut keys = keys.into_iter();
-    let Some((key, read, entry)) = keys.next() else {
-        // A Docker key has been refused already; a second error about it would only distract.
-        if layers.own.get("image").is_none() && layers.own.get("build").is_none() {
-            desk.error_help(
-                name,
-                "this container has nothing to be made from",
-                "give it one of `template`, `clone`, `download` and `rootfs`",
-            );
+    found.sort_by_key(|(_, _, entry)| entry.spot);
+    // A build may say what its image is called.
+    if found.iter().any(|(key, ..)| *key == Key::Build) {
+        found.retain(|(key, ..)| *key != Key::Image);
+    }
+    let mut found = found.into_iter();
+    let Some((key, read, entry)) = found.next() else {
+        // It would come from what it extends, which is wrong and has been reported.
+        if layers.own.get("extends").is_some() {
+            return None;
         }
+        let (message, help) = match layers.kind {
+            Kind::System => (
+                "this container has nothing to be made from",
+                "give it one of `template`, `clone`, `download` and `rootfs`, or an `image` for Docker",
+            ),
+            Kind::Application => (
+                "this container has nothing to be made from",
+                "give it an `image` or a `build`",
+            ),
+        };
+        desk.error_help(name, message, help);
         return None;
     };
-    for (second, _, other) in keys {
+    for (second, _, other) in found {
         let message = format!("`{second}` and `{key}` exclude each other");
         let first = (desk.place(entry.spot), entry.spot.length);
         desk.push(desk.about(other.spot, message).with_related(
@@ -52,9 +92,16 @@ pub(super) fn lower(
     read(desk, shared, layers, entry)
 }
 
-fn found(map: &Node) -> Vec<(Key, Reader, &Entry)> {
-    let entry = |(key, read): (Key, Reader)| map.get(key.as_str()).map(|entry| (key, read, entry));
-    SOURCES.into_iter().filter_map(entry).collect()
+fn found(map: &Node, kind: Kind) -> Vec<(Key, Reader, &Entry)> {
+    let sources = SOURCES.into_iter().filter(|(_, of, _)| *of == kind);
+    sources
+        .filter_map(|(key, _, read)| Some((key, read, map.get(key.as_str())?)))
+        .collect()
+}
+
+fn image(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry) -> Option<Source> {
+    let text = desk.text(&entry.value, layers.scope(Key::Image), "image")?;
+    desk.check(entry.value.spot, Source::image_named(&text))
 }
 
 /// The arguments of a template in the file's order.
@@ -81,14 +128,14 @@ fn arguments(
 }
 
 fn template(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry) -> Option<Source> {
-    let node = &entry.value;
+    let node: &Node = &entry.value;
     let mut args = arguments(desk, layers, Key::Template, node);
     let (name, spot) = match node.kind {
-        Kind::Scalar(_) => {
+        Shape::Scalar(_) => {
             let name = desk.text(node, layers.scope(Key::Template), "template")?;
             (name, node.spot)
         }
-        Kind::Mapping(_) | Kind::Null | Kind::Sequence(_) => {
+        Shape::Mapping(_) | Shape::Null | Shape::Sequence(_) => {
             let Some(at) = args.iter().position(|(key, ..)| key == "name") else {
                 let message = match node.kind_name() {
                     "a map" => "`template` has no `name`".to_string(),
@@ -106,7 +153,7 @@ fn template(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry)
         .into_iter()
         .map(|(key, value, _)| (key, value))
         .collect();
-    match Source::template(&name, args, desk.directory) {
+    match Source::template(&name, args, &desk.directory_of(spot)) {
         Ok(source) => Some(source),
         Err(error) => {
             desk.error(
@@ -172,7 +219,10 @@ fn clone(
 
 fn rootfs(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry) -> Option<Source> {
     let text = desk.text(&entry.value, layers.scope(Key::Rootfs), "rootfs")?;
-    let path = desk.check(entry.value.spot, host_path(&text, desk.directory))?;
+    let path = desk.check(
+        entry.value.spot,
+        host_path(&text, &desk.directory_of(entry.value.spot)),
+    )?;
     if path == std::path::Path::new("/") {
         desk.error(
             entry.value.spot,

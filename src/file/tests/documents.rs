@@ -40,7 +40,7 @@ fn every_example_loads_without_a_word() {
             count += 1;
             let options = LoadOptions {
                 cwd: dir.clone(),
-                file: Some(path.clone()),
+                files: vec![path.clone()],
                 ..LoadOptions::default()
             };
             let loaded = load(&options);

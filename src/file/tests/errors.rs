@@ -152,12 +152,6 @@ error: `foo` has nothing below it: `clone` stands beside it instead of below it
 #[test]
 fn the_layouts_are_told_apart() {
     titles(
-        "services:\n  web: {image: nginx}\n",
-        &[
-            "this is a Compose file; they come with Docker support, which this version does not have",
-        ],
-    );
-    titles(
         "containers: {a: {template: x}}\nservices: {}\n",
         &["`containers` and `services` are two layouts; a file has one of them"],
     );
@@ -278,12 +272,12 @@ fn the_top_level_is_checked_too() {
     let file = |line: &str| format!("{line}\ncontainers: {{a: {{template: x}}}}\n");
     for (line, expected) in [
         (
-            "backend: docker",
-            "`backend: docker` is not there yet; this version runs LXC containers only",
+            "backend: podman",
+            "`podman` is not a backend; it is `lxc` or `docker`",
         ),
         (
-            "supervisor: systemd",
-            "`supervisor: systemd` is not there yet; this version makes no units",
+            "supervisor: runit",
+            "`runit` is not a supervisor; it is `auto`, `systemd` or `none`",
         ),
         (
             "firewall: ufw",

@@ -11,6 +11,9 @@ use crate::model::*;
 /// A project without its places.
 fn placeless(mut project: Project) -> Project {
     project.network.place = Place::nowhere();
+    for network in project.networks.values_mut() {
+        network.wish.place = Place::nowhere();
+    }
     for container in project.containers.values_mut() {
         container.place = Place::nowhere();
         container.places.clear();
@@ -76,6 +79,88 @@ containers:
     comes_back(read_text(text).unwrap().project);
 }
 
+#[test]
+fn every_key_of_a_service_comes_back() {
+    for text in super::compose_keys::files() {
+        let mut project = match read_text(&text) {
+            Ok(loaded) => loaded.project,
+            Err(_) => panic!("{}", drawn(&text)),
+        };
+        // The resolved file has each replica for itself, and those that take part only; the content
+        // of configs is not in it.
+        for container in project.containers.values_mut() {
+            container.replica_of = None;
+            for file in container.app.iter_mut().flat_map(|app| &mut app.files) {
+                let hidden = file.origin.content == FileContent::Inline;
+                file.digest = digest_of(if hidden {
+                    b"(not shown)"
+                } else {
+                    &file.content.0
+                });
+            }
+        }
+        project.disabled.clear();
+        comes_back(project);
+    }
+}
+
+#[test]
+fn a_full_service_comes_back() {
+    let text = r#"
+name: shop
+supervisor: systemd
+networks:
+  default: {internal: true, labels: {a: "$$b"}}
+  back: {ipam: {config: [{subnet: 10.9.0.0/24}, {subnet: "fd09::/64"}]}, labels: {x: y}}
+  out: {external: true, name: proxy}
+volumes:
+  data:
+  nfs: {driver: local, driver_opts: {type: nfs, o: "addr=10.0.0.1,rw", device: ":/x"}, labels: {l: m}}
+  named: {name: fixed}
+  ext: {external: true}
+secrets: {s: {environment: TAG}}
+services:
+  a:
+    image: x
+    command: ["sh", "-c", "echo $$HOME 'a'\n", ""]
+    entrypoint: []
+    environment: {M: "a\nb", D: "$$x"}
+    volumes: [/anon, "data:/data:nocopy", "nfs:/nfs:ro", "named:/named", "ext:/ext", "/a:/b:rslave", {type: bind, source: "/x:y", target: /z}]
+    tmpfs: ["/t:size=1m", /u]
+    networks: {out: , back: {ipv4_address: 10.9.0.7, ipv6_address: "fd09::7", aliases: [one, two], mac_address: "02:00:00:00:00:01", priority: 5}}
+    extra_hosts: {h: [1.1.1.1, "::1"], g: host-gateway}
+    healthcheck: {disable: true}
+    depends_on: {b: {condition: service_completed_successfully, restart: true, required: false}}
+    restart: unless-stopped
+    stop_grace_period: 1m30s
+    idle: 10m
+    isolate: true
+    on_demand: true
+    supervisor: none
+    autostart: true
+    secrets: [{source: s, target: x, mode: "0400", uid: 7}]
+    security_opt: ["no-new-privileges", "seccomp={\"defaultAction\": \"SCMP_ACT_ALLOW\"}", "label:disable"]
+    ulimits: {nofile: {soft: 1, hard: -1}}
+    devices: ["/dev/a:/dev/b:r"]
+    blkio_config: {weight: 300, device_read_bps: [{path: /dev/sda, rate: 1mb}], weight_device: [{path: /dev/sda, weight: 10}]}
+    cpus: 1.25
+    memswap_limit: -1
+    cpu_quota: -1
+    logging: {driver: json-file, options: {max-size: 10m}}
+    labels: {"traefik.rule": "Host(`x`)\n"}
+  b:
+    build: {context: ., dockerfile_inline: "FROM x\nRUN echo $$A\n", args: [A=1, NOSUCH], labels: {a: b}, tags: ["y:1"], extra_hosts: ["h:1.1.1.1"], platforms: [linux/arm64], shm_size: 1m, no_cache: true, pull: true, network: host, cache_from: [z]}
+    network_mode: none
+    healthcheck: {test: "x $$y", start_interval: 1s, timeout: 1.5s}
+  c: {image: x, network_mode: "service:b", ipc: "service:b", volumes_from: ["a:ro"]}
+"#;
+    comes_back(
+        read_text(text)
+            .map(|loaded| loaded.project)
+            .unwrap_or_else(|_| panic!("{}", drawn(text))),
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -108,6 +193,7 @@ proptest! {
             supervisor: Supervisor::Auto,
             firewall: FirewallChoice::Auto,
             groups: BTreeMap::new(),
+            disabled: BTreeMap::new(),
             containers: [(container.name.clone(), container)].into(),
         });
     }

@@ -90,8 +90,8 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "`autostart` is `true` or `false`, not `yes`",
         ),
         (
-            "restart: always",
-            "`restart: always` needs a supervisor, which this version does not have",
+            "restart: allways",
+            "`allways` is not a restart policy; it is `no`, `always`, `unless-stopped`, `on-failure[:TIMES]` or `on-unhealthy`",
         ),
         ("setup: echo", "`setup` takes a list, not a single value"),
         ("setup: [\"\"]", "a command of `setup` is empty"),
@@ -119,7 +119,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
         ),
         (
             "image: nginx",
-            "`image` is for Docker containers; this version runs LXC containers only",
+            "`image` is for Docker containers, and container `a` is an LXC container",
         ),
         ("template: y", "the key `template` stands here twice"),
         (

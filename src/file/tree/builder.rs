@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Tag};
 
-use super::{Entry, Kind, MAX_DEPTH, MAX_NODES, Node, Spot, TreeError};
+use super::{Entry, Kind, MAX_DEPTH, MAX_NODES, Mark, Node, Spot, TreeError};
 
 /// A collection that is being read.
 enum Open {
@@ -20,6 +20,7 @@ enum Open {
 struct Frame {
     open: Open,
     spot: Spot,
+    mark: Mark,
     anchor: usize,
 }
 
@@ -44,29 +45,29 @@ impl Builder {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let tagged = check_tag(tag.as_deref(), spot)?;
-                let plain = style == ScalarStyle::Plain && !tagged;
+                let (text_only, mark) = check_tag(tag.as_deref(), spot)?;
+                let plain = style == ScalarStyle::Plain && !text_only;
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let kind = if null {
                     Kind::Null
                 } else {
                     Kind::Scalar(text.into_owned())
                 };
-                self.finish(kind, spot, 1, anchor)
+                self.finish(Node::new(spot, kind).marked(mark), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                check_tag(tag.as_deref(), spot)?;
-                self.open(Open::Sequence(Vec::new()), spot, anchor)
+                let (_, mark) = check_tag(tag.as_deref(), spot)?;
+                self.open(Open::Sequence(Vec::new()), spot, mark, anchor)
             }
             Event::MappingStart(_, anchor, tag) => {
-                check_tag(tag.as_deref(), spot)?;
+                let (_, mark) = check_tag(tag.as_deref(), spot)?;
                 let open = Open::Mapping {
                     entries: Vec::new(),
                     seen: HashMap::new(),
                     key: None,
                     merges: Vec::new(),
                 };
-                self.open(open, spot, anchor)
+                self.open(open, spot, mark, anchor)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(id) => self.alias(id, spot),
@@ -97,7 +98,7 @@ impl Builder {
         Ok(())
     }
 
-    fn open(&mut self, open: Open, spot: Spot, anchor: usize) -> Result<(), TreeError> {
+    fn open(&mut self, open: Open, spot: Spot, mark: Mark, anchor: usize) -> Result<(), TreeError> {
         if self.stack.len() >= MAX_DEPTH {
             let message = format!("the file is nested deeper than {MAX_DEPTH} levels");
             return Err(TreeError::new(message, spot));
@@ -105,6 +106,7 @@ impl Builder {
         let frame = Frame {
             open,
             spot: Spot { length: 1, ..spot },
+            mark,
             anchor,
         };
         self.stack.push(frame);
@@ -129,25 +131,13 @@ impl Builder {
                 Kind::Mapping(entries)
             }
         };
-        let below: usize = match &kind {
-            Kind::Null | Kind::Scalar(_) => 0,
-            Kind::Sequence(nodes) => nodes.iter().map(|node| node.size).sum(),
-            Kind::Mapping(entries) => entries.iter().map(|e| e.value.size + 1).sum(),
-        };
-        self.finish(kind, frame.spot, below + 1, frame.anchor)
+        self.finish(Node::new(frame.spot, kind).marked(frame.mark), frame.anchor)
     }
 
-    fn finish(
-        &mut self,
-        kind: Kind,
-        spot: Spot,
-        size: usize,
-        anchor: usize,
-    ) -> Result<(), TreeError> {
-        self.count(1, spot)?;
-        let node = Node { spot, kind, size };
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), TreeError> {
+        self.count(1, node.spot)?;
         if anchor > 0 {
-            self.count(size, spot)?;
+            self.count(node.size, node.spot)?;
             self.anchors.insert(anchor, node.clone());
         }
         self.place(node)
@@ -174,10 +164,8 @@ impl Builder {
                         seen.insert(word.clone(), spot);
                     }
                     entries.push(Entry {
-                        key: word,
-                        spot,
-                        value: node,
                         duplicate_of,
+                        ..Entry::new(word, spot, node)
                     });
                 }
             },
@@ -223,15 +211,26 @@ fn key_of(node: Node) -> Result<(String, Spot), TreeError> {
     }
 }
 
-/// Whether the value is tagged as text; every other tag is refused, since a tag can ask a YAML
-/// reader to do things.
-fn check_tag(tag: Option<&Tag>, spot: Spot) -> Result<bool, TreeError> {
-    match tag {
-        None => Ok(false),
-        Some(tag) if tag.to_string() == "tag:yaml.org,2002:str" => Ok(true),
-        Some(tag) => {
-            let message = format!("the tag `{tag}` is not used in project files");
-            Err(TreeError::new(message, spot).help("take the tag away"))
+/// Whether the value is tagged as text, and what its tag says of earlier files. Every other tag is
+/// refused, since a tag can ask a YAML reader to do things.
+fn check_tag(tag: Option<&Tag>, spot: Spot) -> Result<(bool, Mark), TreeError> {
+    let Some(tag) = tag else {
+        return Ok((false, Mark::Merge));
+    };
+    match tag.to_string().as_str() {
+        "tag:yaml.org,2002:str" => Ok((true, Mark::Merge)),
+        // Values are typed where they are used.
+        "tag:yaml.org,2002:int"
+        | "tag:yaml.org,2002:float"
+        | "tag:yaml.org,2002:bool"
+        | "tag:yaml.org,2002:map"
+        | "tag:yaml.org,2002:seq" => Ok((false, Mark::Merge)),
+        "!reset" => Ok((false, Mark::Reset)),
+        "!override" => Ok((false, Mark::Override)),
+        other => {
+            let message = format!("the tag `{other}` is not used in project files");
+            Err(TreeError::new(message, spot)
+                .help("take the tag away; there are `!reset` and `!override`"))
         }
     }
 }

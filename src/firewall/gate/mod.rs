@@ -13,6 +13,7 @@ mod firewalld;
 
 use std::fs;
 
+use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use self::firewalld::Zones;
@@ -36,10 +37,10 @@ pub(super) struct Door {
 /// The doors of both families and both kinds that drop by policy or hold a chain of ours. `chains` is
 /// what `nft -j list chains` printed; none where there is no nft.
 pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallError> {
-    let mut doors = Vec::new();
+    let mut tools = Vec::new();
     for (family, tool) in [("ip", "iptables-nft"), ("ip6", "ip6tables-nft")] {
         if chains.is_some_and(|chains| matters(chains, family)) {
-            doors.extend(Door::open(tool).await?);
+            tools.push(tool);
         }
     }
     let tables = [
@@ -49,10 +50,12 @@ pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallE
     for (names, tool) in tables {
         let names = fs::read_to_string(format!("/proc/thread-self/net/{names}"));
         if names.is_ok_and(|names| names.lines().any(|name| name == "filter")) {
-            doors.extend(Door::open(tool).await?);
+            tools.push(tool);
         }
     }
-    Ok(doors)
+    // Side by side: each is a process, and every look waits for them.
+    let doors = try_join_all(tools.into_iter().map(Door::open)).await?;
+    Ok(doors.into_iter().flatten().collect())
 }
 
 /// Everything that forwarded packets must pass.
@@ -283,7 +286,7 @@ pub(super) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::network;
+    use crate::firewall::testing::{internal, network};
 
     const DOCKER: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n\
         -A FORWARD -j DOCKER-USER\n-A DOCKER-USER -s 6.6.6.6/32 -j DROP\n-A DOCKER-USER -j RETURN\nCOMMIT\n";
@@ -337,5 +340,35 @@ mod tests {
         let expected = "*filter\n-D FORWARD -m comment --comment locker -j LOCKER-FORWARD\n\
             -F LOCKER-FORWARD\n-X LOCKER-FORWARD\nCOMMIT\n";
         assert_eq!(script, expected);
+    }
+
+    #[test]
+    fn what_is_kept_apart_is_dropped_before_anything_leaves_our_chain() {
+        let (shop, back, other) = (network("shop", true), internal(), network("other", false));
+        let lines = rules(&[shop, back.clone(), other]);
+        let at = |matching: &str, target: &str| {
+            let is_it = |line: &String| {
+                line.starts_with(&format!("{matching} -m")) && line.ends_with(target)
+            };
+            lines.iter().position(is_it).unwrap()
+        };
+        let inner = &back.bridge;
+        let published = at("-o lk-shop -m conntrack --ctstate DNAT", "ACCEPT");
+        assert!(at(&format!("-i {inner}"), "DROP") < published);
+        assert!(
+            at(&format!("-i {inner} -o {inner}"), "ACCEPT") < at(&format!("-o {inner}"), "DROP")
+        );
+        assert!(published < at(&format!("-i lk-shop -o {inner}"), "DROP"));
+        assert!(published < at("-o lk-shop", "DROP"));
+        assert!(at("-o lk-shop", "DROP") < at("-i lk-other", "ACCEPT"));
+        let mut doors = Door::of("iptables-nft", DOCKER);
+        let all = [network("shop", true), internal()];
+        assert!(!doors.lets_through(&all[0], &all));
+        for line in rules(&all) {
+            doors.saved += &format!("-A {CHAIN} {line}\n");
+        }
+        doors.saved += &format!("-A DOCKER-USER -j {CHAIN}\n");
+        assert!(doors.lets_through(&all[0], &all) && doors.lets_through(&all[1], &all));
+        assert!(!doors.lets_through(&all[0], &all[..1]));
     }
 }

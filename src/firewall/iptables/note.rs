@@ -170,12 +170,12 @@ fn range(word: &str) -> Option<PortRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::{network, rule};
+    use crate::firewall::testing::{internal, network, rule};
 
     #[test]
     fn the_notes_are_read_back_exactly() {
         let state = State {
-            networks: vec![network("shop", true), network("other", false)],
+            networks: vec![network("shop", true), network("other", false), internal()],
             rules: vec![
                 rule("80:8080/tcp", &[]),
                 rule(

@@ -282,7 +282,7 @@ pub(super) fn expected(family: Family, state: &State) -> Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::{network, rule};
+    use crate::firewall::testing::{internal, network, rule};
 
     #[test]
     fn the_full_rules_of_two_projects_in_both_families() {
@@ -290,7 +290,7 @@ mod tests {
         open.subnets.v4 = "10.78.0.0/24".parse().unwrap();
         open.subnets.v6 = "fd78::/64".parse().unwrap();
         let state = State {
-            networks: vec![network("shop", true), open],
+            networks: vec![network("shop", true), open, internal()],
             rules: vec![
                 rule("80:8080/tcp", &["192.168.0.0/16", "fd00::/8"]),
                 rule("9000-9010:9000-9010/udp", &[]),

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use crate::firewall::{apart, mark};
-use crate::model::{NetworkRules, PortRange, PortRule};
+use crate::model::{NetworkRules, PortRange, PortRule, Subnets};
 
 /// One element, in nft's own words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,8 @@ impl Element {
 pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     let mark = mark::of_network(network);
     let bridge = format!("\"{}\"", network.bridge);
-    let full = format!("{mark} {} {}", network.subnets.v4, network.subnets.v6);
+    let Subnets { v4, v6 } = network.subnets;
+    let full = format!("{mark} {v4} {v6}{}", kind_of(network));
     let set =
         |set: &str, key: &str, comment: &str| Element::new(set.into(), key.into(), None, comment);
     let mut elements = vec![
@@ -61,6 +62,16 @@ pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
         elements.push(set("internal", &bridge, &mark));
     }
     elements
+}
+
+/// What kind of network it is, so that the bridges alone tell it: `i` is isolated, `n` has no way out.
+fn kind_of(network: &NetworkRules) -> &'static str {
+    match (network.isolate, network.internal) {
+        (false, false) => "",
+        (true, false) => " i",
+        (false, true) => " n",
+        (true, true) => " in",
+    }
 }
 
 /// All that a network may have, whatever it has.
@@ -254,5 +265,12 @@ mod tests {
         let name = crate::model::Name::new(&"x".repeat(48)).unwrap();
         (longest.project, longest.container) = (name.clone(), name);
         assert!(comment_of(&longest).len() <= 128);
+        let mut network = crate::firewall::testing::network("shop", true);
+        network.project = longest.project;
+        network.subnets.v4 = "255.255.255.248/29".parse().unwrap();
+        network.subnets.v6 = "fd12:3456:789a:bcde:f012:3456:789a:bcd8/125"
+            .parse()
+            .unwrap();
+        assert!(of_any(&network).iter().all(|e| e.comment.len() <= 128));
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::element::{Element, kept, of_network, of_pairs, of_rule};
+use super::element::{Element, kept, of_any, of_network, of_pairs, of_rule};
 use super::script::skeleton_rules;
 use crate::firewall::mark;
 use crate::model::{NetworkRules, Port, PortRange, PortRule, Protocol, Subnets};
@@ -78,7 +78,15 @@ impl Table {
         if !self.holds(&of_pairs(&opened)) {
             return Vec::new();
         }
-        let whole = |network: &&NetworkRules| self.holds(&of_network(network));
+        let whole = |network: &&NetworkRules| {
+            let wanted = of_network(network);
+            let keys = of_any(network);
+            let mut more = keys.iter().filter(|any| {
+                let is_it = |e: &&Element| e.map == any.map && e.key == any.key;
+                !wanted.iter().any(|e| is_it(&e)) && self.elements.iter().any(|e| is_it(&e))
+            });
+            self.holds(&wanted) && more.next().is_none()
+        };
         opened.iter().filter(whole).cloned().collect()
     }
 
@@ -86,11 +94,9 @@ impl Table {
         let (project, None, rest) = mark::parse(&bridge.comment)? else {
             return None;
         };
-        let (v4, v6) = rest.split_once(' ')?;
-        let is_in = |set: &str| {
-            let mut elements = self.elements.iter();
-            elements.any(|e| e.map == set && e.key == bridge.key)
-        };
+        let mut words = rest.split(' ');
+        let (v4, v6) = (words.next()?, words.next()?);
+        let kind = words.next().unwrap_or_default();
         Some(NetworkRules {
             project,
             bridge: bridge.key.trim_matches('"').into(),
@@ -98,8 +104,8 @@ impl Table {
                 v4: v4.parse().ok()?,
                 v6: v6.parse().ok()?,
             },
-            isolate: is_in("isolated"),
-            internal: is_in("internal"),
+            isolate: kind.contains('i'),
+            internal: kind.contains('n'),
         })
     }
 

@@ -171,13 +171,17 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::testing::{network, rule};
+    use crate::firewall::testing::{internal, network, rule};
 
     #[test]
     fn the_full_text_of_a_small_project() {
         let mut script = Script::default();
         script.skeleton(true).unwrap();
-        script.open(&network("shop", true)).unwrap();
+        let networks = [network("shop", true), internal()];
+        for network in &networks {
+            script.open(network).unwrap();
+        }
+        script.keep_apart(&networks).unwrap();
         script
             .add_rules(&[rule("80:8080/tcp", &["192.168.0.0/16", "fd00::/8"])])
             .unwrap();

@@ -233,18 +233,22 @@ fn sized(limit: &Limit, key: &str, host: CgroupVersion) -> Result<Limit, LimitEr
     })
 }
 
-fn number(limit: &Limit, least: u64, most: u64) -> Result<u64, LimitError> {
+pub(super) fn number(limit: &Limit, least: u64, most: u64) -> Result<u64, LimitError> {
     match limit.value.parse::<u64>() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
-        Ok(_) | Err(_) => Err(LimitError::Value {
-            key: limit.key.clone(),
-            value: limit.value.clone(),
-            reason: "the number is out of the key's range",
-        }),
+        Ok(_) | Err(_) => Err(out_of_range(limit)),
     }
 }
 
-fn bytes_of(all: &[Limit], keys: &[&str]) -> Result<Option<u64>, LimitError> {
+pub(super) fn out_of_range(limit: &Limit) -> LimitError {
+    LimitError::Value {
+        key: limit.key.clone(),
+        value: limit.value.clone(),
+        reason: "the number is out of the key's range",
+    }
+}
+
+pub(super) fn bytes_of(all: &[Limit], keys: &[&str]) -> Result<Option<u64>, LimitError> {
     match all.iter().rfind(|limit| keys.contains(&limit.key.as_str())) {
         Some(limit) => parse_size(&limit.key, &limit.value),
         None => Ok(None),

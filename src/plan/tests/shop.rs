@@ -44,10 +44,12 @@ pub(super) fn project(containers: Vec<Container>) -> Project {
         directory: PathBuf::from("/srv/shop"),
         file: PathBuf::from("/srv/shop/locker.yaml"),
         supervisor: Default::default(),
+        disabled: Default::default(),
         network: NetworkWish {
             place: place(2),
             ..NetworkWish::default()
         },
+        networks: BTreeMap::new(),
         firewall: FirewallChoice::Auto,
         groups: BTreeMap::new(),
         containers: named.collect(),

@@ -1,0 +1,214 @@
+//! A backend whose supervised containers are started and stopped by systemd.
+//!
+//! Everything else goes to the engines as it is. So neither a step nor its undo needs to know who runs
+//! a container, and a container that is started by hand, at boot or by locker is started the same way.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+
+use crate::backend::{
+    Backend, BackendError, BackendView, Body, Engine, Inside, LogWish, Probe, Progress, Sought,
+    Watch,
+};
+use crate::model::{Name, UnitState, host_name_of};
+use crate::observed::Mark;
+use crate::systemd::{Job, Units, UnitsError};
+
+/// How often a container that is being started is looked at.
+const LOOK: Duration = Duration::from_millis(15);
+/// How many of its last lines are told when it does not start.
+const LAST_LINES: usize = 10;
+
+/// The engines, with systemd in front of them.
+pub struct Supervised {
+    project: Name,
+    engines: Arc<dyn Backend>,
+    units: Arc<dyn Units>,
+    /// The containers that systemd runs.
+    known: Mutex<BTreeSet<Name>>,
+}
+
+impl Supervised {
+    /// Puts `units` in front of `engines`.
+    pub fn new(project: Name, engines: Arc<dyn Backend>, units: Arc<dyn Units>) -> Self {
+        Self {
+            project,
+            engines,
+            units,
+            known: Mutex::default(),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+        // A set is whole whatever happened to the thread that held it.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, mark: &Mark) {
+        let name = mark.spec.name.clone();
+        match mark.spec.supervised {
+            true => self.known().insert(name),
+            false => self.known().remove(&name),
+        };
+    }
+
+    fn is_supervised(&self, name: &Name, body: Body) -> bool {
+        match body {
+            Body::Present => self.known().contains(name),
+            // Only the container itself has a service.
+            Body::Aside => false,
+        }
+    }
+
+    /// Queues the start and waits until the container runs: whether it is ready is a question of its
+    /// own, and whoever needs the answer asks it.
+    async fn start_unit(&self, name: &Name) -> Result<(), BackendError> {
+        let (units, project) = (&self.units, &self.project);
+        let told = |error| self.told("start", name, &error);
+        if self.state(name).await.map_err(told)?.active == "active" {
+            // It attends to an older self that still runs; it takes over the new one when that ends.
+            return self.engines.start(name, Body::Present).await;
+        }
+        units.reset(project, name).await.map_err(told)?;
+        units.queue(project, name, Job::Start).await.map_err(told)?;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if self.runs(name).await {
+                return Ok(());
+            }
+            let state = self.state(name).await.map_err(told)?;
+            match state.active.as_str() {
+                // One that ends soon may have ended between two looks.
+                "active" => return Ok(()),
+                "failed" | "inactive" if state.sub != "auto-restart" => {
+                    return match state.result.as_str() {
+                        "success" => Ok(()),
+                        _ => Err(self.not_started(name, &state).await),
+                    };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn runs(&self, name: &Name) -> bool {
+        match self.engines.watch().probe(name, None).await {
+            Ok(Probe::Running | Probe::Healthy | Probe::Failing(_) | Probe::Unhealthy(_)) => true,
+            Ok(Probe::Ended(_)) | Err(_) => false,
+        }
+    }
+
+    async fn state(&self, name: &Name) -> Result<UnitState, UnitsError> {
+        self.units.state(&self.project, name).await
+    }
+
+    fn told(&self, verb: &'static str, name: &Name, error: &UnitsError) -> BackendError {
+        BackendError::Engine {
+            verb,
+            container: host_name_of(&self.project, name),
+            reason: error.to_string(),
+            log: Vec::new(),
+        }
+    }
+
+    async fn not_started(&self, name: &Name, state: &UnitState) -> BackendError {
+        let unit = crate::systemd::names::service(&self.project, name);
+        let said = match state.status.as_str() {
+            "" => String::new(),
+            status => format!(": {status}"),
+        };
+        BackendError::Engine {
+            verb: "start",
+            container: host_name_of(&self.project, name),
+            reason: format!("its service `{unit}` ended with `{}`{said}", state.result),
+            log: self.last_lines(name).await,
+        }
+    }
+
+    async fn last_lines(&self, name: &Name) -> Vec<String> {
+        let wish = LogWish {
+            lines: Some(LAST_LINES),
+            ..LogWish::default()
+        };
+        let Ok(lines) = self.engines.watch().logs(name, &wish).await else {
+            return Vec::new();
+        };
+        lines
+            .filter_map(|line| async move { line.ok().map(|line| line.text) })
+            .collect()
+            .await
+    }
+}
+
+#[async_trait]
+impl Backend for Supervised {
+    async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
+        let view = self.engines.observe(sought).await?;
+        let marks = view.containers.values().filter_map(|c| c.mark.as_ref());
+        marks.for_each(|mark| self.learn(mark));
+        Ok(view)
+    }
+
+    async fn create(
+        &self,
+        mark: &Mark,
+        renew: bool,
+        progress: Progress<'_>,
+    ) -> Result<(), BackendError> {
+        self.engines.create(mark, renew, progress).await?;
+        self.learn(mark);
+        Ok(())
+    }
+
+    async fn configure(&self, mark: &Mark) -> Result<(), BackendError> {
+        self.engines.configure(mark).await?;
+        self.learn(mark);
+        Ok(())
+    }
+
+    async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
+        match self.is_supervised(name, body) {
+            true => self.start_unit(name).await,
+            false => self.engines.start(name, body).await,
+        }
+    }
+
+    /// Tells systemd first, so that it does not start again what ends here; the container itself is
+    /// stopped within `timeout`, whatever its service would allow it.
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
+        if !self.is_supervised(name, body) {
+            return self.engines.stop(name, body, timeout).await;
+        }
+        let told = |error| self.told("stop", name, &error);
+        let queued = self.units.queue(&self.project, name, Job::Stop).await;
+        let stopped = self.engines.stop(name, body, timeout).await;
+        queued.map_err(told)?;
+        let done = self.units.run(&self.project, name, Job::Stop).await;
+        stopped?;
+        done.map_err(told)
+    }
+
+    async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {
+        self.engines.destroy(name, body, volumes).await
+    }
+
+    async fn set_aside(&self, name: &Name, back: bool) -> Result<(), BackendError> {
+        self.engines.set_aside(name, back).await
+    }
+
+    fn inside(&self) -> &dyn Inside {
+        self.engines.inside()
+    }
+
+    fn watch(&self) -> &dyn Watch {
+        self.engines.watch()
+    }
+
+    fn engine(&self) -> Option<&dyn Engine> {
+        self.engines.engine()
+    }
+}

@@ -1,0 +1,142 @@
+//! The inside of a container and what it does while time goes on: each verb finds the container and
+//! hands the work on.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::query_parameters::InspectContainerOptions;
+
+use super::error::failed;
+use super::{DockerBackend, attach, copy, create, ended, events, hosts, logs, power, processes};
+use crate::backend::{
+    AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, Probe, Process,
+    Ran, Watch,
+};
+use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
+
+#[async_trait]
+impl Inside for DockerBackend {
+    /// The engine keeps the name servers as they were given when the container was made.
+    async fn write_names(
+        &self,
+        name: &Name,
+        lines: &[HostsLine],
+        _dns: &[IpAddr],
+    ) -> Result<(), BackendError> {
+        let known = self.body("write names of", name, Body::Present).await?;
+        let (name, lines) = (name.clone(), lines.to_vec());
+        let write = move |site: &super::Site| {
+            let spec = &known.mark.spec;
+            let app = create::app_of(spec)?;
+            if !hosts::is_managed(spec, app) {
+                return Ok(());
+            }
+            hosts::write(&site.home(&name, &known.token), spec, app, &lines)
+        };
+        self.blocking(write).await?
+    }
+
+    /// Only named volumes are filled from the image, by the engine and when the container is made;
+    /// here missing directories are made.
+    async fn seed(
+        &self,
+        name: &Name,
+        mounts: &[Mount],
+        _copy: bool,
+    ) -> Result<Vec<PathBuf>, BackendError> {
+        let known = self
+            .body("fill the volumes of", name, Body::Present)
+            .await?;
+        let (name, mounts) = (name.clone(), mounts.to_vec());
+        self.blocking(move |site| create::seed(&site.home(&name, &known.token), &mounts))
+            .await?
+    }
+
+    async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError> {
+        let known = self.body("freeze", name, Body::Present).await?;
+        let docker = &self.link().await?.docker;
+        power::set_frozen(docker, &self.site.full(name), &known.id, frozen).await?;
+        self.note(name, |bodies| {
+            if let Some(known) = &mut bodies.present {
+                known.frozen = frozen;
+            }
+        });
+        Ok(())
+    }
+
+    async fn run(
+        &self,
+        name: &Name,
+        command: &InnerCommand,
+        timeout: Option<Duration>,
+    ) -> Result<Ran, BackendError> {
+        self.body("run a command in", name, Body::Present).await?;
+        let docker = &self.link().await?.docker;
+        attach::run(docker, &self.site.full(name), command, timeout).await
+    }
+
+    async fn attach(
+        &self,
+        name: &Name,
+        argv: &[String],
+        options: &AttachOptions,
+    ) -> Result<i32, BackendError> {
+        self.body("attach to", name, Body::Present).await?;
+        let docker = &self.link().await?.docker;
+        attach::attach(docker, &self.site.full(name), argv, options).await
+    }
+
+    async fn copy_in(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+        self.body("copy into", name, Body::Present).await?;
+        copy::copy_in(&self.link().await?.docker, &self.site.full(name), from, to).await
+    }
+
+    async fn copy_out(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+        self.body("copy out of", name, Body::Present).await?;
+        copy::copy_out(&self.link().await?.docker, &self.site.full(name), from, to).await
+    }
+
+    /// What it wrote itself; its image is not lost with it.
+    async fn size(&self, name: &Name) -> Result<u64, BackendError> {
+        let known = self.body("measure", name, Body::Present).await?;
+        let options = InspectContainerOptions { size: true };
+        let docker = &self.link().await?.docker;
+        let found = docker.inspect_container(&known.id, Some(options)).await;
+        let found = found.map_err(|e| failed("measure", &self.site.full(name), &e))?;
+        Ok(found
+            .size_rw
+            .and_then(|size| size.try_into().ok())
+            .unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl Watch for DockerBackend {
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
+        let known = self.body("look at", name, Body::Present).await?;
+        let docker = &self.link().await?.docker;
+        power::probe(docker, &self.site.full(name), &known.id, check).await
+    }
+
+    async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
+        self.body("read the log of", name, Body::Present).await?;
+        logs::logs(&self.link().await?.docker, &self.site.full(name), wish).await
+    }
+
+    async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError> {
+        self.body("list the processes of", name, Body::Present)
+            .await?;
+        processes::processes(&self.link().await?.docker, &self.site.full(name)).await
+    }
+
+    async fn ended(&self, name: &Name) -> Result<i32, BackendError> {
+        self.body("wait for", name, Body::Present).await?;
+        ended::ended(&self.link().await?.docker, &self.site.full(name)).await
+    }
+
+    async fn events(&self) -> Result<EventStream, BackendError> {
+        events::events(&self.link().await?.docker, &self.site.project).await
+    }
+}

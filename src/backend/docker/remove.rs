@@ -1,0 +1,101 @@
+//! Destroying a container and setting one aside.
+//!
+//! Both go by the engine's id, so that what bears the name by now is never touched in its place.
+
+use bollard::query_parameters::{
+    RemoveContainerOptions, RemoveVolumeOptions, RenameContainerOptions,
+};
+
+use super::client::Link;
+use super::error::{failed, is_missing, status};
+use super::known::{Bodies, Known};
+use super::site::Site;
+use crate::backend::{BackendError, Body};
+use crate::model::Name;
+
+/// Destroys a stopped container with its files, and with `volumes` also its volumes without a name.
+pub(super) async fn destroy(
+    site: &Site,
+    link: &Link,
+    name: &Name,
+    bodies: &Bodies,
+    body: Body,
+    volumes: bool,
+) -> Result<(), BackendError> {
+    let other = match body {
+        Body::Present => &bodies.aside,
+        Body::Aside => &bodies.present,
+    };
+    if let Some(known) = bodies.of(body) {
+        let options = RemoveContainerOptions {
+            v: volumes,
+            // What is half made may be in any state, and nobody can have come to need it.
+            force: known.wreck,
+            link: false,
+        };
+        match link.docker.remove_container(&known.id, Some(options)).await {
+            Err(error) if !is_missing(&error) => {
+                return Err(failed("destroy", &site.full(name), &error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let used = other
+            .iter()
+            .flat_map(|other| &other.held)
+            .map(|(_, volume)| volume);
+        let used: Vec<&String> = used.collect();
+        if volumes {
+            remove_held(site, link, known, &used).await?;
+        }
+    }
+    let kept: Vec<String> = other.iter().map(|other| other.token.clone()).collect();
+    site.sweep_homes(name, &kept)
+}
+
+/// Removes volumes without a name that the container had taken over: to the engine they have become
+/// named ones, which it does not take along.
+async fn remove_held(
+    site: &Site,
+    link: &Link,
+    known: &Known,
+    used: &[&String],
+) -> Result<(), BackendError> {
+    const IN_USE: u16 = 409;
+    for (_, volume) in known
+        .held
+        .iter()
+        .filter(|(_, volume)| !used.contains(&volume))
+    {
+        let removed = link
+            .docker
+            .remove_volume(volume, None::<RemoveVolumeOptions>)
+            .await;
+        match removed {
+            Err(error) if !is_missing(&error) && status(&error) != Some(IN_USE) => {
+                let full = site.full(&known.mark.spec.name);
+                return Err(failed("remove the volumes of", &full, &error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Renames a container to its set-aside name, or back. It may run.
+pub(super) async fn set_aside(
+    site: &Site,
+    link: &Link,
+    name: &Name,
+    known: &Known,
+    back: bool,
+) -> Result<(), BackendError> {
+    let to = if back {
+        site.full(name)
+    } else {
+        site.aside(name)
+    };
+    let options = RenameContainerOptions { name: to };
+    let renamed = link.docker.rename_container(&known.id, options).await;
+    let verb = if back { "bring back" } else { "set aside" };
+    renamed.map_err(|e| failed(verb, &site.full(name), &e))
+}

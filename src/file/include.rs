@@ -1,0 +1,328 @@
+//! `include`: further files whose containers, networks, volumes, secrets and configs belong to the
+//! project.
+//!
+//! Each item is read as a project of its own, with its own directory and variables, and then taken
+//! over; the same name twice is an error, since nobody said which one counts. Only files below the
+//! project's directory are included: a project must not reach for what its owner did not put there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::desk::{Desk, Scope};
+use super::extends::without_entry;
+use super::layout::Decision;
+use super::origin::{Origin, Variables};
+use super::reader::{Given, Reader, Unit, layout_of};
+use super::tree::{Entry, Kind, Node, Spot};
+use super::{dotenv, text};
+
+/// What is taken over beside the containers.
+const SHARED: [&str; 5] = ["networks", "volumes", "secrets", "configs", "groups"];
+/// What only the project's own files may say.
+const OWN: [&str; 5] = ["network", "firewall", "backend", "supervisor", "defaults"];
+
+/// The tree of a file with all that it includes; none when something included is wrong, which has
+/// been reported.
+pub(super) fn apply(
+    reader: &Reader<'_, '_>,
+    root: Node,
+    decision: Option<Decision>,
+) -> Option<Unit> {
+    let Some(include) = root.get("include").cloned() else {
+        return Some(Unit { root, decision });
+    };
+    let mut unit = Unit {
+        root: without_entry(root, "include"),
+        decision,
+    };
+    let items = match &include.value.kind {
+        Kind::Sequence(items) => items.as_slice(),
+        Kind::Null => &[],
+        Kind::Scalar(_) | Kind::Mapping(_) => {
+            let kind = include.value.kind_name();
+            let message = format!("`include` takes a list, not {kind}");
+            let help = "write `include: [FILE]`";
+            reader.desk.error_help(include.value.spot, message, help);
+            return None;
+        }
+    };
+    let mut intact = true;
+    for item in items {
+        match one(reader, item, unit.decision) {
+            Some(included) => take_over(reader.desk, &mut unit, included),
+            None => intact = false,
+        }
+    }
+    intact.then_some(unit)
+}
+
+/// One item, read as a project of its own.
+fn one(reader: &Reader<'_, '_>, item: &Node, before: Option<Decision>) -> Option<Unit> {
+    let desk = reader.desk;
+    let wish = Wish::of(desk, item)?;
+    let base = desk.directory_of(item.spot);
+    let mut paths = Vec::new();
+    for (text, spot) in &wish.paths {
+        let path = inside(reader, &base, text, *spot)?;
+        circle(reader, &path, *spot)?;
+        paths.push((path, *spot));
+    }
+    let first = paths.first()?.0.parent().unwrap_or(Path::new("/"));
+    let directory = match &wish.directory {
+        Some((text, spot)) => inside(reader, &base, text, *spot)?,
+        None => first.to_path_buf(),
+    };
+    let outer = desk.origins.of(item.spot);
+    let variables = variables(reader, &wish, &base, &directory, &outer)?;
+    let like = Origin {
+        shown: outer.shown,
+        directory: directory.into(),
+        variables: Arc::new(variables),
+    };
+    let files: Option<Vec<Given>> = paths
+        .into_iter()
+        .map(|(path, spot)| reader.open(path, spot, like.clone()))
+        .collect();
+    reader.unit(&files?, before)
+}
+
+/// What an item asks for.
+struct Wish {
+    paths: Vec<(String, Spot)>,
+    directory: Option<(String, Spot)>,
+    env_files: Option<Vec<(String, Spot)>>,
+}
+
+impl Wish {
+    fn of(desk: &Desk<'_>, item: &Node) -> Option<Self> {
+        let Kind::Mapping(entries) = &item.kind else {
+            let text = desk.text(item, Scope::Project, "include")?;
+            return Some(Self {
+                paths: vec![(text, item.spot)],
+                directory: None,
+                env_files: None,
+            });
+        };
+        for entry in entries {
+            let known = ["path", "project_directory", "env_file"];
+            if !known.contains(&entry.key.as_str()) && !entry.key.starts_with("x-") {
+                let message = format!("unknown key `{}` in `include`", entry.key);
+                let help = "known keys: `path`, `project_directory`, `env_file`";
+                desk.error_help(entry.spot, message, help);
+            }
+        }
+        let Some(path) = item.get("path") else {
+            desk.error(item.spot, "an item of `include` needs `path`");
+            return None;
+        };
+        let directory = match item.get("project_directory") {
+            Some(entry) => Some((
+                desk.text(&entry.value, Scope::Project, "project_directory")?,
+                entry.value.spot,
+            )),
+            None => None,
+        };
+        Some(Self {
+            paths: texts(desk, path)?,
+            directory,
+            env_files: match item.get("env_file") {
+                Some(entry) => Some(texts(desk, entry)?),
+                None => None,
+            },
+        })
+    }
+}
+
+/// A single text or a list of them.
+fn texts(desk: &Desk<'_>, entry: &Entry) -> Option<Vec<(String, Spot)>> {
+    let items = match &entry.value.kind {
+        Kind::Sequence(items) if !items.is_empty() => items.as_slice(),
+        Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) | Kind::Mapping(_) => {
+            std::slice::from_ref(&entry.value)
+        }
+    };
+    let text = |item: &Node| Some((desk.text(item, Scope::Project, &entry.key)?, item.spot));
+    items.iter().map(text).collect()
+}
+
+/// The canonical path of something below the project's directory.
+fn inside(reader: &Reader<'_, '_>, base: &Path, text: &str, spot: Spot) -> Option<PathBuf> {
+    let desk = reader.desk;
+    if is_remote(text) {
+        let message = format!("`{text}` is not on this host; only local files are included");
+        let help = "fetch it into the project's directory and name the file there";
+        desk.error_help(spot, message, help);
+        return None;
+    }
+    let path = match base.join(text).canonicalize() {
+        Ok(path) => path,
+        Err(error) => {
+            desk.error(spot, format!("cannot find `{text}`: {error}"));
+            return None;
+        }
+    };
+    if !path.starts_with(&reader.root) {
+        let message = format!(
+            "`{text}` leads out of the project's directory `{}`",
+            reader.root.display()
+        );
+        let help = "move it there, or name it beside the project's file with a further `-f`";
+        desk.error_help(spot, message, help);
+        return None;
+    }
+    Some(path)
+}
+
+/// What Compose would fetch from a registry or a Git repository.
+fn is_remote(text: &str) -> bool {
+    let schemes = [
+        "https://",
+        "http://",
+        "git://",
+        "ssh://",
+        "oci://",
+        "docker://",
+    ];
+    schemes.iter().any(|scheme| text.starts_with(scheme))
+        || text.starts_with("git@")
+        || text.starts_with("github.com/")
+        || text.ends_with(".git")
+        || text.contains(".git#")
+}
+
+/// Reports a file that is included by itself.
+fn circle(reader: &Reader<'_, '_>, path: &Path, spot: Spot) -> Option<()> {
+    let chain = reader.chain.borrow();
+    let Some(at) = chain.iter().position(|known| known == path) else {
+        return Some(());
+    };
+    let names = chain[at..].iter().map(PathBuf::as_path).chain([path]);
+    let names: Vec<String> = names
+        .map(|path| format!("`{}`", reader.shown(path).display()))
+        .collect();
+    let message = format!("a circle: {}", names.join(" includes "));
+    reader.desk.error(spot, message);
+    None
+}
+
+/// The variables of an included project: those of the files it names, else of its `.env`; what the
+/// including one knows wins.
+fn variables(
+    reader: &Reader<'_, '_>,
+    wish: &Wish,
+    base: &Path,
+    directory: &Path,
+    outer: &Origin,
+) -> Option<Variables> {
+    let mut all: Variables = BTreeMap::new();
+    let mut files: Vec<(PathBuf, Spot)> = Vec::new();
+    match &wish.env_files {
+        Some(named) => {
+            for (text, spot) in named {
+                files.push((inside(reader, base, text, *spot)?, *spot));
+            }
+        }
+        None => {
+            let path = directory.join(".env");
+            let spot = wish.paths.first()?.1;
+            files.extend(path.is_file().then_some((path, spot)));
+        }
+    }
+    for (path, spot) in files {
+        let fault = |reason: String| {
+            let message = format!(
+                "cannot read the variables in `{}`: {reason}",
+                path.display()
+            );
+            reader.desk.error(spot, message);
+        };
+        let text = text::read(&path)
+            .map_err(|error| fault(error.to_string()))
+            .ok()?;
+        let look = |name: &str| outer.variables.get(name).or_else(|| all.get(name)).cloned();
+        let read = dotenv::parse(&text, &look)
+            .map_err(|error| fault(format!("line {}: {}", error.line, error.message)))
+            .ok()?;
+        all.extend(read);
+    }
+    all.extend(outer.variables.iter().map(|(k, v)| (k.clone(), v.clone())));
+    Some(all)
+}
+
+/// Puts what was included into the tree of the file that includes it.
+fn take_over(desk: &Desk<'_>, unit: &mut Unit, included: Unit) {
+    unit.decision = unit.decision.or(included.decision);
+    let section = layout_of(&unit.decision).section();
+    let spot = unit.root.spot;
+    let Kind::Mapping(mut root) = std::mem::replace(&mut unit.root.kind, Kind::Null) else {
+        return;
+    };
+    let Kind::Mapping(taken) = included.root.kind else {
+        return;
+    };
+    for entry in taken {
+        let key = entry.key.as_str();
+        if OWN.contains(&key) {
+            let message = format!("`{key}` stands in a file that is included");
+            let help = "move it to the project's own file";
+            desk.error_help(entry.spot, message, help);
+        } else if key == section || SHARED.contains(&key) {
+            match root.iter_mut().find(|old| old.key == entry.key) {
+                Some(old) => add_all(desk, old, entry),
+                None => root.push(entry),
+            }
+        }
+        // `name`, `version` and `x-` keys say something about the included file only.
+    }
+    unit.root = Node::new(spot, Kind::Mapping(root));
+}
+
+/// Adds the entries of a map to those of another one.
+fn add_all(desk: &Desk<'_>, old: &mut Entry, new: Entry) {
+    let spot = old.value.spot;
+    let mark = old.value.mark;
+    let Kind::Mapping(added) = new.value.kind else {
+        return;
+    };
+    let mut all = match std::mem::replace(&mut old.value.kind, Kind::Null) {
+        Kind::Mapping(entries) => entries,
+        Kind::Null => Vec::new(),
+        // Reported where it is used.
+        other @ (Kind::Scalar(_) | Kind::Sequence(_)) => {
+            old.value.kind = other;
+            return;
+        }
+    };
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, entry) in all.iter().enumerate() {
+        known.entry(entry.key.clone()).or_insert(at);
+    }
+    for entry in added {
+        match known.get(&entry.key) {
+            Some(&at) => conflict(desk, &all[at], &entry),
+            None => {
+                known.insert(entry.key.clone(), all.len());
+                all.push(entry);
+            }
+        }
+    }
+    old.value = Node::new(spot, Kind::Mapping(all)).marked(mark);
+}
+
+/// Reports two different things of one name. The same file may be included on two ways.
+fn conflict(desk: &Desk<'_>, old: &Entry, new: &Entry) {
+    let same_directory = desk.directory_of(old.spot) == desk.directory_of(new.spot);
+    if same_directory && old.value.says_the_same(&new.value) {
+        return;
+    }
+    let message = format!(
+        "`{}` is defined here and in a file that is included",
+        old.key
+    );
+    let error = desk
+        .about(old.spot, message)
+        .with_related(desk.place(new.spot), new.spot.length, "defined here too")
+        .with_help("give one of them another name, or take one away");
+    desk.push(error);
+}

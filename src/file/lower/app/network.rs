@@ -1,0 +1,236 @@
+//! The place of an application container in the network.
+
+use super::sibling;
+use crate::file::desk::{Desk, Scope};
+use crate::file::diagnostic::nearest;
+use crate::file::keys;
+use crate::file::lower::container::{Layers, Shared};
+use crate::file::lower::stores::check_engine_name;
+use crate::file::lower::values::{Fields, items, number, one, one_or_more, parsed, warn};
+use crate::file::tree::{Entry, Kind as Shape, Spot};
+use crate::model::{
+    App, AppNetwork, Attachment, Key, Name, default_network, extra_host, extra_host_of,
+    host_name_of, mac_address,
+};
+
+/// Puts network, names and further hosts in.
+pub(super) fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, app: &mut App) {
+    let mut network = match mode(desk, shared, layers) {
+        Some(network) => network,
+        None => AppNetwork::Networks(attachments(desk, shared, layers)),
+    };
+    let mac = parsed(desk, layers, Key::MacAddress, mac_address);
+    let alias = alias(desk, shared, layers);
+    if let AppNetwork::Networks(all) = &mut network {
+        if let (Some(first), Some(mac)) = (all.first_mut(), mac) {
+            first.mac.get_or_insert(mac);
+        }
+        for attachment in all {
+            let new = alias
+                .iter()
+                .filter(|alias| !attachment.aliases.contains(*alias));
+            attachment.aliases.extend(new.cloned().collect::<Vec<_>>());
+        }
+    }
+    app.network = network;
+    for entry in layers.of(Key::ExtraHosts) {
+        for host in extra_hosts(desk, entry, layers.scope(Key::ExtraHosts)) {
+            if !app.extra_hosts.contains(&host) {
+                app.extra_hosts.push(host);
+            }
+        }
+    }
+}
+
+/// `container_name`: on the host locker's own name stands, so that projects stay apart.
+fn alias(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Option<String> {
+    let (name, spot) = one(desk, layers, Key::ContainerName)?;
+    desk.check(
+        spot,
+        check_engine_name(&name).map_err(|_| format!("`{name}` is not the name of a container")),
+    )?;
+    let full = host_name_of(shared.project, layers.words.name);
+    if name == full || name == layers.words.name.as_str() {
+        return None;
+    }
+    warn(
+        desk,
+        spot,
+        format!(
+            "the container is called `{full}` on the host; `{name}` is a further name for it on its networks"
+        ),
+    );
+    Some(name)
+}
+
+/// `network_mode`; none is networks.
+fn mode(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Option<AppNetwork> {
+    let (text, spot) = one(desk, layers, Key::NetworkMode)?;
+    if let Some(networks) = layers.own.get("networks") {
+        let place = desk.place(networks.spot);
+        let error = desk.about(spot, "`network_mode` and `networks` exclude each other");
+        desk.push(error.with_related(place, networks.spot.length, "the networks"));
+    }
+    if let Some(word) = text.strip_prefix("service:") {
+        return sibling(desk, shared, layers, spot, word).map(AppNetwork::Container);
+    }
+    if let Some(name) = text.strip_prefix("container:") {
+        let name = desk
+            .check(spot, check_engine_name(name))
+            .map(|()| name.to_string());
+        return name.map(AppNetwork::Foreign);
+    }
+    match text.as_str() {
+        "host" => Some(AppNetwork::Host),
+        "none" => Some(AppNetwork::None),
+        "bridge" | "default" | "nat" => {
+            desk.error_help(
+                spot,
+                format!("`network_mode: {text}` is the engine's own network, which has no names and is open to all projects"),
+                "leave it out: the container is then on the project's network",
+            );
+            None
+        }
+        other => {
+            desk.error_help(
+                spot,
+                format!("`{other}` is not a network mode; it is `host`, `none`, `service:NAME` or `container:NAME`"),
+                "to join a network that is there, name it below `networks` with `external: true`",
+            );
+            None
+        }
+    }
+}
+
+/// `networks`: the one with the highest priority first, else in the order of the file.
+fn attachments(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Vec<Attachment> {
+    let mut all: Vec<(i64, Attachment)> = Vec::new();
+    let scope = layers.scope(Key::Networks);
+    if let Some(entry) = layers.last(Key::Networks) {
+        let found = match &entry.value.kind {
+            Shape::Mapping(entries) => {
+                let read = |entry: &Entry| attachment(desk, shared, scope, entry);
+                entries.iter().filter_map(read).collect()
+            }
+            Shape::Null | Shape::Scalar(_) | Shape::Sequence(_) => {
+                listed(desk, shared, scope, entry)
+            }
+        };
+        for (priority, attachment) in found {
+            if !all.iter().any(|(_, old)| old.network == attachment.network) {
+                all.push((priority, attachment));
+            }
+        }
+    }
+    all.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
+    if all.is_empty() {
+        let instead = shared.stores.networks.instead.clone();
+        return vec![Attachment::new(instead.unwrap_or_else(default_network))];
+    }
+    all.into_iter().map(|(_, attachment)| attachment).collect()
+}
+
+fn listed(
+    desk: &Desk<'_>,
+    shared: &Shared<'_>,
+    scope: Scope<'_>,
+    entry: &Entry,
+) -> Vec<(i64, Attachment)> {
+    let items = items(desk, entry).iter();
+    let read = items.filter_map(|item| {
+        let text = desk.text(item, scope, "networks")?;
+        Some((0, Attachment::new(network(desk, shared, item.spot, &text)?)))
+    });
+    read.collect()
+}
+
+/// The key of a network that the file has.
+fn network(desk: &Desk<'_>, shared: &Shared<'_>, spot: Spot, word: &str) -> Option<Name> {
+    let name = desk.check(spot, Name::new(word))?;
+    let networks = &shared.stores.networks;
+    if name == default_network() {
+        return Some(networks.instead.clone().unwrap_or(name));
+    }
+    if networks.all.contains_key(&name) {
+        return Some(name);
+    }
+    let help = match nearest(word, networks.all.keys().map(Name::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "name it at the top level below `networks:`".into(),
+    };
+    desk.error_help(
+        spot,
+        format!("there is no network `{name}` below `networks`"),
+        help,
+    );
+    None
+}
+
+fn attachment(
+    desk: &Desk<'_>,
+    shared: &Shared<'_>,
+    scope: Scope<'_>,
+    entry: &Entry,
+) -> Option<(i64, Attachment)> {
+    let mut attachment = Attachment::new(network(desk, shared, entry.spot, &entry.key)?);
+    if entry.value.is_null() {
+        return Some((0, attachment));
+    }
+    let owner = format!("the network `{}` of a container", entry.key);
+    if entry.value.entries().is_none() {
+        let kind = entry.value.kind_name();
+        desk.error(entry.value.spot, format!("{owner} is a map, not {kind}"));
+        return None;
+    }
+    keys::check(desk, &entry.value, keys::ATTACHMENT, &owner);
+    let fields = Fields {
+        map: &entry.value,
+        scope,
+    };
+    for (text, spot) in fields.texts(desk, "aliases") {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if text.is_empty() || text.len() > 253 || !text.chars().all(fits) {
+            desk.error(spot, format!("`{text}` is not a name that others can use"));
+        } else if !attachment.aliases.contains(&text) {
+            attachment.aliases.push(text);
+        }
+    }
+    attachment.v4 = fields.parsed(desk, "ipv4_address", |text| {
+        text.parse()
+            .map_err(|_| format!("`{text}` is not an IPv4 address"))
+    });
+    attachment.v6 = fields.parsed(desk, "ipv6_address", |text| {
+        text.parse()
+            .map_err(|_| format!("`{text}` is not an IPv6 address"))
+    });
+    attachment.mac = fields.parsed(desk, "mac_address", mac_address);
+    let priority = fields.parsed(desk, "priority", |text| {
+        number("priority", text, i64::MIN, i64::MAX)
+    });
+    Some((priority.unwrap_or_default(), attachment))
+}
+
+/// Further lines of a hosts file: a list of `NAME=ADDRESS` or `NAME:ADDRESS`, or a map.
+pub(in crate::file::lower) fn extra_hosts(
+    desk: &Desk<'_>,
+    entry: &Entry,
+    scope: Scope<'_>,
+) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    if let Shape::Mapping(entries) = &entry.value.kind {
+        for host in entries {
+            for item in one_or_more(desk, host) {
+                let text = desk.text(item, scope, &host.key);
+                all.extend(
+                    text.and_then(|text| desk.check(item.spot, extra_host_of(&host.key, &text))),
+                );
+            }
+        }
+        return all;
+    }
+    for item in items(desk, entry) {
+        let text = desk.text(item, scope, "extra_hosts");
+        all.extend(text.and_then(|text| desk.check(item.spot, extra_host(&text))));
+    }
+    all
+}

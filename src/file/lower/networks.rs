@@ -1,0 +1,225 @@
+//! `networks` of the top level: further networks, and wishes about the project's own.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::stores::{check_engine_name, external, named};
+use super::values::{Fields, items, warn};
+use crate::file::desk::{Desk, Scope};
+use crate::file::keys;
+use crate::file::tree::{Entry, Node};
+use crate::model::{ExtraNetwork, Name, NetworkWish, default_network};
+
+/// The networks of a file.
+#[derive(Default)]
+pub(super) struct Networks {
+    /// By their key; `default` is the project's own with what the file wants of it.
+    pub all: BTreeMap<Name, ExtraNetwork>,
+    /// What takes the place of the project's own network: its key in [`Self::all`].
+    pub instead: Option<Name>,
+}
+
+/// Reads them.
+pub(super) fn lower(desk: &Desk<'_>, entry: Option<&Entry>) -> Networks {
+    let mut networks = Networks::default();
+    let mut renamed = None;
+    for (name, entry) in named(desk, entry) {
+        let Some(network) = network(desk, &name, entry) else {
+            continue;
+        };
+        match &network.external {
+            Some(host) if name == default_network() => renamed = Some((host.clone(), network)),
+            Some(_) | None => {
+                networks.all.insert(name, network);
+            }
+        }
+    }
+    if let Some((host, network)) = renamed {
+        networks.instead = stand_in(&host, &networks.all);
+        networks
+            .all
+            .extend(networks.instead.clone().map(|name| (name, network)));
+    }
+    networks
+}
+
+/// A key for the external network that stands in for the project's own: its name, or one like it.
+fn stand_in(host: &str, taken: &BTreeMap<Name, ExtraNetwork>) -> Option<Name> {
+    let free = |name: &Name| {
+        let other = taken
+            .get(name)
+            .is_some_and(|other| other.external.as_deref() != Some(host));
+        !other && name != &default_network()
+    };
+    let words = [
+        host.to_string(),
+        "external".into(),
+        "external-default".into(),
+    ];
+    let mut names = words.iter().filter_map(|word| Name::new(word).ok());
+    names.find(free)
+}
+
+fn network(desk: &Desk<'_>, name: &Name, entry: &Entry) -> Option<ExtraNetwork> {
+    let mut network = ExtraNetwork {
+        wish: NetworkWish {
+            place: desk.place(entry.spot),
+            ..NetworkWish::default()
+        },
+        external: None,
+        internal: false,
+        labels: BTreeMap::new(),
+    };
+    if entry.value.is_null() {
+        return Some(network);
+    }
+    let owner = format!("network `{name}`");
+    if entry.value.entries().is_none() {
+        let kind = entry.value.kind_name();
+        desk.error(entry.value.spot, format!("{owner} is a map, not {kind}"));
+        return None;
+    }
+    keys::check(desk, &entry.value, keys::NETWORKS, &owner);
+    let fields = Fields {
+        map: &entry.value,
+        scope: Scope::Project,
+    };
+    let (is_external, host) = external(desk, fields);
+    if let Some((host, spot)) = &host {
+        desk.check(*spot, check_engine_name(host))?;
+        if is_external && matches!(host.as_str(), "host" | "none") {
+            let help = format!("write `network_mode: {host}`");
+            desk.error_help(
+                *spot,
+                format!("`{host}` is no network that can be joined"),
+                help,
+            );
+            return None;
+        }
+        if !is_external {
+            let message = format!("{owner} is called `<project>_{name}` on the host, not `{host}`");
+            warn(desk, *spot, message);
+        }
+    }
+    if is_external {
+        network.external = Some(host.map_or_else(|| name.to_string(), |(host, _)| host));
+        return Some(network);
+    }
+    wishes(desk, fields, &mut network);
+    Some(network)
+}
+
+fn wishes(desk: &Desk<'_>, fields: Fields<'_, '_>, network: &mut ExtraNetwork) {
+    driver(desk, fields);
+    network.internal = fields.flag(desk, "internal").unwrap_or_default();
+    network.wish.isolate = fields.flag(desk, "isolate").unwrap_or_default();
+    network.wish.subnet = fields.parsed(desk, "subnet", NetworkWish::parse_subnet);
+    network.wish.subnet6 = fields.parsed(desk, "subnet6", NetworkWish::parse_subnet6);
+    if let Some(map) = fields.node("ipam") {
+        ipam(
+            desk,
+            Fields {
+                map,
+                scope: fields.scope,
+            },
+            &mut network.wish,
+        );
+    }
+    fields.flag(desk, "attachable");
+    fields.flag(desk, "enable_ipv6");
+    if fields.flag(desk, "enable_ipv4") == Some(false)
+        && let Some(node) = fields.node("enable_ipv4")
+    {
+        desk.error(node.spot, "every network of locker has IPv4");
+    }
+    let labels = fields.pairs(desk, "labels").into_iter();
+    network.labels = labels
+        .map(|pair| (pair.key, pair.value.unwrap_or_default()))
+        .collect();
+}
+
+fn driver(desk: &Desk<'_>, fields: Fields<'_, '_>) {
+    match fields.text(desk, "driver") {
+        None => {}
+        Some((driver, _)) if matches!(driver.as_str(), "bridge" | "default" | "") => {}
+        Some((driver, spot)) => desk.error_help(
+            spot,
+            format!("locker does not make networks of the driver `{driver}`; it makes bridges"),
+            "make it with `docker network create`, and write `external: true`",
+        ),
+    }
+}
+
+fn ipam(desk: &Desk<'_>, fields: Fields<'_, '_>, wish: &mut NetworkWish) {
+    keys::check(desk, fields.map, keys::IPAM, "`ipam`");
+    if let Some((driver, spot)) = fields.text(desk, "driver")
+        && driver != "default"
+    {
+        desk.error(
+            spot,
+            format!("`{driver}` cannot hand out addresses; locker does"),
+        );
+    }
+    let Some(entry) = fields.map.get("config") else {
+        return;
+    };
+    for map in items(desk, entry) {
+        keys::check(desk, map, keys::IPAM_CONFIG, "`ipam.config`");
+        subnet(
+            desk,
+            Fields {
+                map,
+                scope: fields.scope,
+            },
+            wish,
+        );
+    }
+}
+
+/// One subnet with its gateway.
+fn subnet(desk: &Desk<'_>, fields: Fields<'_, '_>, wish: &mut NetworkWish) {
+    let Some((text, spot)) = fields.text(desk, "subnet") else {
+        if fields.node("gateway").is_some() {
+            desk.error(fields.map.spot, "a `gateway` needs its `subnet`");
+        }
+        return;
+    };
+    let six = text.contains(':');
+    let twice = if six {
+        wish.subnet6.is_some()
+    } else {
+        wish.subnet.is_some()
+    };
+    if twice {
+        let family = if six { "IPv6" } else { "IPv4" };
+        desk.error(spot, format!("a network has one {family} subnet here"));
+        return;
+    }
+    let first = if six {
+        wish.subnet6 = desk.check(spot, NetworkWish::parse_subnet6(&text));
+        wish.subnet6
+            .map(|net| IpAddr::from((u128::from(net.network()) + 1).to_be_bytes()))
+    } else {
+        wish.subnet = desk.check(spot, NetworkWish::parse_subnet(&text));
+        wish.subnet
+            .map(|net| IpAddr::from((u32::from(net.network()) + 1).to_be_bytes()))
+    };
+    gateway(desk, fields.node("gateway"), fields, first);
+}
+
+fn gateway(desk: &Desk<'_>, node: Option<&Node>, fields: Fields<'_, '_>, first: Option<IpAddr>) {
+    let (Some(node), Some(first)) = (node, first) else {
+        return;
+    };
+    let given = fields.parsed(desk, "gateway", |text| {
+        text.parse::<IpAddr>()
+            .map_err(|_| format!("`{text}` is not an IP address"))
+    });
+    if given.is_some_and(|given| given != first) {
+        desk.error_help(
+            node.spot,
+            "the gateway of a network is the first address of its subnet",
+            format!("write `{first}`, or leave `gateway` out"),
+        );
+    }
+}

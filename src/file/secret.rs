@@ -1,0 +1,198 @@
+//! Which values are secrets, and how they are kept out of what is printed.
+//!
+//! A variable counts as a secret by its name. What such a variable stands for is taken out of
+//! messages, and what stands behind such a name in a source line is masked when it is drawn; the
+//! columns stay, so that carets still point to the right place.
+
+use std::collections::BTreeSet;
+
+use super::diagnostic::Diagnostic;
+
+/// What a secret is shown as.
+const SHOWN: &str = "(secret)";
+
+/// Parts of names that secrets have.
+const NAMES: [&str; 9] = [
+    "passw",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "api_key",
+    "apikey",
+    "private_key",
+    "access_key",
+];
+
+/// Whether a variable of this name holds a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    // The name of a file that holds a secret is none, and `secrets` is the list of their names.
+    let file = name.ends_with("_file") || name.ends_with("_path") || name == "secrets";
+    !file && (NAMES.iter().any(|part| name.contains(part)) || name.ends_with("_pw"))
+}
+
+/// Takes values out of all texts of diagnostics.
+pub(super) fn take_out(diagnostics: &mut [Diagnostic], values: &BTreeSet<String>) {
+    if values.is_empty() {
+        return;
+    }
+    // The longest first: one may be a part of another.
+    let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    for diagnostic in diagnostics {
+        let related = diagnostic.related.iter_mut().map(|r| &mut r.label);
+        let texts = std::iter::once(&mut diagnostic.message)
+            .chain(&mut diagnostic.label)
+            .chain(&mut diagnostic.help)
+            .chain(related);
+        for text in texts {
+            for value in &values {
+                if text.contains(value) {
+                    *text = without(text, value);
+                }
+            }
+        }
+    }
+}
+
+/// A short value is taken out only where it stands alone, so that `1` does not blot out every line
+/// number.
+fn without(text: &str, value: &str) -> String {
+    if value.chars().count() >= 4 {
+        return text.replace(value, SHOWN);
+    }
+    let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(value) {
+        let (before, after) = (&rest[..at], &rest[at + value.len()..]);
+        out.push_str(before);
+        let alone = !word(out.chars().next_back()) && !word(after.chars().next());
+        out.push_str(if alone { SHOWN } else { value });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A source line in which what stands behind the name of a secret is masked, sign for sign.
+pub(super) fn masked(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((name, sign, value)) = assignment(rest) {
+        out.push_str(&rest[..sign]);
+        rest = &rest[sign..];
+        if !is_secret(name) {
+            continue;
+        }
+        let start = value - sign;
+        let end = start + value_length(&rest[start..]);
+        out.push_str(&rest[..start]);
+        let hidden = &rest[start..end];
+        // Only a name of a variable, which is no secret itself.
+        let plain = hidden.starts_with(['$', '?', '[', '{', '&', '*']);
+        if plain {
+            out.push_str(hidden);
+        } else {
+            out.extend(
+                hidden
+                    .chars()
+                    .map(|c| if c == '"' || c == '\'' { c } else { '*' }),
+            );
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The next `NAME:` or `NAME=` of a line: the name, where the sign ends, where the value begins.
+fn assignment(line: &str) -> Option<(&str, usize, usize)> {
+    let sign = line.find([':', '='])?;
+    let before = line[..sign].trim_end_matches(['"', '\'']);
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let start = before.rfind(|c| !is_word(c)).map_or(0, |at| {
+        at + before[at..].chars().next().map_or(1, char::len_utf8)
+    });
+    let after = &line[sign + 1..];
+    // The default of a variable: `${NAME:-value}`.
+    let dash = after.len() - after.trim_start_matches(['-', '+']).len();
+    let blanks = after[dash..].len() - after[dash..].trim_start().len();
+    Some((&before[start..], sign + 1, sign + 1 + dash + blanks))
+}
+
+/// Bytes of a value: its quotes, or up to a sign that ends it.
+fn value_length(text: &str) -> usize {
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => text[1..].find(quote).map_or(text.len(), |end| end + 2),
+        // A list, a map: what is in it has names of its own.
+        Some('[' | '{') => 1,
+        Some(_) | None => text.find([',', '}', ']', '"', '\'']).unwrap_or(text.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::diagnostic::Severity;
+    use crate::model::Place;
+
+    #[test]
+    fn a_secret_is_known_by_its_name() {
+        for name in [
+            "DB_PASSWORD",
+            "MYSQL_ROOT_PASSWD",
+            "ApiKey",
+            "SECRET",
+            "GITHUB_TOKEN",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["TAG", "PASSWORD_FILE", "KEYBOARD", "HOME", "SECRETS_PATH"] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_of_secrets_leave_every_text() {
+        let mut all = [Diagnostic::at(
+            Severity::Error,
+            "`hunter22` is no port, and 1 is `1`",
+            Place::nowhere(),
+        )
+        .with_help("not hunter22x")];
+        take_out(&mut all, &["hunter22".to_string(), "1".into()].into());
+        assert_eq!(
+            all[0].message,
+            "`(secret)` is no port, and (secret) is `(secret)`"
+        );
+        assert_eq!(all[0].help.as_deref(), Some("not (secret)x"));
+        let mut port = [Diagnostic::at(Severity::Error, "`8101`", Place::nowhere())];
+        take_out(&mut port, &["1".to_string()].into());
+        assert_eq!(port[0].message, "`8101`");
+    }
+
+    #[test]
+    fn a_line_is_masked_sign_for_sign() {
+        for (line, expected) in [
+            ("  DB_PASSWORD: hunter2", "  DB_PASSWORD: *******"),
+            (
+                "  {A: b, PASSWORD: \"é x\", C: d}",
+                "  {A: b, PASSWORD: \"***\", C: d}",
+            ),
+            ("  - \"API_TOKEN=abc\"", "  - \"API_TOKEN=***\""),
+            ("  A: ${DB_PASSWORD:-abc}/x", "  A: ${DB_PASSWORD:-***}/x"),
+            ("  PASSWORD: $PASSWORD", "  PASSWORD: $PASSWORD"),
+            ("  A: ${PASSWORD:?set it}", "  A: ${PASSWORD:?set it}"),
+            ("  ports: [80:80]", "  ports: [80:80]"),
+            ("  secret_token:", "  secret_token:"),
+            ("secrets: [db_password]", "secrets: [db_password]"),
+            ("  tokens: {a: b, token: x}", "  tokens: {a: b, token: *}"),
+        ] {
+            let shown = masked(line);
+            assert_eq!(shown, expected);
+            assert_eq!(shown.chars().count(), line.chars().count());
+        }
+    }
+}

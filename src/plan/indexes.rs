@@ -1,0 +1,325 @@
+//! The index of each container in the subnets it is on.
+//!
+//! A mark shows what a container really has and wins over the record; what is left gets the lowest
+//! index that is free on all its networks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Attachment, Key, Name, Project, Subnets};
+use crate::observed::{Observed, ObservedContainer};
+
+use super::subnets::{room4, room6};
+use super::{Problem, networks};
+
+/// The first index of a container; 1 is the bridge.
+const FIRST: u32 = 2;
+
+/// Who holds an index on a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holder {
+    Container(Name),
+    /// The older self of a container, which runs beside the new one.
+    Older,
+}
+
+impl Holder {
+    fn is(&self, name: &Name) -> bool {
+        matches!(self, Self::Container(holder) if holder == name)
+    }
+}
+
+/// Indexes of containers, and who holds which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Indexes {
+    of: BTreeMap<Name, u32>,
+    held: BTreeMap<(Name, u32), Holder>,
+    on: BTreeMap<Name, BTreeSet<Name>>,
+    last: BTreeMap<Name, u32>,
+}
+
+impl Indexes {
+    /// The index of a container; none for one that is on no network of ours.
+    pub fn of(&self, container: &Name) -> Option<u32> {
+        self.of.get(container).copied()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &BTreeMap<Name, u32> {
+        &self.of
+    }
+
+    /// Gives a container another index, beside which the old one stays its own; none when the networks
+    /// are full.
+    pub(super) fn renew(&mut self, container: &Name) -> Option<u32> {
+        let fresh = self.lowest(container, |_| false)?;
+        self.give(container, fresh);
+        Some(fresh)
+    }
+
+    /// Chooses all of them. What the file wishes and cannot have is told in `problems`. With `makes`
+    /// a container of which only an older self is left gets a new one.
+    pub(super) fn choose(
+        project: &Project,
+        observed: &Observed,
+        subnets: &BTreeMap<Name, Subnets>,
+        makes: bool,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let last = |subnets: &Subnets| {
+            let room6 = u32::try_from(room6(subnets.v6)).unwrap_or(u32::MAX);
+            room4(subnets.v4).min(room6).saturating_add(1)
+        };
+        let last = subnets.iter().map(|(n, s)| (n.clone(), last(s)));
+        let mut found = Self {
+            last: last.collect(),
+            on: whereabouts(project, observed),
+            ..Self::default()
+        };
+        found.reserve_wishes(project, subnets, problems);
+        found.keep_marks(project, observed, subnets, makes);
+        let recorded = observed.record.iter().flat_map(|record| &record.addresses);
+        for (name, index) in recorded {
+            if found.on.contains_key(name)
+                && found.of(name).is_none()
+                && found.is_free(name, *index)
+            {
+                found.give(name, *index);
+            }
+        }
+        let open: Vec<Name> = found.on.keys().cloned().collect();
+        for name in open {
+            if found.of(&name).is_some() {
+                continue;
+            }
+            match found.lowest(&name, |holder| holder.is(&name)) {
+                Some(index) => found.give(&name, index),
+                None => problems.push(full(project, &name)),
+            }
+        }
+        found
+    }
+
+    /// Fixed addresses of the file belong to their containers whatever their index is.
+    fn reserve_wishes(
+        &mut self,
+        project: &Project,
+        subnets: &BTreeMap<Name, Subnets>,
+        problems: &mut Vec<Problem>,
+    ) {
+        for (name, container) in &project.containers {
+            for at in networks::attachments(container) {
+                let Some(subnets) = subnets.get(&at.network) else {
+                    continue;
+                };
+                for (wish, address) in wished(&at, *subnets) {
+                    let index = match wish {
+                        Wish::Far => continue,
+                        Wish::At(index) if self.fits(&at.network, index) => index,
+                        Wish::At(_) | Wish::Outside => {
+                            problems.push(outside(project, name, &at, *subnets, &address));
+                            continue;
+                        }
+                    };
+                    let key = (at.network.clone(), index);
+                    match self.held.get(&key) {
+                        Some(Holder::Container(owner)) if owner != name => {
+                            problems.push(taken(project, name, &address, owner));
+                        }
+                        Some(_) | None => {
+                            self.held.insert(key, Holder::Container(name.clone()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn keep_marks(
+        &mut self,
+        project: &Project,
+        observed: &Observed,
+        subnets: &BTreeMap<Name, Subnets>,
+        makes: bool,
+    ) {
+        for (name, container) in &observed.containers {
+            let found = marked(project, name, container, subnets);
+            // An older self that still runs keeps its own address beside the new one.
+            let is_older = makes && container.wreck && container.aside_runs;
+            let mine = found.iter().map(|(_, index)| *index);
+            let mine = mine
+                .filter(|index| !is_older && self.is_free(name, *index))
+                .min();
+            if let Some(index) = mine {
+                self.give(name, index);
+            }
+            let holder = match is_older {
+                true => Holder::Older,
+                false => Holder::Container(name.clone()),
+            };
+            for key in found {
+                self.held.entry(key).or_insert_with(|| holder.clone());
+            }
+        }
+    }
+
+    fn fits(&self, network: &Name, index: u32) -> bool {
+        let last = self.last.get(network);
+        last.is_some_and(|last| (FIRST..=*last).contains(&index))
+    }
+
+    fn is_free(&self, name: &Name, index: u32) -> bool {
+        self.is_open(name, index, |holder| holder.is(name))
+    }
+
+    /// Whether nobody but those that `may` holds `index` on a network of `name`.
+    fn is_open(&self, name: &Name, index: u32, may: impl Fn(&Holder) -> bool) -> bool {
+        let Some(on) = self.on.get(name) else {
+            return false;
+        };
+        on.iter().all(|network| {
+            let holder = self.held.get(&(network.clone(), index));
+            self.fits(network, index) && holder.is_none_or(&may)
+        })
+    }
+
+    fn lowest(&self, name: &Name, may: impl Fn(&Holder) -> bool) -> Option<u32> {
+        let on = self.on.get(name)?;
+        let last = on.iter().filter_map(|network| self.last.get(network));
+        let last = *last.min()?;
+        (FIRST..=last).find(|index| self.is_open(name, *index, &may))
+    }
+
+    fn give(&mut self, name: &Name, index: u32) {
+        self.of.insert(name.clone(), index);
+        for network in self.on.get(name).into_iter().flatten() {
+            let key = (network.clone(), index);
+            let holder = || Holder::Container(name.clone());
+            self.held.entry(key).or_insert_with(holder);
+        }
+    }
+}
+
+/// The networks of ours that each container of the file, else of the host, is on.
+fn whereabouts(project: &Project, observed: &Observed) -> BTreeMap<Name, BTreeSet<Name>> {
+    let mut on: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+    for (name, found) in &observed.containers {
+        let keys = found.mark.as_ref().map(|mark| networks::keys(&mark.spec));
+        on.insert(name.clone(), keys.unwrap_or_default());
+    }
+    for (name, container) in &project.containers {
+        let keys = networks::own_of(project, container);
+        on.insert(name.clone(), keys.into_iter().collect());
+    }
+    on.retain(|_, keys| !keys.is_empty());
+    on
+}
+
+/// The indexes that a mark shows; fixed addresses of the file are no index.
+fn marked(
+    project: &Project,
+    name: &Name,
+    container: &ObservedContainer,
+    subnets: &BTreeMap<Name, Subnets>,
+) -> Vec<(Name, u32)> {
+    let Some(mark) = &container.mark else {
+        return Vec::new();
+    };
+    let file = project.containers.get(name);
+    let fixed: Vec<Attachment> = file.map(networks::attachments).unwrap_or_default();
+    let cards = networks::cards(&mark.spec).into_iter();
+    cards
+        .filter(|(network, nic)| {
+            let same = |at: &&Attachment| at.network == *network;
+            let wish = fixed.iter().find(same).and_then(|at| at.v4);
+            wish != Some(nic.addresses.v4)
+        })
+        .filter_map(|(network, nic)| {
+            let now = subnets.get(&network)?;
+            let base = u32::from(now.v4.network());
+            let index = u32::from(nic.addresses.v4).wrapping_sub(base);
+            (nic.subnets.v4 == now.v4).then_some((network, index))
+        })
+        .collect()
+}
+
+/// Where a fixed address is.
+enum Wish {
+    At(u32),
+    /// Within the subnet and beyond all indexes: nobody is in its way.
+    Far,
+    Outside,
+}
+
+/// Where the fixed addresses are, each with the address as it is written.
+fn wished(at: &Attachment, subnets: Subnets) -> Vec<(Wish, String)> {
+    let v4 = at.v4.map(|address| {
+        let index = u32::from(address).wrapping_sub(u32::from(subnets.v4.network()));
+        let wish = match subnets.v4.contains(&address) {
+            true => Wish::At(index),
+            false => Wish::Outside,
+        };
+        (wish, address.to_string())
+    });
+    let v6 = at.v6.map(|address| {
+        let index = u128::from(address).wrapping_sub(u128::from(subnets.v6.network()));
+        let far = u128::from(room4(subnets.v4));
+        let wish = match (subnets.v6.contains(&address), u32::try_from(index)) {
+            (false, _) => Wish::Outside,
+            (true, Ok(index)) if u128::from(index) <= far + 1 => Wish::At(index),
+            (true, _) => Wish::Far,
+        };
+        (wish, address.to_string())
+    });
+    v4.into_iter().chain(v6).collect()
+}
+
+fn refusal(project: &Project, name: &Name, message: String, help: String) -> Problem {
+    let file = project.containers.get(name);
+    Problem {
+        message,
+        container: Some(name.clone()),
+        key: Some(Key::Networks),
+        place: file.map(|c| c.place_of(Key::Networks).clone()),
+        help: Some(help),
+    }
+}
+
+fn outside(
+    project: &Project,
+    name: &Name,
+    at: &Attachment,
+    subnets: Subnets,
+    address: &str,
+) -> Problem {
+    let (v4, v6) = (subnets.v4, subnets.v6);
+    refusal(
+        project,
+        name,
+        format!(
+            "container `{name}` cannot have the address `{address}`: network `{}` is `{v4}` and `{v6}`, whose first address is the bridge's",
+            at.network
+        ),
+        format!(
+            "choose an address within, or name the subnet of `{}`",
+            at.network
+        ),
+    )
+}
+
+fn taken(project: &Project, name: &Name, address: &str, owner: &Name) -> Problem {
+    refusal(
+        project,
+        name,
+        format!("container `{name}` cannot have the address `{address}`: `{owner}` has it"),
+        "choose another address, or leave it out and locker picks one".into(),
+    )
+}
+
+fn full(project: &Project, name: &Name) -> Problem {
+    refusal(
+        project,
+        name,
+        format!("there is no free address left for container `{name}`"),
+        "choose a larger subnet".into(),
+    )
+}

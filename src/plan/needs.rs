@@ -1,0 +1,92 @@
+//! Who needs whom: dependencies of the file, and those that sharing brings with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{AppNetwork, Condition, Container, Dependency, Key, Name, Project};
+
+/// The containers of the project whose network, processes or memory a container shares, each with
+/// the key that says so.
+pub(super) fn shared(container: &Container) -> Vec<(Key, Name)> {
+    let Some(app) = &container.app else {
+        return Vec::new();
+    };
+    let network = match &app.network {
+        AppNetwork::Container(name) => Some((Key::NetworkMode, name.clone())),
+        AppNetwork::Networks(_) | AppNetwork::Host | AppNetwork::None | AppNetwork::Foreign(_) => {
+            None
+        }
+    };
+    let of_service = |key: Key, word: &Option<String>| {
+        let name = word.as_deref()?.strip_prefix("service:")?;
+        Some((key, Name::new(name).ok()?))
+    };
+    let others = [
+        of_service(Key::Pid, &app.pid),
+        of_service(Key::Ipc, &app.ipc),
+    ];
+    network
+        .into_iter()
+        .chain(others.into_iter().flatten())
+        .collect()
+}
+
+/// What a container needs before it starts: `depends_on`, and those with whom it shares.
+pub(super) fn of(container: &Container) -> Vec<Dependency> {
+    let mut all = container.depends_on.clone();
+    for (_, on) in shared(container) {
+        if !all.iter().any(|dependency| dependency.on == on) {
+            all.push(Dependency {
+                on,
+                condition: Condition::Started,
+                restart: true,
+                required: true,
+            });
+        }
+    }
+    all
+}
+
+/// The containers that bear a name: the one itself, and the others of a service of several.
+pub(super) fn bearers(project: &Project, name: &Name) -> Vec<Name> {
+    let all = project.containers.iter();
+    let bear = all.filter(|(own, c)| *own == name || c.replica_of.as_ref() == Some(name));
+    bear.map(|(own, _)| own.clone()).collect()
+}
+
+/// The containers that others wait for until they have ended.
+pub(super) fn awaited_ends(project: &Project) -> BTreeSet<Name> {
+    let all = project.containers.values().flat_map(|c| &c.depends_on);
+    let ends = all.filter(|dependency| dependency.condition == Condition::Completed);
+    ends.map(|dependency| dependency.on.clone()).collect()
+}
+
+/// All `names`, those first that are made anew or restarted for nobody's sake: what happens to the
+/// others follows from what happens to them.
+pub(super) fn in_order<'a>(
+    project: &Project,
+    names: impl Iterator<Item = &'a Name>,
+) -> Vec<&'a Name> {
+    let names: Vec<&Name> = names.collect();
+    let follows = |name: &Name| -> BTreeSet<Name> {
+        let needs = project.containers.get(name).map(of).unwrap_or_default();
+        let followed = needs.into_iter().filter(|dependency| dependency.restart);
+        followed.map(|dependency| dependency.on).collect()
+    };
+    let mut left: BTreeMap<&Name, BTreeSet<Name>> =
+        names.iter().map(|name| (*name, follows(name))).collect();
+    let mut order = Vec::with_capacity(names.len());
+    while !left.is_empty() {
+        let known = |on: &Name| !left.contains_key(on);
+        let ready = left.iter().filter(|(_, on)| on.iter().all(known));
+        let mut next: Vec<&Name> = ready.map(|(name, _)| *name).collect();
+        if next.is_empty() {
+            // A circle is refused where the plan is put in order.
+            next = left.keys().copied().collect();
+        }
+        for name in next {
+            left.remove(name);
+            order.push(name);
+        }
+    }
+    order
+}

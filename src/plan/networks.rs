@@ -1,0 +1,116 @@
+//! The networks of a project by key: who is on which, and what the engine must know of them.
+//!
+//! Must not know steps or goals.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{
+    AppNetwork, Attachment, Container, ContainerSpec, EngineNetwork, Name, NetworkWish, Nic, Place,
+    Project, Subnets, bridge_of_network, default_network,
+};
+use crate::observed::Observed;
+
+/// The places of a container of the file on networks, external ones included; a system container is on
+/// the project's own network. Empty for one without networks.
+pub(super) fn attachments(container: &Container) -> Vec<Attachment> {
+    match &container.app {
+        None => vec![Attachment::new(default_network())],
+        Some(app) => match &app.network {
+            AppNetwork::Networks(list) => list.clone(),
+            AppNetwork::Host
+            | AppNetwork::None
+            | AppNetwork::Container(_)
+            | AppNetwork::Foreign(_) => Vec::new(),
+        },
+    }
+}
+
+/// The name on the host of a network that is not of the project; none for one of ours.
+pub(super) fn external<'a>(project: &'a Project, network: &Name) -> Option<&'a str> {
+    let extra = project.networks.get(network)?;
+    extra.external.as_deref()
+}
+
+/// Whether the file has a network of this key.
+pub(super) fn is_known(project: &Project, network: &Name) -> bool {
+    *network == default_network() || project.networks.contains_key(network)
+}
+
+/// The networks of ours that a container of the file is on, by key.
+pub(super) fn own_of(project: &Project, container: &Container) -> Vec<Name> {
+    let all = attachments(container).into_iter().map(|a| a.network);
+    all.filter(|n| is_known(project, n) && external(project, n).is_none())
+        .collect()
+}
+
+/// The cards of a made container on networks of ours, by key.
+pub(super) fn cards(spec: &ContainerSpec) -> Vec<(Name, &Nic)> {
+    let Some(app) = &spec.app else {
+        let own = spec.nic.iter();
+        return own.map(|nic| (default_network(), nic)).collect();
+    };
+    let prefix = format!("{}_", spec.project);
+    let all = app.attached.iter();
+    all.filter_map(|attached| {
+        let key = attached.network.strip_prefix(&prefix)?;
+        Some((Name::new(key).ok()?, attached.nic.as_ref()?))
+    })
+    .collect()
+}
+
+/// The keys of the networks of ours that a made container is on.
+pub(super) fn keys(spec: &ContainerSpec) -> BTreeSet<Name> {
+    cards(spec)
+        .into_iter()
+        .map(|(network, _)| network)
+        .collect()
+}
+
+/// What the file asks of a network.
+pub(super) fn wish<'a>(project: &'a Project, network: &Name) -> &'a NetworkWish {
+    match project.networks.get(network) {
+        Some(extra) if *network != default_network() => &extra.wish,
+        Some(_) | None => &project.network,
+    }
+}
+
+/// Where a network stands in the file.
+pub(super) fn place<'a>(project: &'a Project, network: &Name) -> &'a Place {
+    &wish(project, network).place
+}
+
+/// Whether there is no way out of it.
+pub(super) fn is_internal(project: &Project, network: &Name) -> bool {
+    project.networks.get(network).is_some_and(|n| n.internal)
+}
+
+/// The network as the engine must know it.
+pub(super) fn of_engine(project: &Project, network: &Name, subnets: Subnets) -> EngineNetwork {
+    let extra = project.networks.get(network);
+    EngineNetwork {
+        project: project.name.clone(),
+        network: network.clone(),
+        bridge: bridge_of_network(&project.name, network),
+        subnets,
+        internal: is_internal(project, network),
+        labels: extra.map(|n| n.labels.clone()).unwrap_or_default(),
+    }
+}
+
+/// The subnets that each network of the project already has: recorded, else those of its containers'
+/// marks, else those that the engine knows.
+pub(super) fn recover(observed: &Observed) -> BTreeMap<Name, Subnets> {
+    let mut found = BTreeMap::new();
+    if let Some(record) = &observed.record {
+        found.insert(default_network(), record.subnets);
+        found.extend(record.networks.clone());
+    }
+    let marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
+    for (network, nic) in marks.flat_map(|mark| cards(&mark.spec)) {
+        found.entry(network).or_insert(nic.subnets);
+    }
+    for (network, known) in &observed.engine.networks {
+        found.entry(network.clone()).or_insert(known.subnets);
+    }
+    found
+}
