@@ -14,6 +14,8 @@ mod follow;
 mod happenings;
 mod image_list;
 mod images;
+#[cfg(test)]
+mod listening;
 mod logs;
 mod once;
 mod plan;
