@@ -56,16 +56,13 @@ impl Indexes {
         Some(fresh)
     }
 
-    /// Takes back what [`Self::renew`] gave.
-    pub(super) fn restore(&mut self, container: &Name, index: u32) {
-        self.of.insert(container.clone(), index);
-    }
-
-    /// Chooses all of them. What the file wishes and cannot have is told in `problems`.
+    /// Chooses all of them. What the file wishes and cannot have is told in `problems`. With `makes`
+    /// a container of which only an older self is left gets a new one.
     pub(super) fn choose(
         project: &Project,
         observed: &Observed,
         subnets: &BTreeMap<Name, Subnets>,
+        makes: bool,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let last = |subnets: &Subnets| {
@@ -79,7 +76,7 @@ impl Indexes {
             ..Self::default()
         };
         found.reserve_wishes(project, subnets, problems);
-        found.keep_marks(project, observed, subnets);
+        found.keep_marks(project, observed, subnets, makes);
         let recorded = observed.record.iter().flat_map(|record| &record.addresses);
         for (name, index) in recorded {
             if found.on.contains_key(name)
@@ -142,11 +139,12 @@ impl Indexes {
         project: &Project,
         observed: &Observed,
         subnets: &BTreeMap<Name, Subnets>,
+        makes: bool,
     ) {
         for (name, container) in &observed.containers {
             let found = marked(project, name, container, subnets);
             // An older self that still runs keeps its own address beside the new one.
-            let is_older = container.wreck && container.set_aside && container.aside_runs;
+            let is_older = makes && container.wreck && container.aside_runs;
             let mine = found.iter().map(|(_, index)| *index);
             let mine = mine
                 .filter(|index| !is_older && self.is_free(name, *index))

@@ -10,6 +10,8 @@ pub mod names;
 mod none;
 mod render;
 mod sandbox;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::path::{Path, PathBuf};

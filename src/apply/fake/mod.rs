@@ -61,6 +61,8 @@ pub(super) struct World {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) calls: Vec<String>,
+    /// Looks at the engines.
+    pub(super) looks: Vec<String>,
     pub(super) at_once: usize,
     pub(super) most_at_once: usize,
     /// Calls that fail, each as often as it stands here.
@@ -139,6 +141,24 @@ impl Fake {
             return Err(format!("`{what}` was told to fail"));
         }
         Ok(())
+    }
+
+    /// A look is no call that a plan counts; it is written down and may be refused all the same.
+    fn look(&self) -> Result<(), BackendError> {
+        let what = match self.kind {
+            Kind::System => "look system",
+            Kind::Application => "look application",
+        };
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.looks.push(what.into());
+        match ledger.fail.iter().any(|call| call == what) {
+            true => Err(BackendError::Unavailable {
+                engine: "fake",
+                reason: "it was told so".into(),
+                help: String::new(),
+            }),
+            false => Ok(()),
+        }
     }
 
     async fn backend(&self, what: String) -> Result<(), BackendError> {
@@ -237,6 +257,7 @@ const ANY: [State; 3] = [State::Stopped, State::Running, State::Frozen];
 #[async_trait]
 impl Backend for Fake {
     async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
+        self.look()?;
         let world = self.world();
         let mut view = BackendView::default();
         let ours = |made: &&Made| made.kind() == self.kind;

@@ -82,6 +82,12 @@ pub(super) fn forget(dir: &Path) -> Result<(), BackendError> {
     remove_file(&dir.join(STARTED))
 }
 
+/// Changes the time of the first note and nothing else.
+pub(super) fn touch(dir: &Path) -> std::io::Result<()> {
+    let file = std::fs::File::open(dir.join(STARTED))?;
+    file.set_modified(SystemTime::now())
+}
+
 /// How its last run ended; none while it runs, when it never ran, and when that is not known.
 pub(super) fn ended(dir: &Path) -> Option<Ended> {
     read(&dir.join(ENDED))

@@ -34,9 +34,9 @@ pub(in crate::file) fn lower(
         bridge: &bridge,
         defaults,
         entries: &entries,
+        out: parts.out,
         backend,
         compose: parts.layout == Layout::Compose,
-        out: parts.out,
         stores: &stores,
     };
     let mut containers = BTreeMap::new();

@@ -39,6 +39,10 @@ fn wish(goal: Goal) -> Wish {
         timeout: Duration::from_secs(1),
         lxcpath: PathBuf::from("/var/lib/lxc"),
         remove_orphans: false,
+        recreate: Recreate::Changed,
+        no_deps: false,
+        wait: None,
+        renew_anonymous: false,
     }
 }
 

@@ -75,7 +75,12 @@ fn one(index: usize, count: usize, draw: &Draw) -> Container {
             _ => Condition::Started,
         };
         let on = called(other);
-        one.depends_on.push(Dependency { on, condition });
+        one.depends_on.push(Dependency {
+            on,
+            condition,
+            restart: bit(draw.keys, 2),
+            required: true,
+        });
     }
     give_keys(&mut one, draw);
     one
@@ -118,7 +123,7 @@ fn accident(world: &mut World, what: u8, whom: usize) {
             let name = found.mark.as_ref().unwrap().spec.name.clone();
             world.seen.containers.remove(&name);
         }
-        (4, _) => world.seen.network.bridge = None,
+        (4, _) => world.seen.network.bridges.clear(),
         (5, _) => world.seen.firewall.rules.clear(),
         (6, _) => world.seen.firewall.networks.clear(),
         (7, _) => world.seen.record = None,
