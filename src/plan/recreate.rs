@@ -139,7 +139,7 @@ impl Builder<'_> {
 
     /// What happens to a container beside what its own settings say: because of its image, its
     /// networks, others, or because the user wants it.
-    pub(super) fn from_outside(
+    pub(super) fn outer_causes(
         &self,
         name: &Name,
         found: &ObservedContainer,
