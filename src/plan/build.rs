@@ -82,6 +82,7 @@ impl<'a> Builder<'a> {
         let wreck = found.filter(|c| c.wreck);
         let back = wreck.is_some_and(|wreck| self.clear(name, intent, wreck.set_aside));
         if intent.destroy {
+            self.specs.remove(name);
             self.destroy(name);
             return;
         }

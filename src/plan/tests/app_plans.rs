@@ -166,6 +166,13 @@ fn goals() -> Vec<Scenario> {
     let mut shares = mixed_with("job", |c| {
         settings(c).network = AppNetwork::Container(name("web"));
     });
+    let mut only_db = mixed();
+    only_db.containers.retain(|word, _| word.as_str() == "db");
+    only_db.containers.get_mut("db").unwrap().links.clear();
+    let orphans = Wish {
+        remove_orphans: true,
+        ..wish(Goal::Up)
+    };
     let sharing = World::of(&shares).text(&shares, &chosen(Goal::Restart, &["web"]));
     let web = shares.containers.get_mut("web").unwrap();
     settings(web).command = Some(vec!["x".into()]);
@@ -179,6 +186,10 @@ fn goals() -> Vec<Scenario> {
         (
             "down --keep of both kinds",
             up().text(&mixed(), &wish(keep)),
+        ),
+        (
+            "last application removed",
+            up().text(&only_db, &orphans),
         ),
         ("made anew by force", up().text(&mixed(), &force)),
         ("restart of one whose network is shared", sharing),
