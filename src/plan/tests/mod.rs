@@ -1,8 +1,9 @@
 //! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
 
-mod converge;
 mod app_plans;
+mod app_rules;
 mod apps;
+mod converge;
 mod order;
 mod plans;
 mod properties;
