@@ -8,6 +8,7 @@ mod limits;
 mod meaning;
 mod round_trip;
 mod values;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
