@@ -17,6 +17,7 @@
 //! | [`plan`] | what to do and why; pure |
 //! | [`apply`] | does it side by side, remembers how to undo it, looks again |
 //! | [`backend`] [`network`] [`firewall`] [`hosts`] [`systemd`] | the drivers |
+//! | [`supervise`] | the main process of a container's service |
 //! | [`store`] [`sys`] | paths, lock, atomic writes; processes, system calls without unsafe |
 
 pub mod apply;
@@ -31,6 +32,7 @@ pub mod network;
 pub mod observed;
 pub mod plan;
 pub mod store;
+pub mod supervise;
 pub mod sys;
 pub mod systemd;
 
@@ -42,6 +44,9 @@ use std::process::ExitCode;
 /// process, so neither clap nor tokio may be touched on that road.
 pub fn main() -> ExitCode {
     if let Some(code) = backend::lxc::monitor::run_if_asked(std::env::args_os()) {
+        return code;
+    }
+    if let Some(code) = supervise::run_if_asked(std::env::args_os()) {
         return code;
     }
     cli::main()

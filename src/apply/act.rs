@@ -1,13 +1,12 @@
 //! One step, one driver call.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::backend::{Body, Engine};
 use crate::firewall::FirewallChange;
 use crate::model::{Mount, Name};
 use crate::network::BridgeWish;
@@ -15,11 +14,12 @@ use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
 
-use super::before::{Back, Before};
+use super::back::Back;
+use super::before::Before;
 use super::events::{Event, Events};
 use super::perform::{AnonymousVolumes, ApplyOptions};
 use super::undo::remove_made;
-use super::{Host, StepError, health};
+use super::{Host, StepError};
 
 /// What came of a step.
 pub(super) enum Outcome {
@@ -38,10 +38,10 @@ pub(super) struct Worker<'a> {
     /// How long a container that we started gets to stop again.
     pub(super) stop_timeout: Duration,
     /// What becomes of volumes without a name.
-    volumes: AnonymousVolumes,
+    pub(super) volumes: AnonymousVolumes,
     /// The marks as they are now.
     pub(super) marks: Mutex<BTreeMap<Name, Mark>>,
-    halt: watch::Sender<bool>,
+    pub(super) halt: watch::Sender<bool>,
 }
 
 impl<'a> Worker<'a> {
@@ -116,78 +116,6 @@ impl<'a> Worker<'a> {
             }
         }
         Ok(Outcome::Done(back))
-    }
-
-    /// The steps in the life of a container.
-    async fn act_on_body(&self, step: &Step) -> Result<(), StepError> {
-        let backend = &*self.host.backend;
-        if let Step::RemoveWreck { container } = step {
-            backend.destroy(container, Body::Present, false).await?;
-        } else if let Step::BringBack { container } = step {
-            backend.set_aside(container, true).await?;
-        } else if let Step::SetAside { container } = step {
-            backend.set_aside(container, false).await?;
-        } else if let Step::Start { container } = step {
-            backend.start(container, Body::Present).await?;
-        } else if let Step::Stop {
-            container,
-            timeout,
-            aside,
-        } = step
-        {
-            backend.stop(container, body(*aside), *timeout).await?;
-        } else if let Step::Freeze { container } = step {
-            self.set_frozen(container, true).await?;
-        } else if let Step::Unfreeze { container } = step {
-            self.set_frozen(container, false).await?;
-        } else if let Step::Destroy { container, aside } = step {
-            let volumes = self.volumes.destroy && !aside;
-            backend.destroy(container, body(*aside), volumes).await?;
-        }
-        Ok(())
-    }
-
-    /// The steps about what the engine has beside containers.
-    async fn act_on_engine(&self, id: StepId, step: &Step) -> Result<(), StepError> {
-        let engine = self.engine()?;
-        let told = |line: &str| self.events.tell(Event::Output { id, step, line });
-        if let Step::Pull { image, platform } = step {
-            engine.pull(image, platform.as_deref(), &told).await?;
-        } else if let Step::Build(build) = step {
-            engine.build(build, &told).await?;
-        } else if let Step::EnsureNetwork(network) = step {
-            engine.ensure_network(network).await?;
-        } else if let Step::RemoveNetwork(network) = step {
-            engine.remove_network(network).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn engine(&self) -> Result<&dyn Engine, StepError> {
-        self.host.backend.engine().ok_or(StepError::NoEngine)
-    }
-
-    /// The steps that only wait.
-    async fn wait_for(&self, step: &Step) -> Result<(), StepError> {
-        let halt = self.halt.subscribe();
-        let watch = self.host.backend.watch();
-        if let Step::AwaitHealthy {
-            container,
-            check,
-            most,
-            may_end,
-        } = step
-        {
-            let wanted = health::Wanted {
-                check: check.as_ref(),
-                most: *most,
-                may_end: *may_end,
-            };
-            health::await_healthy(watch, container, &wanted, halt).await?;
-        } else if let Step::AwaitCompleted { container, most } = step {
-            health::await_completed(watch, container, *most, halt).await?;
-        }
-        Ok(())
     }
 
     /// The steps that change the host around the containers.
@@ -313,35 +241,6 @@ impl<'a> Worker<'a> {
         let last = records.iter().all(|record| record.name == project);
         let host = self.host;
         Ok(host.network.remove(&host.project, bridge, last).await?)
-    }
-
-    /// The engine's part goes first: it stands on the directory.
-    async fn remove_volume(
-        &self,
-        path: Option<&Path>,
-        engine: Option<&str>,
-    ) -> Result<(), StepError> {
-        if let Some(name) = engine {
-            self.engine()?.remove_volume(name).await?;
-        }
-        let Some(path) = path else {
-            return Ok(());
-        };
-        let home = self.host.paths.volumes(&self.host.project);
-        // A path that ends in `..` has the right parent in words and no file name.
-        if path.parent() != Some(&home) || path.file_name().is_none() {
-            return Err(StepError::NoVolume { path: path.into() });
-        }
-        let path = path.to_path_buf();
-        blocking(move || remove_tree(path)).await
-    }
-}
-
-/// Which self a step means.
-fn body(aside: bool) -> Body {
-    match aside {
-        true => Body::Aside,
-        false => Body::Present,
     }
 }
 

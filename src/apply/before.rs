@@ -3,52 +3,14 @@
 //! Worked out from the snapshot that the plan was made from, before the step runs.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::path::PathBuf;
 
 use crate::backend::{Body, Sought};
 use crate::firewall::FirewallChange;
-use crate::model::{EngineNetwork, HostsLine, Mount, Name, PortRule, Subnets};
-use crate::observed::{Mark, Observed, ObservedContainer, ProjectRecord, State};
+use crate::model::{Kind, Name, PortRule};
+use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::{Plan, Step};
 
-/// What brings back how it was before a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Back {
-    /// There is nothing to bring back, or another step's way back covers it.
-    Nothing,
-    /// Write the record as it was; none removes it.
-    Record(Option<Box<ProjectRecord>>),
-    /// Remove the bridge that was made.
-    RemoveBridge(String),
-    /// Make the bridge that was removed.
-    MakeBridge(String, Subnets),
-    /// Another transaction of the firewall.
-    Firewall(FirewallChange),
-    /// Destroy the container that was made.
-    Destroy(Name),
-    /// Remove the host paths that were made for these mounts; the mark of the container, where one
-    /// is named, had not said that they are filled.
-    RemovePaths(Option<Name>, Vec<PathBuf>, Vec<Mount>),
-    /// Write the settings as they were.
-    Configure(Box<Mark>),
-    /// Write the names as they were.
-    Names(Name, Vec<HostsLine>, Vec<IpAddr>),
-    /// Remove the network that was made.
-    RemoveNetwork(Box<EngineNetwork>),
-    /// Make the network that was removed.
-    MakeNetwork(Box<EngineNetwork>),
-    /// Stop what was started.
-    Stop(Name),
-    /// Start what was stopped, and freeze it where it was frozen.
-    Start(Name, Body, bool),
-    /// Freeze or thaw.
-    Freeze(Name, bool),
-    /// Write the host's block as it was.
-    HostNames(Vec<HostsLine>),
-    /// Rename what was set aside back.
-    Rename(Name),
-}
+use super::back::Back;
 
 /// The snapshot, and which containers the plan makes anew.
 pub(super) struct Before<'a> {
@@ -58,6 +20,8 @@ pub(super) struct Before<'a> {
     stopped: BTreeSet<&'a Name>,
     /// Keys of networks of the engine that the plan removes.
     removed: BTreeSet<&'a Name>,
+    /// The kinds of containers that were there or that the plan makes.
+    kinds: BTreeSet<Kind>,
 }
 
 impl<'a> Before<'a> {
@@ -68,10 +32,12 @@ impl<'a> Before<'a> {
             started: BTreeSet::new(),
             stopped: BTreeSet::new(),
             removed: BTreeSet::new(),
+            kinds: observed.containers.values().map(|c| c.kind).collect(),
         };
         for planned in &plan.steps {
             if let Step::Create(spec) = &planned.step {
                 before.made.insert(&spec.name);
+                before.kinds.insert(spec.kind());
             } else if let Step::Start { container } = &planned.step {
                 before.started.insert(container);
             } else if let Step::Stop {
@@ -102,7 +68,7 @@ impl<'a> Before<'a> {
     pub(super) fn sought(&self) -> Sought {
         Sought {
             images: BTreeSet::new(),
-            kinds: self.observed.containers.values().map(|c| c.kind).collect(),
+            kinds: self.kinds.clone(),
         }
     }
 
@@ -290,40 +256,5 @@ impl<'a> Before<'a> {
             None => change.close.push(rules.clone()),
         }
         Back::Firewall(change)
-    }
-}
-
-/// Whether a failed step may have been half done, and bringing back how it was is harmless.
-pub(super) fn may_be_half_done(step: &Step) -> bool {
-    match step {
-        Step::SaveRecord(_)
-        | Step::ForgetProject(_)
-        | Step::EnsureBridge { .. }
-        | Step::RemoveBridge { .. }
-        | Step::Configure(_)
-        | Step::WriteNames { .. }
-        | Step::WriteHostNames { .. } => true,
-        // Their drivers promise all or nothing.
-        Step::RemoveWreck { .. }
-        | Step::BringBack { .. }
-        | Step::OpenNetwork(_)
-        | Step::CloseNetwork(_)
-        | Step::Pull { .. }
-        | Step::Build(_)
-        | Step::EnsureNetwork(_)
-        | Step::RemoveNetwork(_)
-        | Step::Create(_)
-        | Step::Seed { .. }
-        | Step::Start { .. }
-        | Step::AwaitHealthy { .. }
-        | Step::AwaitCompleted { .. }
-        | Step::Setup { .. }
-        | Step::Stop { .. }
-        | Step::Freeze { .. }
-        | Step::Unfreeze { .. }
-        | Step::Publish { .. }
-        | Step::SetAside { .. }
-        | Step::Destroy { .. }
-        | Step::RemoveVolume { .. } => false,
     }
 }

@@ -5,6 +5,7 @@
 //! why is the planner's business, and what is printed is the counter's.
 
 mod act;
+mod back;
 mod before;
 mod cancel;
 mod error;
@@ -15,6 +16,7 @@ mod host;
 mod journal;
 mod label;
 mod lanes;
+mod life;
 mod marks;
 mod perform;
 mod supervised;

@@ -14,7 +14,7 @@ use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
 
 use super::act::{Outcome, Worker};
-use super::before::{Back, may_be_half_done};
+use super::back::{Back, may_be_half_done};
 use super::cancel::Cancel;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
 use super::events::{Event, Events};

@@ -15,7 +15,7 @@ use crate::network::BridgeWish;
 use crate::plan::StepId;
 
 use super::act::{Worker, blocking, remove_tree};
-use super::before::Back;
+use super::back::Back;
 use super::cancel::Cancel;
 use super::error::{Aftermath, StepFailure};
 use super::events::Event;

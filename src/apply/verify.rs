@@ -1,7 +1,8 @@
 //! Looking again: after a change the host is observed and planned anew, and nothing may be left.
 
-use crate::model::Project;
-use crate::plan::{Goal, Plan, Problem, Wish, plan};
+use crate::model::{Name, Project};
+use crate::observed::{Observed, State};
+use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
 use super::host::{Host, ObserveError};
 
@@ -58,6 +59,46 @@ fn is_a_state(goal: &Goal) -> bool {
     }
 }
 
+/// Whether a step that would be done again shows no difference: to wait changes nothing, and a
+/// container that has ended by itself with 0 since it was started has done what it was there for.
+fn is_no_difference(step: &Step, observed: &Observed) -> bool {
+    let is_done = |name: &Name| {
+        let container = observed.containers.get(name);
+        container.is_some_and(|c| c.state == State::Stopped && c.exit == Some(0))
+    };
+    match step {
+        Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. } => true,
+        Step::Start { container } | Step::WriteNames { container, .. } => is_done(container),
+        Step::Publish { add, remove } => {
+            let mut rules = add.iter().chain(remove);
+            rules.all(|rule| is_done(&rule.container))
+        }
+        Step::SaveRecord(_)
+        | Step::ForgetProject(_)
+        | Step::RemoveWreck { .. }
+        | Step::BringBack { .. }
+        | Step::EnsureBridge { .. }
+        | Step::RemoveBridge { .. }
+        | Step::OpenNetwork(_)
+        | Step::CloseNetwork(_)
+        | Step::Pull { .. }
+        | Step::Build(_)
+        | Step::EnsureNetwork(_)
+        | Step::RemoveNetwork(_)
+        | Step::Create(_)
+        | Step::Seed { .. }
+        | Step::Configure(_)
+        | Step::Setup { .. }
+        | Step::Stop { .. }
+        | Step::Freeze { .. }
+        | Step::Unfreeze { .. }
+        | Step::WriteHostNames { .. }
+        | Step::SetAside { .. }
+        | Step::Destroy { .. }
+        | Step::RemoveVolume { .. } => false,
+    }
+}
+
 /// Observes and plans `wish` again and expects nothing to do.
 pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), VerifyError> {
     if !is_a_state(&wish.goal) {
@@ -65,7 +106,14 @@ pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), V
     }
     let observed = host.observe(project, None).await?;
     match plan(project, &observed, wish) {
-        Ok(rest) if rest.steps.is_empty() => Ok(()),
+        Ok(rest)
+            if rest
+                .steps
+                .iter()
+                .all(|p| is_no_difference(&p.step, &observed)) =>
+        {
+            Ok(())
+        }
         Ok(rest) => Err(VerifyError::Differs {
             plan: Box::new(rest),
         }),

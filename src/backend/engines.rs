@@ -5,8 +5,6 @@
 //! decides nothing else, and knows no engine's own words.
 
 mod ask;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +35,10 @@ impl std::fmt::Debug for Engines {
 #[derive(Debug, Default)]
 struct Known {
     bodies: BTreeMap<Name, Bodies>,
+    /// When each was changed by us, counted.
+    changed: BTreeMap<Name, u64>,
+    /// How many changes there were.
+    count: u64,
     /// What was asked for last; none before the first look.
     sought: Option<Sought>,
 }
@@ -110,6 +112,7 @@ impl Engines {
 
     /// A first look at both engines; one that is not there has no containers.
     async fn look_around(&self) -> Result<(), BackendError> {
+        let since = self.known().count;
         let sought = Sought {
             images: BTreeSet::new(),
             kinds: [Kind::System, Kind::Application].into(),
@@ -118,7 +121,7 @@ impl Engines {
             look(&*self.system, &sought, false),
             look(&*self.application, &sought, false),
         );
-        self.learn(&sought, [&system?, &application?]);
+        self.learn(&sought, since, [&system?, &application?]);
         Ok(())
     }
 
@@ -127,10 +130,16 @@ impl Engines {
     }
 
     fn change(&self, name: &Name, change: impl FnOnce(&mut Bodies)) {
-        change(self.known().bodies.entry(name.clone()).or_default());
+        let mut known = self.known();
+        known.count += 1;
+        let count = known.count;
+        known.changed.insert(name.clone(), count);
+        change(known.bodies.entry(name.clone()).or_default());
     }
 
-    fn learn(&self, sought: &Sought, views: [&BackendView; 2]) {
+    /// Takes over what `views` show. They were begun after `since` changes: what was changed later, while
+    /// they were looked at, is known better; and of an engine that was not asked nothing is forgotten.
+    fn learn(&self, sought: &Sought, since: u64, views: [&BackendView; 2]) {
         let mut bodies: BTreeMap<Name, Bodies> = BTreeMap::new();
         for (name, seen) in views.into_iter().flat_map(|view| &view.containers) {
             let new = Bodies::of(seen);
@@ -140,10 +149,20 @@ impl Engines {
             }
             known.aside = known.aside.or(new.aside);
         }
-        *self.known() = Known {
-            bodies,
-            sought: Some(sought.clone()),
+        let mut known = self.known();
+        let asked = sought.kinds.contains(&Kind::Application);
+        let elsewhere = |b: &Bodies| {
+            let kinds = [b.present, b.aside];
+            !asked && kinds.contains(&Some(Kind::Application))
         };
+        for (name, old) in &known.bodies {
+            let is_newer = known.changed.get(name).is_some_and(|at| *at > since);
+            if is_newer || elsewhere(old) {
+                bodies.insert(name.clone(), *old);
+            }
+        }
+        known.bodies = bodies;
+        known.sought = Some(sought.clone());
     }
 }
 
@@ -194,6 +213,7 @@ fn join(mut one: BackendView, other: BackendView) -> BackendView {
 #[async_trait]
 impl Backend for Engines {
     async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
+        let since = self.known().count;
         let needed = |kind| sought.kinds.contains(&kind);
         // The system's side is always asked, for it wakes nobody. The other engine is a daemon, which a
         // question may wake.
@@ -206,7 +226,7 @@ impl Backend for Engines {
         let system = look(&*self.system, sought, needed(Kind::System));
         let (system, application) = tokio::join!(system, application);
         let (system, application) = (system?, application?);
-        self.learn(sought, [&system, &application]);
+        self.learn(sought, since, [&system, &application]);
         Ok(join(system, application))
     }
 

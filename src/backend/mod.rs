@@ -3,6 +3,7 @@
 //! A driver does what it is told and reports what is; it decides nothing. Its own types never leave
 //! its folder. To add one: a folder here, one arm where the host opens it, one line in the contract test.
 
+pub mod absent;
 pub mod docker;
 pub mod engines;
 pub mod lxc;

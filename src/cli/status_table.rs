@@ -18,13 +18,15 @@ pub enum Column {
     Name,
     /// Its name on the host
     Container,
-    /// `lxc`
+    /// `lxc` or `docker`
     Type,
+    /// The image it is made from
+    Image,
     /// Its groups
     Group,
     /// Host name and domain
     Fqdn,
-    /// absent, stopped, starting, running, frozen
+    /// absent, stopped with its exit code, starting, running, frozen
     State,
     /// What its health check says
     Health,
@@ -74,6 +76,7 @@ fn title(column: Column) -> &'static str {
         Column::Name => "Name",
         Column::Container => "Container",
         Column::Type => "Type",
+        Column::Image => "Image",
         Column::Group => "Group",
         Column::Fqdn => "FQDN",
         Column::State => "State",
@@ -94,9 +97,10 @@ fn cell(row: &StatusRow, column: Column) -> String {
         Column::Name => row.name.to_string(),
         Column::Container => row.container.clone(),
         Column::Type => row.r#type.into(),
+        Column::Image => or_dash(&row.image),
         Column::Group => or_dash(&row.group),
         Column::Fqdn => or_dash(&row.fqdn),
-        Column::State => state_word(row.state).into(),
+        Column::State => state(row),
         Column::Health => or_dash(&row.health),
         Column::Ips => lines(row.ips.iter().map(ToString::to_string)),
         Column::Ports => lines(row.ports.iter().cloned()),
@@ -121,6 +125,14 @@ fn memory(row: &StatusRow) -> String {
             peak.map_or_else(|| "-".into(), mebibytes),
             limit.map_or_else(|| "unlimited".into(), mebibytes)
         ),
+    }
+}
+
+/// The state, with the exit code of what has ended.
+fn state(row: &StatusRow) -> String {
+    match (row.state, row.exit_code) {
+        (State::Stopped, Some(code)) => format!("stopped ({code})"),
+        (state, _) => state_word(state).into(),
     }
 }
 
@@ -193,10 +205,12 @@ mod tests {
             name: Name::new(name).unwrap(),
             container: format!("shop_{name}"),
             r#type: "lxc",
+            image: None,
             defined: true,
             group: None,
             fqdn: None,
             state,
+            exit_code: None,
             health: None,
             ips: Vec::new(),
             ports: Vec::new(),
@@ -230,6 +244,19 @@ yes   web   lxc   www.example.net  running  -       10.1.2.3  8080:80/tcp
                                                               8443:443/tcp
 no    old   lxc   -                stopped  -       -         -
 "
+        );
+    }
+
+    #[test]
+    fn what_has_ended_tells_with_what() {
+        let mut job = row("job", State::Stopped);
+        job.exit_code = Some(0);
+        job.r#type = "docker";
+        job.image = Some("busybox:1".into());
+        let columns = [Column::Name, Column::Type, Column::Image, Column::State];
+        assert_eq!(
+            plain(&[job], &columns, None).lines().last().unwrap(),
+            "job   docker  busybox:1  stopped (0)"
         );
     }
 

@@ -45,7 +45,7 @@ fn ports(desk: &Desk<'_>, containers: &BTreeMap<Name, Container>) {
         let Some((other, other_place, other_name)) = collision else {
             continue;
         };
-        let (first, second) = if place <= other_place {
+        let (first, second) = if desk.order(place) <= desk.order(other_place) {
             ((place, name), (other, other_place, other_name))
         } else {
             ((other_place, other_name), (port, place, name))

@@ -1,7 +1,8 @@
 //! Files of variables: `.env` beside the project file, and `env_file`.
 //!
-//! The format is Compose's: `NAME=VALUE` lines, `export` before a name, comments, single quotes for
-//! plain text, double quotes with escapes; variables are put in everywhere but in single quotes.
+//! The format is Compose's: `NAME=VALUE` or `NAME: VALUE`, `export` before a name, comments, single
+//! quotes for plain text, double quotes with escapes; a quoted value may have several lines.
+//! Variables are put in everywhere but in single quotes. A name alone takes the value that is there.
 
 use super::interpolate::{Lookup, interpolate};
 
@@ -19,11 +20,9 @@ pub(super) fn parse(
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<(String, String)>, DotenvError> {
     let mut variables: Vec<(String, String)> = Vec::new();
-    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
+    let mut rest = text.trim_start_matches('\u{feff}');
+    let mut line = 1;
+    while !rest.is_empty() {
         let known = |name: &str| {
             let earlier = || {
                 variables
@@ -33,56 +32,76 @@ pub(super) fn parse(
             };
             lookup(name).or_else(earlier)
         };
-        let variable = parse_line(line, &known).map_err(|message| DotenvError {
-            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
-            message,
-        })?;
-        variables.push(variable);
+        let (found, after) =
+            statement(rest, &known).map_err(|message| DotenvError { line, message })?;
+        variables.extend(found);
+        let lines = rest[..rest.len() - after.len()].matches('\n').count();
+        line += u32::try_from(lines).unwrap_or(u32::MAX);
+        rest = after;
     }
     Ok(variables)
 }
 
-fn parse_line(
-    line: &str,
+/// What the next line says, with the lines that belong to it, and what follows.
+type Statement<'t> = (Option<(String, String)>, &'t str);
+
+fn statement<'t>(
+    text: &'t str,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<(String, String), String> {
+) -> Result<Statement<'t>, String> {
+    let end = text.find('\n').unwrap_or(text.len());
+    let after = text.get(end + 1..).unwrap_or_default();
+    let line = text[..end].trim_start();
+    if line.trim_end().is_empty() || line.starts_with('#') {
+        return Ok((None, after));
+    }
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-    let (name, value) = line
-        .split_once('=')
-        .ok_or_else(|| "the line is not `NAME=VALUE`".to_string())?;
-    let name = name.trim_end();
-    let value = value.trim_start();
-    crate::model::check_variable(name, "").map_err(|error| error.to_string())?;
-    let value = if let Some(rest) = value.strip_prefix('\'') {
-        quoted(rest, '\'')?.to_string()
-    } else if let Some(rest) = value.strip_prefix('"') {
-        expand(&unescape(quoted(rest, '"')?), lookup)?
-    } else {
-        let end = value.find(" #").unwrap_or(value.len());
-        let plain = if value.starts_with('#') {
-            ""
-        } else {
-            &value[..end]
-        };
-        expand(plain.trim_end(), lookup)?
+    let Some(sign) = line.find(['=', ':']) else {
+        let name = line.trim_end();
+        check(name)?;
+        return Ok((lookup(name).map(|value| (name.into(), value)), after));
     };
-    Ok((name.into(), value))
+    let name = line[..sign].trim_end();
+    check(name)?;
+    let value = line[sign + 1..].trim_start();
+    // Where the value begins in the whole text: a quoted one may go on behind the line.
+    let start = end - value.len();
+    if let Some(quote @ ('\'' | '"')) = value.chars().next() {
+        let (value, after) = quoted(&text[start + 1..], quote)?;
+        let value = match quote {
+            '"' => expand(&unescape(value), lookup)?,
+            _ => value.replace("\\'", "'"),
+        };
+        return Ok((Some((name.into(), value)), after));
+    }
+    let plain = match value.starts_with('#') {
+        true => "",
+        false => &value[..value.find(" #").unwrap_or(value.len())],
+    };
+    let value = expand(plain.trim_end(), lookup)?;
+    Ok((Some((name.into(), value)), after))
 }
 
-/// The text up to the closing quote; only a comment may follow it.
-fn quoted(text: &str, quote: char) -> Result<&str, String> {
+fn check(name: &str) -> Result<(), String> {
+    crate::model::check_variable(name, "").map_err(|error| error.to_string())
+}
+
+/// The text up to the closing quote, and the lines after it; only a comment may follow the quote.
+fn quoted(text: &str, quote: char) -> Result<(&str, &str), String> {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
         if c == quote && !escaped {
-            let rest = text[at + 1..].trim_start();
+            let tail = &text[at + 1..];
+            let end = tail.find('\n').unwrap_or(tail.len());
+            let rest = tail[..end].trim();
             if !rest.is_empty() && !rest.starts_with('#') {
                 return Err("something follows the closing quote".into());
             }
-            return Ok(&text[..at]);
+            return Ok((&text[..at], tail.get(end + 1..).unwrap_or_default()));
         }
-        escaped = quote == '"' && c == '\\' && !escaped;
+        escaped = c == '\\' && !escaped;
     }
-    Err("the quote is not closed on its line".into())
+    Err("the quote is not closed".into())
 }
 
 fn unescape(text: &str) -> String {
@@ -122,7 +141,8 @@ mod tests {
     #[test]
     fn every_form_of_a_line_is_read() {
         let text = "\u{feff}# comment\n\nA=1\nexport B = two words # comment\nC='$HOME # x'\n\
-                    D=\"a\\n\\\"$HOME\\$\" # c\nE=$HOME/$A\nF=\nG=#x\nH=a#b\n";
+                    D=\"a\\n\\\"$HOME\\$\" # c\nE=$HOME/$A\nF=\nG=#x\nH=a#b\r\n\
+                    I='it\\'s\n$HOME' # c\nJ: yaml\nK=\"a\nb\"\nHOME\nNOTHING\nL=last";
         let expected = [
             ("A", "1"),
             ("B", "two words"),
@@ -132,6 +152,11 @@ mod tests {
             ("F", ""),
             ("G", ""),
             ("H", "a#b"),
+            ("I", "it's\n$HOME"),
+            ("J", "yaml"),
+            ("K", "a\nb"),
+            ("HOME", "/root"),
+            ("L", "last"),
         ];
         let expected = expected.map(|(k, v)| (k.to_string(), v.to_string()));
         assert_eq!(run(text), Ok(expected.to_vec()));
@@ -140,9 +165,10 @@ mod tests {
     #[test]
     fn a_bad_line_is_named() {
         for text in [
-            "A=1\nB",
+            "A=1\nB C",
             "\n1A=x",
-            "\nA='x",
+            "\nA='x\ny\n",
+            "A=\"x\"\nB=\"x\" y",
             "\nA=\"x\" y",
             "\nA=${x",
             "\nA B=1",

@@ -106,12 +106,13 @@ impl Extender<'_, '_, '_> {
             None => None,
         };
         chain.pop();
-        let own = without_entry(own, "extends");
         let body = match base {
             Some(base) if self.reader.spend(own.spot, base.size() + own.size()) => {
-                let base = without_entry(base, "extends");
+                let own = without_entry(own, "extends");
                 merge::bodies(self.reader.desk, base, own, self.layout)
             }
+            // What extends something that is wrong keeps the key, and so do those that extend it:
+            // nobody then misses the keys that it would have brought.
             Some(_) | None => own,
         };
         self.sets[set].done.insert(name.into(), body.clone());

@@ -79,7 +79,7 @@ impl<'d, 'a> Reader<'d, 'a> {
                 },
             });
         }
-        unit.filter(|_| intact)
+        unit.filter(|_| intact && self.spent.get() <= MAX_NODES)
     }
 
     /// One file with what it extends and includes.

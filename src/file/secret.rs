@@ -27,8 +27,8 @@ const NAMES: [&str; 9] = [
 /// Whether a variable of this name holds a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    // The name of a file that holds a secret is none.
-    let file = name.ends_with("_file") || name.ends_with("_path");
+    // The name of a file that holds a secret is none, and `secrets` is the list of their names.
+    let file = name.ends_with("_file") || name.ends_with("_path") || name == "secrets";
     !file && (NAMES.iter().any(|part| name.contains(part)) || name.ends_with("_pw"))
 }
 
@@ -91,7 +91,7 @@ pub(super) fn masked(line: &str) -> String {
         out.push_str(&rest[..start]);
         let hidden = &rest[start..end];
         // Only a name of a variable, which is no secret itself.
-        let plain = hidden.starts_with('$') || hidden.starts_with('?') || hidden.is_empty();
+        let plain = hidden.starts_with(['$', '?', '[', '{', '&', '*']);
         if plain {
             out.push_str(hidden);
         } else {
@@ -124,10 +124,11 @@ fn assignment(line: &str) -> Option<(&str, usize, usize)> {
 
 /// Bytes of a value: its quotes, or up to a sign that ends it.
 fn value_length(text: &str) -> usize {
-    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''));
-    match quote {
-        Some(quote) => text[1..].find(quote).map_or(text.len(), |end| end + 2),
-        None => text.find([',', '}', ']', '"', '\'']).unwrap_or(text.len()),
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => text[1..].find(quote).map_or(text.len(), |end| end + 2),
+        // A list, a map: what is in it has names of its own.
+        Some('[' | '{') => 1,
+        Some(_) | None => text.find([',', '}', ']', '"', '\'']).unwrap_or(text.len()),
     }
 }
 
@@ -186,6 +187,8 @@ mod tests {
             ("  A: ${PASSWORD:?set it}", "  A: ${PASSWORD:?set it}"),
             ("  ports: [80:80]", "  ports: [80:80]"),
             ("  secret_token:", "  secret_token:"),
+            ("secrets: [db_password]", "secrets: [db_password]"),
+            ("  tokens: {a: b, token: x}", "  tokens: {a: b, token: *}"),
         ] {
             let shown = masked(line);
             assert_eq!(shown, expected);

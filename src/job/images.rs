@@ -220,6 +220,7 @@ mod tests {
             firewall: Default::default(),
             supervisor: Default::default(),
             groups: BTreeMap::new(),
+            disabled: BTreeMap::new(),
             containers: [
                 container("web", image("nginx"), &["api"]),
                 container("api", image("shop_api"), &["db"]),

@@ -7,6 +7,7 @@ mod change;
 mod config;
 mod consent;
 mod copy;
+mod drift;
 mod error;
 mod exec;
 mod follow;

@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::apply::Host;
+use crate::backend::Backend;
+use crate::backend::absent::AbsentBackend;
+use crate::backend::docker::DockerBackend;
+use crate::backend::engines::Engines;
 use crate::backend::lxc::LxcBackend;
 use crate::file;
 use crate::file::diagnostic::Diagnostic;
@@ -48,12 +52,7 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
     let lxcpath = lxcpath(setting, &project, &paths)?;
     let name = project.name.clone();
     let choice = setting.firewall.unwrap_or(project.firewall);
-    let backend = LxcBackend::open(
-        name.clone(),
-        project.directory.clone(),
-        lxcpath.clone(),
-        paths.clone(),
-    )?;
+    let backend = engines(&project, &lxcpath, &paths)?;
     let host = Host {
         project: name,
         directory: project.directory.clone(),
@@ -69,6 +68,23 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
         host,
         lxcpath,
     })
+}
+
+/// Both engines. One that is not on this host is missed only where the project needs it.
+fn engines(project: &Project, lxcpath: &Path, paths: &Paths) -> Result<Engines, JobError> {
+    let (name, directory) = (project.name.clone(), project.directory.clone());
+    let opened = LxcBackend::open(
+        name.clone(),
+        directory.clone(),
+        lxcpath.into(),
+        paths.clone(),
+    );
+    let system: Arc<dyn Backend> = match opened {
+        Ok(backend) => Arc::new(backend),
+        Err(error) => Arc::new(AbsentBackend::instead(error)?),
+    };
+    let application = Arc::new(DockerBackend::open(name, directory, paths.clone()));
+    Ok(Engines::new(system, application))
 }
 
 fn paths(setting: &Setting) -> Paths {

@@ -1,15 +1,15 @@
 //! What is: one row for each container of the project, leftovers too.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Container, Name, PortRule, Project, host_name_of};
-use crate::observed::{Observed, ObservedContainer, State};
-use crate::plan::{self, Cause, Goal, Plan, Recreate, Step, Wish};
+use crate::backend::Probe;
+use crate::model::{Container, Healthcheck, Kind, Name, Project, host_name_of};
+use crate::observed::{Health, Observed, ObservedContainer, State};
 
+use super::drift::Drift;
 use super::road::{self, Opened};
 use super::select::select;
 use super::usage;
@@ -27,8 +27,10 @@ pub struct StatusRow {
     pub name: Name,
     /// Name on the host.
     pub container: String,
-    /// `lxc`.
+    /// `lxc` or `docker`.
     pub r#type: &'static str,
+    /// The image that it is made from, by name; none for a system container.
+    pub image: Option<String>,
     /// Whether the file defines it; a leftover is not defined.
     pub defined: bool,
     /// Its groups, separated by `, `.
@@ -37,7 +39,9 @@ pub struct StatusRow {
     pub fqdn: Option<String>,
     /// Its state.
     pub state: State,
-    /// `healthy` or `unhealthy`; none without a health check or while it does not run.
+    /// The exit code with which it ended; none while it runs and when the code is not known.
+    pub exit_code: Option<i32>,
+    /// `starting`, `healthy` or `unhealthy`; none without a health check or while it does not run.
     pub health: Option<String>,
     /// Its addresses while it runs.
     pub ips: Vec<IpAddr>,
@@ -90,15 +94,17 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
         project: project.name.clone(),
         name: name.clone(),
         container,
-        r#type: "lxc",
+        r#type: kind(wanted, found).as_str(),
+        image: image(wanted, found),
         defined: wanted.is_some(),
         group: wanted.and_then(groups),
         fqdn: fqdn(wanted, found),
         state,
-        health: health(opened, wanted, name, state).await,
+        exit_code: found.and_then(|found| found.exit).filter(|_| !runs),
+        health: health(opened, wanted, name, found).await,
         ips: if runs { addresses(found) } else { Vec::new() },
         links: links(wanted),
-        drift: drift.of(name, state, found, &ports),
+        drift: drift.of(name, wanted.is_some(), state, found, &ports),
         ports,
         cpus: usage.cpus,
         shares: usage.shares,
@@ -148,131 +154,50 @@ fn active_ports(project: &Project, observed: &Observed, name: &Name) -> Vec<Stri
     ours.map(|rule| rule.port.to_string()).collect()
 }
 
-/// Nobody watches between two commands, so the check is run now.
+/// The engine of an application container has watched it. Nobody watches a system container between
+/// two commands, so its check is run now.
 async fn health(
     opened: &Opened,
     wanted: Option<&Container>,
     name: &Name,
-    state: State,
+    found: Option<&ObservedContainer>,
 ) -> Option<String> {
-    let check = wanted?.healthcheck.as_ref()?;
-    if state != State::Running {
-        return None;
-    }
-    let inside = opened.host.backend.inside();
-    let limit = check.timeout.min(PATIENCE);
-    let healthy =
-        matches!(inside.run(name, &check.test, Some(limit)).await, Ok(ran) if ran.code == 0);
-    Some(if healthy { "healthy" } else { "unhealthy" }.into())
+    let found = found.filter(|found| found.state == State::Running)?;
+    let word = match (found.kind, found.health) {
+        (_, Some(Health::Starting)) => "starting",
+        (_, Some(Health::Healthy)) => "healthy",
+        (_, Some(Health::Unhealthy)) => "unhealthy",
+        (Kind::Application, None) => return None,
+        (Kind::System, None) => {
+            let check = wanted?.healthcheck.as_ref()?;
+            let quick = Healthcheck {
+                timeout: check.timeout.min(PATIENCE),
+                ..check.clone()
+            };
+            match opened.host.backend.watch().probe(name, Some(&quick)).await {
+                Ok(Probe::Healthy | Probe::Running) => "healthy",
+                Ok(Probe::Failing(_) | Probe::Unhealthy(_)) | Err(_) => "unhealthy",
+                // It ended between the look and the check.
+                Ok(Probe::Ended(_)) => return None,
+            }
+        }
+    };
+    Some(word.into())
 }
 
-/// What `up` would do now, as far as it touches what runs.
-struct Drift {
-    plan: Plan,
-}
-
-impl Drift {
-    /// Where there can be no plan there is no drift to speak of; `plan` says why.
-    fn find(opened: &Opened, observed: &Observed) -> Self {
-        let wish = Wish {
-            goal: Goal::Up,
-            selection: None,
-            no_ports: false,
-            no_links: false,
-            host_names: false,
-            no_copy: false,
-            timeout: Duration::ZERO,
-            lxcpath: PathBuf::clone(&opened.lxcpath),
-            remove_orphans: false,
-            recreate: Recreate::Changed,
-            no_deps: false,
-            wait: None,
-            renew_anonymous: false,
-        };
-        let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
-        Self { plan }
-    }
-
-    fn of(
-        &self,
-        name: &Name,
-        state: State,
-        found: Option<&ObservedContainer>,
-        ports: &[String],
-    ) -> Vec<String> {
-        let mut notes = Vec::new();
-        if found.is_some_and(|found| found.wreck) {
-            notes.push("half made by an interrupted run".into());
-        }
-        if !matches!(state, State::Running | State::Frozen) {
-            // It ended by itself, or somebody stopped it without locker.
-            notes.extend(
-                ports
-                    .iter()
-                    .map(|port| format!("port {port} leads to it still")),
-            );
-            return notes;
-        }
-        for planned in &self.plan.steps {
-            let cause = planned.causes.first();
-            notes.extend(note(&planned.step, cause, name));
-        }
-        notes
+fn kind(wanted: Option<&Container>, found: Option<&ObservedContainer>) -> Kind {
+    match (found, wanted) {
+        (Some(found), _) => found.kind,
+        (None, Some(wanted)) => wanted.kind(),
+        (None, None) => Kind::System,
     }
 }
 
-/// What a step of `up` says about the running container `name`.
-fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
-    let why = cause.map_or(String::new(), |cause| format!(" ({cause})"));
-    match step {
-        Step::Publish { add, remove } => rule_notes(add, remove, name),
-        Step::Configure(spec) if &spec.name == name => vec![format!("settings differ{why}")],
-        Step::SetAside { container } if container == name => {
-            vec![format!("would be made anew{why}")]
-        }
-        Step::WriteNames { container, .. } if container == name => {
-            vec![format!("names are stale{why}")]
-        }
-        Step::Stop { container, .. } if container == name => {
-            vec![format!("must be restarted{why}")]
-        }
-        Step::EnsureBridge { bridge, .. } => {
-            vec![format!("bridge {bridge} is not as it should be{why}")]
-        }
-        Step::OpenNetwork(_) => vec!["network rules are not in place".into()],
-        Step::SaveRecord(_)
-        | Step::ForgetProject(_)
-        | Step::RemoveWreck { .. }
-        | Step::BringBack { .. }
-        | Step::RemoveBridge { .. }
-        | Step::CloseNetwork(_)
-        | Step::Create(_)
-        | Step::Seed { .. }
-        | Step::Configure(_)
-        | Step::WriteNames { .. }
-        | Step::Start { .. }
-        | Step::AwaitHealthy { .. }
-        | Step::AwaitCompleted { .. }
-        | Step::Pull { .. }
-        | Step::Build(_)
-        | Step::EnsureNetwork(_)
-        | Step::RemoveNetwork(_)
-        | Step::Setup { .. }
-        | Step::Stop { .. }
-        | Step::Freeze { .. }
-        | Step::Unfreeze { .. }
-        | Step::WriteHostNames { .. }
-        | Step::SetAside { .. }
-        | Step::Destroy { .. }
-        | Step::RemoveVolume { .. } => Vec::new(),
-    }
-}
-
-fn rule_notes(add: &[PortRule], remove: &[PortRule], name: &Name) -> Vec<String> {
-    let mine = |rule: &&PortRule| &rule.container == name;
-    let missing = add.iter().filter(mine);
-    let missing = missing.map(|rule| format!("port {} is not in place", rule.port));
-    let stale = remove.iter().filter(mine);
-    let stale = stale.map(|rule| format!("port {} is not in the file", rule.port));
-    missing.chain(stale).collect()
+fn image(wanted: Option<&Container>, found: Option<&ObservedContainer>) -> Option<String> {
+    let mark = found.and_then(|found| found.mark.as_ref());
+    let source = match mark {
+        Some(mark) => Some(&mark.spec.source),
+        None => wanted.map(|wanted| &wanted.source),
+    };
+    source?.image().map(str::to_string)
 }

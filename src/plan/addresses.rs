@@ -77,11 +77,12 @@ fn mac_of(hash: u64) -> String {
 
 /// Chooses subnets for the project's own network and for those that the file uses, and an index for
 /// each container of the file and of the host. With `moves` the file's subnets count, else those that
-/// the networks have.
+/// the networks have. With `makes` what is missing is made.
 pub(super) fn choose(
     project: &Project,
     observed: &Observed,
     moves: bool,
+    makes: bool,
 ) -> Result<(Net, Vec<Warning>), Vec<Problem>> {
     let mut search = Search {
         project,
@@ -103,7 +104,13 @@ pub(super) fn choose(
     let Some(subnets) = search.chosen.get(&own).copied() else {
         return Err(search.problems);
     };
-    let indexes = Indexes::choose(project, observed, &search.chosen, &mut search.problems);
+    let indexes = Indexes::choose(
+        project,
+        observed,
+        &search.chosen,
+        makes,
+        &mut search.problems,
+    );
     if !search.problems.is_empty() {
         return Err(search.problems);
     }

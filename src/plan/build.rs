@@ -9,8 +9,8 @@ use crate::observed::{Mark, Observed, ObservedContainer};
 
 use super::addresses::Net;
 use super::graph::{Draft, Slot};
-use super::intent::{Intent, Power, not_made};
-use super::{Cause, Goal, Loss, Problem, Step, Warning, Wish};
+use super::intent::{Intent, Power, not_made, runs};
+use super::{Cause, Goal, Loss, Problem, Step, StepId, Warning, Wish, needs};
 
 /// The planner at work.
 pub(super) struct Builder<'a> {
@@ -25,6 +25,12 @@ pub(super) struct Builder<'a> {
     pub(super) specs: BTreeMap<Name, ContainerSpec>,
     /// Who will run at the end.
     pub(super) running: BTreeSet<Name>,
+    /// Whose new self starts beside the old one.
+    pub(super) beside: BTreeSet<Name>,
+    /// Networks that the engine must be told anew.
+    pub(super) remade: BTreeSet<Name>,
+    /// The step that swaps port rules.
+    pub(super) published: Option<StepId>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Warning>,
     pub(super) losses: Vec<Loss>,
@@ -60,12 +66,14 @@ impl<'a> Builder<'a> {
 
     /// The steps of every container.
     pub(super) fn containers(&mut self) {
-        for (name, intent) in self.intents.clone() {
-            self.container(&name, intent);
+        let intents = self.intents.clone();
+        for name in needs::in_order(self.project, intents.keys()) {
+            let intent = intents.get(name).copied().unwrap_or_default();
+            self.container(name, intent);
         }
     }
 
-    fn container(&mut self, name: &Name, intent: Intent) {
+    fn container(&mut self, name: &Name, mut intent: Intent) {
         let mark = self.mark(name);
         if let Some(mark) = mark {
             self.specs.insert(name.clone(), mark.spec.clone());
@@ -77,8 +85,8 @@ impl<'a> Builder<'a> {
             self.destroy(name);
             return;
         }
-        let mut changed = match mark {
-            Some(mark) => self.settings(name, intent.settings, mark),
+        let mut changed = match self.there(name).zip(mark) {
+            Some((whole, mark)) => self.settings(name, intent, whole, mark),
             None if intent.make => {
                 self.make(name, vec![self.missing(name)]);
                 None
@@ -93,6 +101,10 @@ impl<'a> Builder<'a> {
         if self.there(name).is_some_and(|c| c.stopping) {
             // It still runs and will not for long: a killed run has asked it to stop.
             changed.get_or_insert(vec![Cause::Unfinished]);
+        }
+        if changed.is_some() && intent.power == Power::Keep && runs(self.there(name)) {
+            // What others do to it, nobody asked it about.
+            intent.power = Power::On;
         }
         self.power(name, intent, changed);
         self.setup(name, intent);
@@ -125,7 +137,8 @@ impl<'a> Builder<'a> {
         if back {
             let container = name.clone();
             let step = Step::BringBack { container };
-            self.draft.add_in(Slot::Aside, name, step, causes);
+            self.draft.add_in(Slot::Aside, name, step, causes.clone());
+            self.stop_aside(name, causes);
         }
         back
     }

@@ -21,6 +21,8 @@ pub enum Cause {
     },
     /// The key `network` of the project says something else than what is in place.
     Network(Place),
+    /// One of the project's `networks` says something else than what is in place.
+    Networks(Place),
     /// What a key of the file asks for is not in place: it is new there, or was taken out by hand.
     NotInPlace {
         /// The key.
@@ -59,6 +61,10 @@ impl fmt::Display for Cause {
                 write!(f, "`network` changed (line {})", place.line)
             }
             Self::Network(_) => f.write_str("`network` changed"),
+            Self::Networks(place) if place.is_somewhere() => {
+                write!(f, "`networks` changed (line {})", place.line)
+            }
+            Self::Networks(_) => f.write_str("`networks` changed"),
             Self::NotInPlace { key, place } if place.is_somewhere() => {
                 write!(f, "`{key}` not in place (line {})", place.line)
             }

@@ -1,6 +1,6 @@
 //! Making a container, and filling its volumes.
 
-use crate::model::{Key, Kind, Mount, Name, Source};
+use crate::model::{ContainerSpec, EngineVolume, Key, Kind, Mount, Name, Source};
 
 use super::build::Builder;
 use super::graph::Slot;
@@ -24,7 +24,7 @@ impl Builder<'_> {
                 "rename the container or the project",
             );
         }
-        if host_name.len() > LONGEST {
+        if spec.kind() == Kind::System && host_name.len() > LONGEST {
             let message = format!(
                 "the name `{host_name}` that container `{name}` gets on the host has {} characters, and LXC takes {LONGEST}",
                 host_name.len()
@@ -37,6 +37,7 @@ impl Builder<'_> {
             );
         }
         self.check_origin(name, &spec.source);
+        self.check_external(name, &spec);
         let mounts = spec.mounts.clone();
         self.specs.insert(name.clone(), spec.clone());
         let create = Step::Create(Box::new(spec));
@@ -116,5 +117,36 @@ impl Builder<'_> {
             None => "`lxc-ls` lists the host's containers".into(),
         };
         self.problem(name, Some(Key::Clone), message, &help);
+    }
+
+    /// What is not of the project must be there: locker does not make it.
+    fn check_external(&mut self, name: &Name, spec: &ContainerSpec) {
+        let Some(app) = &spec.app else { return };
+        let engine = &self.observed.engine;
+        let external = app.attached.iter().filter(|at| at.nic.is_none());
+        let networks: Vec<String> = external
+            .map(|at| at.network.clone())
+            .filter(|n| !engine.foreign_networks.contains(n))
+            .collect();
+        let volumes = app.settings.engine_volumes.iter();
+        let volumes: Vec<String> = volumes
+            .filter_map(|mount| match &mount.volume {
+                EngineVolume::External(volume) => Some(volume.clone()),
+                EngineVolume::Anonymous | EngineVolume::Driver { .. } => None,
+            })
+            .filter(|v| !engine.foreign_volumes.contains(v) && !engine.volumes.contains(v))
+            .collect();
+        for network in networks {
+            let message =
+                format!("the external network `{network}` of container `{name}` is not there");
+            let help = format!("create it with `docker network create {network}`");
+            self.problem(name, Some(Key::Networks), message, &help);
+        }
+        for volume in volumes {
+            let message =
+                format!("the external volume `{volume}` of container `{name}` is not there");
+            let help = format!("create it with `docker volume create {volume}`");
+            self.problem(name, Some(Key::Volumes), message, &help);
+        }
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn specs(
             labels: container.labels.clone(),
             restart: container.restart,
             stop_grace: container.stop_grace,
+            supervised: false,
             app,
         };
         specs.insert(name.clone(), spec);

@@ -1,6 +1,9 @@
 //! What is destroyed: containers, older selves, volumes. All of it is listed as a loss.
 
-use crate::model::Name;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::model::{Kind, Name, host_name_of};
 
 use super::build::Builder;
 use super::graph::Slot;
@@ -8,8 +11,24 @@ use super::intent::Intent;
 use super::{Cause, Goal, Loss, Problem, Step};
 
 impl Builder<'_> {
-    /// Destroys a container, or its older self, after all else; a loss.
-    pub(super) fn lose(&mut self, name: &Name, aside: bool, causes: Vec<Cause>) {
+    /// Destroys a container, or its older self, after all else. A root file system is a loss; what is
+    /// made from an image is made again from it.
+    pub(super) fn lose(&mut self, name: &Name, aside: bool, kind: Kind, causes: Vec<Cause>) {
+        if kind == Kind::System {
+            self.tell_loss(name, aside, &causes);
+        }
+        let step = Step::Destroy {
+            container: name.clone(),
+            aside,
+        };
+        let slot = match aside {
+            true => Slot::DestroyAside,
+            false => Slot::Destroy,
+        };
+        self.draft.add_in(slot, name, step, causes);
+    }
+
+    fn tell_loss(&mut self, name: &Name, aside: bool, causes: &[Cause]) {
         let what = match aside {
             true => "the older root file system",
             false => "the root file system",
@@ -22,15 +41,6 @@ impl Builder<'_> {
             path: None,
             cause: causes.first().cloned().unwrap_or(Cause::Asked),
         });
-        let step = Step::Destroy {
-            container: name.clone(),
-            aside,
-        };
-        let slot = match aside {
-            true => Slot::DestroyAside,
-            false => Slot::Destroy,
-        };
-        self.draft.add_in(slot, name, step, causes);
     }
 
     /// A whole new self beside one that was set aside has replaced it: only a recreation sets aside.
@@ -40,7 +50,8 @@ impl Builder<'_> {
         };
         let made_anew = self.has(Slot::Aside, name);
         if found.set_aside && !made_anew && self.wish.goal == Goal::Up && intent.make {
-            self.lose(name, true, vec![Cause::Unfinished]);
+            self.lose(name, true, found.kind, vec![Cause::Unfinished]);
+            self.stop_aside(name, vec![Cause::Unfinished]);
         }
     }
 
@@ -55,10 +66,11 @@ impl Builder<'_> {
         };
         if !found.wreck {
             self.stop(name, vec![cause.clone()]);
-            self.lose(name, false, vec![cause.clone()]);
+            self.lose(name, false, found.kind, vec![cause.clone()]);
         }
         if found.set_aside {
-            self.lose(name, true, vec![cause]);
+            self.stop_aside(name, vec![cause.clone()]);
+            self.lose(name, true, found.kind, vec![cause]);
         }
     }
 
@@ -81,6 +93,7 @@ impl Builder<'_> {
             });
         }
         let host = &self.observed.host;
+        let mut left: BTreeSet<String> = self.observed.engine.volumes.clone();
         for volume in &host.volumes {
             let path = host.volumes_dir.join(volume.as_str());
             self.losses.push(Loss {
@@ -89,14 +102,27 @@ impl Builder<'_> {
                 path: Some(path.clone()),
                 cause: Cause::Asked,
             });
-            let step = Step::RemoveVolume {
-                path: Some(path),
-                engine: None,
-            };
-            let id = self.draft.add(step, vec![Cause::Asked]);
-            for earlier in 0..id {
-                self.draft.after(id, earlier);
-            }
+            // The engine knows it when an application container has mounted it.
+            let known = host_name_of(&self.project.name, volume);
+            let engine = left.take(&known);
+            self.remove_volume(Some(path), engine);
+        }
+        for name in left {
+            self.losses.push(Loss {
+                what: format!("the volume {name}"),
+                container: None,
+                path: None,
+                cause: Cause::Asked,
+            });
+            self.remove_volume(None, Some(name));
+        }
+    }
+
+    fn remove_volume(&mut self, path: Option<PathBuf>, engine: Option<String>) {
+        let step = Step::RemoveVolume { path, engine };
+        let id = self.draft.add(step, vec![Cause::Asked]);
+        for earlier in 0..id {
+            self.draft.after(id, earlier);
         }
     }
 }

@@ -1,13 +1,16 @@
 //! What differs between a mark and what would be written today, and how far the change reaches.
+//!
+//! One table for each kind: here what both have, and what is a system container's alone; what is an
+//! application's alone is in `diff_app.rs`.
 
-use crate::model::{Container, ContainerSpec, Key, NetworkWish};
+use crate::model::{Container, ContainerSpec, Key, Kind, Project, default_network};
 
-use super::Cause;
+use super::{Cause, diff_app, networks};
 
 /// How far a change reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {
-    /// The kernel or a file takes it while the container runs.
+    /// The kernel, the engine or a file takes it while the container runs.
     Live,
     /// It is taken at the next start.
     Restart,
@@ -15,61 +18,132 @@ pub(super) enum Reach {
     Recreate,
 }
 
+/// A row of the table: whether a part differs, how far a change of it reaches, and the keys of the
+/// file that may say so.
+pub(super) type Row = (bool, Reach, &'static [Key]);
+
 /// Every difference with its cause.
 pub(super) fn changes(
     old: &ContainerSpec,
     new: &ContainerSpec,
     file: &Container,
-    network: &NetworkWish,
+    project: &Project,
     setup_done: bool,
 ) -> Vec<(Reach, Cause)> {
-    let table = differences(old, new, setup_done);
+    if old.kind() != new.kind() {
+        let cause = changed(file, &[new.source.key()]);
+        return vec![(Reach::Recreate, cause)];
+    }
+    let mut table = both(old, new, setup_done);
+    match new.kind() {
+        Kind::System => table.extend(system(old, new)),
+        Kind::Application => table.extend(diff_app::rows(old, new)),
+    }
     let differing = table.into_iter().filter(|(differs, _, _)| *differs);
     let mut found: Vec<(Reach, Cause)> = differing
-        .map(|(_, reach, key)| {
-            let place = file.place_of(key).clone();
-            (reach, Cause::Changed { key, place })
-        })
+        .map(|(_, reach, keys)| (reach, changed(file, keys)))
         .collect();
-    let subnets = |spec: &ContainerSpec| spec.nic.as_ref().map(|nic| nic.subnets);
-    if subnets(old) != subnets(new) {
-        let cause = Cause::Network(network.place.clone());
-        found.push((Reach::Restart, cause));
-    } else if old.nic != new.nic {
-        found.push((Reach::Restart, Cause::Drifted("its address changed")));
+    if !same_source(old, new) {
+        let cause = changed(file, &[new.source.key()]);
+        found.insert(0, (Reach::Recreate, cause));
     }
+    found.extend(address(old, new, project));
     found
 }
 
-/// Whether each part differs, how far a change of it reaches, and its key.
-fn differences(
-    old: &ContainerSpec,
-    new: &ContainerSpec,
-    setup_done: bool,
-) -> [(bool, Reach, Key); 10] {
-    [
-        (old.source != new.source, Reach::Recreate, new.source.key()),
-        (old.idmap != new.idmap, Reach::Recreate, Key::Idmap),
-        (old.mounts != new.mounts, Reach::Restart, Key::Volumes),
+/// The cause, with the place of the first of `keys` that the file has.
+fn changed(file: &Container, keys: &[Key]) -> Cause {
+    let written = keys.iter().find(|key| file.places.contains_key(key));
+    let key = written.or(keys.first()).copied().unwrap_or(Key::Image);
+    let place = file.place_of(key).clone();
+    Cause::Changed { key, place }
+}
+
+/// An image is known by its name; how it is built shows in its id once it is built.
+fn same_source(old: &ContainerSpec, new: &ContainerSpec) -> bool {
+    match (old.source.image(), new.source.image()) {
+        (Some(old), Some(new)) => old == new,
+        (Some(_), None) | (None, Some(_) | None) => old.source == new.source,
+    }
+}
+
+/// What both kinds have. The engine of applications cannot change what it made a container with.
+fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> {
+    let (live, restart) = match new.kind() {
+        Kind::System => (Reach::Live, Reach::Restart),
+        Kind::Application => (Reach::Recreate, Reach::Recreate),
+    };
+    vec![
+        (old.mounts != new.mounts, restart, &[Key::Volumes]),
         (
             old.environment != new.environment,
-            Reach::Restart,
-            Key::Environment,
+            restart,
+            &[Key::Environment, Key::EnvFile],
         ),
-        (old.config != new.config, Reach::Restart, Key::Config),
         (
             old.hostname != new.hostname || old.fqdn != new.fqdn,
-            Reach::Live,
-            Key::Fqdn,
+            live,
+            &[Key::Fqdn, Key::Hostname],
         ),
-        (old.limits != new.limits, Reach::Live, Key::Cgroup),
-        (old.dns != new.dns, Reach::Live, Key::Dns),
-        (old.labels != new.labels, Reach::Live, Key::Labels),
+        (old.dns != new.dns, live, &[Key::Dns]),
+        (
+            old.labels != new.labels,
+            live,
+            &[Key::Labels, Key::LabelFile, Key::Annotations],
+        ),
+        (
+            old.restart != new.restart,
+            Reach::Live,
+            &[Key::Restart, Key::Deploy],
+        ),
+        (
+            old.stop_grace != new.stop_grace,
+            live,
+            &[Key::StopGracePeriod],
+        ),
         // The setup runs once; a change after that must not make a plan that never gets empty.
         (
             !setup_done && old.setup != new.setup,
             Reach::Live,
-            Key::Setup,
+            &[Key::Setup],
         ),
     ]
+}
+
+/// What only a system container has.
+fn system(old: &ContainerSpec, new: &ContainerSpec) -> [Row; 3] {
+    [
+        (old.idmap != new.idmap, Reach::Recreate, &[Key::Idmap]),
+        (old.config != new.config, Reach::Restart, &[Key::Config]),
+        (old.limits != new.limits, Reach::Live, &[Key::Cgroup]),
+    ]
+}
+
+/// Other subnets are the file's doing; another address within them is not.
+fn address(old: &ContainerSpec, new: &ContainerSpec, project: &Project) -> Option<(Reach, Cause)> {
+    let reach = match new.kind() {
+        Kind::System => Reach::Restart,
+        Kind::Application => Reach::Recreate,
+    };
+    let (had, gets) = (networks::cards(old), networks::cards(new));
+    let meets = |key: &_| had.iter().find(|(network, _)| network == key);
+    let moved = gets.iter().find(|(key, nic)| {
+        let before = meets(key);
+        before.is_some_and(|(_, before)| before.subnets != nic.subnets)
+    });
+    let other = gets.iter().any(|(key, nic)| {
+        let before = meets(key);
+        before.is_some_and(|(_, before)| before != nic)
+    });
+    match moved {
+        Some((key, _)) => {
+            let place = networks::place(project, key).clone();
+            let cause = match *key == default_network() {
+                true => Cause::Network(place),
+                false => Cause::Networks(place),
+            };
+            Some((reach, cause))
+        }
+        None => other.then_some((reach, Cause::Drifted("its address changed"))),
+    }
 }

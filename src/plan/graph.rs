@@ -20,8 +20,10 @@ pub(super) enum Slot {
     Names,
     Start,
     Healthy,
+    Completed,
     Setup,
     Stop,
+    StopAside,
     Thaw,
     Destroy,
     DestroyAside,
@@ -67,6 +69,12 @@ impl Draft {
     pub(super) fn all(&self, slot: Slot) -> Vec<StepId> {
         let mine = self.slots.get(&slot).into_iter().flat_map(BTreeMap::values);
         mine.copied().collect()
+    }
+
+    /// Every step in `slot` with its container.
+    pub(super) fn each(&self, slot: Slot) -> Vec<(Name, StepId)> {
+        let mine = self.slots.get(&slot).into_iter().flatten();
+        mine.map(|(name, id)| (name.clone(), *id)).collect()
     }
 
     pub(super) fn ids(&self) -> std::ops::Range<StepId> {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ContainerSpec, HostsLine, Key, Name};
+use crate::model::{ContainerSpec, HostsLine, Key, Kind, Name};
 
 use super::build::Builder;
 use super::graph::Slot;
-use super::{Cause, Goal, Step, names};
+use super::{Cause, Goal, Step, names, needs};
 
 impl Builder<'_> {
     /// The specs of what will run.
@@ -43,6 +43,8 @@ impl Builder<'_> {
         spec: &ContainerSpec,
         running: &BTreeMap<&Name, &ContainerSpec>,
     ) -> Option<(Name, Step, Vec<Cause>)> {
+        // Without an address of ours there is nothing to say; the engine does what it does.
+        spec.nic.as_ref()?;
         let made = self.has(Slot::Create, name);
         let old = self.old_names(name);
         // Who was not asked for and has no block is left alone.
@@ -52,8 +54,13 @@ impl Builder<'_> {
             return None;
         }
         let hosts = self.wanted_names(name, spec, running);
+        // The engine of applications is told the name servers when it makes the container.
+        let servers = match spec.kind() {
+            Kind::System => spec.dns.clone(),
+            Kind::Application => Vec::new(),
+        };
         let dns = self.there(name).filter(|_| !made).map(|c| &c.dns);
-        let dns_same = spec.dns.is_empty() || dns == Some(&spec.dns);
+        let dns_same = servers.is_empty() || dns == Some(&servers);
         if old == Some(&hosts) && dns_same {
             return None;
         }
@@ -61,7 +68,7 @@ impl Builder<'_> {
         let step = Step::WriteNames {
             container: name.clone(),
             hosts,
-            dns: spec.dns.clone(),
+            dns: servers,
         };
         Some((name.clone(), step, causes))
     }
@@ -85,7 +92,7 @@ impl Builder<'_> {
         } else if unlinks {
             names::own(spec)
         } else {
-            names::block(spec, file, running)
+            names::block(self.project, spec, file, running)
         }
     }
 
@@ -123,7 +130,9 @@ impl Builder<'_> {
     /// A container that `name` is linked to and that this plan starts, stops or changes.
     fn moved_target(&self, name: &Name) -> Option<&Name> {
         let file = self.project.containers.get(name)?;
-        let mut targets = file.links.iter().map(|(link, _)| &link.target);
+        let links = file.links.iter().map(|(link, _)| &link.target);
+        let targets = links.flat_map(|target| needs::bearers(self.project, target));
+        let mut targets = targets.filter_map(|t| Some(self.specs.get_key_value(&t)?.0));
         targets.find(|target| {
             let moves = [Slot::Start, Slot::Stop, Slot::Configure];
             moves.iter().any(|slot| self.has(*slot, target))

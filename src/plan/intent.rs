@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Name, Project, Source};
+use crate::model::{Container, Key, Kind, Name, Project, Source};
 use crate::observed::{Observed, ObservedContainer, State};
 
 use super::goal::Existence;
-use super::{Goal, Problem, Wish};
+use super::{Goal, Problem, Warning, Wish, needs};
 
 /// What is to become of a container's processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub(super) fn intents(
     observed: &Observed,
     wish: &Wish,
     problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Warning>,
 ) -> BTreeMap<Name, Intent> {
     let all = || project.containers.keys().chain(observed.containers.keys());
     let mut found: BTreeMap<Name, Intent> = all().map(|n| (n.clone(), Intent::default())).collect();
@@ -71,7 +72,8 @@ pub(super) fn intents(
         let defined = project.containers.contains_key(&name);
         let there = observed.containers.get(&name);
         let explicit = wish.selection.is_some();
-        let intent = intent_of(wish, defined, there, explicit);
+        let orphan = !defined && !project.disabled.contains_key(&name);
+        let intent = intent_of(wish, defined, orphan, there, explicit);
         let must_exist = match wish.goal.must_exist() {
             Existence::All => defined || explicit,
             Existence::Named => explicit,
@@ -84,13 +86,14 @@ pub(super) fn intents(
             *slot = intent;
         }
     }
-    close(project, observed, &wish.goal, &mut found);
+    close(project, observed, wish, &mut found, warnings);
     found
 }
 
 fn intent_of(
     wish: &Wish,
     defined: bool,
+    orphan: bool,
     there: Option<&ObservedContainer>,
     explicit: bool,
 ) -> Intent {
@@ -111,7 +114,7 @@ fn intent_of(
             settings: Settings::All,
             ..power(Power::On)
         },
-        Goal::Up if wish.remove_orphans && !explicit => destroy(true),
+        Goal::Up if wish.remove_orphans && orphan && !explicit => destroy(true),
         Goal::Create if defined => Intent {
             make: true,
             ..chosen
@@ -120,8 +123,12 @@ fn intent_of(
         Goal::Start { restart: true } | Goal::Restart if meant => power(Power::Cycle),
         Goal::Stop => power(Power::Off),
         Goal::Remove => destroy(there.is_some()),
-        Goal::Down { keep, .. } => destroy(!keep && there.is_some()),
-        Goal::Cleanup => destroy(wish.remove_orphans && !defined),
+        // Keeping is about root file systems; what comes from an image comes from it again.
+        Goal::Down { keep, .. } => {
+            let application = there.is_some_and(|c| c.kind == Kind::Application);
+            destroy((!keep || application) && there.is_some())
+        }
+        Goal::Cleanup => destroy(wish.remove_orphans && orphan),
         Goal::Limits => Intent {
             settings: Settings::Limits,
             ..chosen
@@ -135,8 +142,13 @@ fn intent_of(
 }
 
 /// Adds what the chosen ones need: what they depend on, and the origins of clones to be made.
-fn close(project: &Project, observed: &Observed, goal: &Goal, found: &mut BTreeMap<Name, Intent>) {
-    let starts = goal.scope().starts;
+fn close(
+    project: &Project,
+    observed: &Observed,
+    wish: &Wish,
+    found: &mut BTreeMap<Name, Intent>,
+    warnings: &mut Vec<Warning>,
+) {
     let mut open: Vec<Name> = found.keys().cloned().collect();
     let mut seen = BTreeSet::new();
     while let Some(name) = open.pop() {
@@ -157,21 +169,46 @@ fn close(project: &Project, observed: &Observed, goal: &Goal, found: &mut BTreeM
             seen.remove(origin);
             open.push(origin.clone());
         }
-        for dependency in container.depends_on.iter().filter(|_| starts) {
-            let up = matches!(intent.power, Power::On | Power::Cycle);
-            let Some(need) = found.get_mut(&dependency.on).filter(|_| up) else {
+        let on = matches!(intent.power, Power::On | Power::Cycle);
+        let starts = on && wish.goal.scope().starts && !wish.no_deps;
+        for dependency in needs::of(container).into_iter().filter(|_| starts) {
+            let made = wish.goal == Goal::Up || !absent(&dependency.on);
+            let known = project.containers.contains_key(&dependency.on);
+            if !dependency.required && !(known && made) {
+                warnings.push(goes_without(container, &dependency.on));
                 continue;
-            };
-            if need.power == Power::Keep {
-                need.power = Power::On;
-                need.make |= *goal == Goal::Up;
-                if *goal == Goal::Up {
-                    need.settings = Settings::All;
-                }
+            }
+            if need(&dependency.on, &wish.goal, found) {
                 seen.remove(&dependency.on);
                 open.push(dependency.on.clone());
             }
         }
+    }
+}
+
+/// `name` is needed by one that starts. Whether that changes anything.
+fn need(name: &Name, goal: &Goal, found: &mut BTreeMap<Name, Intent>) -> bool {
+    let Some(need) = found.get_mut(name) else {
+        return false;
+    };
+    if need.power != Power::Keep {
+        return false;
+    }
+    need.power = Power::On;
+    if *goal == Goal::Up {
+        need.make = true;
+        need.settings = Settings::All;
+    }
+    true
+}
+
+fn goes_without(container: &Container, on: &Name) -> Warning {
+    Warning {
+        message: format!(
+            "container `{}` starts without `{on}`, which is not there and not required",
+            container.name
+        ),
+        place: Some(container.place_of(Key::DependsOn).clone()),
     }
 }
 

@@ -50,6 +50,7 @@ fn cause_json(cause: &Cause) -> Value {
             (Some(key.as_str()), Some(place))
         }
         Cause::Network(place) => (Some("network"), Some(place)),
+        Cause::Networks(place) => (Some("networks"), Some(place)),
         Cause::Missing(place) => (None, Some(place)),
         Cause::NotRunning
         | Cause::NotInFile

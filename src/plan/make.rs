@@ -21,10 +21,10 @@ pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan,
         return Err(problems);
     }
     let (mut warnings, mut desired, mut net) = (Vec::new(), BTreeMap::new(), None);
-    let intents = intents(project, observed, wish, &mut problems);
+    let intents = intents(project, observed, wish, &mut problems, &mut warnings);
     let strict = wish.goal.scope().needs_file;
     problems.extend(subnet_moves_for_all(project, observed, wish));
-    match addresses::choose(project, observed, moves(wish)) {
+    match addresses::choose(project, observed, moves(wish), makes(wish)) {
         Ok((chosen, doubts)) => {
             warnings.extend(doubts);
             match desire::specs(project, observed, &chosen, &mut warnings) {
@@ -50,6 +50,9 @@ pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan,
         draft: Draft::default(),
         specs: BTreeMap::new(),
         running: BTreeSet::new(),
+        beside: BTreeSet::new(),
+        remade: BTreeSet::new(),
+        published: None,
         problems,
         warnings,
         losses: Vec::new(),
@@ -59,10 +62,14 @@ pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan,
 }
 
 fn build(builder: &mut Builder<'_>) {
+    builder.find_remade(moves(builder.wish));
     builder.containers();
     let record = builder.new_record();
-    builder.health();
-    builder.network_up();
+    builder.waits();
+    builder.images();
+    builder.networks_up();
+    builder.stale_networks();
+    builder.forget_ended();
     builder.names();
     builder.ports(record.as_ref());
     builder.host_names();
@@ -76,6 +83,11 @@ fn build(builder: &mut Builder<'_>) {
 /// Only what makes the whole project true may move it to another subnet.
 fn moves(wish: &Wish) -> bool {
     wish.goal == Goal::Up && wish.selection.is_none()
+}
+
+/// Whether containers that are missing are made.
+fn makes(wish: &Wish) -> bool {
+    matches!(wish.goal, Goal::Up | Goal::Create)
 }
 
 /// A part of the project cannot move to another subnet alone.
@@ -131,7 +143,11 @@ fn orphans(builder: &mut Builder<'_>) {
     let all = builder.observed.containers.iter();
     let whole = all.filter(|(_, found)| !found.wreck || found.set_aside);
     let names = whole.map(|(name, _)| name);
-    let orphans = names.filter(|name| !builder.project.containers.contains_key(*name));
+    let project = builder.project;
+    let known = |name: &Name| {
+        project.containers.contains_key(name) || project.disabled.contains_key(name)
+    };
+    let orphans = names.filter(|name| !known(name));
     builder.warnings.extend(orphans.map(|name| Warning {
         message: format!(
             "container `{name}` is of this project and not in the file; `--remove-orphans` removes it"

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::model::{Addresses, Container, ContainerSpec, HostsLine, Name};
+use crate::model::{Addresses, Container, ContainerSpec, HostsLine, Name, Project};
+
+use super::{needs, networks};
 
 fn lines(addresses: Addresses, names: &[String]) -> [HostsLine; 2] {
     let line = |address: IpAddr| HostsLine {
@@ -13,10 +15,22 @@ fn lines(addresses: Addresses, names: &[String]) -> [HostsLine; 2] {
     [line(addresses.v4.into()), line(addresses.v6.into())]
 }
 
-/// The lines of a container's first card; none without one.
+/// The lines of a container on all its networks.
 fn own_lines(spec: &ContainerSpec, names: &[String]) -> Vec<HostsLine> {
-    let nic = spec.nic.iter();
-    nic.flat_map(|nic| lines(nic.addresses, names)).collect()
+    let cards = networks::cards(spec).into_iter();
+    cards
+        .flat_map(|(_, nic)| lines(nic.addresses, names))
+        .collect()
+}
+
+/// The address of `target` on the first network that both are on.
+fn seen_from(spec: &ContainerSpec, target: &ContainerSpec) -> Option<Addresses> {
+    let theirs = networks::cards(target);
+    let mut mine = networks::cards(spec).into_iter();
+    mine.find_map(|(network, _)| {
+        let met = theirs.iter().find(|(other, _)| *other == network);
+        met.map(|(_, nic)| nic.addresses)
+    })
 }
 
 fn unique(names: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -36,8 +50,10 @@ pub(super) fn own(spec: &ContainerSpec) -> Vec<HostsLine> {
     own_lines(spec, &unique(names))
 }
 
-/// The whole block of a container; `running` are the specs of what will run.
+/// The whole block of a container; `running` are the specs of what will run. A link to a service of
+/// several containers leads to all of them.
 pub(super) fn block(
+    project: &Project,
     spec: &ContainerSpec,
     file: Option<&Container>,
     running: &BTreeMap<&Name, &ContainerSpec>,
@@ -50,16 +66,28 @@ pub(super) fn block(
             continue;
         }
         done.push(&link.target);
-        let Some(target) = running.get(&link.target) else {
-            continue;
-        };
-        let fqdn = target.fqdn.iter().map(|f| f.as_str().to_owned());
         let same = file.links.iter().filter(|(l, _)| l.target == link.target);
-        let aliases = same.filter_map(|(l, _)| l.alias.as_ref().map(Name::to_string));
-        let names = [target.name.to_string()].into_iter().chain(fqdn);
-        all.extend(own_lines(target, &unique(names.chain(aliases))));
+        let aliases: Vec<String> = same
+            .filter_map(|(l, _)| l.alias.as_ref().map(Name::to_string))
+            .collect();
+        for bearer in needs::bearers(project, &link.target) {
+            let target = running.get(&bearer).filter(|_| bearer != spec.name);
+            let seen = target.and_then(|target| Some((target, seen_from(spec, target)?)));
+            let Some((target, addresses)) = seen else {
+                continue;
+            };
+            let fqdn = target.fqdn.iter().map(|f| f.as_str().to_owned());
+            let names = [target.name.to_string()].into_iter().chain(fqdn);
+            let names = names.chain(service(&bearer, &link.target));
+            all.extend(lines(addresses, &unique(names.chain(aliases.clone()))));
+        }
     }
     all
+}
+
+/// The name of the service for one of its several containers.
+fn service(bearer: &Name, target: &Name) -> Option<String> {
+    (bearer != target).then(|| target.to_string())
 }
 
 /// The project's block of the host's file.

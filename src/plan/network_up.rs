@@ -1,42 +1,177 @@
-//! The bridge and the way out of it, put in place before anything starts.
+//! The networks: bridge, way out, and what the engine knows of them, put in place before anything
+//! starts.
 
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use crate::model::{NetworkRules, Subnets};
+use crate::model::{
+    EngineNetwork, Kind, Name, NetworkRules, Subnets, bridge_of_network, default_network,
+};
+use crate::observed::ObservedBridge;
 
-use super::addresses::recover;
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::runs;
-use super::{Cause, Problem, Step, StepId};
+use super::{Cause, Problem, Step, StepId, networks};
+
+/// Who is going to be on a network.
+struct Users {
+    all: Vec<Name>,
+    applications: Vec<Name>,
+    /// One of them runs at the end, and the goal puts networks in place.
+    run: bool,
+    /// An application container is made.
+    made: bool,
+}
 
 impl Builder<'_> {
-    /// The bridge and the way out, when something is going to run or to be reached.
-    pub(super) fn network_up(&mut self) {
-        let wanted = self.wish.goal.scope().network && !self.running.is_empty();
-        let Some(subnets) = self.net.as_ref().map(|net| net.subnets).filter(|_| wanted) else {
-            return;
-        };
-        let bridge = self.ensure_bridge(subnets);
-        let Some(open) = self.open_network(subnets) else {
-            return;
-        };
-        if let Some(bridge) = bridge {
-            self.draft.after(open, bridge);
-        }
-        for setup in self.draft.all(Slot::Setup) {
-            self.draft.after(setup, open);
+    /// The networks that something is going to run on or to be reached through.
+    pub(super) fn networks_up(&mut self) {
+        let Some(net) = &self.net else { return };
+        let own = (default_network(), net.subnets);
+        let all: Vec<(Name, Subnets)> = [own].into_iter().chain(net.extra.clone()).collect();
+        for (network, subnets) in all {
+            let users = self.users(&network);
+            if users.run || users.made {
+                self.network_up(&network, subnets, &users);
+            }
         }
     }
 
-    fn ensure_bridge(&mut self, subnets: Subnets) -> Option<StepId> {
-        let bridge = self.project.bridge();
+    fn users(&self, network: &Name) -> Users {
+        let on = self.specs.iter();
+        let on: Vec<_> = on
+            .filter(|(_, spec)| networks::keys(spec).contains(network))
+            .collect();
+        let applications = on.iter().filter(|(_, s)| s.kind() == Kind::Application);
+        let applications: Vec<Name> = applications.map(|(name, _)| (*name).clone()).collect();
+        let all: Vec<Name> = on.iter().map(|(name, _)| (*name).clone()).collect();
+        Users {
+            run: self.wish.goal.scope().network && all.iter().any(|n| self.running.contains(n)),
+            made: applications.iter().any(|n| self.has(Slot::Create, n)),
+            all,
+            applications,
+        }
+    }
+
+    fn network_up(&mut self, network: &Name, subnets: Subnets, users: &Users) {
+        let engine = self.engine_network(network, subnets, users);
+        let bridge = self.ensure_bridge(network, subnets, users);
+        let open = match users.run {
+            true => self.open_network(network, subnets),
+            false => None,
+        };
+        for later in [open, engine].into_iter().flatten() {
+            if let Some(bridge) = bridge {
+                self.draft.after(later, bridge);
+            }
+        }
+        let setups = users.all.iter();
+        let setups = setups.filter_map(|name| self.draft.find(Slot::Setup, name));
+        for setup in setups.collect::<Vec<_>>() {
+            if let Some(open) = open {
+                self.draft.after(setup, open);
+            }
+        }
+    }
+
+    /// The engine must know a network before a container of its is made.
+    fn engine_network(
+        &mut self,
+        network: &Name,
+        subnets: Subnets,
+        users: &Users,
+    ) -> Option<StepId> {
+        let mut stay = users.applications.iter();
+        let used = stay.any(|n| self.has(Slot::Create, n) || self.running.contains(n));
+        let wanted = networks::of_engine(self.project, network, subnets);
+        let known = self.observed.engine.networks.get(network);
+        let again = self.remade.contains(network);
+        if !used || (known.is_some() && !again) {
+            return None;
+        }
+        self.refuse_foreign_network(network, &wanted);
+        let cause = match again {
+            true => self.network_cause(network),
+            false => Cause::ForProject,
+        };
+        let remove = known.filter(|_| again).cloned();
+        let remove = remove.map(|known| self.remove_engine_network(known, cause.clone()));
+        let step = Step::EnsureNetwork(Box::new(wanted));
+        let id = self.draft.add(step, vec![cause]);
+        if let Some(remove) = remove {
+            self.draft.after(id, remove);
+        }
+        for name in &users.applications {
+            for slot in [Slot::Create, Slot::Start] {
+                if let Some(later) = self.draft.find(slot, name) {
+                    self.draft.after(later, id);
+                }
+            }
+        }
+        Some(id)
+    }
+
+    /// Takes a network out of the engine once nothing runs on it any more.
+    pub(super) fn remove_engine_network(&mut self, known: EngineNetwork, cause: Cause) -> StepId {
+        let network = known.network.clone();
+        let step = Step::RemoveNetwork(Box::new(known));
+        let id = self.draft.add(step, vec![cause]);
+        for name in self.who_was_on(&network) {
+            for slot in [Slot::Stop, Slot::StopAside] {
+                if let Some(stop) = self.draft.find(slot, &name) {
+                    self.draft.after(id, stop);
+                }
+            }
+        }
+        id
+    }
+
+    fn who_was_on(&self, network: &Name) -> Vec<Name> {
+        let all = self.observed.containers.iter();
+        let on = all.filter(|(_, found)| {
+            let mark = found.mark.as_ref();
+            mark.is_none_or(|mark| networks::keys(&mark.spec).contains(network))
+        });
+        on.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn refuse_foreign_network(&mut self, network: &Name, wanted: &EngineNetwork) {
+        let name = wanted.host_name();
+        if !self.observed.engine.foreign_networks.contains(&name) {
+            return;
+        }
+        self.problems.push(Problem {
+            message: format!("a network `{name}` is on the host and is not of this project"),
+            container: None,
+            key: None,
+            place: Some(networks::place(self.project, network).clone()),
+            help: Some(format!(
+                "remove it (`docker network rm {name}`), or rename the project"
+            )),
+        });
+    }
+
+    /// The cause when a network itself changed.
+    pub(super) fn network_cause(&self, network: &Name) -> Cause {
+        let place = networks::place(self.project, network).clone();
+        match *network == default_network() {
+            true => Cause::Network(place),
+            false => Cause::Networks(place),
+        }
+    }
+
+    fn ensure_bridge(&mut self, network: &Name, subnets: Subnets, users: &Users) -> Option<StepId> {
+        let bridge = bridge_of_network(&self.project.name, network);
         let cards = self.loose_cards(&bridge);
-        let cause = self.bridge_fault(subnets, &cards)?;
-        let known = self.observed.engine.networks.values();
-        let adopt = known.into_iter().any(|network| network.bridge == bridge);
+        let found = self.observed.network.bridges.get(&bridge);
+        let adopt = found.is_some_and(|found| found.mark.is_none()) && self.is_engines(&bridge);
+        let cause = match adopt {
+            true => Cause::Drifted("the engine made it"),
+            false => self.bridge_fault(network, &bridge, subnets, &cards)?,
+        };
+        let gone = found.is_none();
         let step = Step::EnsureBridge {
             bridge,
             subnets,
@@ -44,29 +179,44 @@ impl Builder<'_> {
             adopt,
         };
         let id = self.draft.add(step, vec![cause]);
-        for start in self.draft.all(Slot::Start) {
-            self.draft.after(start, id);
+        for name in &users.all {
+            if let Some(start) = self.draft.find(Slot::Start, name) {
+                self.draft.after(start, id);
+            }
+            // While the bridge is not there, it shows who must be started again.
+            let stop = self.draft.find(Slot::Stop, name);
+            if let Some(stop) = stop.filter(|_| gone && users.applications.contains(name)) {
+                self.draft.after(id, stop);
+            }
         }
         Some(id)
     }
 
-    fn open_network(&mut self, subnets: Subnets) -> Option<StepId> {
-        let network = &self.project.network;
+    /// Whether the engine has a network of ours on this bridge: then it may have made it itself.
+    pub(super) fn is_engines(&self, bridge: &str) -> bool {
+        let mut known = self.observed.engine.networks.values();
+        known.any(|network| network.bridge == bridge)
+    }
+
+    fn open_network(&mut self, network: &Name, subnets: Subnets) -> Option<StepId> {
+        let wish = networks::wish(self.project, network);
         let rules = NetworkRules {
             project: self.project.name.clone(),
-            bridge: self.project.bridge(),
+            bridge: bridge_of_network(&self.project.name, network),
             subnets,
-            isolate: network.isolate,
-            internal: false,
+            isolate: wish.isolate || self.project.network.isolate,
+            internal: networks::is_internal(self.project, network),
         };
         let firewall = &self.observed.firewall;
         let open = firewall.networks.get(&rules.bridge);
         if firewall.driver == "none" || open == Some(&rules) {
             return None;
         }
+        let asked =
+            |old: &NetworkRules| (old.isolate, old.internal) != (rules.isolate, rules.internal);
         let cause = match open {
-            Some(old) if old.isolate != rules.isolate => Cause::Network(network.place.clone()),
-            Some(_) => self.moved(subnets, "its rules differ"),
+            Some(old) if asked(old) => self.network_cause(network),
+            Some(_) => self.moved(network, subnets, "its rules differ"),
             None => Cause::ForProject,
         };
         Some(self.draft.add(Step::OpenNetwork(rules), vec![cause]))
@@ -75,40 +225,36 @@ impl Builder<'_> {
     /// The cards of the project's running containers that are on no bridge.
     fn loose_cards(&self, bridge: &str) -> Vec<String> {
         let all = self.observed.containers.values();
-        let running = all.filter(|c| runs(Some(c)));
-        let cards = running.filter_map(|c| c.mark.as_ref()?.spec.nic.as_ref());
+        let system = all.filter(|c| runs(Some(c)) && c.kind == Kind::System);
+        let cards = system.filter_map(|c| c.mark.as_ref()?.spec.nic.as_ref());
         let loose = &self.observed.network.loose;
         let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
         ours.map(|nic| nic.veth.clone()).collect()
     }
 
     /// Other subnets than before are the file's doing, anything else is drift.
-    fn moved(&self, subnets: Subnets, drift: &'static str) -> Cause {
-        match recover(self.observed) {
-            Some(old) if old != subnets => Cause::Network(self.project.network.place.clone()),
+    fn moved(&self, network: &Name, subnets: Subnets, drift: &'static str) -> Cause {
+        match networks::recover(self.observed).get(network) {
+            Some(old) if *old != subnets => self.network_cause(network),
             Some(_) | None => Cause::Drifted(drift),
         }
     }
 
-    fn bridge_fault(&mut self, subnets: Subnets, cards: &[String]) -> Option<Cause> {
-        let Some(found) = self.observed.network.bridges.get(&self.project.bridge()) else {
+    fn bridge_fault(
+        &mut self,
+        network: &Name,
+        bridge: &str,
+        subnets: Subnets,
+        cards: &[String],
+    ) -> Option<Cause> {
+        let Some(found) = self.observed.network.bridges.get(bridge) else {
             return Some(match cards {
                 [] => Cause::ForProject,
                 [..] => Cause::Drifted("it is gone"),
             });
         };
-        let mark = format!("locker:{}", self.project.name);
-        if found.mark.as_deref() != Some(mark.as_str()) {
-            let bridge = self.project.bridge();
-            self.problems.push(Problem {
-                message: format!("interface `{bridge}` is there and is not of this project"),
-                container: None,
-                key: None,
-                place: None,
-                help: Some(format!(
-                    "remove it (`ip link del {bridge}`) or rename the project"
-                )),
-            });
+        if !self.is_marked(found) {
+            self.refuse_foreign_bridge(bridge);
             return None;
         }
         let has: BTreeSet<IpNet> = found.addresses.iter().copied().collect();
@@ -116,7 +262,7 @@ impl Builder<'_> {
         let v6 = IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len()).ok();
         let wants: BTreeSet<IpNet> = v4.into_iter().chain(v6).collect();
         if has != wants {
-            return Some(self.moved(subnets, "its addresses differ"));
+            return Some(self.moved(network, subnets, "its addresses differ"));
         }
         if !found.up {
             return Some(Cause::Drifted("it is down"));
@@ -125,5 +271,23 @@ impl Builder<'_> {
             return Some(Cause::Drifted("running containers are not on it"));
         }
         (!self.observed.network.forwarding).then_some(Cause::Drifted("forwarding is off"))
+    }
+
+    /// Whether a bridge bears the project's mark.
+    pub(super) fn is_marked(&self, found: &ObservedBridge) -> bool {
+        let mark = format!("locker:{}", self.project.name);
+        found.mark.as_ref() == Some(&mark)
+    }
+
+    fn refuse_foreign_bridge(&mut self, bridge: &str) {
+        self.problems.push(Problem {
+            message: format!("interface `{bridge}` is there and is not of this project"),
+            container: None,
+            key: None,
+            place: None,
+            help: Some(format!(
+                "remove it (`ip link del {bridge}`) or rename the project"
+            )),
+        });
     }
 }

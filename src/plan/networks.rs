@@ -101,7 +101,7 @@ pub(super) fn of_engine(project: &Project, network: &Name, subnets: Subnets) -> 
 /// marks, else those that the engine knows.
 pub(super) fn recover(observed: &Observed) -> BTreeMap<Name, Subnets> {
     let mut found = BTreeMap::new();
-    for record in &observed.record {
+    if let Some(record) = &observed.record {
         found.insert(default_network(), record.subnets);
         found.extend(record.networks.clone());
     }

@@ -1,10 +1,10 @@
 //! Who waits for whom: a container's own steps, dependencies, origins of clones, links.
 
-use crate::model::{Condition, Dependency, Name, Source};
+use crate::model::{Condition, Name, Source, host_name_of};
 
 use super::build::Builder;
 use super::graph::Slot;
-use super::{Cause, Step};
+use super::{StepId, needs};
 
 /// A container's own steps in their order.
 const ROW: [Slot; 10] = [
@@ -21,44 +21,15 @@ const ROW: [Slot; 10] = [
 ];
 
 impl Builder<'_> {
-    /// Adds the health checks that dependencies wait for, before anything is ordered.
-    pub(super) fn health(&mut self) {
-        for name in self.intents.clone().keys() {
-            let Some(file) = self.project.containers.get(name) else {
-                continue;
-            };
-            if !self.has(Slot::Start, name) {
-                continue;
-            }
-            let healthy = |d: &&Dependency| d.condition == Condition::Healthy;
-            for dependency in file.depends_on.iter().filter(healthy) {
-                self.await_healthy(&dependency.on, name);
-            }
-        }
-    }
-
-    fn await_healthy(&mut self, on: &Name, by: &Name) {
-        let check = self.project.containers.get(on);
-        let check = check.and_then(|c| c.healthcheck.clone());
-        let Some(check) = check.filter(|_| !self.has(Slot::Healthy, on)) else {
-            return;
-        };
-        let step = Step::AwaitHealthy {
-            container: on.clone(),
-            check: Some(check),
-            most: None,
-            may_end: false,
-        };
-        let causes = vec![Cause::For(by.clone())];
-        self.draft.add_in(Slot::Healthy, on, step, causes);
-    }
-
     /// Puts everything in its order.
     pub(super) fn order(&mut self) {
         let names: Vec<Name> = self.intents.keys().cloned().collect();
         for name in &names {
             self.draft.row(name, &ROW);
             self.draft.row(name, &[Slot::Start, Slot::Healthy]);
+            for earlier in [Slot::Start, Slot::Healthy, Slot::Setup] {
+                self.draft.row(name, &[earlier, Slot::Completed]);
+            }
             self.draft.row(name, &[Slot::Thaw, Slot::Healthy]);
             for last in [Slot::Destroy, Slot::DestroyAside] {
                 for slot in ROW {
@@ -68,6 +39,75 @@ impl Builder<'_> {
             self.origin_before_clone(name);
             self.dependencies_first(name);
             self.links_first(name);
+            self.partners_first(name);
+            self.old_self_last(name);
+        }
+    }
+
+    /// The old self that still runs goes when the new one is well and everybody knows it. One that gets
+    /// its name back is another matter.
+    fn old_self_last(&mut self, name: &Name) {
+        let Some(stop) = self.draft.find(Slot::StopAside, name) else {
+            return;
+        };
+        let is_back = self.has(Slot::Aside, name) && !self.has(Slot::Create, name);
+        if is_back {
+            self.draft.row(name, &[Slot::StopAside, Slot::Aside]);
+            return;
+        }
+        let ready = [Slot::Start, Slot::Healthy, Slot::Completed, Slot::Setup];
+        let ready: Vec<StepId> = ready
+            .iter()
+            .filter_map(|s| self.draft.find(*s, name))
+            .collect();
+        for earlier in &ready {
+            self.draft.after(stop, *earlier);
+            if let Some(published) = self.published.filter(|_| self.running.contains(name)) {
+                self.draft.after(published, *earlier);
+            }
+        }
+        if let Some(published) = self.published {
+            self.draft.after(stop, published);
+        }
+        for (other, names) in self.draft.each(Slot::Names) {
+            let others = other != *name;
+            // One that is about to start may read its names before.
+            let waits = others && !self.has(Slot::Start, &other) && self.running.contains(&other);
+            for earlier in ready.iter().filter(|_| waits) {
+                self.draft.after(names, *earlier);
+            }
+            if others {
+                self.draft.after(stop, names);
+            }
+        }
+        self.draft.row(name, &[Slot::StopAside, Slot::DestroyAside]);
+    }
+
+    /// Those whose network, processes or volumes it shares are made before it is.
+    fn partners_first(&mut self, name: &Name) {
+        let Some(create) = self.draft.find(Slot::Create, name) else {
+            return;
+        };
+        let Some(app) = self
+            .project
+            .containers
+            .get(name)
+            .and_then(|c| c.app.as_ref())
+        else {
+            return;
+        };
+        let shared = self.project.containers.get(name).map(needs::shared);
+        let mut partners: Vec<Name> = shared.into_iter().flatten().map(|(_, n)| n).collect();
+        let volumes = app.volumes_from.iter().map(|(full, _)| full);
+        let of_project = volumes.filter_map(|full| {
+            let mut all = self.project.containers.keys();
+            all.find(|other| host_name_of(&self.project.name, other) == *full)
+        });
+        partners.extend(of_project.cloned());
+        for partner in partners {
+            if let Some(earlier) = self.draft.find(Slot::Create, &partner) {
+                self.draft.after(create, earlier);
+            }
         }
     }
 
@@ -105,15 +145,18 @@ impl Builder<'_> {
         let file = self.project.containers.get(name);
         let start = self.draft.find(Slot::Start, name);
         let stop = self.draft.find(Slot::Stop, name);
-        for dependency in file.iter().flat_map(|c| &c.depends_on) {
+        for dependency in file.iter().flat_map(|c| needs::of(c)) {
             let on = &dependency.on;
             let theirs = self.draft.find(Slot::Stop, on);
             if let (Some(theirs), Some(mine)) = (theirs, stop) {
                 self.draft.after(theirs, mine);
             }
-            let healthy = dependency.condition == Condition::Healthy;
-            let health = healthy.then_some(Slot::Healthy);
-            for slot in [Slot::Start, Slot::Thaw].into_iter().chain(health) {
+            let more = match dependency.condition {
+                Condition::Started => None,
+                Condition::Healthy => Some(Slot::Healthy),
+                Condition::Completed => Some(Slot::Completed),
+            };
+            for slot in [Slot::Start, Slot::Thaw].into_iter().chain(more) {
                 let earlier = self.draft.find(slot, on);
                 if let (Some(mine), Some(earlier)) = (start, earlier) {
                     self.draft.after(mine, earlier);
@@ -129,8 +172,10 @@ impl Builder<'_> {
         };
         let file = self.project.containers.get(name);
         for (link, _) in file.iter().flat_map(|c| &c.links) {
-            if let Some(theirs) = self.draft.find(Slot::Start, &link.target) {
-                self.draft.prefer(mine, theirs);
+            for target in needs::bearers(self.project, &link.target) {
+                if let Some(theirs) = self.draft.find(Slot::Start, &target) {
+                    self.draft.prefer(mine, theirs);
+                }
             }
         }
     }

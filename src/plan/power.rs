@@ -1,12 +1,14 @@
 //! Starting, stopping, freezing, and the setup that waits for the first start.
 
+use std::time::Duration;
+
 use crate::model::Name;
 use crate::observed::State;
 
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::{Intent, Power, runs};
-use super::{Cause, Step};
+use super::{Cause, Goal, Step, needs};
 
 impl Builder<'_> {
     /// What becomes of the container's processes; `changed` are the causes when those that run must
@@ -16,7 +18,9 @@ impl Builder<'_> {
         let up = runs(self.there(name));
         match (intent.power, changed) {
             (Power::On | Power::Cycle, Some(causes)) if up || self.has(Slot::Create, name) => {
-                self.stop(name, causes.clone());
+                if !self.beside.contains(name) {
+                    self.stop(name, causes.clone());
+                }
                 self.start(name, causes);
             }
             (Power::Cycle, None) if up => {
@@ -29,6 +33,7 @@ impl Builder<'_> {
                 }
                 self.running.insert(name.clone());
             }
+            (Power::On | Power::Cycle, None) if self.is_done(name) => {}
             (Power::On | Power::Cycle, _) => {
                 let cause = match self.has(Slot::Create, name) {
                     true => self.missing(name),
@@ -36,7 +41,10 @@ impl Builder<'_> {
                 };
                 self.start(name, vec![cause]);
             }
-            (Power::Off, _) => self.stop(name, vec![Cause::Asked]),
+            (Power::Off, _) => {
+                self.stop(name, vec![Cause::Asked]);
+                self.stop_aside(name, vec![Cause::Asked]);
+            }
             (Power::Keep | Power::Freeze | Power::Thaw, _) => {
                 if up {
                     self.running.insert(name.clone());
@@ -44,6 +52,17 @@ impl Builder<'_> {
                 self.freezing(name, intent.power, state);
             }
         }
+    }
+
+    /// Whether it was to end and has ended well: it is not started again unless it is named.
+    fn is_done(&self, name: &Name) -> bool {
+        let named = match &self.wish.selection {
+            Some(names) => names.contains(name) && self.wish.goal != Goal::Up,
+            None => false,
+        };
+        let found = self.there(name).filter(|_| !named);
+        let ended = found.is_some_and(|c| c.state == State::Stopped && c.exit == Some(0));
+        ended && needs::awaited_ends(self.project).contains(name)
     }
 
     fn freezing(&mut self, name: &Name, power: Power, state: State) {
@@ -69,10 +88,33 @@ impl Builder<'_> {
         }
         let step = Step::Stop {
             container: name.clone(),
-            timeout: self.wish.timeout,
+            timeout: self.grace(name),
             aside: false,
         };
         self.draft.add_in(Slot::Stop, name, step, causes);
+    }
+
+    /// Stops the older self that was set aside, or will be, if it runs.
+    pub(super) fn stop_aside(&mut self, name: &Name, causes: Vec<Cause>) {
+        let found = self.observed.containers.get(name);
+        let runs = found.is_some_and(|c| c.aside_runs) || self.beside.contains(name);
+        if !runs || self.has(Slot::StopAside, name) {
+            return;
+        }
+        let step = Step::Stop {
+            container: name.clone(),
+            timeout: self.grace(name),
+            aside: true,
+        };
+        self.draft.add_in(Slot::StopAside, name, step, causes);
+    }
+
+    /// How long it gets to end: what the file says, else what is usual.
+    fn grace(&self, name: &Name) -> Duration {
+        let file = self.project.containers.get(name).map(|c| c.stop_grace);
+        let mark = || self.mark(name).map(|mark| mark.spec.stop_grace);
+        let grace = file.or_else(mark).flatten();
+        grace.unwrap_or(self.wish.timeout)
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {

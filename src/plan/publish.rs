@@ -165,8 +165,10 @@ impl Builder<'_> {
         let causes = self.gone_causes(&remove);
         let add = Vec::new();
         let id = self.draft.add(Step::Publish { add, remove }, causes);
-        for stop in self.draft.all(Slot::Stop) {
-            self.draft.after(stop, id);
+        for slot in [Slot::Stop, Slot::StopAside] {
+            for stop in self.draft.all(slot) {
+                self.draft.after(stop, id);
+            }
         }
     }
 
@@ -191,6 +193,7 @@ impl Builder<'_> {
                 self.draft.after(id, earlier);
             }
         }
+        self.published = Some(id);
     }
 
     fn new_cause(&self, rule: &PortRule, place: &Place, replaced: &BTreeSet<&Name>) -> Cause {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Key, Name, Port};
+use crate::model::{Key, Kind, Name, Port, default_network};
 use crate::observed::ProjectRecord;
 
 use super::build::Builder;
-use super::{Cause, Goal, Step, Warning, pick};
+use super::{Cause, Goal, Step, Warning, networks, pick};
 
 /// The form of the record that this program writes.
 const RECORD_VERSION: u32 = 1;
@@ -34,9 +34,9 @@ impl Builder<'_> {
             picked_ports: BTreeMap::new(),
         });
         record.subnets = net.subnets;
-        let kept: BTreeSet<u32> = net.indexes.values().copied().collect();
-        record.addresses.retain(|_, index| !kept.contains(index));
-        record.addresses.extend(net.indexes.clone());
+        record.applications |= self.has_applications();
+        self.keep_networks(&mut record);
+        record.addresses = net.indexes.all().clone();
         self.change_ports_by_hand(&mut record);
         let full = pick::pick(self.project, self.observed, &mut record);
         for (name, port, place) in full {
@@ -47,7 +47,44 @@ impl Builder<'_> {
                 problem.place = Some(place);
             }
         }
-        Some(record)
+        Some(self.without_need(record))
+    }
+
+    fn has_applications(&self) -> bool {
+        let mut file = self.project.containers.values();
+        let mut there = self.observed.containers.values();
+        file.any(|c| c.kind() == Kind::Application) || there.any(|c| c.kind == Kind::Application)
+    }
+
+    /// The subnets of the file's networks, and of those that containers are still on.
+    fn keep_networks(&self, record: &mut ProjectRecord) {
+        let marks = self.specs.values();
+        let stay: BTreeSet<Name> = marks.flat_map(networks::keys).collect();
+        let old = networks::recover(self.observed).into_iter();
+        let own = default_network();
+        record.networks = old
+            .filter(|(key, _)| stay.contains(key) && *key != own)
+            .collect();
+        let extra = self.net.iter().flat_map(|net| net.extra.clone());
+        record.networks.extend(extra);
+    }
+
+    /// What only forgets something is no reason to write the record: it waits for the next one.
+    fn without_need(&self, record: ProjectRecord) -> ProjectRecord {
+        let Some(old) = &self.observed.record else {
+            return record;
+        };
+        let mut fuller = record.clone();
+        for (name, index) in &old.addresses {
+            fuller.addresses.entry(name.clone()).or_insert(*index);
+        }
+        for (network, subnets) in &old.networks {
+            fuller.networks.entry(network.clone()).or_insert(*subnets);
+        }
+        match fuller == *old {
+            true => fuller,
+            false => record,
+        }
     }
 
     /// Whether the user, or the whole project, means `name`.

@@ -2,45 +2,70 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Container, ContainerSpec, Key, Mount, Name};
-use crate::observed::Mark;
+use crate::model::{AppSpec, Container, ContainerSpec, Key, Mount, Name};
+use crate::observed::{Mark, ObservedContainer};
 
 use super::build::Builder;
 use super::diff::{Reach, changes};
 use super::graph::Slot;
-use super::intent::Settings;
-use super::{Cause, Step, Warning};
+use super::intent::{Intent, Settings};
+use super::{Cause, Recreate, Step, Warning};
 
 impl Builder<'_> {
     /// Compares mark and file; the causes when it must not go on running as it is.
     pub(super) fn settings(
         &mut self,
         name: &Name,
-        settings: Settings,
+        intent: Intent,
+        found: &ObservedContainer,
         mark: &Mark,
     ) -> Option<Vec<Cause>> {
         let file = self.project.containers.get(name)?;
-        let new = self.wanted_spec(name, settings, &mark.spec)?;
-        self.warn_of_setup(file, &new, mark);
-        let found = changes(
-            &mark.spec,
-            &new,
-            file,
-            &self.project.network,
-            mark.setup_done,
-        );
-        let reach = found.iter().map(|(reach, _)| *reach).max()?;
-        let causes: Vec<Cause> = found.into_iter().map(|(_, cause)| cause).collect();
+        let settings = intent.settings;
+        let mut all = self.from_outside(name, found, intent);
+        let new = self.wanted_spec(name, settings, &mark.spec);
+        let differences = match &new {
+            Some(new) => changes(&mark.spec, new, file, self.project, mark.setup_done),
+            None => Vec::new(),
+        };
+        let new = new.filter(|_| !differences.is_empty());
+        if settings == Settings::All {
+            self.warn_of_setup(file, mark);
+        }
+        all.extend(differences);
+        let reach = all.iter().map(|(reach, _)| *reach).max()?;
+        if reach == Reach::Recreate && !self.may_recreate(name, settings) {
+            return None;
+        }
+        let causes = causes(all);
         if reach == Reach::Recreate {
             self.recreate(name, causes.clone());
             return Some(causes);
         }
-        self.seed_fresh(name, mark, &new, &causes);
-        self.specs.insert(name.clone(), new.clone());
-        let step = Step::Configure(Box::new(new));
-        self.draft
-            .add_in(Slot::Configure, name, step, causes.clone());
+        if let Some(new) = new {
+            self.seed_fresh(name, mark, &new, &causes);
+            self.specs.insert(name.clone(), new.clone());
+            let step = Step::Configure(Box::new(new));
+            self.draft
+                .add_in(Slot::Configure, name, step, causes.clone());
+        }
         (reach == Reach::Restart).then_some(causes)
+    }
+
+    /// Whether it may be made anew; when not, it stays as it is, and that is said.
+    fn may_recreate(&mut self, name: &Name, settings: Settings) -> bool {
+        let why = match settings {
+            Settings::Limits => "`locker up` makes it anew",
+            Settings::All | Settings::Keep if self.wish.recreate == Recreate::Never => {
+                "it was asked not to make it anew"
+            }
+            Settings::All | Settings::Keep => return true,
+        };
+        self.warnings.push(Warning {
+            message: format!("container `{name}` differs from the file and stays as it is: {why}"),
+            place: None,
+        });
+        false
     }
 
     /// The spec that the mark is compared with; none when nothing is compared.
@@ -55,14 +80,15 @@ impl Builder<'_> {
             Settings::Keep => None,
             Settings::Limits => Some(ContainerSpec {
                 limits: desired.limits.clone(),
+                app: with_limits(old.app.as_deref(), desired.app.as_deref()),
                 ..old.clone()
             }),
             Settings::All => Some(desired.clone()),
         }
     }
 
-    fn warn_of_setup(&mut self, file: &Container, new: &ContainerSpec, mark: &Mark) {
-        if mark.setup_done && new.setup != mark.spec.setup {
+    fn warn_of_setup(&mut self, file: &Container, mark: &Mark) {
+        if mark.setup_done && file.setup != mark.spec.setup {
             self.warnings.push(Warning {
                 message: format!(
                     "`setup` of container `{}` changed; it has run and runs once",
@@ -82,20 +108,23 @@ impl Builder<'_> {
         let mounts: Vec<Mount> = new.mounts.iter().filter(fresh).cloned().collect();
         self.seed(name, mounts, causes.to_vec());
     }
+}
 
-    /// Sets the container aside, makes a new one, and destroys the older self last of all.
-    fn recreate(&mut self, name: &Name, causes: Vec<Cause>) {
-        if self.there(name).is_some_and(|c| c.set_aside) {
-            let message = format!(
-                "container `{name}` must be made anew, and its older self of an interrupted run is still set aside"
-            );
-            let help = "undo the change in the file and run `locker up` first, or remove both with `locker rm`";
-            self.problem(name, None, message, help);
-        }
-        let container = name.clone();
-        let aside = Step::SetAside { container };
-        self.draft.add_in(Slot::Aside, name, aside, causes.clone());
-        self.make(name, causes.clone());
-        self.lose(name, true, causes);
+/// The application's part as it is, but for its limits.
+fn with_limits(old: Option<&AppSpec>, new: Option<&AppSpec>) -> Option<Box<AppSpec>> {
+    let mut app = old?.clone();
+    if let Some(new) = new {
+        app.settings.limits = new.settings.limits.clone();
     }
+    Some(Box::new(app))
+}
+
+fn causes(all: Vec<(Reach, Cause)>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (_, cause) in all {
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
+    }
+    causes
 }

@@ -1,29 +1,40 @@
-//! Taking the project down: rules, bridge and record, each after all that needs it.
+//! Taking networks down: what the engine knows, rules, bridges, and at last the record, each after all
+//! that needs it.
+
+use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use crate::model::Subnets;
+use crate::model::{Kind, Name, Subnets, bridge_of_network, default_network};
+use crate::observed::ObservedBridge;
 
-use super::addresses::recover;
 use super::build::Builder;
-use super::{Cause, Step};
+use super::{Cause, Goal, Step, StepId, networks};
 
 impl Builder<'_> {
+    /// The end of the whole project.
     pub(super) fn teardown(&mut self) {
         let Some(ending) = self.wish.goal.takes_down() else {
             return;
         };
-        let project = &self.project.name;
-        if let Some(rules) = self.observed.firewall.networks.get(&self.project.bridge()) {
-            self.last(Step::CloseNetwork(rules.clone()));
+        let networks: Vec<_> = self.observed.engine.networks.values().cloned().collect();
+        for network in networks {
+            self.last(Step::RemoveNetwork(Box::new(network)));
         }
-        let mark = format!("locker:{project}");
-        let bridge = self.observed.network.bridges.get(&self.project.bridge());
-        let ours = bridge.is_some_and(|bridge| bridge.mark.as_ref() == Some(&mark));
-        let subnets = recover(self.observed).or_else(|| self.subnets_of_bridge());
-        if let Some(subnets) = subnets.filter(|_| ours) {
-            let bridge = self.project.bridge();
-            self.last(Step::RemoveBridge { bridge, subnets });
+        let firewall = self.observed.firewall.networks.values();
+        let open = firewall.filter(|rules| rules.project == self.project.name);
+        for rules in open.cloned().collect::<Vec<_>>() {
+            self.last(Step::CloseNetwork(rules));
+        }
+        let bridges = self.observed.network.bridges.iter();
+        let ours = bridges.filter(|(name, found)| self.is_our_bridge(name, found));
+        let ours: Vec<(String, Option<Subnets>)> = ours
+            .map(|(name, found)| (name.clone(), self.subnets_on(name, found)))
+            .collect();
+        for (bridge, subnets) in ours {
+            if let Some(subnets) = subnets {
+                self.last(Step::RemoveBridge { bridge, subnets });
+            }
         }
         let record = self.observed.record.clone().filter(|_| ending.forget);
         if let Some(record) = record {
@@ -31,17 +42,91 @@ impl Builder<'_> {
         }
     }
 
-    /// With the record lost and no container left the bridge itself still tells its subnets.
-    fn subnets_of_bridge(&self) -> Option<Subnets> {
-        let mut subnets = self.net.as_ref()?.subnets;
-        let bridge = self.observed.network.bridges.get(&self.project.bridge())?;
-        for address in &bridge.addresses {
-            match address {
-                IpNet::V4(net) => subnets.v4 = net.trunc(),
-                IpNet::V6(net) => subnets.v6 = net.trunc(),
+    /// What `up` takes down: networks that nothing of the file and of the host is on any more.
+    pub(super) fn stale_networks(&mut self) {
+        if self.wish.goal != Goal::Up {
+            return;
+        }
+        for network in self.stale() {
+            let known = self.observed.engine.networks.get(&network).cloned();
+            let known = known.map(|known| self.remove_engine_network(known, Cause::NotInFile));
+            if network != default_network() {
+                self.stale_bridge(&network, known);
             }
         }
-        Some(subnets)
+    }
+
+    fn stale_bridge(&mut self, network: &Name, mut earlier: Option<StepId>) {
+        let bridge = bridge_of_network(&self.project.name, network);
+        let rules = self.observed.firewall.networks.get(&bridge).cloned();
+        let rules = rules.filter(|rules| rules.project == self.project.name);
+        let found = self.observed.network.bridges.get(&bridge);
+        let found = found.filter(|found| self.is_our_bridge(&bridge, found));
+        let subnets = found.and_then(|found| self.subnets_on(&bridge, found));
+        let close = rules.map(Step::CloseNetwork);
+        let remove = subnets.map(|subnets| Step::RemoveBridge { bridge, subnets });
+        for step in close.into_iter().chain(remove) {
+            let id = self.draft.add(step, vec![Cause::NotInFile]);
+            if let Some(earlier) = earlier {
+                self.draft.after(id, earlier);
+            }
+            earlier = Some(id);
+        }
+    }
+
+    /// Networks of ours that are there and that nobody needs. Of the project's own network this is
+    /// only what the engine knows; the bridge stays until the project is taken down.
+    fn stale(&self) -> BTreeSet<Name> {
+        let engine = self.observed.engine.networks.keys();
+        let recorded = self.observed.record.iter();
+        let recorded = recorded.flat_map(|record| record.networks.keys());
+        let all: BTreeSet<Name> = engine.chain(recorded).cloned().collect();
+        let stay: BTreeSet<Name> = self.specs.values().flat_map(networks::keys).collect();
+        let file = self.project.containers.values();
+        let wanted: BTreeSet<Name> = file
+            .filter(|c| c.kind() == Kind::Application)
+            .flat_map(|c| networks::own_of(self.project, c))
+            .collect();
+        let own = default_network();
+        let system = self
+            .specs
+            .values()
+            .filter(|s| s.kind() == Kind::Application);
+        let applications: BTreeSet<Name> = system.flat_map(networks::keys).collect();
+        let used = |network: &Name| {
+            let there = match *network == own {
+                true => applications.contains(network),
+                false => stay.contains(network),
+            };
+            there || wanted.contains(network)
+        };
+        all.into_iter().filter(|network| !used(network)).collect()
+    }
+
+    fn is_our_bridge(&self, name: &str, found: &ObservedBridge) -> bool {
+        self.is_marked(found) || (found.mark.is_none() && self.is_engines(name))
+    }
+
+    /// With the record lost and no container left the bridge itself still tells its subnets.
+    fn subnets_on(&self, bridge: &str, found: &ObservedBridge) -> Option<Subnets> {
+        let known = networks::recover(self.observed);
+        let named = |network: &Name| bridge_of_network(&self.project.name, network) == bridge;
+        let known = known.iter().find(|(network, _)| named(network));
+        if let Some((_, subnets)) = known {
+            return Some(*subnets);
+        }
+        let (mut v4, mut v6) = (None, None);
+        for address in &found.addresses {
+            match address {
+                IpNet::V4(net) => v4 = Some(net.trunc()),
+                IpNet::V6(net) => v6 = Some(net.trunc()),
+            }
+        }
+        let net = self.net.as_ref().map(|net| net.subnets);
+        Some(Subnets {
+            v4: v4.or(net.map(|net| net.v4))?,
+            v6: v6.or(net.map(|net| net.v6))?,
+        })
     }
 
     /// A step after all that there is so far, except what destroys.

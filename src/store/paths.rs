@@ -98,6 +98,13 @@ impl Paths {
         self.project(project).join("units")
     }
 
+    /// How often a service has failed to start in a row; a reboot forgives.
+    pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("failures")
+            .join(format!("{project}~{container}"))
+    }
+
     /// Where everything is that is kept, when it is not where it usually is.
     pub fn moved(&self) -> Option<PathBuf> {
         let usual = self.state == Path::new("/var/lib/locker");

@@ -11,6 +11,8 @@ mod none;
 mod render;
 mod sandbox;
 mod write;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -83,11 +83,12 @@ fn groups(services: &BTreeMap<Name, UnitSpec>) -> BTreeMap<&Name, BTreeSet<&Name
 
 fn container(unit: &UnitSpec) -> Result<Vec<(&'static str, At, String)>, UnitsError> {
     let (most, interval) = start_limit(unit.restart);
-    let mut arguments = vec!["__supervise", unit.project.as_str(), unit.name.as_str()];
     let dir = unit.state_dir.as_deref().map(shown);
-    if let Some(dir) = &dir {
-        arguments.push(dir);
-    }
+    let call = |verb: &str| {
+        let mut arguments = vec![verb, unit.project.as_str(), unit.name.as_str()];
+        arguments.extend(dir.as_deref());
+        command(&unit.program, &arguments)
+    };
     let start = match unit.oneshot {
         true => None,
         false => unit.start_timeout,
@@ -99,7 +100,8 @@ fn container(unit: &UnitSpec) -> Result<Vec<(&'static str, At, String)>, UnitsEr
         ("limit_burst", At::Ours, most.to_string()),
         ("unneeded", At::Ours, unneeded(unit)),
         ("kind", At::Ours, kind(unit)),
-        ("command", At::Ours, command(&unit.program, &arguments)?),
+        ("command", At::Ours, call("__supervise")?),
+        ("stop", At::Ours, format!("ExecStop={}\n", call("__stop")?)),
         ("restart", At::Ours, restart(unit)),
         (
             "start_timeout",

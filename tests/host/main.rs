@@ -16,6 +16,7 @@ mod slot;
 
 mod contract;
 mod crash;
+mod docker;
 mod failures;
 mod firewalls;
 mod held;

@@ -1,5 +1,8 @@
 //! Plans run on drivers in memory that fail wherever they are told to.
 
+mod apps;
+mod crash;
+mod engines;
 mod fault;
 mod order;
 mod plans;

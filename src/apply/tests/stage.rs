@@ -13,8 +13,8 @@ use crate::backend::Sought;
 use crate::firewall::Firewall;
 use crate::hosts::HostsFile;
 use crate::model::{
-    Addresses, ContainerSpec, HostsLine, Kind, Name, NetworkRules, Nic, Port, PortRange, PortRule,
-    Protocol, Restart, Source, Subnets,
+    Addresses, AppSpec, Attached, ContainerSpec, EngineNetwork, HostsLine, Kind, Name,
+    NetworkRules, Nic, Port, PortRange, PortRule, Protocol, Restart, Source, Subnets,
 };
 use crate::network::Network;
 use crate::observed::{HostFacts, Mark, Observed, ProjectRecord, State};
@@ -238,6 +238,55 @@ pub(super) fn mark(word: &str) -> Mark {
         setup_done: true,
         seeded: true,
     }
+}
+
+/// What is asked for of an application container on the project's network.
+pub(super) fn app(word: &str) -> ContainerSpec {
+    let plain = spec(word, word);
+    let attached = Attached {
+        network: "shop_default".into(),
+        nic: plain.nic.clone(),
+        aliases: Vec::new(),
+    };
+    ContainerSpec {
+        source: Source::Image("shop/web".into()),
+        app: Some(Box::new(AppSpec {
+            attached: vec![attached],
+            ..AppSpec::default()
+        })),
+        ..plain
+    }
+}
+
+pub(super) fn app_mark(word: &str) -> Mark {
+    Mark {
+        spec: app(word),
+        ..mark(word)
+    }
+}
+
+/// The project's network as the engine knows it.
+pub(super) fn engine_network() -> EngineNetwork {
+    EngineNetwork {
+        project: name("shop"),
+        network: name("default"),
+        bridge: "lk-shop".into(),
+        subnets: subnets(),
+        internal: false,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// An application container runs beside the others, with its image and its network.
+pub(super) fn running_app(stage: &Stage, word: &str) {
+    let mut world = stage.fake.world.lock().unwrap();
+    world.images.insert("shop/web".into());
+    let network = engine_network();
+    world
+        .engine_networks
+        .insert(network.network.clone(), network);
+    let made = Made::new(State::Running, app_mark(word));
+    world.containers.insert(name(word), made);
 }
 
 /// Remembers what was told.

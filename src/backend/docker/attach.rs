@@ -1,25 +1,251 @@
-//! Commands inside a container. Placeholder until the room of helper `images` is merged.
+//! Commands inside a running container.
+//!
+//! The engine knows no way to end such a command. It runs on this host, so a signal is sent to the
+//! process itself, after a look whether it still is the one that was started.
+
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::exec::{ResizeExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::ExecConfig;
+use futures_util::StreamExt;
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::error::refused;
+use super::error::{failed, refused};
+use super::terminal::{self, End, Remote, Wires};
 use crate::backend::{AttachOptions, BackendError, Ran};
 use crate::model::InnerCommand;
 
+const VERB: &str = "run a command in";
+/// Output that is kept, from its end.
+const KEPT: usize = 64 * 1024;
+/// How soon it is asked again whether a command has ended that closed its streams.
+const SOON: Duration = Duration::from_millis(10);
+/// The longest pause between two such questions.
+const LATER: Duration = Duration::from_millis(500);
+
+/// Runs a command and returns its output and code; after `timeout` it is killed.
 pub(super) async fn run(
-    _: &Docker,
+    docker: &Docker,
     full: &str,
-    _: &InnerCommand,
-    _: Option<Duration>,
+    command: &InnerCommand,
+    timeout: Option<Duration>,
 ) -> Result<Ran, BackendError> {
-    Err(refused("run a command in", full, "not there yet"))
+    let config = ExecConfig {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(command.argv()),
+        ..ExecConfig::default()
+    };
+    let exec = Exec::make(docker, full, config).await?;
+    let work = async {
+        let mut kept = Kept::default();
+        if let Some(mut wires) = exec.start(false, false).await? {
+            while let Some(piece) = wires.output.next().await {
+                kept.add(&exec.ok(piece)?);
+            }
+        }
+        let code = exec.code().await?;
+        Ok(Ran {
+            code,
+            output: kept.text(),
+        })
+    };
+    let Some(limit) = timeout else {
+        return work.await;
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_) => {
+            exec.kill(Signal::KILL).await;
+            let reason = format!("`{command}` did not end within its time");
+            Err(refused(VERB, full, reason))
+        }
+    }
 }
+
+/// Runs a command with this process's own streams and terminal; returns its exit code.
 pub(super) async fn attach(
-    _: &Docker,
+    docker: &Docker,
     full: &str,
-    _: &[String],
-    _: &AttachOptions,
+    argv: &[String],
+    options: &AttachOptions,
 ) -> Result<i32, BackendError> {
-    Err(refused("attach to", full, "not there yet"))
+    if argv.is_empty() {
+        return Err(refused(VERB, full, "there is no command"));
+    }
+    let tty = !options.detach && options.tty.unwrap_or_else(terminal::is_one);
+    let exec = Exec::make(docker, full, config(argv, options, tty)).await?;
+    let Some(wires) = exec.start(options.detach, tty).await? else {
+        return Ok(0);
+    };
+    match exec.ok(terminal::join(wires, tty, &exec).await)? {
+        End::Closed => exec.code().await,
+        End::Left(code) => Ok(code),
+    }
+}
+
+fn config(argv: &[String], options: &AttachOptions, tty: bool) -> ExecConfig {
+    let mut env: Vec<String> = Vec::new();
+    if let (true, Ok(term)) = (tty, std::env::var("TERM")) {
+        env.push(format!("TERM={term}"));
+    }
+    let own = options.environment.iter();
+    env.extend(own.map(|(key, value)| format!("{key}={value}")));
+    let workdir = options.workdir.as_ref();
+    ExecConfig {
+        attach_stdin: Some(!options.detach),
+        attach_stdout: Some(!options.detach),
+        attach_stderr: Some(!options.detach),
+        tty: Some(tty),
+        env: Some(env),
+        cmd: Some(argv.to_vec()),
+        privileged: Some(options.privileged),
+        user: options.user.clone(),
+        working_dir: workdir.map(|dir| dir.to_string_lossy().into_owned()),
+        ..ExecConfig::default()
+    }
+}
+
+/// A command as the engine knows it.
+struct Exec<'a> {
+    docker: &'a Docker,
+    full: &'a str,
+    id: String,
+}
+
+impl<'a> Exec<'a> {
+    async fn make(
+        docker: &'a Docker,
+        full: &'a str,
+        config: ExecConfig,
+    ) -> Result<Self, BackendError> {
+        let made = docker.create_exec(full, config).await;
+        let id = made.map_err(|error| failed(VERB, full, &error))?.id;
+        Ok(Self { docker, full, id })
+    }
+
+    fn ok<T>(&self, result: Result<T, bollard::errors::Error>) -> Result<T, BackendError> {
+        result.map_err(|error| failed(VERB, self.full, &error))
+    }
+
+    /// Starts it; none when it is not waited for.
+    async fn start(&self, detach: bool, tty: bool) -> Result<Option<Wires>, BackendError> {
+        let options = StartExecOptions {
+            detach,
+            tty,
+            output_capacity: None,
+        };
+        let started = self.docker.start_exec(&self.id, Some(options)).await;
+        Ok(match self.ok(started)? {
+            StartExecResults::Attached { output, input } => Some(Wires {
+                output,
+                input: Some(input),
+            }),
+            StartExecResults::Detached => None,
+        })
+    }
+
+    /// Its exit code. It may go on after it closed its streams.
+    async fn code(&self) -> Result<i32, BackendError> {
+        let mut pause = SOON;
+        loop {
+            let state = self.ok(self.docker.inspect_exec(&self.id).await)?;
+            if state.running != Some(true) {
+                let code = state.exit_code.and_then(|code| i32::try_from(code).ok());
+                return Ok(code.unwrap_or(255));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LATER);
+        }
+    }
+
+    /// Sends a signal to its process, when that is what it was. Its number may belong to another by now,
+    /// which is not in a cgroup of this container.
+    async fn kill(&self, signal: Signal) -> bool {
+        let Ok(state) = self.docker.inspect_exec(&self.id).await else {
+            return false;
+        };
+        let (Some(true), Some(pid), Some(container)) =
+            (state.running, state.pid, state.container_id)
+        else {
+            return false;
+        };
+        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        groups.contains(&container) && pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+    }
+}
+
+#[async_trait]
+impl Remote for Exec<'_> {
+    async fn resize(&self, rows: u16, columns: u16) {
+        let size = ResizeExecOptions {
+            height: rows,
+            width: columns,
+        };
+        // It may have ended meanwhile; a wrong size is no reason to end.
+        let _ = self.docker.resize_exec(&self.id, size).await;
+    }
+
+    async fn signal(&self, number: i32) -> bool {
+        match Signal::from_named_raw(number) {
+            Some(signal) => self.kill(signal).await,
+            None => false,
+        }
+    }
+}
+
+/// The end of an output.
+#[derive(Default)]
+struct Kept(Vec<u8>);
+
+impl Kept {
+    fn add(&mut self, piece: &LogOutput) {
+        self.0.extend_from_slice(piece.as_ref());
+        if self.0.len() > 2 * KEPT {
+            self.0.drain(..self.0.len() - KEPT);
+        }
+    }
+
+    fn text(&self) -> String {
+        let start = self.0.len().saturating_sub(KEPT);
+        String::from_utf8_lossy(self.0.get(start..).unwrap_or_default()).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_end_of_a_long_output_is_kept() {
+        let mut kept = Kept::default();
+        for text in ["a".repeat(200_000), "b".repeat(100_000), "end".into()] {
+            let message = text.into_bytes().into();
+            kept.add(&LogOutput::StdOut { message });
+        }
+        let text = kept.text();
+        assert_eq!(text.len(), KEPT);
+        assert!(text.ends_with("bend") && !text.contains('a'));
+    }
+
+    #[test]
+    fn a_command_gets_what_the_user_asked_for_and_no_more() {
+        let options = AttachOptions {
+            user: Some("web".into()),
+            workdir: Some("/srv".into()),
+            environment: vec![("A".into(), "x y".into())],
+            ..AttachOptions::default()
+        };
+        let config = config(&["id".into()], &options, false);
+        assert_eq!(config.env, Some(vec!["A=x y".into()]));
+        assert_eq!(config.working_dir.as_deref(), Some("/srv"));
+        assert_eq!(
+            (config.privileged, config.tty, config.attach_stdin),
+            (Some(false), Some(false), Some(true))
+        );
+    }
 }

@@ -39,6 +39,8 @@ mod registry;
 mod remove;
 mod site;
 mod status;
+mod terminal;
+mod unpack;
 mod update;
 mod volume;
 

@@ -1,11 +1,156 @@
-//! Running once. Placeholder until the room of helper `images` is merged.
-use bollard::Docker;
-use bollard::models::ContainerCreateBody;
+//! A container that runs once, with this process's terminal and streams.
+//!
+//! The driver makes it like any other; here it is adapted, started and waited for. Its streams are joined
+//! before it starts, so that nothing it prints is lost.
 
-use super::error::refused;
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::models::{ContainerCreateBody, RestartPolicy, RestartPolicyNameEnum};
+use bollard::query_parameters::{
+    AttachContainerOptions, KillContainerOptions, RemoveContainerOptions,
+    ResizeContainerTTYOptions, StartContainerOptions,
+};
+
+use super::ended::ended;
+use super::error::{failed, is_missing};
+use super::terminal::{self, End, Remote, Wires};
 use crate::backend::{BackendError, RunOptions};
 
-pub(super) fn adapt(_: &mut ContainerCreateBody, _: &RunOptions) {}
-pub(super) async fn run(_: &Docker, full: &str, _: &RunOptions) -> Result<i32, BackendError> {
-    Err(refused("run", full, "not there yet"))
+/// Whether it gets a terminal.
+fn tty(options: &RunOptions) -> bool {
+    !options.detach && options.tty.unwrap_or_else(terminal::is_one)
+}
+
+/// Makes a container that stays into one that runs once.
+pub(super) fn adapt(body: &mut ContainerCreateBody, options: &RunOptions) {
+    let attached = !options.detach;
+    body.tty = Some(tty(options));
+    body.open_stdin = Some(options.interactive);
+    body.stdin_once = Some(options.interactive && attached);
+    body.attach_stdin = Some(options.interactive && attached);
+    body.attach_stdout = Some(attached);
+    body.attach_stderr = Some(attached);
+    let host = body.host_config.get_or_insert_default();
+    // One that is started again has not run once.
+    host.restart_policy = Some(RestartPolicy {
+        name: Some(RestartPolicyNameEnum::NO),
+        maximum_retry_count: None,
+    });
+    // It may ask for its size before it can be told.
+    let size = terminal::size().filter(|_| tty(options));
+    host.console_size = size.map(|(rows, columns)| vec![rows.into(), columns.into()]);
+    // Nobody is there to remove it. An attached one is removed after its exit code is known.
+    host.auto_remove = Some(options.remove && options.detach);
+}
+
+/// Starts a made container, stays with it to its end, and returns its exit code. On an error it is left
+/// to the caller to remove it.
+pub(super) async fn run(
+    docker: &Docker,
+    full: &str,
+    options: &RunOptions,
+) -> Result<i32, BackendError> {
+    if options.detach {
+        start(docker, full).await?;
+        return Ok(0);
+    }
+    let wires = AttachContainerOptions {
+        stream: true,
+        stdin: options.interactive,
+        stdout: true,
+        stderr: true,
+        ..AttachContainerOptions::default()
+    };
+    let wires = docker.attach_container(full, Some(wires)).await;
+    let wires = wires.map_err(|error| failed("attach to", full, &error))?;
+    start(docker, full).await?;
+    let remote = Once { docker, full };
+    let wires = Wires {
+        output: wires.output,
+        input: options.interactive.then_some(wires.input),
+    };
+    let joined = terminal::join(wires, tty(options), &remote).await;
+    let code = match joined.map_err(|error| failed("attach to", full, &error))? {
+        End::Closed => ended(docker, full).await?,
+        End::Left(code) => code,
+    };
+    if options.remove {
+        remove(docker, full).await?;
+    }
+    Ok(code)
+}
+
+async fn start(docker: &Docker, full: &str) -> Result<(), BackendError> {
+    let started = docker.start_container(full, None::<StartContainerOptions>);
+    let started = started.await;
+    started.map_err(|error| failed("start", full, &error))
+}
+
+/// Removes it with its volumes without a name, also when it still runs since the user left it.
+async fn remove(docker: &Docker, full: &str) -> Result<(), BackendError> {
+    let options = RemoveContainerOptions {
+        v: true,
+        force: true,
+        link: false,
+    };
+    match docker.remove_container(full, Some(options)).await {
+        Err(error) if !is_missing(&error) => Err(failed("remove", full, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+struct Once<'a> {
+    docker: &'a Docker,
+    full: &'a str,
+}
+
+#[async_trait]
+impl Remote for Once<'_> {
+    async fn resize(&self, rows: u16, columns: u16) {
+        let size = ResizeContainerTTYOptions {
+            h: rows.into(),
+            w: columns.into(),
+        };
+        // It may have ended meanwhile; a wrong size is no reason to end.
+        let _ = self.docker.resize_container_tty(self.full, size).await;
+    }
+
+    async fn signal(&self, number: i32) -> bool {
+        let options = KillContainerOptions {
+            signal: number.to_string(),
+        };
+        let sent = self.docker.kill_container(self.full, Some(options)).await;
+        sent.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_runs_once_is_not_started_again_and_removed_by_the_engine_only_when_nobody_waits() {
+        let mut body = ContainerCreateBody::default();
+        let mut options = RunOptions {
+            remove: true,
+            interactive: true,
+            tty: Some(true),
+            ..RunOptions::default()
+        };
+        adapt(&mut body, &options);
+        let host = body.host_config.clone().unwrap();
+        let policy = host.restart_policy.and_then(|policy| policy.name);
+        assert_eq!(policy, Some(RestartPolicyNameEnum::NO));
+        assert_eq!(
+            (host.auto_remove, body.tty, body.stdin_once),
+            (Some(false), Some(true), Some(true))
+        );
+        options.detach = true;
+        adapt(&mut body, &options);
+        let host = body.host_config.unwrap();
+        assert_eq!(
+            (host.auto_remove, body.tty, body.attach_stdout),
+            (Some(true), Some(false), Some(false))
+        );
+    }
 }

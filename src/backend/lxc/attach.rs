@@ -14,7 +14,7 @@ use crate::observed::State;
 
 /// Output that is kept, from its end.
 const KEPT: usize = 64 * 1024;
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs a command and returns its output and code; after `timeout` it is killed.
 pub(super) fn run(

@@ -14,6 +14,8 @@ use std::ptr::{NonNull, null, null_mut};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
 use rustix::process::Signal;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::card::{CardAddress, Instruction};
 use super::layout::{
@@ -247,6 +249,13 @@ pub(super) fn signal(number: i32) -> Option<Signal> {
 pub(super) fn inherited(number: i32) -> OwnedFd {
     // SAFETY: what the caller promises.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Lets a task wait until a descriptor can be read.
+pub(super) fn readable(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor stays open until it is dropped, with the registration.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    registered.map_err(std::io::Error::from)
 }
 
 unsafe extern "C" {

@@ -11,14 +11,18 @@ mod copy;
 mod create;
 mod destroy;
 mod ended;
+mod events;
 mod ffi;
 mod guard;
 mod inner_file;
+mod inner_path;
 mod layout;
 mod lease;
+mod logs;
 mod mark;
 mod memory;
 pub mod monitor;
+mod processes;
 mod render;
 mod rtnl;
 mod seed;
@@ -27,7 +31,9 @@ mod shift;
 mod site;
 mod start;
 mod stop;
+pub mod supervised;
 mod times;
+mod transfer;
 mod trees;
 mod view;
 mod watch;
@@ -231,6 +237,7 @@ impl Inside for LxcBackend {
             } else {
                 container.unfreeze()
             };
+            events::ring(&site.dir(&name));
             if done {
                 Ok(())
             } else {

@@ -51,6 +51,9 @@ pub(super) enum Task {
         /// Where the console log goes.
         console: PathBuf,
         guarded: Option<Guarded>,
+        /// The cgroup of the service that it is started by; none when it is started by hand.
+        #[serde(default)]
+        cgroup: Option<String>,
     },
     Attach {
         argv: Vec<String>,
@@ -102,8 +105,11 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     Some(perform(&request))
 }
 
-fn perform(request: &Request) -> ExitCode {
-    if let Task::Start { console, guarded } = &request.task {
+pub(super) fn perform(request: &Request) -> ExitCode {
+    if let Task::Start {
+        console, guarded, ..
+    } = &request.task
+    {
         close_inherited();
         let post = || Post {
             dir: request.dir(),
@@ -144,7 +150,12 @@ fn perform(request: &Request) -> ExitCode {
             }
             exit(container.create(template, args))
         }
-        Task::Start { .. } => {
+        Task::Start { cgroup, .. } => {
+            if let Some(cgroup) = cgroup {
+                // lxc.container.conf(5): below the service's own, beside this process's.
+                container.set_config("lxc.cgroup.dir.monitor", &format!("{cgroup}/monitor"));
+                container.set_config("lxc.cgroup.dir.container", &format!("{cgroup}/container"));
+            }
             super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
             let Some(status) = container.start() else {
                 return ExitCode::FAILURE;

@@ -81,7 +81,7 @@ fn change(
 }
 
 /// The container's id of a host's id.
-fn inner_id(map: &[IdRange], kind: IdKind, id: u32) -> Option<u32> {
+pub(super) fn inner_id(map: &[IdRange], kind: IdKind, id: u32) -> Option<u32> {
     let turned: Vec<IdRange> = map
         .iter()
         .map(|range| IdRange {
@@ -94,7 +94,7 @@ fn inner_id(map: &[IdRange], kind: IdKind, id: u32) -> Option<u32> {
 }
 
 /// `struct vfs_cap_data` of revision 2 or 3, bound to the user that is root in the container.
-fn bound_to(value: &[u8], root: u32) -> Option<Vec<u8>> {
+pub(super) fn bound_to(value: &[u8], root: u32) -> Option<Vec<u8>> {
     let magic = u32::from_le_bytes(*value.first_chunk::<4>()?);
     let flags = magic & 0x00ff_ffff;
     let sets = value.get(4..20)?;

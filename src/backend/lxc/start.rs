@@ -46,6 +46,7 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     let task = Task::Start {
         console: site.console_log(name),
         guarded: Guarded::of(&mark.spec),
+        cgroup: None,
     };
     let mut child = spawn(site, &full, Some(log.clone()), task)?;
     while container.state() != "RUNNING" {

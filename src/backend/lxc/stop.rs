@@ -178,7 +178,8 @@ fn halt_signal(word: &str) -> Option<i32> {
     Some(named.as_raw())
 }
 
-fn open(pid: u32) -> rustix::io::Result<OwnedFd> {
+/// A pidfd of a process; an error when it has gone.
+pub(super) fn open(pid: u32) -> rustix::io::Result<OwnedFd> {
     let pid = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
@@ -187,7 +188,7 @@ fn open(pid: u32) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Parent of a process: for a container's init, its monitor.
-fn parent_of(pid: u32) -> Option<u32> {
+pub(super) fn parent_of(pid: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status
         .lines()

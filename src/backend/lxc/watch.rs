@@ -1,43 +1,132 @@
-//! What tells about containers while time goes on: readiness, ends, processes, happenings.
+//! What tells about containers while time goes on: readiness and ends; logs, processes and happenings
+//! have files of their own.
+//!
+//! Nothing here needs a daemon: the kernel tells of ends (pidfd) and of files (inotify), and the notes
+//! in a container's directory tell the rest ([`super::ended`]).
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::LxcBackend;
-use super::site::failed;
+use super::ffi::readable;
+use super::site::{Site, failed, io};
+use super::stop::{open, parent_of};
+use super::{LxcBackend, attach, ended, events, logs, mark, processes, view};
 use crate::backend::{BackendError, EventStream, LogStream, LogWish, Probe, Process, Watch};
 use crate::model::{Healthcheck, Name};
+use crate::observed::State;
+
+/// How long what the kernel cannot tell is left alone between two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 #[async_trait]
 impl Watch for LxcBackend {
-    async fn probe(
-        &self,
-        name: &Name,
-        _check: Option<&Healthcheck>,
-    ) -> Result<Probe, BackendError> {
-        Err(failed("probe", &self.site.full(name), "not known yet"))
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
+        let (name, check) = (name.clone(), check.cloned());
+        self.blocking("check", move |site| probe(site, &name, check.as_ref()))
+            .await
     }
 
-    async fn logs(&self, name: &Name, _wish: &LogWish) -> Result<LogStream, BackendError> {
-        Err(failed(
-            "read the log of",
-            &self.site.full(name),
-            "not known yet",
-        ))
+    async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
+        logs::logs(self, name, wish).await
     }
 
     async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError> {
-        Err(failed(
-            "list the processes of",
-            &self.site.full(name),
-            "not known yet",
-        ))
+        let name = name.clone();
+        self.blocking("list the processes of", move |site| {
+            let (_, pid) = view::state(site, &site.full(&name));
+            match (mark::ours(site, "list the processes of", &name)?, pid) {
+                (_, Some(init)) => processes::of(init),
+                (_, None) => Ok(Vec::new()),
+            }
+        })
+        .await
     }
 
     async fn ended(&self, name: &Name) -> Result<i32, BackendError> {
-        Err(failed("wait for", &self.site.full(name), "not known yet"))
+        loop {
+            let name = name.clone();
+            let seen = self
+                .blocking("wait for", move |site| look(site, &name))
+                .await?;
+            match seen {
+                Seen::Ended(code) => return Ok(code),
+                Seen::Runs(monitor) => {
+                    let monitor =
+                        readable(monitor).map_err(io("watch", "a container's monitor"))?;
+                    // Readable when it has gone; whatever else woke us is found by looking again.
+                    let _ = monitor.readable().await;
+                }
+                Seen::Between => tokio::time::sleep(LOOK).await,
+            }
+        }
     }
 
     async fn events(&self) -> Result<EventStream, BackendError> {
-        Err(failed("watch", self.site.project.as_str(), "not known yet"))
+        events::events(&self.site).await
+    }
+}
+
+/// Where a container is on its way to its end.
+enum Seen {
+    Ended(i32),
+    /// With a pidfd of its monitor.
+    Runs(OwnedFd),
+    /// It is just starting or ending.
+    Between,
+}
+
+fn look(site: &Site, name: &Name) -> Result<Seen, BackendError> {
+    mark::ours(site, "wait for", name)?;
+    match view::state(site, &site.full(name)) {
+        (State::Stopped | State::Absent, _) => code(site, name).map(Seen::Ended),
+        (State::Starting | State::Running | State::Frozen, init) => {
+            let monitor = init
+                .and_then(parent_of)
+                .and_then(|monitor| open(monitor).ok());
+            Ok(monitor.map_or(Seen::Between, Seen::Runs))
+        }
+    }
+}
+
+/// The exit code of a container that does not run.
+fn code(site: &Site, name: &Name) -> Result<i32, BackendError> {
+    ended::code(&site.dir(name)).ok_or_else(|| {
+        let reason = "it has not run yet, so it has no exit code";
+        failed("wait for", &site.full(name), reason)
+    })
+}
+
+fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
+    mark::ours(site, "check", name)?;
+    match (view::state(site, &site.full(name)).0, check) {
+        (State::Stopped | State::Absent, _) => return code(site, name).map(Probe::Ended),
+        (State::Starting, _) => return Ok(Probe::Failing("it is starting".into())),
+        (State::Running | State::Frozen, None) => return Ok(Probe::Running),
+        (State::Frozen, Some(_)) => return Ok(Probe::Failing("it is frozen".into())),
+        (State::Running, Some(_)) => {}
+    }
+    let Some(check) = check else {
+        return Ok(Probe::Running);
+    };
+    match attach::run(site, name, &check.test, Some(check.timeout)) {
+        Ok(ran) if ran.code == 0 => Ok(Probe::Healthy),
+        // It may have ended meanwhile, and the check with it.
+        Ok(_) | Err(_) if view::state(site, &site.full(name)).0 == State::Stopped => {
+            code(site, name).map(Probe::Ended)
+        }
+        Ok(ran) => Ok(Probe::Failing(said(&ran.output, ran.code))),
+        Err(BackendError::Engine { reason, .. }) => Ok(Probe::Failing(reason)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a failed check said last, for one line.
+fn said(output: &str, code: i32) -> String {
+    let last = output.lines().rev().find(|line| !line.trim().is_empty());
+    match last {
+        Some(line) => format!("{} (exit code {code})", line.trim()),
+        None => format!("exit code {code}"),
     }
 }

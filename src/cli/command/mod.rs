@@ -62,7 +62,9 @@ pub enum Command {
     Links(links::Links),
     Rmlinks(rmlinks::Rmlinks),
     Cgroup(cgroup::Cgroup),
+    #[command(visible_alias = "pause")]
     Freeze(freeze::Freeze),
+    #[command(visible_alias = "unpause")]
     Unfreeze(unfreeze::Unfreeze),
     Cleanup(cleanup::Cleanup),
     Logs(logs::Logs),

@@ -2,6 +2,22 @@
 
 use super::{Kind, Report, bare};
 
+/// Words of other programs for what has another name here.
+const ELSEWHERE: [(&str, &str); 12] = [
+    ("attach", "`locker logs -f NAME` shows its output, `locker shell NAME` opens a shell in it"),
+    ("kill", "`locker stop -t 0 NAME` ends it by force"),
+    ("ls", "`locker status` lists the containers of this project"),
+    ("list", "`locker status` lists the containers of this project"),
+    ("push", "locker pushes no images; `docker push IMAGE` does"),
+    ("remove", "`locker rm NAME` destroys a container"),
+    ("scale", "`locker up --scale NAME=N` makes so many"),
+    ("stats", "`locker status --extended` shows processors and memory"),
+    ("update", "`locker up` changes what differs from the file"),
+    ("version", "`locker --version` prints it"),
+    ("volumes", "`locker config --volumes` lists them"),
+    ("watch", "`locker status --watch` looks again and again"),
+];
+
 /// Clap's text in our form: its first paragraph, its tips, and where to read on.
 pub(super) fn dress(text: &str) -> Report {
     let ours = |line: &str| line.trim().replace('\'', "`");
@@ -12,7 +28,10 @@ pub(super) fn dress(text: &str) -> Report {
     let tips = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("tip: "));
-    report.help.extend(tips.map(ours));
+    match elsewhere(message) {
+        Some(hint) => report.help.push(hint.into()),
+        None => report.help.extend(tips.map(ours)),
+    }
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
     let command: Vec<&str> = usage
         .unwrap_or("locker")
@@ -23,6 +42,14 @@ pub(super) fn dress(text: &str) -> Report {
         .help
         .push(format!("`{} --help` tells more", command.join(" ")));
     report
+}
+
+/// What stands for a command of another program; clap would guess by its letters.
+fn elsewhere(message: &str) -> Option<&'static str> {
+    let word = message.strip_prefix("unrecognized subcommand `")?;
+    let word = word.strip_suffix('`')?;
+    let known = ELSEWHERE.iter().find(|(name, _)| *name == word);
+    known.map(|(_, hint)| *hint)
 }
 
 #[cfg(test)]
@@ -43,5 +70,29 @@ mod tests {
                 "`locker --help` tells more"
             ]
         );
+    }
+
+    #[test]
+    fn a_word_of_another_program_is_led_to_ours() {
+        let mut definition = crate::cli::definition();
+        for (word, hint) in ELSEWHERE {
+            let error = definition.try_get_matches_from_mut(["locker", word]).unwrap_err();
+            let report = dress(&error.render().to_string());
+            assert_eq!(report.help[0], hint, "{word}");
+            let ours = hint.split('`').nth(1).unwrap();
+            let Some(ours) = ours.strip_prefix("locker ") else {
+                continue;
+            };
+            let words = ours.split(' ').map(|word| match word {
+                "NAME" => "web",
+                "NAME=N" => "web=2",
+                word => word,
+            });
+            let understood = definition.try_get_matches_from_mut(["locker"].into_iter().chain(words));
+            let version = understood
+                .err()
+                .is_none_or(|error| error.kind() == clap::error::ErrorKind::DisplayVersion);
+            assert!(version, "{hint}");
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! How a diagnostic looks: title, source line, caret, help. The only place that draws.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use super::super::secret;
 use super::{Diagnostic, Related, Severity, Sources};
 use crate::model::Place;
 
@@ -14,9 +19,8 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> St
     };
     let texts = sources.read_for(diagnostics);
     let drawn = diagnostics.iter().map(|diagnostic| {
-        let text = texts.get(&*diagnostic.place.file).map(String::as_str);
         let lines: Vec<String> = renderer
-            .render(&[group(diagnostic, text)])
+            .render(&[group(diagnostic, &texts)])
             .lines()
             .map(|line| line.trim_end().to_string() + "\n")
             .collect();
@@ -25,22 +29,19 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> St
     drawn.collect::<Vec<_>>().join("\n")
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Group<'a> {
+fn group<'a>(diagnostic: &'a Diagnostic, texts: &'a BTreeMap<PathBuf, String>) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let file = diagnostic.place.file.to_string_lossy();
+    let text_of = |place: &Place| texts.get(&*place.file).map(String::as_str);
+    let text = text_of(&diagnostic.place);
     let title = level.primary_title(visible(&diagnostic.message));
     let mut group = match text.and_then(|text| Window::around(diagnostic, text)) {
         Some(window) => {
-            let mut snippet = Snippet::source(window.text)
-                .line_start(window.first_line)
-                .path(file);
-            for (range, label, kind) in window.marks(diagnostic) {
-                snippet = snippet.annotation(kind.span(range).label(label.map(visible)));
-            }
-            title.element(snippet)
+            let marks = window.marks(diagnostic);
+            title.element(window.snippet(file, marks))
         }
         None if diagnostic.place.is_somewhere() => title.element(
             Origin::path(file)
@@ -49,6 +50,19 @@ fn group<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Group<'a> {
         ),
         None => Group::with_title(title),
     };
+    for related in diagnostic
+        .related
+        .iter()
+        .filter(|r| r.place.file != diagnostic.place.file)
+    {
+        let file = related.place.file.to_string_lossy();
+        let text = text_of(&related.place);
+        let line = related.place.line;
+        if let Some(window) = text.and_then(|text| Window::of(line, line, text)) {
+            let marks = vec![window.mark_of(related)];
+            group = group.element(window.snippet(file, marks));
+        }
+    }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(visible(help)));
     }
@@ -76,18 +90,28 @@ fn visible(text: &str) -> String {
 }
 
 /// The lines of a text that a diagnostic needs, so that drawing costs nothing in long files.
-struct Window<'a> {
-    text: &'a str,
+struct Window {
+    /// Secrets are masked in it, sign for sign.
+    text: String,
     first_line: usize,
 }
 
-impl<'a> Window<'a> {
-    fn around(diagnostic: &Diagnostic, text: &'a str) -> Option<Self> {
+/// What is marked, what stands beside it, and how it looks.
+type Marking<'d> = (std::ops::Range<usize>, Option<&'d str>, AnnotationKind);
+
+impl Window {
+    fn around(diagnostic: &Diagnostic, text: &str) -> Option<Self> {
         let lines = || {
-            let related = diagnostic.related.iter().map(|related| related.place.line);
-            std::iter::once(diagnostic.place.line).chain(related)
+            let related = diagnostic.related.iter();
+            let here = related.filter(|related| related.place.file == diagnostic.place.file);
+            std::iter::once(diagnostic.place.line).chain(here.map(|related| related.place.line))
         };
-        let (first, last) = (lines().min()? as usize, lines().max()? as usize);
+        Self::of(lines().min()?, lines().max()?, text)
+    }
+
+    /// The lines from `first` to `last`.
+    fn of(first: u32, last: u32, text: &str) -> Option<Self> {
+        let (first, last) = (first as usize, last as usize);
         if first == 0 {
             return None;
         }
@@ -98,26 +122,41 @@ impl<'a> Window<'a> {
             .match_indices('\n')
             .nth(last - first)
             .map_or(rest.len(), |(at, _)| at);
+        let lines: Vec<String> = rest[..end].split('\n').map(secret::masked).collect();
         Some(Self {
-            text: &rest[..end],
+            text: lines.join("\n"),
             first_line: first,
         })
     }
 
-    fn marks<'d>(
-        &self,
-        diagnostic: &'d Diagnostic,
-    ) -> Vec<(std::ops::Range<usize>, Option<&'d str>, AnnotationKind)> {
+    fn snippet<'a>(
+        self,
+        file: Cow<'a, str>,
+        marks: Vec<Marking<'a>>,
+    ) -> Snippet<'a, Annotation<'a>> {
+        let mut snippet = Snippet::source(self.text)
+            .line_start(self.first_line)
+            .path(file);
+        for (range, label, kind) in marks {
+            snippet = snippet.annotation(kind.span(range).label(label.map(visible)));
+        }
+        snippet
+    }
+
+    fn mark_of<'d>(&self, related: &'d Related) -> Marking<'d> {
+        let range = self.range(&related.place, related.length);
+        (range, Some(related.label.as_str()), AnnotationKind::Context)
+    }
+
+    fn marks<'d>(&self, diagnostic: &'d Diagnostic) -> Vec<Marking<'d>> {
         let main = (
             self.range(&diagnostic.place, diagnostic.length),
             diagnostic.label.as_deref(),
             AnnotationKind::Primary,
         );
         let same_file = |related: &&Related| related.place.file == diagnostic.place.file;
-        let others = diagnostic.related.iter().filter(same_file).map(|related| {
-            let range = self.range(&related.place, related.length);
-            (range, Some(related.label.as_str()), AnnotationKind::Context)
-        });
+        let others = diagnostic.related.iter().filter(same_file);
+        let others = others.map(|related| self.mark_of(related));
         std::iter::once(main).chain(others).collect()
     }
 

@@ -34,9 +34,9 @@ pub(in crate::file) fn lower(
         bridge: &bridge,
         defaults,
         entries: &entries,
+        out: parts.out,
         backend,
         compose: parts.layout == Layout::Compose,
-        out: parts.out,
         stores: &stores,
     };
     let mut containers = BTreeMap::new();
@@ -235,6 +235,8 @@ fn groups(
                 let text = desk.text(item, Scope::Project, "groups");
                 let member = text.and_then(|text| desk.check(item.spot, Name::new(&text)));
                 let verb = format!("the group `{}` has", group.key);
+                // One whose profile is not enabled takes no part, which is no mistake.
+                let member = member.filter(|name| !shared.out.contains_key(name.as_str()));
                 members.extend(member.filter(|name| known(desk, shared, item.spot, name, &verb)));
             }
         }

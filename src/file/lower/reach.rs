@@ -105,7 +105,11 @@ pub(super) fn known(
         return true;
     }
     if let Some(profiles) = shared.out.get(name.as_str()) {
-        let message = format!("{verb} `{name}`, whose profiles are not enabled");
+        let names: Vec<String> = profiles.iter().map(|p| format!("`{p}`")).collect();
+        let message = format!(
+            "{verb} `{name}`, whose profile {} is not enabled",
+            names.join(" or ")
+        );
         let help = format!(
             "enable it with `--profile {}`",
             profiles.join("` or `--profile ")

@@ -63,6 +63,10 @@ pub(super) fn lower(
     }
     let mut found = found.into_iter();
     let Some((key, read, entry)) = found.next() else {
+        // It would come from what it extends, which is wrong and has been reported.
+        if layers.own.get("extends").is_some() {
+            return None;
+        }
         let (message, help) = match layers.kind {
             Kind::System => (
                 "this container has nothing to be made from",

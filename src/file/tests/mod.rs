@@ -2,10 +2,14 @@
 
 mod application;
 mod compose_keys;
+mod converting;
 mod documents;
 mod errors;
+mod include;
 mod limits;
 mod meaning;
+mod merging;
+mod replicas;
 mod round_trip;
 mod values;
 mod wrong;
@@ -31,6 +35,62 @@ fn read_text(text: &str) -> Result<Loaded, LoadError> {
     };
     let project = lower_files(&desk, &[file], &LoadOptions::default());
     finish(desk, project)
+}
+
+/// A directory of files that are read as a project.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            let path = home.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        home
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().canonicalize().unwrap()
+    }
+
+    fn options(&self) -> LoadOptions {
+        LoadOptions {
+            cwd: self.path(),
+            project_name: Some("shop".into()),
+            ..LoadOptions::default()
+        }
+    }
+
+    /// The project, which must be right.
+    #[track_caller]
+    fn project(&self, options: &LoadOptions) -> Project {
+        match load(options) {
+            Ok(loaded) if loaded.warnings.is_empty() => loaded.project,
+            Ok(_) | Err(_) => panic!("{}", self.drawn(options)),
+        }
+    }
+
+    /// All that is said, as the user sees it.
+    #[track_caller]
+    fn drawn(&self, options: &LoadOptions) -> String {
+        let diagnostics = match load(options) {
+            Ok(loaded) => loaded.warnings,
+            Err(LoadError::Invalid(diagnostics)) => diagnostics,
+            Err(other) => panic!("{other}"),
+        };
+        render(&diagnostics, &Sources::new(&self.path()), false)
+    }
+
+    /// The first lines of all that is said.
+    #[track_caller]
+    fn titles(&self, options: &LoadOptions) -> Vec<String> {
+        let drawn = self.drawn(options);
+        let title = |line: &&str| line.starts_with("error: ") || line.starts_with("warning: ");
+        let titles = drawn.lines().filter(title);
+        titles.map(str::to_string).collect()
+    }
 }
 
 /// All that is said about a text, as the user sees it; empty when nothing is.

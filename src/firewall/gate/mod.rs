@@ -13,6 +13,7 @@ mod firewalld;
 
 use std::fs;
 
+use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use self::firewalld::Zones;
@@ -36,10 +37,10 @@ pub(super) struct Door {
 /// The doors of both families and both kinds that drop by policy or hold a chain of ours. `chains` is
 /// what `nft -j list chains` printed; none where there is no nft.
 pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallError> {
-    let mut doors = Vec::new();
+    let mut tools = Vec::new();
     for (family, tool) in [("ip", "iptables-nft"), ("ip6", "ip6tables-nft")] {
         if chains.is_some_and(|chains| matters(chains, family)) {
-            doors.extend(Door::open(tool).await?);
+            tools.push(tool);
         }
     }
     let tables = [
@@ -49,10 +50,12 @@ pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallE
     for (names, tool) in tables {
         let names = fs::read_to_string(format!("/proc/thread-self/net/{names}"));
         if names.is_ok_and(|names| names.lines().any(|name| name == "filter")) {
-            doors.extend(Door::open(tool).await?);
+            tools.push(tool);
         }
     }
-    Ok(doors)
+    // Side by side: each is a process, and every look waits for them.
+    let doors = try_join_all(tools.into_iter().map(Door::open)).await?;
+    Ok(doors.into_iter().flatten().collect())
 }
 
 /// Everything that forwarded packets must pass.

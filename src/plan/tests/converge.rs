@@ -86,7 +86,7 @@ fn a_taking_down_killed_after_any_step_is_finished_by_the_next() {
         world.run(&shop(), &wish(all.clone()));
         assert!(world.seen.containers.is_empty());
         assert_eq!(world.seen.record, None);
-        assert_eq!(world.seen.network.bridge, None);
+        assert!(world.seen.network.bridges.is_empty());
         nothing(&world, &shop(), all.clone());
     }
 }
@@ -105,15 +105,16 @@ fn what_a_killed_run_asked_to_stop_is_started_again() {
 fn cards_of_running_containers_are_put_back_on_a_bridge_that_was_deleted() {
     let mut world = World::of(&shop());
     let mark = world.container("web").mark.clone().unwrap();
-    world.seen.network.bridge = None;
-    world.seen.network.loose = [mark.spec.nic.veth.clone(), "lkvother".into()].into();
+    world.seen.network.bridges.clear();
+    let veth = mark.spec.nic.unwrap().veth;
+    world.seen.network.loose = [veth.clone(), "lkvother".into()].into();
     let made = plan(&shop(), &world.look(), &wish(Goal::Up)).unwrap();
     let cards = made.steps.iter().find_map(|planned| match &planned.step {
         Step::EnsureBridge { cards, .. } => Some(cards.clone()),
         step if step.container().is_some() => panic!("a container is touched: {step:?}"),
         _ => None,
     });
-    assert_eq!(cards, Some(vec![mark.spec.nic.veth]));
+    assert_eq!(cards, Some(vec![veth]));
 }
 
 #[test]

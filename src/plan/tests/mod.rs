@@ -1,6 +1,8 @@
 //! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
 
 mod converge;
+mod app_plans;
+mod apps;
 mod order;
 mod plans;
 mod properties;
@@ -39,6 +41,10 @@ fn wish(goal: Goal) -> Wish {
         timeout: Duration::from_secs(1),
         lxcpath: PathBuf::from("/var/lib/lxc"),
         remove_orphans: false,
+        recreate: Recreate::Changed,
+        no_deps: false,
+        wait: None,
+        renew_anonymous: false,
     }
 }
 

@@ -9,6 +9,8 @@ fn on(word: &str, condition: Condition) -> Dependency {
     Dependency {
         on: name(word),
         condition,
+        restart: false,
+        required: true,
     }
 }
 

@@ -75,13 +75,16 @@ fn a_rule_that_is_in_place_already_is_in_nobodys_way() {
 #[test]
 fn foreign_containers_and_bridges_are_never_taken() {
     let mut observed = Observed::default();
-    observed.foreign.insert("shop_db".into());
-    observed.network.bridge = Some(ObservedBridge {
+    observed
+        .foreign
+        .insert(Kind::System, BTreeSet::from(["shop_db".to_string()]));
+    let bridge = shop().bridge();
+    let foreign = ObservedBridge {
         mark: None,
         up: true,
         addresses: Vec::new(),
-    });
-    let bridge = shop().bridge();
+    };
+    observed.network.bridges.insert(bridge.clone(), foreign);
     assert_eq!(
         up(&observed),
         [
@@ -128,13 +131,13 @@ fn a_picked_subnet_avoids_what_is_taken_and_warns_when_it_is_taken_later() {
         net: first.v4.into(),
         by: "interface eth0".into(),
     });
-    let (second, _) = addresses::choose(&shop(), &observed, true).unwrap();
+    let (second, _) = addresses::choose(&shop(), &observed, true, true).unwrap();
     assert_ne!(first.v4, second.subnets.v4);
     observed.network.taken.push(TakenNet {
         net: "10.0.0.0/8".parse().unwrap(),
         by: "route via vpn0".into(),
     });
-    let (third, _) = addresses::choose(&shop(), &observed, true).unwrap();
+    let (third, _) = addresses::choose(&shop(), &observed, true, true).unwrap();
     assert!(third.subnets.v4.to_string().starts_with("172."));
     observed.network.taken.pop();
     let mut world = World::of(&shop());
@@ -208,6 +211,8 @@ fn what_is_not_made_cannot_be_started_or_changed() {
         web.depends_on.push(Dependency {
             on: name("db"),
             condition: Condition::Started,
+            restart: false,
+            required: true,
         });
     });
     world.container("web").state = State::Stopped;
@@ -279,7 +284,9 @@ fn a_clone_needs_its_origin() {
         cache.source = Source::CloneHost("base".into())
     });
     let mut observed = Observed::default();
-    observed.foreign.insert("bass".into());
+    observed
+        .foreign
+        .insert(Kind::System, BTreeSet::from(["bass".to_string()]));
     assert_eq!(
         refused(&file, &observed, &wish(Goal::Up)),
         ["51: there is no container `base` to clone for `cache` [did you mean `bass`?]"]
@@ -324,7 +331,9 @@ fn all_problems_come_in_one_run() {
         listeners: vec![listener("0.0.0.0", 8080)],
         ..Observed::default()
     };
-    observed.foreign.insert("shop_db".into());
+    observed
+        .foreign
+        .insert(Kind::System, BTreeSet::from(["shop_db".to_string()]));
     let taken = TakenNet {
         net: "10.8.0.0/24".parse().unwrap(),
         by: "interface eth0".into(),

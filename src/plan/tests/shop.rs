@@ -49,6 +49,7 @@ pub(super) fn project(containers: Vec<Container>) -> Project {
             place: place(2),
             ..NetworkWish::default()
         },
+        networks: BTreeMap::new(),
         firewall: FirewallChoice::Auto,
         groups: BTreeMap::new(),
         containers: named.collect(),

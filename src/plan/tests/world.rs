@@ -1,9 +1,11 @@
 //! A host that does what the drivers promise, strictly: a step that no driver could do fails the test.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use super::*;
 use crate::observed::*;
+use crate::plan::networks;
 
 /// Where named volumes are kept.
 pub(super) const VOLUMES: &str = "/vol";
@@ -16,15 +18,35 @@ pub(super) struct World {
     /// Containers that were set aside.
     pub(super) aside: BTreeMap<Name, ObservedContainer>,
     /// Creations that were killed.
-    pub(super) half: BTreeSet<Name>,
+    pub(super) half: BTreeMap<Name, Kind>,
     /// Host paths of mounts.
     pub(super) paths: BTreeSet<PathBuf>,
+}
+
+fn remains(kind: Kind) -> ObservedContainer {
+    ObservedContainer {
+        host_name: String::new(),
+        kind,
+        state: State::Stopped,
+        exit: None,
+        health: None,
+        image: None,
+        holds_volumes: false,
+        aside_runs: false,
+        mark: None,
+        wreck: true,
+        set_aside: false,
+        stopping: false,
+        pid: None,
+        names: None,
+        dns: Vec::new(),
+    }
 }
 
 fn made(spec: &ContainerSpec) -> ObservedContainer {
     ObservedContainer {
         host_name: spec.host_name(),
-        state: State::Stopped,
+        wreck: false,
         mark: Some(Mark {
             version: 1,
             directory: "/srv/shop".into(),
@@ -32,12 +54,7 @@ fn made(spec: &ContainerSpec) -> ObservedContainer {
             setup_done: false,
             seeded: false,
         }),
-        wreck: false,
-        set_aside: false,
-        stopping: false,
-        pid: None,
-        names: None,
-        dns: Vec::new(),
+        ..remains(spec.kind())
     }
 }
 
@@ -67,23 +84,19 @@ impl World {
     /// What the drivers would report.
     pub(super) fn look(&self) -> Observed {
         let mut seen = self.seen.clone();
-        let nothing = || ObservedContainer {
-            host_name: String::new(),
-            state: State::Stopped,
-            mark: None,
-            wreck: true,
-            set_aside: false,
-            stopping: false,
-            pid: None,
-            names: None,
-            dns: Vec::new(),
-        };
-        for name in &self.half {
-            seen.containers.insert(name.clone(), nothing());
+        for (name, kind) in &self.half {
+            seen.containers.insert(name.clone(), remains(*kind));
         }
-        for name in self.aside.keys() {
+        for (name, aside) in &self.aside {
             let entry = seen.containers.entry(name.clone());
-            entry.or_insert_with(nothing).set_aside = true;
+            let found = entry.or_insert_with(|| remains(aside.kind));
+            found.set_aside = true;
+            found.aside_runs = aside.state != State::Stopped;
+            if found.wreck {
+                let told = aside.kind == Kind::Application;
+                found.kind = aside.kind;
+                found.mark = aside.mark.clone().filter(|_| told);
+            }
         }
         let marks = seen.containers.values().filter_map(|c| c.mark.as_ref());
         let mounts = marks.flat_map(|mark| &mark.spec.mounts).map(|m| &m.host);
@@ -107,7 +120,7 @@ impl World {
             self.step(&planned.step);
         }
         if let Some(Step::Create(spec)) = plan.steps.get(count).map(|planned| &planned.step) {
-            self.half.insert(spec.name.clone());
+            self.half.insert(spec.name.clone(), spec.kind());
         }
     }
 
@@ -117,7 +130,16 @@ impl World {
         found
     }
 
-    fn step(&mut self, step: &Step) {
+    /// All that hold an address of a network of ours now.
+    pub(super) fn addresses_in_use(&self) -> Vec<(Name, Ipv4Addr)> {
+        let all = self.seen.containers.values().chain(self.aside.values());
+        let running = all.filter(|c| c.state != State::Stopped);
+        let marks = running.filter_map(|c| c.mark.as_ref());
+        let cards = marks.flat_map(|mark| networks::cards(&mark.spec));
+        cards.map(|(key, nic)| (key, nic.addresses.v4)).collect()
+    }
+
+    pub(super) fn step(&mut self, step: &Step) {
         match step {
             Step::SaveRecord(record) => self.seen.record = Some((**record).clone()),
             Step::ForgetProject(_) => self.seen.record = None,
@@ -133,7 +155,15 @@ impl World {
                 let found = self.seen.containers.get_mut(container).unwrap();
                 found.mark.as_mut().unwrap().seeded = true;
             }
-            Step::RemoveVolume { path } => assert!(self.paths.remove(path)),
+            Step::RemoveVolume { path, engine } => {
+                assert!(path.iter().all(|path| self.paths.remove(path)));
+                let known = &mut self.seen.engine.volumes;
+                assert!(engine.iter().all(|name| known.remove(name)));
+            }
+            Step::Pull { .. }
+            | Step::Build(_)
+            | Step::EnsureNetwork(_)
+            | Step::RemoveNetwork(_) => self.step_of_engine(step),
             Step::EnsureBridge { .. }
             | Step::RemoveBridge { .. }
             | Step::OpenNetwork(_)
@@ -142,33 +172,50 @@ impl World {
             | Step::WriteHostNames { .. } => self.step_of_host(step),
             Step::Configure(_)
             | Step::WriteNames { .. }
-            | Step::Start { .. }
             | Step::AwaitHealthy { .. }
-            | Step::Setup { .. }
+            | Step::AwaitCompleted { .. }
+            | Step::Setup { .. } => self.step_inside(step),
+            Step::Start { .. }
             | Step::Stop { .. }
             | Step::Freeze { .. }
-            | Step::Unfreeze { .. } => self.step_of_container(step),
+            | Step::Unfreeze { .. } => self.step_of_power(step),
         }
     }
 
     fn step_of_life(&mut self, step: &Step) {
         if let Step::RemoveWreck { container } = step {
             self.half.remove(container);
+            if let Some(whole) = self.seen.containers.remove(container) {
+                assert_eq!(whole.kind, Kind::Application);
+                assert_eq!(whole.state, State::Stopped);
+            }
         } else if let Step::BringBack { container } = step {
             let old = self.aside.remove(container).expect("an older self");
             let before = self.seen.containers.insert(container.clone(), old);
             assert!(before.is_none());
         } else if let Step::SetAside { container } = step {
-            self.expect(container, false);
             let old = self.seen.containers.remove(container).unwrap();
+            let may_run = old.kind == Kind::Application;
+            assert!(may_run || old.state == State::Stopped);
             assert!(self.aside.insert(container.clone(), old).is_none());
         } else if let Step::Create(spec) = step {
-            assert!(!self.half.contains(&spec.name), "remains of {}", spec.name);
-            let before = self.seen.containers.insert(spec.name.clone(), made(spec));
+            assert!(
+                !self.half.contains_key(&spec.name),
+                "remains of {}",
+                spec.name
+            );
+            let mut new = made(spec);
+            if let Some(image) = spec.source.image() {
+                let id = self.seen.engine.images.get(image);
+                new.image = Some(id.expect("the image is there").clone());
+                self.expect_networks(spec);
+            }
+            let before = self.seen.containers.insert(spec.name.clone(), new);
             assert!(before.is_none());
         } else if let Step::Destroy { container, aside } = step {
             if *aside {
-                self.aside.remove(container).expect("an older self");
+                let old = self.aside.remove(container).expect("an older self");
+                assert_eq!(old.state, State::Stopped, "older self of {container}");
             } else {
                 self.expect(container, false);
                 self.seen.containers.remove(container);
@@ -176,25 +223,73 @@ impl World {
         }
     }
 
+    /// The engine knows each network of ours as the container has it.
+    fn expect_networks(&self, spec: &ContainerSpec) {
+        for (key, nic) in networks::cards(spec) {
+            let known = &self.seen.engine.networks;
+            let known = known.get(&key).map(|n| n.subnets);
+            assert_eq!(known, Some(nic.subnets), "network {key} of {}", spec.name);
+        }
+    }
+
+    fn step_of_engine(&mut self, step: &Step) {
+        let engine = &mut self.seen.engine;
+        if let Step::Pull { image, .. } = step {
+            engine
+                .images
+                .insert(image.clone(), format!("id of {image}"));
+        } else if let Step::Build(build) = step {
+            let id = format!("id of {:?}", build.args);
+            engine.images.insert(build.image.clone(), id);
+        } else if let Step::EnsureNetwork(network) = step {
+            assert!(self.seen.network.bridges.contains_key(&network.bridge));
+            let key = network.network.clone();
+            let before = engine.networks.insert(key, (**network).clone());
+            assert!(before.is_none_or(|before| before == **network));
+        } else if let Step::RemoveNetwork(network) = step {
+            let used = self.seen.containers.values().chain(self.aside.values());
+            let running = used.filter(|c| c.state != State::Stopped);
+            let mut marks = running.filter(|c| c.kind == Kind::Application);
+            let on = |c: &ObservedContainer| {
+                networks::keys(&c.mark.as_ref().unwrap().spec).contains(&network.network)
+            };
+            assert!(!marks.any(on), "{} is in use", network.network);
+            let known = &mut self.seen.engine.networks;
+            assert!(known.remove(&network.network).is_some());
+        }
+    }
+
     fn step_of_host(&mut self, step: &Step) {
         let network = &mut self.seen.network;
         let firewall = &mut self.seen.firewall;
-        if let Step::EnsureBridge { subnets, .. } = step {
+        if let Step::EnsureBridge {
+            subnets,
+            bridge,
+            adopt,
+            ..
+        } = step
+        {
             let v4 = format!("{}/{}", subnets.gateway4(), subnets.v4.prefix_len());
             let v6 = format!("{}/{}", subnets.gateway6(), subnets.v6.prefix_len());
-            network.bridge = Some(ObservedBridge {
+            let new = ObservedBridge {
                 mark: Some("locker:shop".into()),
                 up: true,
                 addresses: vec![v4.parse().unwrap(), v6.parse().unwrap()],
-            });
+            };
+            let before = network.bridges.insert(bridge.clone(), new);
+            assert!(*adopt || before.is_none_or(|b| b.mark.is_some()));
             network.forwarding = true;
             network.loose.clear();
-        } else if let Step::RemoveBridge { .. } = step {
-            assert!(network.bridge.take().is_some());
+        } else if let Step::RemoveBridge { bridge, .. } = step {
+            assert!(network.bridges.remove(bridge).is_some());
+            let mut known = self.seen.engine.networks.values();
+            assert!(known.all(|known| known.bridge != *bridge));
         } else if let Step::OpenNetwork(rules) = step {
-            firewall.networks.insert(name("shop"), rules.clone());
-        } else if let Step::CloseNetwork(_) = step {
-            assert!(firewall.networks.remove("shop").is_some());
+            firewall
+                .networks
+                .insert(rules.bridge.clone(), rules.clone());
+        } else if let Step::CloseNetwork(rules) = step {
+            assert!(firewall.networks.remove(&rules.bridge).is_some());
         } else if let Step::Publish { add, remove } = step {
             for rule in remove {
                 assert!(firewall.rules.remove(rule), "no rule {}", rule.port);
@@ -207,9 +302,10 @@ impl World {
         }
     }
 
-    fn step_of_container(&mut self, step: &Step) {
+    fn step_inside(&mut self, step: &Step) {
         if let Step::Configure(spec) = step {
             let found = self.seen.containers.get_mut(&spec.name).unwrap();
+            assert_eq!(found.kind, spec.kind());
             found.mark.as_mut().unwrap().spec = (**spec).clone();
         } else if let Step::WriteNames {
             container,
@@ -219,33 +315,64 @@ impl World {
         {
             let found = self.seen.containers.get_mut(container).unwrap();
             (found.names, found.dns) = (Some(hosts.clone()), dns.clone());
-        } else if let Step::Start { container } = step {
-            assert!(self.seen.network.bridge.is_some(), "a bridge to start on");
-            let paths = self.paths.clone();
-            let found = self.expect(container, false);
-            let mark = found.mark.as_ref().unwrap();
-            let mounts = &mark.spec.mounts;
-            assert!(
-                mark.seeded || mounts.is_empty(),
-                "{container} is not filled"
-            );
-            assert!(
-                mounts.iter().all(|m| paths.contains(&m.host)),
-                "{container}"
-            );
-            found.state = State::Running;
         } else if let Step::AwaitHealthy { container, .. } = step {
             assert_eq!(self.expect(container, true).state, State::Running);
+        } else if let Step::AwaitCompleted { container, .. } = step {
+            let found = self.expect(container, true);
+            (found.state, found.exit) = (State::Stopped, Some(0));
         } else if let Step::Setup { container, .. } = step {
             let found = self.expect(container, true);
             found.mark.as_mut().unwrap().setup_done = true;
-        } else if let Step::Stop { container, .. } = step {
-            let found = self.expect(container, true);
+        }
+    }
+
+    fn step_of_power(&mut self, step: &Step) {
+        if let Step::Start { container } = step {
+            self.start(container);
+        } else if let Step::Stop {
+            container, aside, ..
+        } = step
+        {
+            let found = match aside {
+                true => self.aside.get_mut(container).expect("an older self"),
+                false => self.expect(container, true),
+            };
+            assert_ne!(found.state, State::Stopped);
             (found.state, found.stopping) = (State::Stopped, false);
+            found.exit = Some(137);
         } else if let Step::Freeze { container } = step {
             self.expect(container, true).state = State::Frozen;
         } else if let Step::Unfreeze { container } = step {
             self.expect(container, true).state = State::Running;
         }
+    }
+
+    fn start(&mut self, container: &Name) {
+        let used = self.addresses_in_use();
+        let paths = self.paths.clone();
+        let spec = self.expect(container, false).mark.clone().unwrap().spec;
+        for (key, nic) in networks::cards(&spec) {
+            assert!(self.seen.network.bridges.contains_key(&nic.bridge));
+            let taken = used.contains(&(key, nic.addresses.v4));
+            assert!(!taken, "{} of {container} is in use", nic.addresses.v4);
+        }
+        if let Some(app) = &spec.app {
+            self.expect_networks(&spec);
+            if let AppNetwork::Container(with) = &app.settings.network {
+                assert_eq!(self.expect(with, true).state, State::Running);
+            }
+        }
+        let found = self.expect(container, false);
+        let mark = found.mark.as_ref().unwrap();
+        let mounts = &mark.spec.mounts;
+        assert!(
+            mark.seeded || mounts.is_empty(),
+            "{container} is not filled"
+        );
+        assert!(
+            mounts.iter().all(|m| paths.contains(&m.host)),
+            "{container}"
+        );
+        (found.state, found.exit) = (State::Running, None);
     }
 }

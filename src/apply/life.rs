@@ -1,0 +1,113 @@
+//! The steps in the life of a container, those of its engine, and those that only wait.
+
+use std::path::Path;
+
+use crate::backend::{Body, Engine};
+use crate::plan::{Step, StepId};
+
+use super::act::{Worker, blocking, remove_tree};
+use super::events::Event;
+use super::{StepError, health};
+
+impl Worker<'_> {
+    /// The steps in the life of a container.
+    pub(super) async fn act_on_body(&self, step: &Step) -> Result<(), StepError> {
+        let backend = &*self.host.backend;
+        if let Step::RemoveWreck { container } = step {
+            backend.destroy(container, Body::Present, false).await?;
+        } else if let Step::BringBack { container } = step {
+            backend.set_aside(container, true).await?;
+        } else if let Step::SetAside { container } = step {
+            backend.set_aside(container, false).await?;
+        } else if let Step::Start { container } = step {
+            backend.start(container, Body::Present).await?;
+        } else if let Step::Stop {
+            container,
+            timeout,
+            aside,
+        } = step
+        {
+            backend.stop(container, body(*aside), *timeout).await?;
+        } else if let Step::Freeze { container } = step {
+            self.set_frozen(container, true).await?;
+        } else if let Step::Unfreeze { container } = step {
+            self.set_frozen(container, false).await?;
+        } else if let Step::Destroy { container, aside } = step {
+            let volumes = self.volumes.destroy && !aside;
+            backend.destroy(container, body(*aside), volumes).await?;
+        }
+        Ok(())
+    }
+
+    /// The steps about what the engine has beside containers.
+    pub(super) async fn act_on_engine(&self, id: StepId, step: &Step) -> Result<(), StepError> {
+        let engine = self.engine()?;
+        let told = |line: &str| self.events.tell(Event::Output { id, step, line });
+        if let Step::Pull { image, platform } = step {
+            engine.pull(image, platform.as_deref(), &told).await?;
+        } else if let Step::Build(build) = step {
+            engine.build(build, &told).await?;
+        } else if let Step::EnsureNetwork(network) = step {
+            engine.ensure_network(network).await?;
+        } else if let Step::RemoveNetwork(network) = step {
+            engine.remove_network(network).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn engine(&self) -> Result<&dyn Engine, StepError> {
+        self.host.backend.engine().ok_or(StepError::NoEngine)
+    }
+
+    /// The steps that only wait.
+    pub(super) async fn wait_for(&self, step: &Step) -> Result<(), StepError> {
+        let halt = self.halt.subscribe();
+        let watch = self.host.backend.watch();
+        if let Step::AwaitHealthy {
+            container,
+            check,
+            most,
+            may_end,
+        } = step
+        {
+            let wanted = health::Wanted {
+                check: check.as_ref(),
+                most: *most,
+                may_end: *may_end,
+            };
+            health::await_healthy(watch, container, &wanted, halt).await?;
+        } else if let Step::AwaitCompleted { container, most } = step {
+            health::await_completed(watch, container, *most, halt).await?;
+        }
+        Ok(())
+    }
+
+    /// The engine's part goes first: it stands on the directory.
+    pub(super) async fn remove_volume(
+        &self,
+        path: Option<&Path>,
+        engine: Option<&str>,
+    ) -> Result<(), StepError> {
+        if let Some(name) = engine {
+            self.engine()?.remove_volume(name).await?;
+        }
+        let Some(path) = path else {
+            return Ok(());
+        };
+        let home = self.host.paths.volumes(&self.host.project);
+        // A path that ends in `..` has the right parent in words and no file name.
+        if path.parent() != Some(&home) || path.file_name().is_none() {
+            return Err(StepError::NoVolume { path: path.into() });
+        }
+        let path = path.to_path_buf();
+        blocking(move || remove_tree(path)).await
+    }
+}
+
+/// Which self a step means.
+fn body(aside: bool) -> Body {
+    match aside {
+        true => Body::Aside,
+        false => Body::Present,
+    }
+}

@@ -1,0 +1,147 @@
+//! Two engines as one: every call reaches the engine that has the container.
+
+use std::time::Duration;
+
+use super::stage::{Stage, app, app_mark, mark, name, running_app};
+use crate::apply::fake::Made;
+use crate::backend::{BackendView, Body, Probe, Sought};
+use crate::model::Kind;
+use crate::observed::State;
+
+const BOTH: [Kind; 2] = [Kind::System, Kind::Application];
+
+fn sought(kinds: &[Kind]) -> Sought {
+    Sought {
+        images: ["shop/web".to_string(), "absent".to_string()].into(),
+        kinds: kinds.iter().copied().collect(),
+    }
+}
+
+async fn look(stage: &Stage) -> BackendView {
+    stage.host.backend.observe(&sought(&BOTH)).await.unwrap()
+}
+
+#[tokio::test]
+async fn both_kinds_are_seen_side_by_side_and_the_engine_with_its_images() {
+    let stage = Stage::living();
+    running_app(&stage, "api");
+    let view = look(&stage).await;
+    let kind = |word: &str| view.containers[&name(word)].kind;
+    assert_eq!(
+        (kind("web"), kind("api")),
+        (Kind::System, Kind::Application)
+    );
+    let images: Vec<&String> = view.engine.images.keys().collect();
+    assert_eq!(images, ["shop/web"]);
+    assert_eq!(view.engine.networks.len(), 1);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_sought_is_not_woken() {
+    let stage = Stage::living();
+    running_app(&stage, "api");
+    let view = stage.host.backend.observe(&sought(&[Kind::System])).await;
+    let view = view.unwrap();
+    assert!(!view.containers.contains_key(&name("api")));
+    assert_eq!(stage.fake.ledger.lock().unwrap().looks, ["look system"]);
+}
+
+#[tokio::test]
+async fn a_missing_engine_is_an_error_only_where_it_is_needed() {
+    let stage = Stage::living();
+    running_app(&stage, "api");
+    let ask = async |missing: &str, kinds: &[Kind]| {
+        stage.fake.ledger.lock().unwrap().fail = vec![format!("look {missing}")];
+        stage.host.backend.observe(&sought(kinds)).await
+    };
+    for kinds in [&BOTH[..1], &BOTH] {
+        assert!(ask("system", kinds).await.is_err());
+    }
+    assert!(ask("application", &BOTH).await.is_err());
+    let view = ask("system", &[Kind::Application]).await.unwrap();
+    let names: Vec<&str> = view.containers.keys().map(|n| n.as_str()).collect();
+    assert_eq!(names, ["api"]);
+}
+
+#[tokio::test]
+async fn a_command_that_never_looked_finds_the_container_by_itself() {
+    let stage = Stage::living();
+    running_app(&stage, "api");
+    let watch = stage.host.backend.watch();
+    let probe = watch.probe(&name("api"), None).await.unwrap();
+    assert_eq!(probe, Probe::Running);
+    let inside = stage.host.backend.inside();
+    inside.set_frozen(&name("web"), true).await.unwrap();
+    assert_eq!(
+        stage.fake.world().containers[&name("web")].state,
+        State::Frozen
+    );
+}
+
+#[tokio::test]
+async fn a_container_that_changes_its_kind_lives_in_both_engines_meanwhile() {
+    for (old, new) in [(mark("x"), app_mark("x")), (app_mark("x"), mark("x"))] {
+        let stage = Stage::living();
+        running_app(&stage, "api");
+        let made = Made::new(State::Stopped, old.clone());
+        let x = name("x");
+        stage
+            .fake
+            .world
+            .lock()
+            .unwrap()
+            .containers
+            .insert(x.clone(), made);
+        let before = stage.fake.world();
+        let backend = &stage.host.backend;
+        let kind = |view: &BackendView| view.containers[&x].kind;
+        assert_eq!(kind(&look(&stage).await), old.spec.kind());
+        backend.set_aside(&x, false).await.unwrap();
+        backend.create(&new, false, &|_| {}).await.unwrap();
+        backend.start(&x, Body::Present).await.unwrap();
+        // As the next run finds it after a crash, and as this one knows it.
+        for again in [false, true] {
+            if again {
+                let view = look(&stage).await;
+                assert_eq!(kind(&view), new.spec.kind());
+                assert!(view.containers[&x].set_aside && view.containers[&x].mark.is_some());
+            }
+            let most = Duration::from_secs(1);
+            backend.stop(&x, Body::Aside, most).await.unwrap();
+            backend.start(&x, Body::Aside).await.unwrap();
+            backend.stop(&x, Body::Aside, most).await.unwrap();
+        }
+        backend
+            .stop(&x, Body::Present, Duration::ZERO)
+            .await
+            .unwrap();
+        backend.destroy(&x, Body::Present, false).await.unwrap();
+        let alone = &look(&stage).await.containers[&x];
+        assert!(alone.set_aside && alone.mark.is_none(), "{alone:?}");
+        // What is not there is asked for where the older self is, and that is fine.
+        backend.destroy(&x, Body::Present, false).await.unwrap();
+        backend.set_aside(&x, true).await.unwrap();
+        assert_eq!(stage.fake.world(), before);
+    }
+}
+
+#[tokio::test]
+async fn new_containers_are_made_where_their_kind_lives() {
+    let stage = Stage::living();
+    running_app(&stage, "api");
+    let backend = &stage.host.backend;
+    look(&stage).await;
+    backend
+        .create(&app_mark("job"), false, &|_| {})
+        .await
+        .unwrap();
+    backend.create(&mark("db"), false, &|_| {}).await.unwrap();
+    for word in ["job", "db"] {
+        backend.start(&name(word), Body::Present).await.unwrap();
+    }
+    let view = look(&stage).await;
+    assert_eq!(view.containers[&name("job")].kind, Kind::Application);
+    assert_eq!(view.containers[&name("db")].kind, Kind::System);
+    assert_eq!(app("job").kind(), Kind::Application);
+    assert!(backend.engine().is_some());
+}

@@ -1,0 +1,206 @@
+//! This process's own terminal and streams, joined to those of a process in a container.
+//!
+//! Standard input is read by a thread of its own: a read cannot be taken back, and the program must be
+//! able to end while nobody types. The terminal gets its settings back whatever happens.
+
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use futures_util::{Stream, StreamExt};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
+
+/// A third signal of the user's ends us even when the other side does not.
+const PATIENCE: u32 = 3;
+/// What a shell tells for a program that wrote to a closed pipe.
+const PIPE: i32 = 141;
+
+/// The other ends of the streams.
+pub(super) struct Wires {
+    /// What the process prints.
+    pub output: Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>,
+    /// Where its input goes; none when it gets none.
+    pub input: Option<Pin<Box<dyn AsyncWrite + Send>>>,
+}
+
+/// The process on the other side.
+#[async_trait]
+pub(super) trait Remote: Sync {
+    /// Its terminal has so many rows and columns now.
+    async fn resize(&self, rows: u16, columns: u16);
+    /// Hands a signal on. False when that cannot be done.
+    async fn signal(&self, number: i32) -> bool;
+}
+
+/// How the streams came to their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The other side closed them.
+    Closed,
+    /// We stopped, and must end with this code.
+    Left(i32),
+}
+
+/// Whether input and output are both a terminal.
+pub(super) fn is_one() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Rows and columns, when there is a terminal.
+pub(super) fn size() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_row > 0).then_some((size.ws_row, size.ws_col))
+}
+
+/// The terminal hands on every key as it is, until this is dropped.
+pub(super) struct Raw(Termios);
+
+impl Raw {
+    /// None when there is no terminal.
+    pub fn enter() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // Nothing can be done when the terminal is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+/// Joins the streams until one side ends.
+pub(super) async fn join(wires: Wires, tty: bool, remote: &dyn Remote) -> Result<End, Error> {
+    let Wires { mut output, input } = wires;
+    let _raw = (tty && input.is_some()).then(Raw::enter);
+    let _feeding = input.map(|input| Feeding(tokio::spawn(feed(input, standard_input()))));
+    let mut signals = Signals::listen()?;
+    if let (true, Some((rows, columns))) = (tty, size()) {
+        remote.resize(rows, columns).await;
+    }
+    let mut asked = 0;
+    loop {
+        tokio::select! {
+            piece = output.next() => match piece {
+                None => return Ok(End::Closed),
+                Some(piece) => if let Err(error) = print(&piece?) {
+                    if error.kind() != ErrorKind::BrokenPipe {
+                        return Err(error.into());
+                    }
+                    remote.signal(rustix::process::Signal::TERM.as_raw()).await;
+                    return Ok(End::Left(PIPE));
+                },
+            },
+            number = signals.next() => match (number, size()) {
+                (None, Some((rows, columns))) if tty => remote.resize(rows, columns).await,
+                (None, _) => {}
+                (Some(number), _) => {
+                    asked += 1;
+                    if asked >= PATIENCE || !remote.signal(number).await {
+                        return Ok(End::Left(128 + number));
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// Ends with the joining, not with the input.
+struct Feeding(JoinHandle<()>);
+
+impl Drop for Feeding {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Writes what comes and closes at its end, so that the other side sees the end too.
+async fn feed(mut input: Pin<Box<dyn AsyncWrite + Send>>, mut pieces: Receiver<Vec<u8>>) {
+    while let Some(piece) = pieces.recv().await {
+        if input.write_all(&piece).await.is_err() || input.flush().await.is_err() {
+            return;
+        }
+    }
+    // The other side may be gone already.
+    let _ = input.shutdown().await;
+}
+
+fn standard_input() -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel(4);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let piece = match io::stdin().read(&mut buffer) {
+                Ok(0) => return,
+                Ok(length) => buffer.get(..length).unwrap_or_default().to_vec(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return,
+            };
+            if sender.blocking_send(piece).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Prints a piece where it belongs, at once.
+fn print(piece: &LogOutput) -> io::Result<()> {
+    match piece {
+        LogOutput::StdErr { message } => {
+            let mut stream = io::stderr().lock();
+            stream.write_all(message)?;
+            stream.flush()
+        }
+        LogOutput::StdOut { message }
+        | LogOutput::StdIn { message }
+        | LogOutput::Console { message } => {
+            let mut stream = io::stdout().lock();
+            stream.write_all(message)?;
+            stream.flush()
+        }
+    }
+}
+
+/// What the user or the system sends us.
+struct Signals {
+    asking: [(i32, Signal); 4],
+    window: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let one = |kind: SignalKind| Ok::<_, io::Error>((kind.as_raw_value(), signal(kind)?));
+        Ok(Self {
+            asking: [
+                one(SignalKind::interrupt())?,
+                one(SignalKind::terminate())?,
+                one(SignalKind::hangup())?,
+                one(SignalKind::quit())?,
+            ],
+            window: signal(SignalKind::window_change())?,
+        })
+    }
+
+    /// The next one's number; none when the window has another size.
+    async fn next(&mut self) -> Option<i32> {
+        let [(a, one), (b, two), (c, three), (d, four)] = &mut self.asking;
+        tokio::select! {
+            _ = one.recv() => Some(*a),
+            _ = two.recv() => Some(*b),
+            _ = three.recv() => Some(*c),
+            _ = four.recv() => Some(*d),
+            _ = self.window.recv() => None,
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The monitor as the main process of a service.
+//!
+//! As with a start by hand there are a monitor and a guard; beside them, split off before anything
+//! grows, an attendant that says when the container is ready and hands its output on. The container's
+//! cgroup lies within the service's own, which systemd has delegated, so that its limits and its
+//! accounting cover the container. Decides nothing about restarts.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
+
+use super::ffi::{Liblxc, Side, split};
+use super::guard::Guarded;
+use super::monitor::{Request, Task, command, perform};
+use super::site::{Site, io as failed_io};
+use super::{ended, mark, settings};
+use crate::backend::{BackendError, Body};
+use crate::model::{InnerCommand, UnitSpec};
+use crate::store::Paths;
+
+/// What an attendant may know and do.
+pub struct Attended {
+    lxcpath: PathBuf,
+    full: String,
+    dir: PathBuf,
+    /// The console log.
+    pub console: PathBuf,
+    monitor: std::os::fd::OwnedFd,
+}
+
+/// Becomes the monitor of the unit's container and stays until it has ended; its exit code. `attend`
+/// runs in a process of its own from before the start.
+///
+/// # Errors
+/// Why it was not started, for the journal.
+pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> Result<u8, String> {
+    let cgroup = own_cgroup().map_err(|error| format!("cannot enter a cgroup: {error}"))?;
+    prepare_apart(unit, paths)?;
+    let full = crate::model::host_name_of(&unit.project, &unit.name);
+    let dir = unit.lxcpath.join(&full);
+    let console = paths
+        .logs(&unit.project)
+        .join(format!("{}.console", unit.name));
+    let split = attendant(unit, &full, &console, attend);
+    if split.map_err(|error| format!("cannot make an attendant: {error}"))? == Side::Child {
+        return Ok(0);
+    }
+    let mark = mark::read(&dir).map_err(|error| error.to_string())?;
+    let guarded = mark.and_then(|mark| Guarded::of(&mark.spec));
+    let request = Request {
+        full,
+        lxcpath: unit.lxcpath.clone(),
+        log: Some(paths.logs(&unit.project).join(format!("{}.lxc", unit.name))),
+        task: Task::Start {
+            console,
+            guarded,
+            cgroup,
+        },
+    };
+    perform(&request);
+    match ended::code(&dir) {
+        Some(code) => Ok(u8::try_from(code).unwrap_or(255)),
+        None => Err(last_words(&request)),
+    }
+}
+
+/// Stops the unit's container within the time that its unit allows.
+///
+/// # Errors
+/// Why it could not be stopped.
+pub fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+    let site = site(unit, paths)?;
+    let done = super::stop::stop(&site, &unit.name, Body::Present, unit.stop_timeout);
+    done.map(|()| 0).map_err(|error| error.to_string())
+}
+
+fn site(unit: &UnitSpec, paths: &Paths) -> Result<Site, String> {
+    Ok(Site {
+        project: unit.project.clone(),
+        directory: unit.directory.clone(),
+        lxcpath: unit.lxcpath.clone(),
+        paths: paths.clone(),
+        program: "/proc/self/exe".into(),
+        lxc: Liblxc::open()?,
+    })
+}
+
+/// Writes what a start needs, in a process that ends again: what it loads would stay in the monitor.
+fn prepare_apart(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
+    if split().map_err(|error| error.to_string())? == Side::Child {
+        let done = prepare(unit, paths);
+        if let Err(reason) = &done {
+            eprintln!("{reason}");
+        }
+        std::process::exit(i32::from(done.is_err()));
+    }
+    let status = rustix::process::wait(WaitOptions::empty()).map_err(|error| error.to_string())?;
+    match status {
+        Some((_, status)) if status.exit_status() == Some(0) => Ok(()),
+        _ => Err("the container was not started".into()),
+    }
+}
+
+fn prepare(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
+    let site = site(unit, paths)?;
+    let name = &unit.name;
+    let told = |error: BackendError| error.to_string();
+    let mark = mark::ours(&site, "start", name).map_err(told)?;
+    let full = site.full(name);
+    if site.container("start", &full).map_err(told)?.state() != "STOPPED" {
+        return Err(format!(
+            "cannot start container `{full}`: it runs outside of its service"
+        ));
+    }
+    settings::write_conf(&site, &mark.spec).map_err(told)?;
+    let logs = site.paths.logs(&site.project);
+    fs::create_dir_all(&logs)
+        .map_err(failed_io("create", &logs))
+        .map_err(told)?;
+    let log = site.engine_log(name);
+    fs::File::create(&log)
+        .map_err(failed_io("create", &log))
+        .map_err(told)?;
+    ended::forget(&site.dir(name)).map_err(told)
+}
+
+fn last_words(request: &Request) -> String {
+    let text = request
+        .log
+        .as_ref()
+        .and_then(|log| fs::read_to_string(log).ok());
+    let lines = super::start::log_lines(&text.unwrap_or_default());
+    format!(
+        "cannot start container `{}`: {}",
+        request.full,
+        lines.join("; ")
+    )
+}
+
+/// Splits the attendant off; it is no child of the monitor, since liblxc waits for all of those.
+fn attendant(
+    unit: &UnitSpec,
+    full: &str,
+    console: &Path,
+    attend: &dyn Fn(Attended),
+) -> io::Result<Side> {
+    let monitor = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
+    if split()? == Side::Parent {
+        rustix::process::wait(WaitOptions::empty())?;
+        return Ok(Side::Parent);
+    }
+    if split()? == Side::Child {
+        attend(Attended {
+            lxcpath: unit.lxcpath.clone(),
+            full: full.into(),
+            dir: unit.lxcpath.join(full),
+            console: console.into(),
+            monitor,
+        });
+    }
+    Ok(Side::Child)
+}
+
+/// Moves this process into a child of its service's cgroup, because a cgroup that hands controllers on
+/// holds no processes (Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint"); the
+/// path below which the container's is made.
+fn own_cgroup() -> io::Result<Option<String>> {
+    let text = fs::read_to_string("/proc/self/cgroup")?;
+    let Some(path) = path_of(&text) else {
+        return Ok(None);
+    };
+    let root = Path::new("/sys/fs/cgroup");
+    if !root.join("cgroup.controllers").exists() {
+        return Ok(Some(path));
+    }
+    let inner = root.join(path.trim_start_matches('/')).join("supervisor");
+    fs::create_dir_all(&inner)?;
+    fs::write(inner.join("cgroup.procs"), "0")?;
+    Ok(Some(path))
+}
+
+/// The cgroup of /proc/self/cgroup that systemd made: of version 2, else the one named after it.
+fn path_of(text: &str) -> Option<String> {
+    let line = |mark: &str| text.lines().find_map(|line| line.split_once(mark));
+    let found = line("0::").or_else(|| line(":name=systemd:"))?;
+    // Without a service of one's own there is nothing that was delegated.
+    let path = found.1.trim_end_matches("/supervisor");
+    path.ends_with(".service").then(|| path.to_string())
+}
+
+impl Attended {
+    /// Whether the container's init is there and its network is set up.
+    pub fn runs(&self) -> bool {
+        ended::started(&self.dir).is_some()
+    }
+
+    /// Waits until the monitor has ended; the exit code of the container.
+    pub fn wait(&self) -> u8 {
+        use rustix::event::{PollFd, PollFlags, poll};
+        while poll(&mut [PollFd::new(&self.monitor, PollFlags::IN)], None).is_err() {}
+        u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255)
+    }
+
+    /// Runs a command inside; its exit code. One that takes longer than `most` is ended.
+    pub fn run(&self, inner: &InnerCommand, most: Duration) -> io::Result<i32> {
+        let request = Request {
+            full: self.full.clone(),
+            lxcpath: self.lxcpath.clone(),
+            log: None,
+            task: Task::Attach {
+                argv: inner.argv(),
+                environment: vec![super::attach::PATH.into()],
+                workdir: None,
+                uid: None,
+                gid: None,
+                foreground: false,
+            },
+        };
+        let mut command = command(Path::new("/proc/self/exe"), &request)?;
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.env_remove("NOTIFY_SOCKET").spawn()?;
+        let lifeline: Option<ChildStdin> = child.stdin.take();
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status.code().unwrap_or(255));
+            }
+            if begun.elapsed() > most {
+                drop(lifeline); // all of the helper's processes end with it
+                child.wait()?;
+                let reason = format!("`{inner}` did not end within its time");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends the container by force.
+    pub fn end(&self) -> io::Result<()> {
+        let Some(pid) = ended::started(&self.dir).map(|started| started.pid) else {
+            return Ok(());
+        };
+        let pid = i32::try_from(pid)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        match pid {
+            Some(pid) => Ok(rustix::process::kill_process(
+                pid,
+                rustix::process::Signal::KILL,
+            )?),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_s_own_cgroup_is_found_on_both_versions() {
+        let v2 = "0::/locker.slice/locker-shop.slice/locker-shop-db.service\n";
+        let path = "/locker.slice/locker-shop.slice/locker-shop-db.service";
+        assert_eq!(path_of(v2).as_deref(), Some(path));
+        let again = "0::/locker.slice/locker-shop.slice/locker-shop-db.service/supervisor\n";
+        assert_eq!(path_of(again).as_deref(), Some(path));
+        let v1 = "4:memory:/\n1:name=systemd:/system.slice/locker-shop-db.service\n";
+        assert_eq!(
+            path_of(v1).as_deref(),
+            Some("/system.slice/locker-shop-db.service")
+        );
+        assert_eq!(path_of("0::/user.slice/session-1.scope\n"), None);
+        assert_eq!(path_of("4:memory:/\n"), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! What differs from the file, told for each container: what `up` would do to what runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{Name, PortRule};
+use crate::observed::{Observed, ObservedContainer, State};
+use crate::plan::{self, Cause, Goal, Plan, Recreate, Step, Wish};
+
+use super::road::Opened;
+
+/// What `up` would do now, as far as it touches what runs.
+pub(super) struct Drift {
+    plan: Plan,
+}
+
+impl Drift {
+    /// Where there can be no plan there is no drift to speak of; `plan` says why.
+    pub(super) fn find(opened: &Opened, observed: &Observed) -> Self {
+        let wish = Wish {
+            goal: Goal::Up,
+            selection: None,
+            no_ports: false,
+            no_links: false,
+            host_names: false,
+            no_copy: false,
+            timeout: Duration::ZERO,
+            lxcpath: PathBuf::clone(&opened.lxcpath),
+            remove_orphans: false,
+            recreate: Recreate::Changed,
+            no_deps: false,
+            wait: None,
+            renew_anonymous: false,
+        };
+        let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
+        Self { plan }
+    }
+
+    /// What is to be said of the container `name`.
+    pub(super) fn of(
+        &self,
+        name: &Name,
+        defined: bool,
+        state: State,
+        found: Option<&ObservedContainer>,
+        ports: &[String],
+    ) -> Vec<String> {
+        let mut notes = Vec::new();
+        if found.is_some() && !defined {
+            notes.push("is not in the file; `up --remove-orphans` removes it".into());
+        }
+        if found.is_some_and(|found| found.wreck) {
+            notes.push("half made by an interrupted run".into());
+        }
+        if !matches!(state, State::Running | State::Frozen) {
+            // It ended by itself, or somebody stopped it without locker.
+            notes.extend(
+                ports
+                    .iter()
+                    .map(|port| format!("port {port} leads to it still")),
+            );
+            return notes;
+        }
+        for planned in &self.plan.steps {
+            let cause = planned.causes.first();
+            notes.extend(note(&planned.step, cause, name));
+        }
+        notes
+    }
+}
+
+/// What a step of `up` says about the running container `name`.
+fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
+    let why = cause.map_or(String::new(), |cause| format!(" ({cause})"));
+    match step {
+        Step::Publish { add, remove } => rule_notes(add, remove, name),
+        Step::Configure(spec) if &spec.name == name => vec![format!("settings differ{why}")],
+        Step::SetAside { container } if container == name => {
+            vec![format!("would be made anew{why}")]
+        }
+        Step::WriteNames { container, .. } if container == name => {
+            vec![format!("names are stale{why}")]
+        }
+        Step::Stop { container, .. } if container == name => {
+            vec![format!("must be restarted{why}")]
+        }
+        Step::EnsureBridge { bridge, .. } => {
+            vec![format!("bridge {bridge} is not as it should be{why}")]
+        }
+        Step::OpenNetwork(_) => vec!["network rules are not in place".into()],
+        Step::SaveRecord(_)
+        | Step::ForgetProject(_)
+        | Step::RemoveWreck { .. }
+        | Step::BringBack { .. }
+        | Step::RemoveBridge { .. }
+        | Step::CloseNetwork(_)
+        | Step::Create(_)
+        | Step::Seed { .. }
+        | Step::Configure(_)
+        | Step::WriteNames { .. }
+        | Step::Start { .. }
+        | Step::AwaitHealthy { .. }
+        | Step::AwaitCompleted { .. }
+        | Step::Pull { .. }
+        | Step::Build(_)
+        | Step::EnsureNetwork(_)
+        | Step::RemoveNetwork(_)
+        | Step::Setup { .. }
+        | Step::Stop { .. }
+        | Step::Freeze { .. }
+        | Step::Unfreeze { .. }
+        | Step::WriteHostNames { .. }
+        | Step::SetAside { .. }
+        | Step::Destroy { .. }
+        | Step::RemoveVolume { .. } => Vec::new(),
+    }
+}
+
+fn rule_notes(add: &[PortRule], remove: &[PortRule], name: &Name) -> Vec<String> {
+    let mine = |rule: &&PortRule| &rule.container == name;
+    let missing = add.iter().filter(mine);
+    let missing = missing.map(|rule| format!("port {} is not in place", rule.port));
+    let stale = remove.iter().filter(mine);
+    let stale = stale.map(|rule| format!("port {} is not in the file", rule.port));
+    missing.chain(stale).collect()
+}

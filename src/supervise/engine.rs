@@ -1,0 +1,185 @@
+//! The engine of application containers, as far as a supervisor needs it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::http::{self, Answer, Body};
+use crate::model::InnerCommand;
+
+/// The engine's usual socket.
+pub(super) const SOCKET: &str = "/var/run/docker.sock";
+/// How long an answer may take that needs no waiting.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often an engine that is away is asked again.
+const AWAY: Duration = Duration::from_millis(200);
+
+/// The engine by its socket.
+pub(super) struct Engine {
+    socket: PathBuf,
+}
+
+/// A container as the engine shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Shown {
+    pub(super) id: String,
+    pub(super) state: ShownState,
+    pub(super) config: ShownConfig,
+}
+
+/// Its state.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ShownState {
+    pub(super) running: bool,
+    pub(super) exit_code: i64,
+    #[serde(default)]
+    pub(super) started_at: String,
+    pub(super) health: Option<ShownHealth>,
+}
+
+/// What its health check says.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ShownHealth {
+    pub(super) status: String,
+}
+
+/// What it was made with.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ShownConfig {
+    #[serde(default)]
+    pub(super) tty: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ended {
+    status_code: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Made {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ExecShown {
+    exit_code: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    message: String,
+}
+
+impl Engine {
+    pub(super) fn new(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+        }
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        json: Option<&str>,
+        patience: Option<Duration>,
+    ) -> io::Result<Body> {
+        let Answer { status, body } = http::send(&self.socket, method, target, json, patience)?;
+        match status {
+            200..=299 | 304 => Ok(body),
+            _ => {
+                let text = body.text()?;
+                let said = serde_json::from_str::<Said>(&text).map(|said| said.message);
+                let kind = match status {
+                    404 => io::ErrorKind::NotFound,
+                    _ => io::ErrorKind::Other,
+                };
+                Err(io::Error::new(kind, said.unwrap_or(text)))
+            }
+        }
+    }
+
+    fn value<T: for<'a> Deserialize<'a>>(body: Body) -> io::Result<T> {
+        serde_json::from_str(&body.text()?).map_err(io::Error::other)
+    }
+
+    /// Waits until the engine answers; at most so long.
+    pub(super) fn await_engine(&self, most: Duration) -> io::Result<()> {
+        let begun = Instant::now();
+        loop {
+            match self.ask("GET", "/_ping", None, Some(PATIENCE)) {
+                Ok(_) => return Ok(()),
+                Err(error) if begun.elapsed() > most => return Err(error),
+                Err(_) => std::thread::sleep(AWAY),
+            }
+        }
+    }
+
+    pub(super) fn show(&self, container: &str) -> io::Result<Shown> {
+        let target = format!("/containers/{container}/json");
+        Self::value(self.ask("GET", &target, None, Some(PATIENCE))?)
+    }
+
+    /// Starts it; one that runs is fine.
+    pub(super) fn start(&self, container: &str) -> io::Result<()> {
+        let target = format!("/containers/{container}/start");
+        self.ask("POST", &target, None, Some(PATIENCE)).map(drop)
+    }
+
+    /// Asks it to end, and ends it by force after `grace`.
+    pub(super) fn stop(&self, container: &str, grace: Duration) -> io::Result<()> {
+        let target = format!("/containers/{container}/stop?t={}", grace.as_secs());
+        let patience = Some(PATIENCE + grace);
+        self.ask("POST", &target, None, patience).map(drop)
+    }
+
+    /// Ends it by force.
+    pub(super) fn kill(&self, container: &str) -> io::Result<()> {
+        let target = format!("/containers/{container}/kill");
+        self.ask("POST", &target, None, Some(PATIENCE)).map(drop)
+    }
+
+    /// Its exit code, as soon as it has ended.
+    pub(super) fn wait(&self, container: &str) -> io::Result<i64> {
+        let target = format!("/containers/{container}/wait");
+        let ended: Ended = Self::value(self.ask("POST", &target, None, None)?)?;
+        Ok(ended.status_code)
+    }
+
+    /// Its output from `since` on, seconds since 1970 with a fraction, as it comes.
+    pub(super) fn logs(&self, container: &str, since: &str) -> io::Result<Body> {
+        let target =
+            format!("/containers/{container}/logs?follow=1&stdout=1&stderr=1&since={since}");
+        self.ask("GET", &target, None, None)
+    }
+
+    /// Runs a command inside; its exit code. One that takes longer than `most` has failed.
+    pub(super) fn run(
+        &self,
+        container: &str,
+        command: &InnerCommand,
+        most: Duration,
+    ) -> io::Result<i64> {
+        let wish = json!({"Cmd": command.argv(), "AttachStdout": true, "AttachStderr": true});
+        let target = format!("/containers/{container}/exec");
+        let made: Made =
+            Self::value(self.ask("POST", &target, Some(&wish.to_string()), Some(PATIENCE))?)?;
+        let begin = format!("/exec/{}/start", made.id);
+        let mut output = self.ask("POST", &begin, Some(r#"{"Detach":false}"#), Some(most))?;
+        // The stream ends with the command.
+        io::copy(&mut output, &mut io::sink())?;
+        let shown = format!("/exec/{}/json", made.id);
+        let shown: ExecShown = Self::value(self.ask("GET", &shown, None, Some(PATIENCE))?)?;
+        Ok(shown.exit_code.unwrap_or(-1))
+    }
+}

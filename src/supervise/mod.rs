@@ -1,0 +1,97 @@
+//! `locker __supervise`: the main process of a container's service.
+//!
+//! It starts the container, says when it is ready, hands its output to the journal, watches its health
+//! and ends with its exit code. It is looked at before clap and tokio exist and uses neither: there is
+//! one for each container, so it must stay below 4 MB. It decides nothing about restarts; systemd does,
+//! by the exit code.
+
+mod application;
+mod attend;
+mod backoff;
+mod engine;
+mod http;
+mod stream;
+mod system;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::model::{Kind, Name, UnitSpec};
+use crate::store::Paths;
+use crate::sys::Notifier;
+
+const SUPERVISE: &str = "__supervise";
+const STOP: &str = "__stop";
+
+/// Exit code when the container could not be supervised at all, as sysexits(3)'s `EX_UNAVAILABLE`.
+const UNAVAILABLE: u8 = 69;
+
+/// Supervises a container, or stops one, when the arguments ask for it, else returns at once.
+pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let words: Vec<String> = args
+        .skip(1)
+        .map(|word| word.into_string().unwrap_or_default())
+        .collect();
+    let verb = words.first().map(String::as_str);
+    if verb != Some(SUPERVISE) && verb != Some(STOP) {
+        return None;
+    }
+    let done = read(&words[1..]).and_then(|(unit, paths)| match verb {
+        Some(SUPERVISE) => supervise(&unit, &paths),
+        Some(_) | None => stop(&unit, &paths),
+    });
+    Some(match done {
+        Ok(code) => ExitCode::from(code),
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::from(UNAVAILABLE)
+        }
+    })
+}
+
+/// What the service is to be, from the note that was written with its unit.
+fn read(words: &[String]) -> Result<(UnitSpec, Paths), String> {
+    let ([project, name] | [project, name, _]) = words else {
+        return Err(format!("`{SUPERVISE}` is for locker's own use"));
+    };
+    let paths = match words.get(2) {
+        Some(dir) => Paths::under(Path::new(dir)),
+        None => Paths::system(),
+    };
+    let project = Name::new(project).map_err(|error| error.to_string())?;
+    let name = Name::new(name).map_err(|error| error.to_string())?;
+    let path = paths.unit_specs(&project).join(format!("{name}.json"));
+    let text = fs::read_to_string(&path).map_err(|error| at(&path, "read", &error))?;
+    let unit: UnitSpec = serde_json::from_str(&text).map_err(|error| at(&path, "read", &error))?;
+    Ok((unit, paths))
+}
+
+fn at(path: &PathBuf, verb: &str, error: &dyn std::fmt::Display) -> String {
+    format!(
+        "cannot {verb} `{}`: {error}; `locker up` writes it anew",
+        path.display()
+    )
+}
+
+fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+    let notifier = Notifier::from_environment()
+        .map_err(|error| format!("cannot reach the service manager: {error}"))?;
+    backoff::wait(
+        &paths.backoff(&unit.project, &unit.name),
+        unit.restart,
+        &notifier,
+    );
+    match unit.kind {
+        Kind::System => system::supervise(unit, paths, &notifier),
+        Kind::Application => application::supervise(unit, paths, &notifier),
+    }
+}
+
+fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+    match unit.kind {
+        Kind::System => system::stop(unit, paths),
+        Kind::Application => application::stop(unit),
+    }
+}

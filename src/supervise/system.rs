@@ -1,0 +1,164 @@
+//! A system container: this process is its monitor, and an attendant split from it stands for it in
+//! systemd.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::attend::{Ask, Look, attend};
+use super::stream::write;
+use crate::backend::lxc::supervised::{self, Attended};
+use crate::model::{Healthcheck, UnitSpec};
+use crate::store::Paths;
+use crate::sys::Notifier;
+
+/// How often a container that starts is looked at; a start takes some 20 ms.
+const LOOK: Duration = Duration::from_millis(3);
+/// The same once a start takes long.
+const SLOW_LOOK: Duration = Duration::from_millis(100);
+/// How often a console log is looked at for new lines.
+const HEAR: Duration = Duration::from_millis(200);
+
+/// Becomes the container's monitor; its exit code.
+pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<u8, String> {
+    supervised::supervise(unit, paths, &|container| {
+        stand_for(unit, paths, notifier, container);
+    })
+}
+
+/// Stops it within the time that its unit allows.
+pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+    supervised::stop(unit, paths)
+}
+
+fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Attended) {
+    let (tell, ended) = mpsc::channel();
+    let container = &container;
+    let from = File::open(&container.console).and_then(|log| log.metadata());
+    let from = from.map_or(0, |log| log.len());
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // The other end is gone only when this whole process ends.
+            let _ = tell.send(container.wait());
+        });
+        let begun = Instant::now();
+        while !container.runs() {
+            let slow = begun.elapsed() > Duration::from_secs(1);
+            if ended
+                .recv_timeout(if slow { SLOW_LOOK } else { LOOK })
+                .is_ok()
+            {
+                return; // the monitor tells why
+            }
+        }
+        let (over, is_over) = mpsc::channel::<()>();
+        scope.spawn(move || hand_on(&container.console, from, &is_over));
+        let note = paths.backoff(&unit.project, &unit.name);
+        attend(unit, &note, notifier, container, &ended);
+        drop(over);
+    });
+}
+
+/// Hands the console's new bytes on to the journal until there is nobody left who writes any.
+fn hand_on(path: &Path, from: u64, over: &mpsc::Receiver<()>) {
+    let mut reader = Reader {
+        log: None,
+        at: from,
+    };
+    let mut out = io::stdout().lock();
+    loop {
+        let ended = over.recv_timeout(HEAR);
+        // A log that cannot be read now may be read the next time; nothing of it is lost.
+        let _ = reader.copy(path, &mut out);
+        if ended == Err(mpsc::RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}
+
+/// A log and how far it was read.
+struct Reader {
+    log: Option<File>,
+    at: u64,
+}
+
+impl Reader {
+    fn copy(&mut self, path: &Path, out: &mut dyn Write) -> io::Result<()> {
+        let now = File::open(path)?;
+        let (meta, mut log) = (now.metadata()?, now);
+        if let Some(before) = self.log.take() {
+            let same = before.metadata().is_ok_and(|old| old.ino() == meta.ino());
+            if !same {
+                // liblxc has renamed it: the rest of the old one first.
+                self.drain(before, out)?;
+                self.at = 0;
+            }
+        }
+        if meta.len() < self.at {
+            self.at = 0; // emptied
+        }
+        self.log = Some(log.try_clone()?);
+        log.seek(SeekFrom::Start(self.at))?;
+        self.read(log, out)
+    }
+
+    fn drain(&mut self, mut log: File, out: &mut dyn Write) -> io::Result<()> {
+        log.seek(SeekFrom::Start(self.at))?;
+        self.read(log, out)
+    }
+
+    fn read(&mut self, mut log: File, out: &mut dyn Write) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            match log.read(&mut bytes)? {
+                0 => return Ok(()),
+                read => {
+                    write(out, &bytes[..read])?;
+                    self.at += read as u64;
+                }
+            }
+        }
+    }
+}
+
+impl Ask for Attended {
+    fn look(&self, check: Option<&Healthcheck>) -> Look {
+        let Some(check) = check else {
+            return Look::Nothing;
+        };
+        match self.run(&check.test, check.timeout) {
+            Ok(0) => Look::Passed,
+            Ok(code) => Look::Failed(format!("exit code {code}")),
+            Err(error) => Look::Failed(error.to_string()),
+        }
+    }
+
+    fn end(&self) {
+        // What does not end is told by the next check again.
+        let _ = Attended::end(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_handed_on_whole_through_a_rotation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("console");
+        std::fs::write(&path, "old\none\n").unwrap();
+        let mut reader = Reader { log: None, at: 4 };
+        let mut out = Vec::new();
+        reader.copy(&path, &mut out).unwrap();
+        let mut log = File::options().append(true).open(&path).unwrap();
+        log.write_all(b"two\n").unwrap();
+        std::fs::rename(&path, dir.path().join("console.1")).unwrap();
+        std::fs::write(&path, "three\n").unwrap();
+        reader.copy(&path, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "one\ntwo\nthree\n");
+    }
+}

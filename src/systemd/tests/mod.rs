@@ -1,0 +1,150 @@
+//! Whole unit files, hostile values, and files on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::files::Files;
+use super::{UnitsError, render};
+use crate::model::{
+    DemandPort, Healthcheck, InnerCommand, Kind, Name, ProjectUnits, Restart, UnitSpec,
+};
+use crate::store::Paths;
+
+fn name(word: &str) -> Name {
+    Name::new(word).unwrap()
+}
+
+fn unit(container: &str, kind: Kind) -> UnitSpec {
+    UnitSpec {
+        project: name("my-shop"),
+        name: name(container),
+        kind,
+        program: "/usr/bin/locker".into(),
+        directory: "/srv/my shop".into(),
+        state_dir: None,
+        lxcpath: "/var/lib/lxc".into(),
+        requires: BTreeSet::new(),
+        after: BTreeSet::new(),
+        binds: BTreeSet::new(),
+        oneshot: false,
+        groups: BTreeSet::new(),
+        restart: Restart::No,
+        healthcheck: None,
+        start_timeout: Some(Duration::from_secs(90)),
+        stop_timeout: Duration::from_secs(30),
+        properties: BTreeMap::new(),
+        isolate: false,
+        on_demand: Vec::new(),
+        idle: None,
+    }
+}
+
+fn shop() -> ProjectUnits {
+    let check = InnerCommand::Shell("pg_isready".into());
+    let db = UnitSpec {
+        groups: [name("back")].into(),
+        restart: Restart::Always,
+        healthcheck: Some(Healthcheck::new(check)),
+        properties: [("MemoryMax".into(), "536870912".into())].into(),
+        ..unit("db", Kind::System)
+    };
+    let migrate = UnitSpec {
+        requires: [name("db")].into(),
+        oneshot: true,
+        restart: Restart::OnFailure { most: Some(3) },
+        ..unit("migrate", Kind::Application)
+    };
+    let web = UnitSpec {
+        requires: [name("db"), name("migrate")].into(),
+        after: [name("cache")].into(),
+        binds: [name("net-1")].into(),
+        restart: Restart::OnFailure { most: None },
+        on_demand: vec![DemandPort {
+            port: "127.0.0.1:8080:80".parse().unwrap(),
+            to: [10, 77, 0, 4].into(),
+        }],
+        idle: Some(Duration::from_secs(600)),
+        ..unit("web", Kind::Application)
+    };
+    ProjectUnits {
+        project: name("my-shop"),
+        directory: "/srv/my shop".into(),
+        services: [db, migrate, web].into_iter().map(|u| (u.name.clone(), u)).collect(),
+    }
+}
+
+/// All files of the shop in one text; `LOCKER_BLESS=1` writes it anew.
+#[test]
+fn unit_files_are_exactly_these() {
+    let mut text = String::new();
+    for (file, content) in render::project(&shop()).unwrap() {
+        text.push_str(&format!("==> {file}\n{content}\n"));
+    }
+    let network = render::network(&PathBuf::from("/usr/bin/locker"), None).unwrap();
+    text.push_str(&format!("==> locker-network.service\n{network}"));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/systemd/tests/units.txt");
+    if std::env::var_os("LOCKER_BLESS").is_some() {
+        fs::write(path, &text).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn no_value_makes_a_line_of_its_own() {
+    let mut units = shop();
+    units.directory = "/srv/a\nExecStart=/bin/sh".into();
+    assert!(matches!(render::project(&units), Err(UnitsError::Control(_))));
+    let mut units = shop();
+    let db = units.services.get_mut("db").unwrap();
+    db.properties.insert("MemoryMax".into(), "1\nExecStartPre=/bin/sh".into());
+    assert!(matches!(render::project(&units), Err(UnitsError::Control(_))));
+    let mut units = shop();
+    let db = units.services.get_mut("db").unwrap();
+    db.properties.insert("ExecStartPre=/bin/sh\nMemoryMax".into(), "1".into());
+    assert!(matches!(render::project(&units), Err(UnitsError::Control(_))));
+}
+
+#[test]
+fn files_are_written_found_and_removed_and_foreign_ones_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::under(dir.path()).with_etc(&dir.path().join("etc"));
+    let files = Files::new(&paths);
+    fs::create_dir_all(paths.units()).unwrap();
+    let foreign = paths.units().join("locker-other-web.service");
+    fs::write(&foreign, "# locker:other:web\n").unwrap();
+
+    let units = shop();
+    assert!(files.write(&units).unwrap().changed());
+    assert!(!files.write(&units).unwrap().changed(), "a second time nothing is written");
+    let disk = files.read(&units.project).unwrap();
+    assert_eq!(disk.services, units.services);
+    assert!(!files.differs(&disk, &units).unwrap());
+
+    let edited = paths.units().join("locker-my\\x2dshop-db.service");
+    let text = fs::read_to_string(&edited).unwrap();
+    fs::write(&edited, format!("{text}# by hand\n")).unwrap();
+    let disk = files.read(&units.project).unwrap();
+    assert!(files.differs(&disk, &units).unwrap(), "an edited file is seen");
+
+    let none = ProjectUnits { services: BTreeMap::new(), ..units };
+    files.write(&none).unwrap();
+    let left: Vec<_> = fs::read_dir(paths.units()).unwrap().collect();
+    assert_eq!(left.len(), 1, "only the other project's file is left");
+    assert!(foreign.exists());
+    assert!(!paths.unit_specs(&none.project).exists());
+}
+
+#[test]
+fn a_failed_write_leaves_everything_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::under(dir.path()).with_etc(&dir.path().join("etc"));
+    fs::create_dir_all(paths.units()).unwrap();
+    let theirs = paths.units().join("locker-my\\x2dshop-web.service");
+    fs::write(&theirs, "[Service]\nExecStart=/bin/true\n").unwrap();
+    let error = Files::new(&paths).write(&shop()).unwrap_err();
+    assert!(matches!(&error, UnitsError::Foreign { path, .. } if *path == theirs), "{error}");
+    let left: Vec<_> = fs::read_dir(paths.units()).unwrap().collect();
+    assert_eq!(left.len(), 1);
+}
