@@ -19,6 +19,7 @@ mod crash;
 mod failures;
 mod firewalls;
 mod held;
+mod images;
 mod itself;
 mod life;
 mod live;
