@@ -20,6 +20,7 @@ mod docker;
 mod failures;
 mod firewalls;
 mod held;
+mod images;
 mod itself;
 mod life;
 mod live;
