@@ -86,7 +86,7 @@ impl<'a> Builder<'a> {
             return;
         }
         let mut changed = match self.there(name).zip(mark) {
-            Some((whole, mark)) => self.settings(name, intent.settings, whole, mark),
+            Some((whole, mark)) => self.settings(name, intent, whole, mark),
             None if intent.make => {
                 self.make(name, vec![self.missing(name)]);
                 None

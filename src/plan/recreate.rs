@@ -12,7 +12,7 @@ use crate::observed::{ObservedContainer, State};
 use super::build::Builder;
 use super::diff::Reach;
 use super::graph::Slot;
-use super::intent::{Settings, runs};
+use super::intent::{Intent, Power, Settings, runs};
 use super::{Cause, Problem, Recreate, Step, application, needs, networks};
 
 impl Builder<'_> {
@@ -138,13 +138,13 @@ impl Builder<'_> {
         &self,
         name: &Name,
         found: &ObservedContainer,
-        settings: Settings,
+        intent: Intent,
     ) -> Vec<(Reach, Cause)> {
         let Some(file) = self.project.containers.get(name) else {
             return Vec::new();
         };
         let mut all = Vec::new();
-        if settings == Settings::All {
+        if intent.settings == Settings::All {
             if self.wish.recreate == Recreate::Force && self.selected(name) {
                 all.push((Reach::Recreate, Cause::Asked));
             }
@@ -152,7 +152,8 @@ impl Builder<'_> {
             all.extend(self.new_networks(found));
         }
         if runs(Some(found)) {
-            all.extend(self.cut_off(found));
+            let on = matches!(intent.power, Power::On | Power::Cycle);
+            all.extend(self.cut_off(found).filter(|_| on));
             all.extend(self.follows(file));
         }
         all

@@ -18,6 +18,7 @@ mod slot;
 mod compose;
 mod contract;
 mod crash;
+mod docker;
 mod failures;
 mod firewalls;
 mod held;

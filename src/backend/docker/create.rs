@@ -70,6 +70,7 @@ pub(super) async fn create(
             held,
             entrypoint: entrypoint(link, spec, app).await?,
             joins_several: link.joins_several(),
+            ranks: link.has_own_rules(),
         };
         let mut body = body::body(spec, app, around);
         adapt(&mut body);

@@ -27,7 +27,7 @@ impl Engine for DockerBackend {
     }
 
     async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
-        network::ensure(&self.site, &self.link().await?.docker, network).await
+        network::ensure(&self.site, self.link().await?, network).await
     }
 
     async fn remove_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {

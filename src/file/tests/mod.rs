@@ -2,6 +2,7 @@
 
 mod application;
 mod compose_keys;
+mod converting;
 mod documents;
 mod errors;
 mod include;

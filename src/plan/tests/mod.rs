@@ -1,6 +1,8 @@
 //! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
 
 mod converge;
+mod app_plans;
+mod apps;
 mod order;
 mod plans;
 mod properties;
