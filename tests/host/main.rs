@@ -8,12 +8,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod image;
 mod machine;
 mod project;
 mod ran;
 mod slot;
 
+mod compose;
 mod contract;
 mod crash;
 mod docker;
@@ -25,6 +27,7 @@ mod itself;
 mod life;
 mod live;
 mod looking;
+mod mixed;
 mod network;
 mod ports;
 mod sources;
