@@ -22,6 +22,8 @@ use crate::model::Build;
 const IGNORE: &str = ".dockerignore";
 /// The name that a Dockerfile gets when it is not a file of the context.
 const SENT: &str = ".dockerfile.locker";
+/// Lines of the builder itself that tell nothing about a failure.
+const NOISE: [&str; 2] = [" ---> ", "Removing intermediate container"];
 /// Lines of the failing step that an error shows.
 const SHOWN: usize = 20;
 
@@ -230,7 +232,7 @@ impl<'a> Log<'a> {
         if let Some(text) = &news.stream {
             self.rest.push_str(text);
             while let Some((line, rest)) = self.rest.split_once('\n') {
-                let (line, rest) = (line.trim_end().to_owned(), rest.to_owned());
+                let (line, rest) = (plain(line), rest.to_owned());
                 self.rest = rest;
                 self.line(&line, progress);
             }
@@ -256,7 +258,7 @@ impl<'a> Log<'a> {
             if let Some(base) = base_of(line) {
                 self.layers = Layers::new(base);
             }
-        } else {
+        } else if !NOISE.iter().any(|noise| line.starts_with(noise)) {
             self.lines.push_back(line.into());
             if self.lines.len() > SHOWN {
                 self.lines.pop_front();
@@ -272,7 +274,7 @@ impl<'a> Log<'a> {
         let said = reason(error);
         let rest = std::mem::take(&mut self.rest);
         self.lines
-            .extend(Some(rest).filter(|rest| !rest.trim().is_empty()));
+            .extend(Some(plain(&rest)).filter(|rest| !rest.is_empty()));
         let base = base_of(&self.step);
         let help = if said.contains("requires BuildKit") || said.contains("unknown flag") {
             Some(format!(
@@ -294,6 +296,14 @@ impl<'a> Log<'a> {
             help,
         }
     }
+}
+
+/// A line without its end and without the colour that the builder gives to standard error.
+fn plain(line: &str) -> String {
+    line.replace("\u{1b}[91m", "")
+        .replace("\u{1b}[0m", "")
+        .trim_end()
+        .to_owned()
 }
 
 /// The image of `Step 1/2 : FROM image AS name`.

@@ -120,8 +120,8 @@ fn a_failing_step_is_told_with_the_end_of_what_it_said() {
     let mut log = Log::new(&build);
     for text in [
         "Step 1/2 : FROM busybox\n ---> ab\nStep 2/2 : RUN ma",
-        "ke\n",
-        "one\ntwo\nno end",
+        "ke\n ---> Running in ab\n",
+        "one\n\u{1b}[91mtwo\n\u{1b}[0mno end",
     ] {
         let news = BuildInfo {
             stream: Some(text.into()),

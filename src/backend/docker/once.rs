@@ -36,6 +36,9 @@ pub(super) fn adapt(body: &mut ContainerCreateBody, options: &RunOptions) {
         name: Some(RestartPolicyNameEnum::NO),
         maximum_retry_count: None,
     });
+    // It may ask for its size before it can be told.
+    let size = terminal::size().filter(|_| tty(options));
+    host.console_size = size.map(|(rows, columns)| vec![rows.into(), columns.into()]);
     // Nobody is there to remove it. An attached one is removed after its exit code is known.
     host.auto_remove = Some(options.remove && options.detach);
 }

@@ -221,7 +221,12 @@ fn file<R: Read>(entry: &mut Entry<'_, R>, path: &Path, mode: u32) -> io::Result
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    let mut temp = NamedTempFile::new_in(parent.unwrap_or(Path::new(".")))?;
+    let parent = parent.unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        let reason = format!("there is no directory `{}`", parent.display());
+        return Err(io::Error::other(reason));
+    }
+    let mut temp = NamedTempFile::new_in(parent)?;
     io::copy(entry, temp.as_file_mut())?;
     temp.as_file()
         .set_permissions(fs::Permissions::from_mode(mode & KEPT))?;
