@@ -78,6 +78,15 @@ pub fn own((name, value): (String, Option<String>)) -> Option<(String, String)> 
     Some((name, value))
 }
 
+/// Whether there is a terminal inside; none is: as this process has one.
+pub fn tty(wanted: bool, unwanted: bool) -> Option<bool> {
+    match (wanted, unwanted) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    }
+}
+
 /// `NAME=VALUE`.
 pub fn pair(word: &str) -> Result<(String, String), String> {
     match word.split_once('=') {

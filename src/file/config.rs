@@ -7,7 +7,7 @@
 mod app;
 mod build;
 mod stores;
-mod yaml;
+pub(super) mod yaml;
 
 use std::collections::BTreeMap;
 

@@ -69,7 +69,12 @@ impl<'a> Desk<'a> {
 
     /// All that was found, in the order of the files, each once; secret values taken out.
     pub fn finish(self) -> Vec<Diagnostic> {
-        let mut pile = self.pile.into_inner();
+        let pile = self.pile.take();
+        self.sorted(pile)
+    }
+
+    /// Diagnostics as [`Self::finish`] gives them.
+    pub fn sorted(&self, mut pile: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let origins = &self.origins;
         pile.sort_by_cached_key(|d| {
             let rank = origins.rank(&d.place.file);
@@ -78,7 +83,7 @@ impl<'a> Desk<'a> {
         });
         // What stands in `defaults` is read once for each container.
         pile.dedup_by(|a, b| a.place == b.place && a.message == b.message);
-        secret::take_out(&mut pile, &self.hidden.into_inner());
+        secret::take_out(&mut pile, &self.hidden.borrow());
         pile
     }
 

@@ -15,6 +15,8 @@ use super::layout::Layout;
 use super::tree::{Entry, Kind, Mark, Node};
 use rules::{Rule, rule};
 
+pub(super) use forms::names;
+
 /// The tree of two files of one layout; `over` wins.
 pub(super) fn files(desk: &Desk<'_>, base: Node, over: Node, layout: Layout) -> Node {
     let mut merger = Merger {
@@ -50,7 +52,7 @@ pub(super) fn settle(node: &mut Node) {
             entries.iter_mut().for_each(|e| settle(&mut e.value));
         }
     }
-    *node = Node::new(spot, kind);
+    *node = Node::new(spot, kind).unquoted(node.plain);
 }
 
 struct Merger<'m, 'd> {

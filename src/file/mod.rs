@@ -9,6 +9,7 @@
 
 mod check;
 pub mod config;
+pub mod convert;
 mod desk;
 pub mod diagnostic;
 mod dotenv;
@@ -34,12 +35,13 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::{Name, Project};
 use desk::Desk;
 use diagnostic::{Diagnostic, Severity};
+use gather::Gathered;
 use layout::{Layout, Parts};
 use origin::Origin;
 use profiles::Choice;
@@ -130,27 +132,27 @@ fn errors(diagnostics: &[Diagnostic]) -> usize {
 /// See [`LoadError`]; [`LoadError::Invalid`] holds all that is wrong with the files.
 pub fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     let found = gather::gather(options)?;
-    let variables = Arc::new(found.variables);
-    let files = found.files;
-    let Some(first) = files.first() else {
-        return Err(LoadError::NotFound {
-            searched: Vec::new(),
-        });
-    };
-    let desk = Desk::new(first.shown.clone(), &found.directory, variables.clone());
-    let mut given = Vec::with_capacity(files.len());
-    for (index, file) in files.iter().enumerate() {
+    let (desk, given) = opened(&found);
+    let project = lower_files(&desk, &given, options);
+    finish(desk, project)
+}
+
+/// A desk with the files on it.
+fn opened(found: &Gathered) -> (Desk<'_>, Vec<Given>) {
+    let variables = Arc::new(found.variables.clone());
+    let shown = found.files.first().map(|file| file.shown.clone());
+    let shown = shown.unwrap_or_else(|| Arc::from(Path::new("")));
+    let desk = Desk::new(shown, &found.directory, variables);
+    let mut given = Vec::with_capacity(found.files.len());
+    for (index, file) in found.files.iter().enumerate() {
         let origin = Origin {
             shown: file.shown.clone(),
-            directory: Arc::from(found.directory.as_path()),
-            variables: variables.clone(),
+            ..desk.origins.numbered(0)
         };
-        let number = if index == 0 {
-            Some(0)
-        } else {
-            desk.origins.add(origin)
+        let number = match index {
+            0 => Some(0),
+            _ => desk.origins.add(origin),
         };
-        // More than can be numbered are refused when the first of them is opened.
         let Some(number) = number else {
             desk.error(Spot::start(0), "the project has too many files");
             break;
@@ -161,8 +163,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
             text: file.text.clone(),
         });
     }
-    let project = lower_files(&desk, &given, options);
-    finish(desk, project)
+    (desk, given)
 }
 
 fn finish(desk: Desk<'_>, project: Option<Project>) -> Result<Loaded, LoadError> {

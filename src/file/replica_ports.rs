@@ -41,7 +41,7 @@ fn one(desk: &Desk<'_>, name: &str, item: &mut Node, index: u32, count: u32) {
     if written.host.0 == 0 || hosts < targets || (hosts > targets && targets > 1) {
         return;
     }
-    if hosts == targets && count == 1 {
+    if count == 1 {
         return;
     }
     if hosts == targets || count > hosts {

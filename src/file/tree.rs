@@ -58,6 +58,8 @@ pub(super) struct Node {
     pub spot: Spot,
     pub kind: Kind,
     pub mark: Mark,
+    /// Whether it stands there without quotes.
+    pub plain: bool,
     size: usize,
 }
 
@@ -106,6 +108,7 @@ impl Node {
             spot,
             kind,
             mark: Mark::Merge,
+            plain: false,
             size: below + 1,
         }
     }
@@ -118,6 +121,12 @@ impl Node {
     /// The same with another tag.
     pub fn marked(mut self, mark: Mark) -> Self {
         self.mark = mark;
+        self
+    }
+
+    /// The same, written without quotes or with them.
+    pub fn unquoted(mut self, plain: bool) -> Self {
+        self.plain = plain;
         self
     }
 

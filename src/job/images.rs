@@ -219,6 +219,7 @@ mod tests {
             networks: BTreeMap::new(),
             firewall: Default::default(),
             supervisor: Default::default(),
+            disabled: BTreeMap::new(),
             groups: BTreeMap::new(),
             disabled: BTreeMap::new(),
             containers: [

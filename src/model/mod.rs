@@ -30,6 +30,7 @@ mod supervisor;
 mod time;
 mod unit;
 mod volume;
+mod words;
 
 pub use app::*;
 pub use app_values::*;
@@ -58,3 +59,4 @@ pub use supervisor::*;
 pub use time::*;
 pub use unit::*;
 pub use volume::*;
+pub use words::*;

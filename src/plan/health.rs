@@ -23,6 +23,13 @@ impl Builder<'_> {
         }
     }
 
+    /// What is waited for until it has ended runs no more when others look for it.
+    pub(super) fn forget_ended(&mut self) {
+        for (name, _) in self.draft.each(Slot::Completed) {
+            self.running.remove(&name);
+        }
+    }
+
     fn wait_for_needs(&mut self, name: &Name) {
         let Some(file) = self.project.containers.get(name) else {
             return;

@@ -50,7 +50,14 @@ impl Builder<'_> {
                 continue;
             };
             made.insert(image, id);
-            self.draft.after(create, id);
+            // Nothing is stopped while an image is on its way.
+            let others = [Slot::Stop, Slot::Aside, Slot::Clear];
+            let others = others
+                .iter()
+                .filter_map(|slot| self.draft.find(*slot, &name));
+            for later in others.chain([create]).collect::<Vec<_>>() {
+                self.draft.after(later, id);
+            }
         }
     }
 

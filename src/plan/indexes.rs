@@ -72,7 +72,7 @@ impl Indexes {
         let last = subnets.iter().map(|(n, s)| (n.clone(), last(s)));
         let mut found = Self {
             last: last.collect(),
-            on: whereabouts(project, observed),
+            on: whereabouts(project, observed, subnets),
             ..Self::default()
         };
         found.reserve_wishes(project, subnets, problems);
@@ -141,23 +141,45 @@ impl Indexes {
         subnets: &BTreeMap<Name, Subnets>,
         makes: bool,
     ) {
-        for (name, container) in &observed.containers {
-            let found = marked(project, name, container, subnets);
-            // An older self that still runs keeps its own address beside the new one.
-            let is_older = makes && container.wreck && container.aside_runs;
-            let mine = found.iter().map(|(_, index)| *index);
-            let mine = mine
-                .filter(|index| !is_older && self.is_free(name, *index))
-                .min();
-            if let Some(index) = mine {
-                self.give(name, index);
-            }
+        let all = observed.containers.iter();
+        let shown: Vec<_> = all
+            .map(|(name, container)| {
+                // An older self that still runs keeps its own address beside the new one.
+                let is_older = makes && container.wreck && container.aside_runs;
+                (name, is_older, marked(project, name, container, subnets))
+            })
+            .collect();
+        for (name, is_older, found) in &shown {
             let holder = match is_older {
                 true => Holder::Older,
-                false => Holder::Container(name.clone()),
+                false => Holder::Container((*name).clone()),
             };
             for key in found {
-                self.held.entry(key).or_insert_with(|| holder.clone());
+                let holder = holder.clone();
+                self.held.entry(key.clone()).or_insert(holder);
+            }
+        }
+        self.keep_leaving(observed);
+        for (name, is_older, found) in shown {
+            let mine = found.iter().map(|(_, index)| *index);
+            let mine = mine.filter(|index| !is_older && self.is_free(name, *index));
+            if let Some(index) = mine.min() {
+                self.give(name, index);
+            }
+        }
+    }
+
+    /// What an older self has that still runs is nobody else's.
+    fn keep_leaving(&mut self, observed: &Observed) {
+        let record = observed.record.iter();
+        for (name, index) in record.flat_map(|record| &record.leaving) {
+            let there = observed.containers.get(name);
+            if !there.is_some_and(|c| c.aside_runs) {
+                continue;
+            }
+            for network in self.on.get(name).into_iter().flatten() {
+                let key = (network.clone(), *index);
+                self.held.entry(key).or_insert(Holder::Older);
             }
         }
     }
@@ -199,8 +221,12 @@ impl Indexes {
     }
 }
 
-/// The networks of ours that each container of the file, else of the host, is on.
-fn whereabouts(project: &Project, observed: &Observed) -> BTreeMap<Name, BTreeSet<Name>> {
+/// The networks that each container of the file, else of the host, is on, as far as they have subnets.
+fn whereabouts(
+    project: &Project,
+    observed: &Observed,
+    subnets: &BTreeMap<Name, Subnets>,
+) -> BTreeMap<Name, BTreeSet<Name>> {
     let mut on: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
     for (name, found) in &observed.containers {
         let keys = found.mark.as_ref().map(|mark| networks::keys(&mark.spec));
@@ -210,7 +236,10 @@ fn whereabouts(project: &Project, observed: &Observed) -> BTreeMap<Name, BTreeSe
         let keys = networks::own_of(project, container);
         on.insert(name.clone(), keys.into_iter().collect());
     }
-    on.retain(|_, keys| !keys.is_empty());
+    on.retain(|_, keys| {
+        keys.retain(|key| subnets.contains_key(key));
+        !keys.is_empty()
+    });
     on
 }
 

@@ -72,7 +72,8 @@ pub(super) fn intents(
         let defined = project.containers.contains_key(&name);
         let there = observed.containers.get(&name);
         let explicit = wish.selection.is_some();
-        let intent = intent_of(wish, defined, there, explicit);
+        let orphan = !defined && !project.disabled.contains_key(&name);
+        let intent = intent_of(wish, defined, orphan, there, explicit);
         let must_exist = match wish.goal.must_exist() {
             Existence::All => defined || explicit,
             Existence::Named => explicit,
@@ -92,6 +93,7 @@ pub(super) fn intents(
 fn intent_of(
     wish: &Wish,
     defined: bool,
+    orphan: bool,
     there: Option<&ObservedContainer>,
     explicit: bool,
 ) -> Intent {
@@ -112,7 +114,7 @@ fn intent_of(
             settings: Settings::All,
             ..power(Power::On)
         },
-        Goal::Up if wish.remove_orphans && !explicit => destroy(true),
+        Goal::Up if wish.remove_orphans && orphan && !explicit => destroy(true),
         Goal::Create if defined => Intent {
             make: true,
             ..chosen
@@ -126,7 +128,7 @@ fn intent_of(
             let application = there.is_some_and(|c| c.kind == Kind::Application);
             destroy((!keep || application) && there.is_some())
         }
-        Goal::Cleanup => destroy(wish.remove_orphans && !defined),
+        Goal::Cleanup => destroy(wish.remove_orphans && orphan),
         Goal::Limits => Intent {
             settings: Settings::Limits,
             ..chosen
@@ -172,7 +174,7 @@ fn close(
         for dependency in needs::of(container).into_iter().filter(|_| starts) {
             let made = wish.goal == Goal::Up || !absent(&dependency.on);
             let known = project.containers.contains_key(&dependency.on);
-            if !dependency.required && !(known && made) {
+            if !(dependency.required || known && made) {
                 warnings.push(goes_without(container, &dependency.on));
                 continue;
             }

@@ -27,7 +27,9 @@ impl Builder<'_> {
         for name in &names {
             self.draft.row(name, &ROW);
             self.draft.row(name, &[Slot::Start, Slot::Healthy]);
-            self.draft.row(name, &[Slot::Start, Slot::Completed]);
+            for earlier in [Slot::Start, Slot::Healthy, Slot::Setup] {
+                self.draft.row(name, &[earlier, Slot::Completed]);
+            }
             self.draft.row(name, &[Slot::Thaw, Slot::Healthy]);
             for last in [Slot::Destroy, Slot::DestroyAside] {
                 for slot in ROW {

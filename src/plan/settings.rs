@@ -8,7 +8,7 @@ use crate::observed::{Mark, ObservedContainer};
 use super::build::Builder;
 use super::diff::{Reach, changes};
 use super::graph::Slot;
-use super::intent::Settings;
+use super::intent::{Intent, Settings};
 use super::{Cause, Recreate, Step, Warning};
 
 impl Builder<'_> {
@@ -16,12 +16,13 @@ impl Builder<'_> {
     pub(super) fn settings(
         &mut self,
         name: &Name,
-        settings: Settings,
+        intent: Intent,
         found: &ObservedContainer,
         mark: &Mark,
     ) -> Option<Vec<Cause>> {
         let file = self.project.containers.get(name)?;
-        let mut all = self.from_outside(name, found, settings);
+        let settings = intent.settings;
+        let mut all = self.outer_causes(name, found, intent);
         let new = self.wanted_spec(name, settings, &mark.spec);
         let differences = match &new {
             Some(new) => changes(&mark.spec, new, file, self.project, mark.setup_done),

@@ -146,7 +146,7 @@ impl Step {
             Self::Setup { commands, .. } => count(commands.len(), "command"),
             Self::Publish { add, remove } => rules(add, remove),
             Self::Stop { aside: true, .. } => "the older self".into(),
-            Self::Destroy { aside: true, .. } => "the older root file system".into(),
+            Self::Destroy { aside: true, .. } => "the older self".into(),
             Self::Destroy { aside: false, .. } => "with its root file system".into(),
             Self::SaveRecord(_)
             | Self::ForgetProject(_)

@@ -56,7 +56,15 @@ fn errors_are_json_where_json_is_asked_for() {
         \"message\":\"no project file: looked for `locker.yaml`, `locker.yml`, `compose.yaml`, `compose.yml`, \
     `docker-compose.yaml`, `docker-compose.yml` in `[DIR]` and the directories above it\",\
         \"help\":[\"name a file with `-f FILE`, or go to the directory of a project\"]}}\n";
-    for line in ["up --progress json", "status --format=json"] {
+    for line in [
+        "up --progress json",
+        "status --format=json",
+        "logs --format json",
+        "wait --format json",
+        "events --format json",
+        "images --format json",
+        "top --format json",
+    ] {
         Invocation::of(line).gives(2, "", error);
     }
     Invocation::of("upp --progress json").gives(

@@ -43,6 +43,35 @@ fn wrong_words_are_refused_with_a_hint() {
              help: `locker up --help` tells more\n",
         ),
         (
+            "cp a b",
+            "error: wrong paths `a b`: one of them must be in a container, `NAME:PATH`\n",
+        ),
+        (
+            "up --scale web",
+            "error: invalid value `web` for `--scale <NAME=N>`: must be NAME=N, as in `web=3`\n\
+             help: `locker --help` tells more\n",
+        ),
+        (
+            "up --build --no-build",
+            "error: the argument `--build` cannot be used with `--no-build`\n\
+             help: `locker up --help` tells more\n",
+        ),
+        (
+            "logs --since soon",
+            "error: invalid value `soon` for `--since <TIME>`: must be a time such as \
+             `2026-01-31T12:00:00Z`, or how long ago: `10m`\n\
+             help: `locker --help` tells more\n",
+        ),
+        (
+            "run --entrypoint ' web",
+            "error: wrong entrypoint `'`: a quote is not closed\n",
+        ),
+        (
+            "run --dry-run web",
+            "error: `run` has no plan that `--dry-run` could print\n\
+             help: run `run` without `--dry-run`\n",
+        ),
+        (
             "down --keep --volumes",
             "error: the argument `--keep` cannot be used with `--volumes`\n\
              help: `locker down --help` tells more\n",
@@ -94,6 +123,14 @@ fn without_a_file_every_command_says_where_it_looked() {
         "exec web true",
         "shell web",
         "up --dry-run",
+        "pull",
+        "build",
+        "images",
+        "top",
+        "wait",
+        "events",
+        "cp a web:/b",
+        "run web",
     ] {
         Invocation::of(line).gives(
             2,
@@ -128,6 +165,66 @@ fn the_old_flags_of_the_first_locker_are_taken() {
             "{line}: {given:?}"
         );
     }
+}
+
+#[test]
+fn the_words_of_compose_are_taken() {
+    for line in [
+        "up -d",
+        "up -d --build --force-recreate --remove-orphans web",
+        "up --no-build --pull always --quiet-pull --no-recreate",
+        "up --wait --wait-timeout 60 -V --scale web=2 --scale db=1",
+        "up --no-deps --no-start web",
+        "up --always-recreate-deps web",
+        "--env-file a.env --env-file b.env --profile debug up",
+        "down --remove-orphans --volumes",
+        "start --wait web",
+        "ps",
+        "logs -f --tail 20 -t web",
+        "logs --tail all --since 10m --until 1m --no-log-prefix",
+        "exec -it web sh",
+        "exec -T -e A=b -e C -w /srv --index 2 web sh -c true",
+        "exec -d --privileged web sh",
+        "run --rm -it -e A=b -v ./x:/y web sh -c true",
+        "run -d --name once --no-deps --service-ports --entrypoint sh web",
+        "run --rm -T --user 0:0 -w /srv --label a=b --use-aliases --build web",
+        "cp ./a:b web:/srv/",
+        "top web",
+        "wait web",
+        "events --json",
+        "pull --include-deps web",
+        "build --no-cache --pull --build-arg A=b --build-arg C web",
+        "images --format json",
+        "pause web",
+        "unpause web",
+        "restart -t 5 web",
+        "config --services",
+        "config --hash *",
+        "create --build",
+    ] {
+        let given = Invocation::of(line).run();
+        assert!(
+            given.stderr.contains("no project file"),
+            "{line}: {given:?}"
+        );
+    }
+}
+
+#[test]
+fn several_files_are_taken_in_their_order() {
+    let given = Invocation::of("-f one.yaml -f two.yaml up").run();
+    assert!(given.stderr.contains("one.yaml"), "{given:?}");
+}
+
+#[test]
+fn a_command_of_another_program_is_led_to_ours() {
+    Invocation::of("kill web").gives(
+        2,
+        "",
+        "error: unrecognized subcommand `kill`\n\
+         help: `locker stop -t 0 NAME` ends it by force\n\
+         help: `locker --help` tells more\n",
+    );
 }
 
 #[test]

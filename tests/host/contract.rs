@@ -4,7 +4,7 @@
 //! itself there: the ignored tests of this file are its inside, and do nothing anywhere else.
 
 mod promises;
-mod rig;
+pub mod rig;
 
 use crate::machine::Host;
 use crate::on_a_host;
@@ -15,7 +15,7 @@ const INSIDE: &str = "LOCKER_TEST_INSIDE";
 
 /// Runs one of the ignored tests of this binary in the host.
 #[track_caller]
-fn run_inside(host: &Host, test: &str) {
+pub fn run_inside(host: &Host, test: &str) {
     let own = std::env::current_exe().expect("a test knows its binary");
     host.copy_file(&own, "/usr/local/bin/inside");
     let script = format!("{INSIDE}=1 inside --exact {test} --ignored --nocapture 2>&1");
@@ -27,7 +27,8 @@ fn run_inside(host: &Host, test: &str) {
     );
 }
 
-fn inside<F: Future<Output = ()>>(rig: fn() -> Rig, test: impl FnOnce(Rig) -> F) {
+/// Runs the inside of a test, in a test host only.
+pub fn inside<F: Future<Output = ()>>(rig: fn() -> Rig, test: impl FnOnce(Rig) -> F) {
     if std::env::var_os(INSIDE).is_none() {
         return;
     }

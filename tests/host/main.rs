@@ -8,14 +8,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod image;
 mod machine;
 mod project;
 mod ran;
 mod slot;
 
+mod compose;
 mod contract;
 mod crash;
+mod docker;
 mod failures;
 mod firewalls;
 mod held;
@@ -24,6 +27,7 @@ mod itself;
 mod life;
 mod live;
 mod looking;
+mod mixed;
 mod network;
 mod ports;
 mod sources;

@@ -6,8 +6,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod copy;
 mod life;
 mod memory;
 mod net;
 mod rig;
 mod settings;
+mod watch;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::{Fake, broken};
 use crate::backend::{BackendError, Engine, ImageInfo, Progress, RunOptions};
 use crate::model::{Build, ContainerSpec, EngineNetwork};
+use crate::observed::State;
 
 #[async_trait]
 impl Engine for Fake {
@@ -52,7 +53,10 @@ impl Engine for Fake {
         self.backend(format!("remove network {name}")).await?;
         let mut world = self.world.lock().unwrap();
         let all = world.containers.values().chain(world.aside.values());
-        let mut attached = all.flat_map(|made| made.mark.spec.app.iter().flat_map(|a| &a.attached));
+        // As the real one: only those that run hold it.
+        let running = all.filter(|made| made.state != State::Stopped);
+        let apps = running.filter_map(|made| made.mark.spec.app.as_ref());
+        let mut attached = apps.flat_map(|app| &app.attached);
         if attached.any(|attached| attached.network == name) {
             return Err(broken(&name, "is in use"));
         }

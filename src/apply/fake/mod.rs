@@ -49,6 +49,8 @@ impl Made {
 pub(super) struct World {
     pub(super) containers: BTreeMap<Name, Made>,
     pub(super) aside: BTreeMap<Name, Made>,
+    /// Creations that were killed.
+    pub(super) half: BTreeMap<Name, Kind>,
     pub(super) bridges: BTreeMap<String, Subnets>,
     pub(super) networks: BTreeMap<String, NetworkRules>,
     pub(super) rules: BTreeSet<PortRule>,
@@ -71,6 +73,10 @@ pub(super) struct Ledger {
     pub(super) codes: BTreeMap<String, i32>,
     /// Containers that end by themselves as soon as they run, with this exit code.
     pub(super) ends: BTreeMap<String, i32>,
+    /// The call that never returns, counted from here.
+    pub(super) dies_at: Option<usize>,
+    /// Told when it is reached.
+    pub(super) died: Arc<tokio::sync::Notify>,
     /// Told of every call before it is done.
     pub(super) on_call: Option<OnCall>,
 }
@@ -120,9 +126,18 @@ impl Fake {
         self.ledger.lock().unwrap().calls.clone()
     }
 
+    /// From now on the call number `at` never returns, as if the program were killed in it. What is
+    /// given back is told of it.
+    pub(super) fn dies_at(&self, at: Option<usize>) -> Arc<tokio::sync::Notify> {
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.dies_at = at;
+        ledger.died = Arc::default();
+        ledger.died.clone()
+    }
+
     /// Begins a call, gives others a turn, and says whether it shall fail.
     pub(super) async fn call(&self, what: String) -> Result<(), String> {
-        let fails = {
+        let (fails, dies) = {
             let mut ledger = self.ledger.lock().unwrap();
             ledger.calls.push(what.clone());
             ledger.at_once += 1;
@@ -130,9 +145,16 @@ impl Fake {
             if let Some(on_call) = &mut ledger.on_call {
                 (on_call.0)(&what);
             }
+            let left = ledger.dies_at.map(|at| at.saturating_sub(1));
+            ledger.dies_at = left;
             let at = ledger.fail.iter().position(|call| *call == what);
-            at.map(|at| ledger.fail.remove(at)).is_some()
+            let fails = at.map(|at| ledger.fail.remove(at)).is_some();
+            (fails, left == Some(0))
         };
+        if dies {
+            self.ledger.lock().unwrap().died.notify_one();
+            std::future::pending::<()>().await;
+        }
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
@@ -215,6 +237,27 @@ impl Fake {
         Ok(())
     }
 
+    /// Nothing of it is whole.
+    fn wreck(&self, name: &Name) -> ObservedContainer {
+        ObservedContainer {
+            host_name: format!("shop_{name}"),
+            kind: self.kind,
+            state: State::Stopped,
+            exit: None,
+            health: None,
+            image: None,
+            holds_volumes: false,
+            aside_runs: false,
+            mark: None,
+            wreck: true,
+            set_aside: false,
+            stopping: false,
+            pid: None,
+            names: None,
+            dns: Vec::new(),
+        }
+    }
+
     fn seen(&self, world: &World, name: &Name, found: &Made) -> ObservedContainer {
         let older = world.aside.get(name).filter(|old| old.kind() == self.kind);
         let image = found.mark.spec.source.image();
@@ -265,19 +308,15 @@ impl Backend for Fake {
             view.containers
                 .insert(name.clone(), self.seen(&world, name, found));
         }
+        for (name, _) in world.half.iter().filter(|(_, kind)| **kind == self.kind) {
+            view.containers.insert(name.clone(), self.wreck(name));
+        }
         for (name, found) in world.aside.iter().filter(|(_, made)| ours(made)) {
             // Alone, it is all that is left, and nothing of it is whole.
-            let alone = || ObservedContainer {
-                mark: None,
-                wreck: true,
-                state: State::Stopped,
-                names: None,
-                dns: Vec::new(),
-                exit: None,
-                image: None,
-                ..self.seen(&world, name, found)
-            };
-            view.containers.entry(name.clone()).or_insert_with(alone);
+            let seen = view.containers.entry(name.clone());
+            let seen = seen.or_insert_with(|| self.wreck(name));
+            seen.set_aside = true;
+            seen.aside_runs = found.state == State::Running;
         }
         if self.kind == Kind::Application {
             let there = sought.images.intersection(&world.images);
@@ -299,7 +338,16 @@ impl Backend for Fake {
     ) -> Result<(), BackendError> {
         progress("made by the fake");
         let name = mark.spec.name.clone();
-        self.backend(format!("create {name}")).await?;
+        let half = self
+            .world
+            .lock()
+            .unwrap()
+            .half
+            .insert(name.clone(), self.kind);
+        assert_eq!(half, None, "what was half made is removed first");
+        let done = self.backend(format!("create {name}")).await;
+        self.world.lock().unwrap().half.remove(&name);
+        done?;
         self.needs(mark, false)?;
         let made = Made::new(State::Stopped, mark.clone());
         let mut world = self.world.lock().unwrap();
@@ -342,6 +390,9 @@ impl Backend for Fake {
         self.backend(format!("destroy {name}{}", sign(body)))
             .await?;
         let mut world = self.world.lock().unwrap();
+        if body == Body::Present && world.half.get(name) == Some(&self.kind) {
+            world.half.remove(name);
+        }
         let all = match body {
             Body::Present => &mut world.containers,
             Body::Aside => &mut world.aside,

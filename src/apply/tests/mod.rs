@@ -1,6 +1,7 @@
 //! Plans run on drivers in memory that fail wherever they are told to.
 
 mod apps;
+mod crash;
 mod engines;
 mod fault;
 mod order;

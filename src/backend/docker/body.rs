@@ -30,6 +30,8 @@ pub(super) struct Around<'a> {
     pub(super) entrypoint: Vec<String>,
     /// Whether the engine can join it to all its networks at once.
     pub(super) joins_several: bool,
+    /// Whether the engine can be told which network is the way out.
+    pub(super) ranks: bool,
 }
 
 /// Whether [`Around::entrypoint`] is needed: an empty command alone means the image's to the engine.
@@ -62,7 +64,7 @@ pub(super) fn body(spec: &ContainerSpec, app: &AppSpec, around: Around<'_>) -> C
         labels: Some(around.labels.clone()),
         stop_signal: settings.stop_signal.clone(),
         stop_timeout: spec.stop_grace.map(|grace| number(seconds(grace))),
-        networking_config: place::networking(&spec.name, app, around.joins_several),
+        networking_config: place::networking(&spec.name, app, around.joins_several, around.ranks),
         host_config: Some(host_config(spec, app, &around)),
         ..ContainerCreateBody::default()
     }

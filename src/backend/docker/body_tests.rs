@@ -39,6 +39,7 @@ fn asked_with(spec: &ContainerSpec, held: &[(PathBuf, String)], joins_several: b
         held,
         entrypoint: vec!["/entry".into()],
         joins_several,
+        ranks: joins_several,
     };
     serde_json::to_value(body(spec, spec.app.as_ref().unwrap(), around)).unwrap()
 }

@@ -21,6 +21,9 @@ use crate::backend::BackendError;
 const OLDEST: Api = Api(1, 41);
 /// The first that joins a new container to several networks at once.
 const SEVERAL_NETWORKS: Api = Api(1, 44);
+/// Engine 28: the first that closes a network's addresses by rules of its own, which are not to fight
+/// with locker's, and that can be told which network is the way out.
+const OWN_RULES: Api = Api(1, 48);
 /// How long an engine may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long it may take for anything else. Making a container may copy an image's content to volumes.
@@ -48,6 +51,11 @@ impl Link {
     /// Whether a new container can be joined to all its networks in the request that makes it.
     pub(super) fn joins_several(&self) -> bool {
         self.api >= SEVERAL_NETWORKS
+    }
+
+    /// Whether the engine knows `nat-unprotected` networks and priorities among them.
+    pub(super) fn has_own_rules(&self) -> bool {
+        self.api >= OWN_RULES
     }
 
     /// The client with a limit for requests that are known to take `time`.

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::site::{Site, write_whole};
 use crate::backend::BackendError;
-use crate::model::{EngineNetwork, Name};
+use crate::model::{App, EngineNetwork, Name};
 use crate::observed::Mark;
 
 /// The project's name.
@@ -70,7 +71,7 @@ impl Site {
         mark: &Mark,
         token: &str,
     ) -> Result<HashMap<String, String>, BackendError> {
-        let text = serde_json::to_string(mark).map_err(|e| BackendError::Mark {
+        let text = brief(mark).map_err(|e| BackendError::Mark {
             path: self.homes(),
             reason: e.to_string(),
         })?;
@@ -104,6 +105,20 @@ impl Site {
         let whole = mark.version == 1 && mark.spec.name == name && is_token(&token);
         whole.then_some(Marked { name, token, mark })
     }
+}
+
+/// A mark as a label: settings that are at their default are left out, since the engine's list brings
+/// the labels of all containers to every look.
+fn brief(mark: &Mark) -> serde_json::Result<String> {
+    let mut value = serde_json::to_value(mark)?;
+    let usual = serde_json::to_value(App::default())?;
+    let settings = value
+        .pointer_mut("/spec/app/settings")
+        .and_then(Value::as_object_mut);
+    if let Some(settings) = settings {
+        settings.retain(|key, value| usual.get(key) != Some(value));
+    }
+    serde_json::to_string(&value)
 }
 
 /// Whether a label is a token as locker makes them, and so no way out of the directory.
@@ -140,4 +155,81 @@ pub(super) fn change(home: &Path, id: &str, mark: &Mark) -> Result<(), BackendEr
     })?;
     std::fs::create_dir_all(home).map_err(super::site::io("create", home))?;
     write_whole(&path, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn site() -> Site {
+        Site {
+            project: Name::new("shop").unwrap(),
+            directory: "/srv/shop".into(),
+            paths: crate::store::Paths::system(),
+        }
+    }
+
+    fn mark(settings: &Value) -> Mark {
+        serde_json::from_value(json!({
+            "version": 1, "directory": "/srv/shop", "setup_done": false, "seeded": false,
+            "spec": {"project": "shop", "name": "db", "source": {"image": "a"}, "idmap": [],
+                "hostname": "db", "fqdn": null, "nic": null, "mounts": [], "environment": {},
+                "config": [], "limits": [], "dns": [], "setup": [], "labels": {"tier": "x"},
+                "app": {"settings": settings, "attached": [], "network_of": null, "healthcheck": null}}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn marks_are_read_as_they_were_written_and_hold_only_what_is_not_usual() {
+        for settings in [
+            json!({}),
+            json!({"user": "1", "tty": true, "network": "host", "limits": {"memory": 5}}),
+            json!({"command": [], "files": [{"target": "/s", "uid": 0, "gid": 0, "mode": 256, "digest": "d"}]}),
+        ] {
+            let (mark, token) = (mark(&settings), "0123456789abcdef");
+            let labels = site().labels_of(&mark, token).unwrap();
+            assert_eq!(labels["tier"], "x");
+            assert!(labels[MARK].len() < 900, "{}", labels[MARK]);
+            let read = site().marked(&labels).unwrap();
+            assert_eq!((&read.mark, read.token.as_str()), (&mark, token));
+            let left: Vec<_> = user_labels(labels).collect();
+            assert_eq!(left, [("tier".to_owned(), "x".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_or_of_another_directory_is_nobodys() {
+        let good = site()
+            .labels_of(&mark(&json!({})), "0123456789abcdef")
+            .unwrap();
+        for (key, value) in [
+            (DIRECTORY, "/srv/other"),
+            (PROJECT, "other"),
+            (NAME, "web"),
+            (TOKEN, "../../../etc"),
+            (MARK, "{"),
+        ] {
+            let mut bad = good.clone();
+            bad.insert(key.into(), value.into());
+            assert!(site().marked(&bad).is_none(), "{key}");
+            bad.remove(key);
+            assert!(site().marked(&bad).is_none(), "no {key}");
+        }
+    }
+
+    #[test]
+    fn a_change_counts_only_for_the_container_that_it_was_written_for() {
+        let home = tempfile::tempdir().unwrap();
+        let mark = Mark {
+            setup_done: true,
+            ..mark(&json!({}))
+        };
+        change(home.path(), "one", &mark).unwrap();
+        assert_eq!(changed(home.path(), "one"), Some(mark));
+        assert_eq!(changed(home.path(), "two"), None);
+        std::fs::write(home.path().join(FILE), "{").unwrap();
+        assert_eq!(changed(home.path(), "one"), None);
+    }
 }

@@ -11,6 +11,7 @@ use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
 use bollard::query_parameters::InspectNetworkOptions;
 use ipnet::IpNet;
 
+use super::client::Link;
 use super::error::{is_missing, reason, unreachable};
 use super::mark::{NETWORK, user_labels};
 use super::site::Site;
@@ -20,6 +21,11 @@ use crate::model::{EngineNetwork, Name, Subnets};
 /// The option that says on which bridge.
 const BRIDGE: &str = "com.docker.network.bridge.name";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// The options that keep newer engines from closing the containers' addresses.
+const GATEWAY_MODES: [&str; 2] = [
+    "com.docker.network.bridge.gateway_mode_ipv4",
+    "com.docker.network.bridge.gateway_mode_ipv6",
+];
 
 /// What an entry of the engine's list is.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,8 +72,15 @@ fn ours(site: &Site, network: Network) -> Option<EngineNetwork> {
     })
 }
 
-/// The engine's form of a network.
-fn request(site: &Site, network: &EngineNetwork) -> NetworkCreateRequest {
+/// The engine's form of a network. `own_rules` says that the engine would close it by itself.
+fn request(site: &Site, network: &EngineNetwork, own_rules: bool) -> NetworkCreateRequest {
+    let mut options = HashMap::from([
+        (BRIDGE.into(), network.bridge.clone()),
+        (MASQUERADE.into(), "false".into()),
+    ]);
+    if own_rules {
+        options.extend(GATEWAY_MODES.map(|mode| (mode.into(), "nat-unprotected".into())));
+    }
     let config = |net: IpNet, gateway: std::net::IpAddr| IpamConfig {
         subnet: Some(net.to_string()),
         gateway: Some(gateway.to_string()),
@@ -86,10 +99,7 @@ fn request(site: &Site, network: &EngineNetwork) -> NetworkCreateRequest {
             ]),
             ..Ipam::default()
         }),
-        options: Some(HashMap::from([
-            (BRIDGE.into(), network.bridge.clone()),
-            (MASQUERADE.into(), "false".into()),
-        ])),
+        options: Some(options),
         labels: Some(site.labels_of_network(network)),
         ..NetworkCreateRequest::default()
     }
@@ -114,10 +124,10 @@ async fn find(docker: &Docker, name: &str) -> Result<Option<Network>, BackendErr
 /// Makes a network; the same one is fine.
 pub(super) async fn ensure(
     site: &Site,
-    docker: &Docker,
+    link: &Link,
     network: &EngineNetwork,
 ) -> Result<(), BackendError> {
-    let name = network.host_name();
+    let (name, docker) = (network.host_name(), &link.docker);
     match find(docker, &name).await?.map(|found| read(site, found)) {
         Some(Found::Ours(there)) if there == *network => return Ok(()),
         Some(Found::Ours(_)) => remove(site, docker, network).await?,
@@ -129,7 +139,9 @@ pub(super) async fn ensure(
         }
         None => {}
     }
-    let made = docker.create_network(request(site, network)).await;
+    let made = docker
+        .create_network(request(site, network, link.has_own_rules()))
+        .await;
     made.map(drop).map_err(|e| failed("make", &name, &e))
 }
 
@@ -208,8 +220,13 @@ mod tests {
 
     #[test]
     fn a_network_is_read_as_it_was_asked_for() {
-        let request = request(&site(), &network());
+        let request = request(&site(), &network(), false);
         assert_eq!(request.options.as_ref().unwrap()[MASQUERADE], "false");
+        assert_eq!(
+            request.options.as_ref().unwrap().len(),
+            2,
+            "older engines know no more"
+        );
         assert_eq!(read(&site(), shown(request)), Found::Ours(network()));
     }
 
@@ -219,11 +236,11 @@ mod tests {
             directory: "/srv/other".into(),
             ..site()
         };
-        let seen = shown(request(&other, &network()));
+        let seen = shown(request(&other, &network(), true));
         assert_eq!(read(&site(), seen), Found::Foreign("shop_back".into()));
         let renamed = Network {
             name: Some("x".into()),
-            ..shown(request(&site(), &network()))
+            ..shown(request(&site(), &network(), false))
         };
         assert_eq!(read(&site(), renamed), Found::Foreign("x".into()));
         let plain = Network {

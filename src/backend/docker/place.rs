@@ -24,11 +24,21 @@ pub(super) fn mode(app: &AppSpec) -> String {
 }
 
 /// The networks that it is made on: the first, and all where the engine can join several at once.
-pub(super) fn networking(name: &Name, app: &AppSpec, all: bool) -> Option<NetworkingConfig> {
+/// The first one is the way out, where the engine can be told (`ranks`).
+pub(super) fn networking(
+    name: &Name,
+    app: &AppSpec,
+    all: bool,
+    ranks: bool,
+) -> Option<NetworkingConfig> {
     let now = if all { app.attached.len() } else { 1 };
-    let now = app.attached.iter().take(now);
+    let now = app.attached.iter().take(now).enumerate();
     let config: HashMap<_, _> = now
-        .map(|attached| (attached.network.clone(), endpoint(name, attached)))
+        .map(|(number, attached)| {
+            let mut endpoint = endpoint(name, attached);
+            endpoint.gw_priority = (ranks && number == 0).then_some(1);
+            (attached.network.clone(), endpoint)
+        })
         .collect();
     (!config.is_empty()).then_some(NetworkingConfig {
         endpoints_config: Some(config),

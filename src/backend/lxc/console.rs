@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn times(log: &Path) -> Times {
-        let index = index_of(log);
+        let index = index_of(&log.with_file_name("db.console"));
         let inode = std::fs::metadata(log).unwrap().ino();
         Times::read(&[older_of(&index), index], inode)
     }

@@ -4,6 +4,7 @@
 //! removes both. No engine keeps an exit code once the monitor is gone, and no process of locker's
 //! need be there to see it. A host that loses its power leaves a run without an end.
 
+use std::fs::FileTimes;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -82,10 +83,12 @@ pub(super) fn forget(dir: &Path) -> Result<(), BackendError> {
     remove_file(&dir.join(STARTED))
 }
 
-/// Changes the time of the first note and nothing else.
+/// Changes the times of the first note and nothing else; both, since only then inotify(7) calls it an
+/// attribute.
 pub(super) fn touch(dir: &Path) -> std::io::Result<()> {
     let file = std::fs::File::open(dir.join(STARTED))?;
-    file.set_modified(SystemTime::now())
+    let now = SystemTime::now();
+    file.set_times(FileTimes::new().set_accessed(now).set_modified(now))
 }
 
 /// How its last run ended; none while it runs, when it never ran, and when that is not known.

@@ -194,7 +194,11 @@ impl Watcher {
         let site = &self.site;
         self.listen(&site.lxcpath, PARENT);
         let listing = match std::fs::read_dir(&site.lxcpath) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let there = site.lxcpath.ancestors().find(|dir| dir.exists());
+                self.listen(there.unwrap_or(Path::new("/")), PARENT);
+                return Ok(BTreeMap::new());
+            }
             listing => listing.map_err(io("read", &site.lxcpath))?,
         };
         let mut seen = BTreeMap::new();

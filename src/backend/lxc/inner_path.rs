@@ -107,9 +107,24 @@ impl<'a> Tree<'a> {
                 place,
                 read_only: dir.read_only,
             })),
-            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT) => self.on_the_way(place),
             Err(error) => Err(error),
         }
+    }
+
+    /// A directory that is not there and leads to a volume: liblxc makes it at the start. Until then it is
+    /// one that is empty and stays so.
+    fn on_the_way(&self, place: PathBuf) -> rustix::io::Result<Option<Spot>> {
+        if !self
+            .mounts
+            .iter()
+            .any(|mount| mount.target.starts_with(&place))
+        {
+            return Ok(None);
+        }
+        let empty = tempfile::tempdir()
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        self.open(empty.path(), place, false).map(Some)
     }
 
     /// Whether a volume that is not mounted belongs at this place.
@@ -207,12 +222,12 @@ mod tests {
         ] {
             symlink(target, root.join(link)).unwrap();
         }
-        let mounts = [Mount {
-            host: volume,
-            target: "/srv/data".into(),
-            read_only: true,
+        let mounts = [("/srv/data", true), ("/var/lib", false)].map(|(target, read_only)| Mount {
+            host: volume.clone(),
+            target: target.into(),
+            read_only,
             named: false,
-        }];
+        });
         let tree = Tree::new(root, &mounts);
         let place = |path: &str| {
             let found = tree.find(Path::new(path), true).unwrap().found;
@@ -224,7 +239,12 @@ mod tests {
         }
         assert_eq!(place("/rel"), at("/a/b", false));
         assert_eq!(place("/srv/data/x"), at("/srv/data/x", true));
-        assert_eq!(place("/nothing"), None);
+        assert_eq!(
+            place("/var/lib/x"),
+            at("/var/lib/x", false),
+            "nobody made /var"
+        );
+        assert_eq!((place("/nothing"), place("/var/other")), (None, None));
         assert_eq!(place("/"), at("/", false));
         let fails = |path: &str| tree.find(Path::new(path), true).unwrap_err();
         assert_eq!(fails("/loop"), Errno::LOOP);

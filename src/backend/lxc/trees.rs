@@ -1,8 +1,9 @@
 //! Files and whole trees into a container and out of it, as `cp -a` names the target.
 //!
 //! From the host, so it works on stopped containers and those without any tool inside. Modes, times,
-//! links as links, hard links, user attributes and owners are kept, owners through the id map. A file
-//! replaces another as a whole, and a new directory gets its name when all of it is there.
+//! links as links, user attributes and owners are kept, owners through the id map; a hard link becomes a
+//! file of its own. A file replaces another as a whole, and a new directory gets its name when all of it is
+//! there.
 //!
 //! What a container made is not trusted: on the way out set-user-id bits and capabilities are dropped and device
 //! nodes are refused, for on the host they would give more than they gave inside.
@@ -30,9 +31,7 @@ pub(super) fn copy_in(
     let (mark, root) = inside(site, "copy into", name)?;
     let (inner, host) = (Tree::new(root, mounts(&mark, site, name)), Tree::host());
     let refuse = refusal("copy into", site.full(name));
-    let source = host
-        .outer(from, false)
-        .map_err(|e| refuse(from, e.into()))?;
+    let source = host.outer(from, false).map_err(|e| refuse(from, e))?;
     let target = inner.find(to, true).map_err(|e| refuse(to, e.into()))?;
     let transfer = Transfer {
         from: &host,
@@ -56,7 +55,7 @@ pub(super) fn copy_out(
     let source = inner
         .find(from, false)
         .map_err(|e| refuse(from, e.into()))?;
-    let target = host.outer(to, true).map_err(|e| refuse(to, e.into()))?;
+    let target = host.outer(to, true).map_err(|e| refuse(to, e))?;
     let transfer = Transfer {
         from: &inner,
         to: &host,

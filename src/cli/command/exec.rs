@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::change;
 use crate::cli::error::CliError;
-use crate::cli::flags::{own, variable};
+use crate::cli::flags::{self, own, variable};
 use crate::cli::global::{GlobalArgs, duration};
 use crate::cli::ui::Ui;
 use crate::job::{self, ExecRequest};
@@ -69,11 +69,6 @@ pub struct Exec {
 
 impl Exec {
     pub fn run(self, global: &GlobalArgs, _ui: &Ui) -> Result<u8, CliError> {
-        let tty = match (self.tty, self.no_tty || self.detach) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
-        };
         let request = ExecRequest {
             name: self.name,
             index: self.index,
@@ -81,7 +76,7 @@ impl Exec {
             user: self.user,
             workdir: self.workdir,
             environment: self.environment.into_iter().filter_map(own).collect(),
-            tty,
+            tty: flags::tty(self.tty, self.no_tty || self.detach),
             privileged: self.privileged,
             detach: self.detach,
         };

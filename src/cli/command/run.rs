@@ -1,14 +1,15 @@
 //! `run`: one container more of a service, for one command.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::cli::change;
 use crate::cli::confirm::Counter;
 use crate::cli::error::CliError;
-use crate::cli::flags::{own, pair, variable};
-use crate::cli::global::GlobalArgs;
+use crate::cli::flags::{self, own, pair, variable};
+use crate::cli::global::{GlobalArgs, duration};
 use crate::cli::ui::Ui;
 use crate::cli::up_flags::Images;
 use crate::job::{self, OnceRequest, RunOptions};
@@ -67,14 +68,20 @@ pub struct Run {
     #[arg(long, value_name = "NAME", value_parser = Name::new)]
     name: Option<Name>,
     /// No terminal inside
-    #[arg(short = 'T', long)]
+    #[arg(short = 'T', long, conflicts_with = "tty")]
     no_tty: bool,
+    /// A terminal inside, also without one here
+    #[arg(short = 't', long)]
+    tty: bool,
     /// Taken for those who are used to it: standard input is always handed on
     #[arg(short, long)]
     interactive: bool,
     #[command(flatten)]
     images: Images,
-    // `-v` means a volume here, so this takes the place of the option of every command, without its letter.
+    // `-v` means a volume here and `-t` a terminal, so these take the place of the options of every
+    // command, without their letters.
+    #[arg(long, id = "timeout", value_parser = duration, hide = true, help = "Not used here")]
+    _timeout: Option<Duration>,
     /// Say more: what begins, and what the tools print
     #[arg(long, id = "verbose")]
     _verbose: bool,
@@ -126,7 +133,7 @@ impl Run {
             options: RunOptions {
                 remove: self.rm,
                 detach: self.detach,
-                tty: self.no_tty.then_some(false),
+                tty: flags::tty(self.tty, self.no_tty || self.detach),
                 interactive: !self.detach,
             },
         })

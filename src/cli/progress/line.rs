@@ -19,7 +19,9 @@ pub(super) fn of(event: &Event<'_>, verbose: bool) -> Option<String> {
         }
         Event::Output { step, line, .. } => {
             let words = wording::of(step);
-            verbose.then(|| {
+            // A build takes long and is somebody's own work: they want to see it.
+            let shown = verbose || matches!(step, Step::Build(_));
+            shown.then(|| {
                 format!(
                     "{}  {} {}\n",
                     words.subject.bold(),

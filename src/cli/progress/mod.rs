@@ -6,9 +6,10 @@ mod line;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::clean::clean;
 use super::ui::Ui;
 use super::wording;
-use crate::job::{Event, Events, StepId};
+use crate::job::{Event, Events, Step, StepId};
 
 pub use json::Json;
 
@@ -46,7 +47,16 @@ impl Events for Plain {
 #[derive(Debug)]
 pub struct Tty {
     plain: Plain,
-    running: Mutex<BTreeMap<StepId, String>>,
+    running: Mutex<BTreeMap<StepId, Running>>,
+}
+
+/// A step that runs.
+#[derive(Debug)]
+struct Running {
+    /// `fetch busybox`.
+    what: String,
+    /// What it printed last, where that is its progress.
+    said: String,
 }
 
 /// Back to the first column, and clear to the end of the line (ECMA-48 EL).
@@ -61,7 +71,7 @@ impl Tty {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<StepId, String>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<StepId, Running>> {
         // The map is whole after every statement, so a panic elsewhere has not broken it.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,10 +83,17 @@ impl Events for Tty {
         match &event {
             Event::Begin { id, step } => {
                 let words = wording::of(step);
-                running.insert(*id, format!("{} {}", words.verb, words.subject));
+                let what = format!("{} {}", words.verb, words.subject);
+                let said = String::new();
+                running.insert(*id, Running { what, said });
             }
             Event::Done { id, .. } | Event::Failed { id, .. } => {
                 running.remove(id);
+            }
+            Event::Output { id, step, line } if matches!(step, Step::Pull { .. }) => {
+                if let Some(running) = running.get_mut(id) {
+                    running.said = clean(line).into_owned();
+                }
             }
             Event::Waiting { .. }
             | Event::Note(_)
@@ -99,11 +116,15 @@ fn terminal_width() -> usize {
 }
 
 /// What is running, in one line that never wraps: a wrapped line could not be cleared.
-fn live_line(running: &BTreeMap<StepId, String>, width: usize) -> String {
+fn live_line(running: &BTreeMap<StepId, Running>, width: usize) -> String {
     if running.is_empty() {
         return String::new();
     }
-    let names: Vec<&str> = running.values().map(String::as_str).collect();
+    let names = running.values().map(|running| match running.said.as_str() {
+        "" => running.what.clone(),
+        said => format!("{} ({said})", running.what),
+    });
+    let names: Vec<String> = names.collect();
     let text = format!("{} running: {}", running.len(), names.join(", "));
     text.chars().take(width.saturating_sub(1)).collect()
 }
@@ -114,12 +135,19 @@ mod tests {
 
     #[test]
     fn the_live_line_never_wraps() {
-        let mut running: BTreeMap<StepId, String> = BTreeMap::new();
+        let mut running: BTreeMap<StepId, Running> = BTreeMap::new();
         assert_eq!(live_line(&running, 80), "");
-        running.insert(1, "create web".into());
-        running.insert(2, "create db".into());
+        let run = |what: &str, said: &str| Running {
+            what: what.into(),
+            said: said.into(),
+        };
+        running.insert(1, run("create web", ""));
+        running.insert(2, run("create db", ""));
         assert_eq!(live_line(&running, 80), "2 running: create web, create db");
         assert_eq!(live_line(&running, 12), "2 running: ");
         assert_eq!(live_line(&running, 0), "");
+        running.remove(&1);
+        running.insert(2, run("fetch nginx", "12 of 30 MiB"));
+        assert_eq!(live_line(&running, 80), "1 running: fetch nginx (12 of 30 MiB)");
     }
 }

@@ -190,9 +190,12 @@ fn network(map: &mut Out, app: &App) {
         AppNetwork::Foreign(name) => put(map, "network_mode", text(format!("container:{name}"))),
         AppNetwork::Networks(all) if *all == [Attachment::new(default_network())] => {}
         AppNetwork::Networks(all) => {
-            let all = all
-                .iter()
-                .map(|one| (one.network.to_string(), attachment(one)));
+            // Their order, which the reader would else work out anew.
+            let ranks = (1..=all.len())
+                .rev()
+                .map(|rank| (all.len() > 1).then_some(rank));
+            let all = all.iter().zip(ranks);
+            let all = all.map(|(one, rank)| (one.network.to_string(), attachment(one, rank)));
             put(map, "networks", Value::Object(all.collect()));
         }
     }
@@ -204,7 +207,7 @@ fn network(map: &mut Out, app: &App) {
     put(map, "extra_hosts", list(&hosts));
 }
 
-fn attachment(attachment: &Attachment) -> Value {
+fn attachment(attachment: &Attachment, rank: Option<usize>) -> Value {
     let mut map = Map::new();
     put(&mut map, "aliases", list(&attachment.aliases));
     put(
@@ -221,6 +224,11 @@ fn attachment(attachment: &Attachment) -> Value {
         &mut map,
         "mac_address",
         attachment.mac.as_ref().map_or(Value::Null, text),
+    );
+    put(
+        &mut map,
+        "gw_priority",
+        rank.map_or(Value::Null, Value::from),
     );
     match map.is_empty() {
         true => Value::Null,

@@ -51,7 +51,7 @@ fn leaf(value: &Value) -> String {
 }
 
 /// A plain word where YAML can take it for nothing else, else a quoted text.
-fn word(text: &str) -> String {
+pub(in crate::file) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let starts = |c: char| c.is_ascii_alphabetic() || c == '/';

@@ -16,7 +16,7 @@ use crate::file::keys;
 use crate::file::tree::{Entry, Kind as Shape, Node, Spot};
 use crate::model::{
     App, AppValueError, Fqdn, Key, Logging, Name, PullPolicy, check_plain, check_platform,
-    check_signal, host_name_of, parse_size,
+    check_signal, host_name_of, parse_size, split_words,
 };
 
 pub(in crate::file) use limits::THROTTLES;
@@ -154,7 +154,7 @@ fn words(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Option<Vec<String>> 
         }
         Shape::Scalar(_) | Shape::Mapping(_) => {
             let text = desk.text(&entry.value, scope, key.as_str())?;
-            match shlex::split(&text) {
+            match split_words(&text) {
                 Some(words) => words,
                 None => {
                     let message = format!("a quote in `{key}` is not closed");

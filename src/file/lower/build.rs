@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::app::extra_hosts;
 use super::container::{Layers, Shared};
-use super::values::{Fields, one};
+use super::values::{Fields, one, warn};
 use crate::file::desk::Desk;
 use crate::file::keys;
 use crate::file::tree::{Entry, Kind as Shape, Spot};
@@ -141,12 +141,20 @@ fn dockerfile(desk: &Desk<'_>, fields: Fields<'_, '_>, build: &mut Build) {
         file.and_then(|(text, spot)| desk.check(spot, host_path(&text, &build.context)));
 }
 
-/// Images as names; what only a newer builder understands (`type=registry,…`) is refused by the check.
+/// Images by name. Caches that only a newer builder knows (`type=local,…`) are told of.
 fn images(desk: &Desk<'_>, fields: Fields<'_, '_>, key: &str) -> Vec<String> {
     let mut all = Vec::new();
     for (text, spot) in fields.texts(desk, key) {
         let name = text.strip_prefix("type=registry,ref=").unwrap_or(&text);
-        if desk.check(spot, check_image(name)).is_some() {
+        if name.starts_with("type=") {
+            warn(
+                desk,
+                spot,
+                format!(
+                    "`{name}` has no effect here: the engine's classic builder does not know it"
+                ),
+            );
+        } else if desk.check(spot, check_image(name)).is_some() {
             all.push(name.to_string());
         }
     }

@@ -236,7 +236,10 @@ pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
         return off;
     }
     let Some(test) = node("test") else {
-        desk.error(entry.spot, "`healthcheck` has no `test`");
+        match layers.kind {
+            Kind::System => desk.error(entry.spot, "`healthcheck` has no `test`"),
+            Kind::Application => untested(desk, map),
+        }
         return Health::default();
     };
     if is_off(map) {
@@ -248,6 +251,18 @@ pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
         check
     });
     Health { check, off: false }
+}
+
+/// `disable: false` alone leaves the check of the image as it is, and so it is with all others.
+fn untested(desk: &Desk<'_>, map: &Node) {
+    let others = map.entries().unwrap_or_default().iter();
+    for entry in others.filter(|entry| entry.key != "disable" && !entry.key.starts_with("x-")) {
+        let message = format!(
+            "`{}` has no effect here: the check of the image keeps its own times; give a `test` with it",
+            entry.key
+        );
+        warn(desk, entry.spot, message);
+    }
 }
 
 fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck) {

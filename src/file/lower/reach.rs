@@ -105,12 +105,15 @@ pub(super) fn known(
         return true;
     }
     if let Some(profiles) = shared.out.get(name.as_str()) {
-        let profiles: Vec<String> = profiles.iter().map(|p| format!("`{p}`")).collect();
+        let names: Vec<String> = profiles.iter().map(|p| format!("`{p}`")).collect();
         let message = format!(
             "{verb} `{name}`, whose profile {} is not enabled",
-            profiles.join(" or ")
+            names.join(" or ")
         );
-        let help = "enable it with `--profile`, or give both the same profile";
+        let help = format!(
+            "enable it with `--profile {}`",
+            profiles.join("` or `--profile ")
+        );
         desk.error_help(spot, message, help);
         return false;
     }

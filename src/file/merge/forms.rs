@@ -53,7 +53,7 @@ pub(super) fn long(node: Node, key: &str) -> Node {
 }
 
 /// A map, where a list is one of its keys; each of them stands for `default`, else for nothing.
-pub(super) fn names(node: Node, default: Option<(&str, &str)>) -> Node {
+pub(in crate::file) fn names(node: Node, default: Option<(&str, &str)>) -> Node {
     let (spot, mark) = (node.spot, node.mark);
     let Kind::Sequence(items) = &node.kind else {
         return node;

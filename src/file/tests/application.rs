@@ -225,6 +225,37 @@ services:
 }
 
 #[test]
+fn the_first_network_is_the_way_out() {
+    let project = project(
+        r#"
+services:
+  a: {image: x, networks: [zeta, inner, beta]}
+  b: {image: x, networks: {beta: , zeta: {priority: 5}, inner: {gw_priority: 1}}}
+networks: {zeta: , beta: , inner: {internal: true}}
+"#,
+    );
+    for (name, expected) in [("a", "beta zeta inner"), ("b", "inner zeta beta")] {
+        let AppNetwork::Networks(all) = app(&project, name).network else {
+            panic!("{name}");
+        };
+        let names: Vec<&str> = all.iter().map(|one| one.network.as_str()).collect();
+        assert_eq!(names.join(" "), expected);
+    }
+}
+
+#[test]
+fn a_health_check_without_a_test_leaves_that_of_the_image() {
+    let project = project("services: {a: {image: x, healthcheck: {disable: false}}}\n");
+    assert_eq!(project.containers["a"].healthcheck, None);
+    assert!(!app(&project, "a").no_healthcheck);
+    let said = drawn("services: {a: {image: x, healthcheck: {interval: 1s}}}\n");
+    assert!(
+        said.starts_with("warning: `interval` has no effect here"),
+        "{said}"
+    );
+}
+
+#[test]
 fn an_external_default_network_takes_the_place_of_the_own_one() {
     let project = project(
         "services: {a: {image: x}, b: {image: x, networks: [default]}}\n\

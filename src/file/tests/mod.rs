@@ -2,6 +2,7 @@
 
 mod application;
 mod compose_keys;
+mod converting;
 mod documents;
 mod errors;
 mod include;
@@ -11,6 +12,7 @@ mod merging;
 mod replicas;
 mod round_trip;
 mod values;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use crate::file::config::{to_json, to_yaml};
 use crate::model::*;
 
 /// A project without its places.
-fn placeless(mut project: Project) -> Project {
+pub(super) fn placeless(mut project: Project) -> Project {
     project.network.place = Place::nowhere();
     for network in project.networks.values_mut() {
         network.wish.place = Place::nowhere();

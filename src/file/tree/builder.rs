@@ -53,7 +53,9 @@ impl Builder {
                 } else {
                     Kind::Scalar(text.into_owned())
                 };
-                self.finish(Node::new(spot, kind).marked(mark), anchor)
+                let mut node = Node::new(spot, kind).marked(mark);
+                node.plain = plain;
+                self.finish(node, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 let (_, mark) = check_tag(tag.as_deref(), spot)?;

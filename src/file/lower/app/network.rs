@@ -1,5 +1,7 @@
 //! The place of an application container in the network.
 
+use std::cmp::Reverse;
+
 use super::sibling;
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::nearest;
@@ -102,12 +104,14 @@ fn mode(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Option<App
     }
 }
 
-/// `networks`: the one with the highest priority first, else in the order of the file.
+/// `networks`: the first is the way out and where ports lead. Those with the highest priority come
+/// first, then those that have a way out, then by their names on the host, since older engines
+/// choose the way out by name.
 fn attachments(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Vec<Attachment> {
-    let mut all: Vec<(i64, Attachment)> = Vec::new();
+    let mut all: Vec<Ranked> = Vec::new();
     let scope = layers.scope(Key::Networks);
     if let Some(entry) = layers.last(Key::Networks) {
-        let found = match &entry.value.kind {
+        let found: Vec<Ranked> = match &entry.value.kind {
             Shape::Mapping(entries) => {
                 let read = |entry: &Entry| attachment(desk, shared, scope, entry);
                 entries.iter().filter_map(read).collect()
@@ -116,30 +120,37 @@ fn attachments(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Vec
                 listed(desk, shared, scope, entry)
             }
         };
-        for (priority, attachment) in found {
+        for (rank, attachment) in found {
             if !all.iter().any(|(_, old)| old.network == attachment.network) {
-                all.push((priority, attachment));
+                all.push((rank, attachment));
             }
         }
     }
-    all.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
     if all.is_empty() {
         let instead = shared.stores.networks.instead.clone();
         return vec![Attachment::new(instead.unwrap_or_else(default_network))];
     }
+    all.sort_by_cached_key(|(rank, attachment)| {
+        let network = shared.stores.networks.all.get(&attachment.network);
+        let internal = network.is_some_and(|network| network.internal);
+        let external = network.and_then(|network| network.external.clone());
+        let host = external.unwrap_or_else(|| host_name_of(shared.project, &attachment.network));
+        (Reverse(*rank), internal, host)
+    });
     all.into_iter().map(|(_, attachment)| attachment).collect()
 }
 
-fn listed(
-    desk: &Desk<'_>,
-    shared: &Shared<'_>,
-    scope: Scope<'_>,
-    entry: &Entry,
-) -> Vec<(i64, Attachment)> {
+/// An attachment with its `gw_priority` and `priority`.
+type Ranked = ((i64, i64), Attachment);
+
+fn listed(desk: &Desk<'_>, shared: &Shared<'_>, scope: Scope<'_>, entry: &Entry) -> Vec<Ranked> {
     let items = items(desk, entry).iter();
     let read = items.filter_map(|item| {
         let text = desk.text(item, scope, "networks")?;
-        Some((0, Attachment::new(network(desk, shared, item.spot, &text)?)))
+        Some((
+            (0, 0),
+            Attachment::new(network(desk, shared, item.spot, &text)?),
+        ))
     });
     read.collect()
 }
@@ -171,10 +182,10 @@ fn attachment(
     shared: &Shared<'_>,
     scope: Scope<'_>,
     entry: &Entry,
-) -> Option<(i64, Attachment)> {
+) -> Option<Ranked> {
     let mut attachment = Attachment::new(network(desk, shared, entry.spot, &entry.key)?);
     if entry.value.is_null() {
-        return Some((0, attachment));
+        return Some(((0, 0), attachment));
     }
     let owner = format!("the network `{}` of a container", entry.key);
     if entry.value.entries().is_none() {
@@ -204,10 +215,11 @@ fn attachment(
             .map_err(|_| format!("`{text}` is not an IPv6 address"))
     });
     attachment.mac = fields.parsed(desk, "mac_address", mac_address);
-    let priority = fields.parsed(desk, "priority", |text| {
-        number("priority", text, i64::MIN, i64::MAX)
-    });
-    Some((priority.unwrap_or_default(), attachment))
+    let rank = |key: &str| {
+        let rank = fields.parsed(desk, key, |text| number(key, text, i64::MIN, i64::MAX));
+        rank.unwrap_or_default()
+    };
+    Some(((rank("gw_priority"), rank("priority")), attachment))
 }
 
 /// Further lines of a hosts file: a list of `NAME=ADDRESS` or `NAME:ADDRESS`, or a map.

@@ -1,0 +1,254 @@
+//! Whole projects of both kinds: planned, done, killed at every call, and put right by the next run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::stage::{Heard, Stage, name};
+use crate::apply::{AnonymousVolumes, ApplyOptions, Canceller, apply, verify};
+use crate::model::{
+    App, AppNetwork, Attachment, Condition, Container, Dependency, ExtraNetwork, Healthcheck,
+    InnerCommand, NetworkWish, Place, Project, Source, Volume, VolumeSource, default_network,
+};
+use crate::observed::State;
+use crate::plan::{Goal, Recreate, Wish, plan};
+
+fn wish(goal: Goal) -> Wish {
+    Wish {
+        goal,
+        selection: None,
+        no_ports: false,
+        no_links: false,
+        host_names: false,
+        no_copy: false,
+        timeout: Duration::from_secs(1),
+        lxcpath: PathBuf::from("/var/lib/lxc"),
+        remove_orphans: true,
+        recreate: Recreate::Changed,
+        no_deps: false,
+        wait: None,
+        renew_anonymous: false,
+    }
+}
+
+fn on(word: &str, condition: Condition) -> Dependency {
+    Dependency {
+        on: name(word),
+        condition,
+        restart: false,
+        required: true,
+    }
+}
+
+fn system(word: &str) -> Container {
+    Container {
+        source: Source::Rootfs("/srv/rootfs".into()),
+        ..Container::bare(name(word))
+    }
+}
+
+/// On the project's own network and on `back`.
+fn application(word: &str, version: &str) -> Container {
+    let networks = [default_network(), name("back")].map(Attachment::new);
+    Container {
+        source: Source::Image("shop/web".into()),
+        environment: [("VERSION".to_string(), version.to_string())].into(),
+        app: Some(Box::new(App {
+            network: AppNetwork::Networks(networks.into()),
+            ..App::default()
+        })),
+        ..Container::bare(name(word))
+    }
+}
+
+/// A system container, one that runs once, one that can be there twice, and one with a volume, which
+/// cannot. They wait for each other in all three ways.
+fn project(version: &str) -> Project {
+    let db = system("db");
+    let mut job = application("job", version);
+    job.depends_on = vec![on("db", Condition::Started)];
+    let mut api = application("api", version);
+    api.depends_on = vec![on("job", Condition::Completed)];
+    api.healthcheck = Some(Healthcheck {
+        interval: Duration::from_millis(1),
+        ..Healthcheck::new(InnerCommand::Shell("ready?".into()))
+    });
+    api.ports = vec![("8080:80".parse().unwrap(), Place::nowhere())];
+    let mut queue = application("queue", version);
+    queue.depends_on = vec![on("api", Condition::Healthy)];
+    let volume = Volume {
+        source: VolumeSource::Named(name("data")),
+        target: "/data".into(),
+        read_only: false,
+    };
+    queue.volumes = vec![(volume, Place::nowhere())];
+    let back = ExtraNetwork {
+        wish: NetworkWish::default(),
+        external: None,
+        internal: true,
+        labels: BTreeMap::new(),
+    };
+    Project {
+        name: name("shop"),
+        directory: "/srv/shop".into(),
+        file: "/srv/shop/locker.yaml".into(),
+        network: NetworkWish::default(),
+        networks: [(name("back"), back)].into(),
+        firewall: Default::default(),
+        supervisor: Default::default(),
+        disabled: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        containers: [db, job, api, queue]
+            .map(|container| (container.name.clone(), container))
+            .into(),
+    }
+}
+
+/// One run: looked at, planned, done, and killed at its call number `at`. False when it was killed.
+async fn run(stage: &Stage, project: &Project, wish: &Wish, at: Option<usize>) -> bool {
+    let observed = stage.host.observe(project, None).await.unwrap();
+    let plan = plan(project, &observed, wish).unwrap_or_else(|p| panic!("{p:?}\n{observed:#?}"));
+    let died = stage.fake.dies_at(at);
+    let options = ApplyOptions {
+        command: "up".into(),
+        parallel: at.map(|at| at % 4 + 1),
+        stop_timeout: Duration::from_secs(1),
+        volumes: AnonymousVolumes::default(),
+    };
+    let (_mouth, ear) = Canceller::new();
+    let heard = Heard::default();
+    tokio::select! {
+        biased;
+        done = apply(&plan, &observed, &stage.host, &options, &heard, ear) => {
+            done.unwrap_or_else(|error| panic!("{error}\n{plan}"));
+            true
+        }
+        () = died.notified() => false,
+    }
+}
+
+/// Comes to its end and is so then.
+async fn settle(stage: &Stage, project: &Project, wish: &Wish) {
+    assert!(run(stage, project, wish, None).await);
+    if let Err(error) = verify(&stage.host, project, wish).await {
+        panic!("{error}");
+    }
+}
+
+/// A host on which `before` came up.
+async fn begun(before: Option<&Project>) -> Stage {
+    let stage = Stage::new();
+    stage.fake.ledger.lock().unwrap().ends = [("job".to_string(), 0)].into();
+    if let Some(project) = before {
+        settle(&stage, project, &wish(Goal::Up)).await;
+    }
+    stage.fake.ledger.lock().unwrap().calls.clear();
+    stage
+}
+
+/// Names, states, images' settings and everything that is not a container, when all is done.
+fn outcome(stage: &Stage) -> String {
+    let world = stage.fake.world();
+    assert!(world.aside.is_empty() && world.half.is_empty(), "{world:?}");
+    let container = |(name, made): (&crate::model::Name, &crate::apply::fake::Made)| {
+        let spec = &made.mark.spec;
+        let nic = spec.nic.as_ref().map(|nic| nic.addresses.v4);
+        let rules = world.rules.iter().filter(|rule| &rule.container == name);
+        let led = rules.map(|rule| Some(rule.to4) == nic).collect::<Vec<_>>();
+        let kind = spec.kind();
+        format!(
+            "{name} {kind:?} {:?} {:?} {led:?}",
+            made.state, spec.environment
+        )
+    };
+    let containers: Vec<String> = world.containers.iter().map(container).collect();
+    let bridges: Vec<&String> = world.bridges.keys().collect();
+    let rules: Vec<&String> = world.networks.keys().collect();
+    let networks: Vec<String> = world
+        .engine_networks
+        .keys()
+        .map(|n| n.to_string())
+        .collect();
+    format!("{containers:#?} {bridges:?} {rules:?} {networks:?}")
+}
+
+/// Goes from `before` to `after`, killed at each call once, and comes out as if nothing had happened.
+async fn survives(before: Option<&Project>, after: &Project, goal: Goal) {
+    let wish = wish(goal);
+    let stage = begun(before).await;
+    settle(&stage, after, &wish).await;
+    let (calls, expected) = (stage.fake.calls().len(), outcome(&stage));
+    assert!(calls > 3, "nothing was done");
+    for at in 1..=calls {
+        let stage = begun(before).await;
+        let whole = run(&stage, after, &wish, Some(at)).await;
+        assert!(!whole, "call {at} was never reached");
+        settle(&stage, after, &wish).await;
+        let calls = stage.fake.calls();
+        assert_eq!(outcome(&stage), expected, "killed at {at}: {calls:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_run_that_is_killed_anywhere_is_finished_by_the_next() {
+    survives(None, &project("1"), Goal::Up).await;
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_killed_anywhere_is_finished_by_the_next() {
+    survives(Some(&project("1")), &project("2"), Goal::Up).await;
+    let stage = begun(Some(&project("1"))).await;
+    settle(&stage, &project("2"), &wish(Goal::Up)).await;
+    let calls = stage.fake.calls();
+    let at = |call: &str| calls.iter().position(|c| c == call).unwrap();
+    // Where both can be there at once the new one comes first, else the old one goes first.
+    assert!(at("start api") < at("stop api~old"), "{calls:#?}");
+    assert!(at("stop queue") < at("create queue"), "{calls:#?}");
+}
+
+#[tokio::test]
+async fn a_container_may_change_its_kind_and_be_killed_anywhere() {
+    let mut other = project("1");
+    let mut db = application("db", "1");
+    db.restart = crate::model::Restart::Always;
+    other.containers.insert(name("db"), db);
+    survives(Some(&project("1")), &other, Goal::Up).await;
+    survives(Some(&other), &project("1"), Goal::Up).await;
+}
+
+#[tokio::test]
+async fn networks_come_and_go_and_be_killed_anywhere() {
+    let mut one = project("1");
+    one.networks.clear();
+    for container in one.containers.values_mut() {
+        if let Some(app) = &mut container.app {
+            app.network = AppNetwork::default();
+        }
+    }
+    survives(Some(&one), &project("1"), Goal::Up).await;
+    survives(Some(&project("1")), &one, Goal::Up).await;
+}
+
+#[tokio::test]
+async fn a_removal_that_is_killed_anywhere_is_finished_by_the_next() {
+    let all = Goal::Down {
+        keep: false,
+        volumes: false,
+    };
+    survives(Some(&project("1")), &project("1"), all.clone()).await;
+    let stage = begun(Some(&project("1"))).await;
+    settle(&stage, &project("1"), &wish(all)).await;
+    let world = stage.fake.world();
+    assert!(world.containers.is_empty() && world.bridges.is_empty() && world.rules.is_empty());
+    assert!(world.engine_networks.is_empty() && world.networks.is_empty());
+}
+
+#[tokio::test]
+async fn what_runs_once_is_not_run_again_by_the_next_up() {
+    let stage = begun(Some(&project("1"))).await;
+    settle(&stage, &project("1"), &wish(Goal::Up)).await;
+    let calls = stage.fake.calls();
+    assert!(calls.is_empty(), "{calls:?}");
+    let job = &stage.fake.world().containers[&name("job")];
+    assert_eq!((job.state, job.exit), (State::Stopped, Some(0)));
+}
