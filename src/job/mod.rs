@@ -6,6 +6,7 @@
 mod change;
 mod config;
 mod consent;
+mod convert;
 mod copy;
 mod drift;
 mod error;
@@ -47,6 +48,7 @@ pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, W
 pub use change::{Changed, change};
 pub use config::{Resolved, config, schema};
 pub use consent::{Consent, ConsentError, PricedLoss};
+pub use convert::{Converted, Target, convert, write_file};
 pub use copy::{CopyRequest, Way, copy};
 pub use error::JobError;
 pub use exec::{ExecRequest, exec};

@@ -18,7 +18,7 @@ impl Builder<'_> {
         let up = runs(self.there(name));
         match (intent.power, changed) {
             (Power::On | Power::Cycle, Some(causes)) if up || self.has(Slot::Create, name) => {
-                if !self.beside.contains(name) {
+                if !self.beside.contains_key(name) {
                     self.stop(name, causes.clone());
                 }
                 self.start(name, causes);
@@ -97,7 +97,7 @@ impl Builder<'_> {
     /// Stops the older self that was set aside, or will be, if it runs.
     pub(super) fn stop_aside(&mut self, name: &Name, causes: Vec<Cause>) {
         let found = self.observed.containers.get(name);
-        let runs = found.is_some_and(|c| c.aside_runs) || self.beside.contains(name);
+        let runs = found.is_some_and(|c| c.aside_runs) || self.beside.contains_key(name);
         if !runs || self.has(Slot::StopAside, name) {
             return;
         }

@@ -1,6 +1,7 @@
 //! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
 
 mod app_plans;
+mod app_rules;
 mod apps;
 mod converge;
 mod order;
