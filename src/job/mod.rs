@@ -19,6 +19,7 @@ mod images;
 mod listening;
 mod logs;
 mod once;
+mod one_off;
 mod plan;
 mod port_check;
 mod ports;
