@@ -48,6 +48,7 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
         Step::Pull { image, .. } => (image, "fetch", "fetched"),
         Step::Build(build) => (build.image.as_str(), "build", "built"),
         Step::EnsureNetwork(network) => (network.network.as_str(), "make the network", "made"),
+        Step::WriteUnits(_) => ("units", "write", "written"),
         Step::RemoveNetwork(network) => (network.network.as_str(), "remove the network", "removed"),
         Step::Create(spec) => (spec.name.as_str(), "create", "created"),
         Step::Seed { container, .. } => (container.as_str(), "fill volumes", "volumes filled"),

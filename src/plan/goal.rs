@@ -66,7 +66,7 @@ impl Goal {
             Self::Up | Self::Start { .. } | Self::Restart => START,
             Self::Create => MAKE,
             Self::Ports | Self::PortAdd(_) => PORTS,
-            Self::Pull | Self::Build => IMAGES,
+            Self::Pull | Self::Build | Self::Enable(_) => IMAGES,
             Self::Limits => LIMITS,
             Self::PortRemove(_) => UNPORT,
             Self::Stop
@@ -100,6 +100,7 @@ impl Goal {
             | Self::PortRemove(_)
             | Self::Pull
             | Self::Build
+            | Self::Enable(_)
             | Self::Cleanup => Existence::Any,
         }
     }
@@ -125,7 +126,8 @@ impl Goal {
             | Self::Freeze
             | Self::Unfreeze
             | Self::Pull
-            | Self::Build => None,
+            | Self::Build
+            | Self::Enable(_) => None,
         }
     }
 }

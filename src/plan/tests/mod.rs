@@ -45,6 +45,8 @@ fn wish(goal: Goal) -> Wish {
         recreate: Recreate::Changed,
         no_deps: false,
         wait: None,
+        program: "/usr/bin/locker".into(),
+        state_dir: None,
         renew_anonymous: false,
     }
 }
