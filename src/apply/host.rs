@@ -16,8 +16,8 @@ use crate::model::{
 use crate::network::{Network, NetworkError};
 use crate::observed::{HostFacts, Observed, ObservedContainer, ProjectRecord};
 use crate::store::{self, Paths, StoreError};
-use crate::systemd::{Units, UnitsError};
 use crate::sys::{self, ListenError, RawListener, Transport};
+use crate::systemd::{Units, UnitsError};
 
 use super::facts;
 

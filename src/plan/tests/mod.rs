@@ -10,6 +10,7 @@ mod properties;
 mod refusals;
 mod shop;
 mod speed;
+mod supervised;
 mod world;
 
 use std::collections::BTreeSet;
