@@ -10,7 +10,7 @@ use super::desk::{Desk, Scope};
 use super::diagnostic::{Diagnostic, Severity, nearest};
 use super::replica_ports as ports;
 use super::tree::{Entry, MAX_NODES, Node, Spot};
-use crate::model::{Container, Key, Link, Name, Place, Project, Source};
+use crate::model::{Container, Key, Link, Name, Place, Project, Source, built_image};
 
 /// Most replicas of one container.
 const MOST: u32 = 1000;
@@ -216,6 +216,7 @@ fn further(project: &mut Project, scaled: &Scaled) -> BTreeMap<Name, Vec<Name>> 
             continue;
         };
         if let Some(container) = project.containers.get_mut(&replica) {
+            share_image(&project.name, container, &service);
             container.replica_of = Some(service.clone());
         }
         if replica != service {
@@ -223,6 +224,15 @@ fn further(project: &mut Project, scaled: &Scaled) -> BTreeMap<Name, Vec<Name>> 
         }
     }
     of
+}
+
+/// Replicas are made from one image, so that it is built once.
+fn share_image(project: &Name, container: &mut Container, service: &Name) {
+    if let Source::Build(build) = &mut container.source
+        && build.image == built_image(project, &container.name)
+    {
+        build.image = built_image(project, service);
+    }
 }
 
 fn copies(desk: &Desk<'_>, container: &Container, none: &BTreeSet<Name>) {
