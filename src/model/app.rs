@@ -282,5 +282,9 @@ pub enum Restart {
     OnUnhealthy,
 }
 
-/// How long a container gets to end after it was asked to, when neither file nor user says it.
+/// How long an application container gets to end after it was asked to, when neither file nor user
+/// says it; as in the Compose Specification.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// The same for a system container, whose services all have to end.
+pub const SYSTEM_GRACE: Duration = Duration::from_secs(30);

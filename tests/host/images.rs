@@ -34,6 +34,13 @@ fn with_registries(host: &Host) {
     host.remember_as_clean();
 }
 
+/// Builds run on the engine's own bridge, which gets an address of its own at its first use.
+fn with_builder(host: &Host) {
+    host.docker();
+    host.sh("docker run --rm busybox:test sleep 2");
+    host.remember_as_clean();
+}
+
 #[test]
 fn an_image_is_pulled_when_it_is_missing_with_the_account_of_docker_login() {
     on_a_host(|host| {
@@ -104,12 +111,12 @@ fn a_helper_that_keeps_accounts_is_asked_and_never_through_a_shell() {
 #[test]
 fn an_image_is_built_from_scratch_and_from_a_base_with_the_rules_of_dockerignore() {
     on_a_host(|host| {
-        host.docker();
+        with_builder(host);
         let shop = Project::new(
             host,
             "shop",
             "  bare:\n    build: {context: ./bare}\n    stop_signal: KILL\n  app:\n    build:\n      context: ./app\n      dockerfile: ../Other\n      \
-             args: {COLOUR: 'deep blue; $(id)'}\n      target: made\n      tags: ['shop/extra:7']\n      \
+             args: {COLOUR: 'deep blue; $$(id)'}\n      target: made\n      tags: ['shop/extra:7']\n      \
              extra_hosts: ['one:192.0.2.1', 'two:192.0.2.2']\n    command: [sleep, '1000']\n    stop_signal: KILL\n",
         );
         let dir = shop.dir();
@@ -175,7 +182,7 @@ fn an_image_is_built_from_scratch_and_from_a_base_with_the_rules_of_dockerignore
 #[test]
 fn a_build_that_fails_shows_its_step_and_the_end_of_its_log_and_leaves_nothing() {
     on_a_host(|host| {
-        host.docker();
+        with_builder(host);
         let shop = Project::new(
             host,
             "shop",
@@ -194,6 +201,30 @@ fn a_build_that_fails_shows_its_step_and_the_end_of_its_log_and_leaves_nothing()
         shop.locker("build").says(&["gone", "is not a directory"]);
         shop.rewrite("  app: {build: {context: .}}\n");
         shop.locker("build").says(&["Dockerfile", "No such file"]);
+    });
+}
+
+#[test]
+fn a_dockerfile_that_needs_buildkit_is_built_with_it() {
+    on_a_host(|host| {
+        with_builder(host);
+        let shop = Project::new(
+            host,
+            "shop",
+            "  app:\n    build:\n      context: .\n      args: {TOKEN: hunter2}\n      dockerfile_inline: |\n        \
+             FROM busybox:test\n        ARG TOKEN\n        \
+             RUN --mount=type=tmpfs,target=/x grep -c ' /x tmpfs' /proc/mounts > /seen; echo $${#TOKEN} >> /seen\n",
+        );
+        shop.locker("build").exits(0);
+        let seen = host.sh("docker run --rm --network none shop_app cat /seen");
+        assert_eq!(seen, "1\n7");
+        let file = host.sh("cat /srv/shop/locker.yaml");
+        host.write("/srv/shop/locker.yaml", &file.replace("grep -c", "nosuch"));
+        let failed = shop.locker("build").says(&["nosuch: not found"]);
+        assert_eq!(failed.code, 1);
+        host.sh("mv /usr/bin/docker /usr/bin/docker.away");
+        shop.locker("build").says(&["needs BuildKit", "docker.io"]);
+        host.sh("mv /usr/bin/docker.away /usr/bin/docker");
     });
 }
 
@@ -221,7 +252,9 @@ fn a_command_inside_has_these_streams_this_terminal_and_its_own_exit_code() {
             ),
             "y\n0"
         );
-        let size = sum("script -qec 'stty rows 33 cols 77; locker exec web stty size' /dev/null");
+        let size = sum(
+            "script -qec 'stty rows 33 cols 77; locker exec web sh -c \"sleep 1; stty size\"' /dev/null",
+        );
         assert_eq!(size.trim(), "33 77");
         let ended = "timeout -s INT 1 locker exec -T web sh -c 'trap \"echo got; exit 5\" INT; while :; do sleep 0.1; done' || true";
         assert_eq!(sum(ended), "got");
@@ -292,8 +325,9 @@ fn a_container_runs_once_with_its_exit_code_and_is_gone() {
         let term = "timeout -s TERM 4 locker run --rm -T web sh -c 'trap \"echo term; exit 8\" TERM; while :; do sleep 0.1; done' || true";
         assert_eq!(sum(term), "term");
         assert_eq!(host.sh("docker ps -aq"), "");
-        let size =
-            sum("script -qec 'stty rows 33 cols 77; locker run --rm web stty size' /dev/null");
+        let size = sum(
+            "script -qec 'stty rows 33 cols 77; locker run --rm web sh -c \"sleep 1; stty size\"' /dev/null",
+        );
         assert_eq!(size.lines().last().map(str::trim), Some("33 77"));
         shop.locker("run web true").exits(0);
         assert_eq!(

@@ -8,6 +8,8 @@
 mod attach;
 mod body;
 mod build;
+mod build_log;
+mod buildkit;
 mod client;
 mod config;
 mod context;
