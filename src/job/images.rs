@@ -221,7 +221,6 @@ mod tests {
             supervisor: Default::default(),
             disabled: BTreeMap::new(),
             groups: BTreeMap::new(),
-            disabled: BTreeMap::new(),
             containers: [
                 container("web", image("nginx"), &["api"]),
                 container("api", image("shop_api"), &["db"]),

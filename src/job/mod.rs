@@ -97,8 +97,8 @@ pub struct ChangeRequest {
     pub host_names: bool,
     /// Do not copy a container's content to empty host directories.
     pub no_copy: bool,
-    /// How long a clean shutdown may take.
-    pub timeout: Duration,
+    /// How long a clean shutdown may take; none is what the file says, else what is usual for its kind.
+    pub timeout: Option<Duration>,
     /// Remove containers that the file no longer defines.
     pub remove_orphans: bool,
     /// When containers are made anew.
@@ -116,7 +116,7 @@ pub struct ChangeRequest {
 }
 
 impl ChangeRequest {
-    /// A request for the whole project with everything off and half a minute for a clean shutdown.
+    /// A request for the whole project with everything off.
     pub fn new(command: &'static str, goal: Goal) -> Self {
         Self {
             command,
@@ -126,7 +126,7 @@ impl ChangeRequest {
             no_links: false,
             host_names: false,
             no_copy: false,
-            timeout: Duration::from_secs(30),
+            timeout: None,
             remove_orphans: false,
             recreate: Recreate::Changed,
             no_deps: false,
