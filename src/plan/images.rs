@@ -52,7 +52,9 @@ impl Builder<'_> {
             made.insert(image, id);
             // Nothing is stopped while an image is on its way.
             let others = [Slot::Stop, Slot::Aside, Slot::Clear];
-            let others = others.iter().filter_map(|slot| self.draft.find(*slot, &name));
+            let others = others
+                .iter()
+                .filter_map(|slot| self.draft.find(*slot, &name));
             for later in others.chain([create]).collect::<Vec<_>>() {
                 self.draft.after(later, id);
             }

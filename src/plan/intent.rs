@@ -174,7 +174,7 @@ fn close(
         for dependency in needs::of(container).into_iter().filter(|_| starts) {
             let made = wish.goal == Goal::Up || !absent(&dependency.on);
             let known = project.containers.contains_key(&dependency.on);
-            if !dependency.required && !(known && made) {
+            if !(dependency.required || known && made) {
                 warnings.push(goes_without(container, &dependency.on));
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::Name;
+use crate::model::{Kind, Name, STOP_GRACE, SYSTEM_GRACE};
 use crate::observed::State;
 
 use super::build::Builder;
@@ -18,7 +18,7 @@ impl Builder<'_> {
         let up = runs(self.there(name));
         match (intent.power, changed) {
             (Power::On | Power::Cycle, Some(causes)) if up || self.has(Slot::Create, name) => {
-                if !self.beside.contains(name) {
+                if !self.beside.contains_key(name) {
                     self.stop(name, causes.clone());
                 }
                 self.start(name, causes);
@@ -97,7 +97,7 @@ impl Builder<'_> {
     /// Stops the older self that was set aside, or will be, if it runs.
     pub(super) fn stop_aside(&mut self, name: &Name, causes: Vec<Cause>) {
         let found = self.observed.containers.get(name);
-        let runs = found.is_some_and(|c| c.aside_runs) || self.beside.contains(name);
+        let runs = found.is_some_and(|c| c.aside_runs) || self.beside.contains_key(name);
         if !runs || self.has(Slot::StopAside, name) {
             return;
         }
@@ -109,12 +109,26 @@ impl Builder<'_> {
         self.draft.add_in(Slot::StopAside, name, step, causes);
     }
 
-    /// How long it gets to end: what the file says, else what is usual.
+    /// How long it gets to end: what the user says, else the file, else what is usual for its kind.
     fn grace(&self, name: &Name) -> Duration {
+        if let Some(asked) = self.wish.timeout {
+            return asked;
+        }
         let file = self.project.containers.get(name).map(|c| c.stop_grace);
         let mark = || self.mark(name).map(|mark| mark.spec.stop_grace);
         let grace = file.or_else(mark).flatten();
-        grace.unwrap_or(self.wish.timeout)
+        let kind = match (
+            self.observed.containers.get(name),
+            self.project.containers.get(name),
+        ) {
+            (Some(found), _) => found.kind,
+            (None, Some(container)) => container.kind(),
+            (None, None) => Kind::System,
+        };
+        grace.unwrap_or(match kind {
+            Kind::System => SYSTEM_GRACE,
+            Kind::Application => STOP_GRACE,
+        })
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {

@@ -22,6 +22,7 @@ mod docker;
 mod failures;
 mod firewalls;
 mod held;
+mod images;
 mod itself;
 mod life;
 mod live;

@@ -73,6 +73,7 @@ pub(super) fn record(addresses: u32) -> ProjectRecord {
         subnets: subnets(),
         networks: BTreeMap::new(),
         applications: false,
+        leaving: Default::default(),
         addresses: (0..addresses)
             .map(|i| (name(&format!("c{i}")), i + 2))
             .collect(),

@@ -1,8 +1,9 @@
 //! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
 
-mod converge;
 mod app_plans;
+mod app_rules;
 mod apps;
+mod converge;
 mod order;
 mod plans;
 mod properties;
@@ -38,7 +39,7 @@ fn wish(goal: Goal) -> Wish {
         no_links: false,
         host_names: false,
         no_copy: false,
-        timeout: Duration::from_secs(1),
+        timeout: Some(Duration::from_secs(1)),
         lxcpath: PathBuf::from("/var/lib/lxc"),
         remove_orphans: false,
         recreate: Recreate::Changed,
