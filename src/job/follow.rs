@@ -164,10 +164,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_container_that_comes_later_is_followed_too() {
-        let watch = Listening::default().then("web", vec![line(3, "new")]).happens(vec![
-            happened("web", What::Created),
-            happened("web", What::Started),
-        ]);
+        let watch = Listening::default()
+            .then("web", vec![line(3, "new")])
+            .happens(vec![
+                happened("web", What::Created),
+                happened("web", What::Started),
+            ]);
         assert_eq!(told(&watch).await, ["web new"]);
     }
 
@@ -181,7 +183,9 @@ mod tests {
         };
         let names = BTreeSet::from([name("web")]);
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        follow(&watch, names, &|_| true, since, &mut out).await.unwrap();
+        follow(&watch, names, &|_| true, since, &mut out)
+            .await
+            .unwrap();
         assert_eq!(count, 1);
     }
 }

@@ -15,6 +15,7 @@ mod follow;
 mod happenings;
 mod image_list;
 mod images;
+pub mod keep_network;
 #[cfg(test)]
 mod listening;
 mod logs;
