@@ -152,7 +152,10 @@ fn know_others(spec: &mut ContainerSpec, hosts: &[HostsLine]) {
     };
     for line in hosts.iter().filter(|line| !is_own(line.address)) {
         let address = line.address.to_string();
-        let names = line.names.iter().map(|name| (name.clone(), address.clone()));
+        let names = line
+            .names
+            .iter()
+            .map(|name| (name.clone(), address.clone()));
         app.settings.extra_hosts.extend(names);
     }
 }
