@@ -50,6 +50,7 @@ fn is_kept(step: &Step) -> bool {
         | Step::Freeze { .. }
         | Step::Unfreeze { .. }
         | Step::WriteHostNames { .. }
+        | Step::WriteUnits(_)
         | Step::SetAside { .. }
         | Step::Destroy { .. }
         | Step::RemoveVolume { .. } => false,
