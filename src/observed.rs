@@ -82,6 +82,9 @@ pub struct ProjectRecord {
     pub applications: bool,
     /// Index in the subnets of each container that ever had one (2 is the first; 1 is the bridge).
     pub addresses: BTreeMap<Name, u32>,
+    /// Indexes of older selves that may still run beside a new one; only meant while they are there.
+    #[serde(default)]
+    pub leaving: BTreeMap<Name, u32>,
     /// Rules added by `port add`, kept until `port rm`.
     #[serde(default)]
     pub added_ports: BTreeMap<Name, Vec<Port>>,

@@ -123,12 +123,7 @@ impl Inside for AbsentBackend {
         self.answer()
     }
 
-    async fn attach(
-        &self,
-        _: &Name,
-        _: &[String],
-        _: &AttachOptions,
-    ) -> Result<i32, BackendError> {
+    async fn attach(&self, _: &Name, _: &[String], _: &AttachOptions) -> Result<i32, BackendError> {
         self.answer()
     }
 

@@ -1,7 +1,6 @@
 //! What differs from the file, told for each container: what `up` would do to what runs.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::model::{Name, PortRule};
 use crate::observed::{Observed, ObservedContainer, State};
@@ -24,12 +23,14 @@ impl Drift {
             no_links: false,
             host_names: false,
             no_copy: false,
-            timeout: Duration::ZERO,
+            timeout: None,
             lxcpath: PathBuf::clone(&opened.lxcpath),
             remove_orphans: false,
             recreate: Recreate::Changed,
             no_deps: false,
             wait: None,
+            program: Default::default(),
+            state_dir: None,
             renew_anonymous: false,
         };
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
@@ -105,6 +106,7 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         | Step::Build(_)
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::WriteUnits(_)
         | Step::Setup { .. }
         | Step::Stop { .. }
         | Step::Freeze { .. }

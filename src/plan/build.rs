@@ -25,8 +25,8 @@ pub(super) struct Builder<'a> {
     pub(super) specs: BTreeMap<Name, ContainerSpec>,
     /// Who will run at the end.
     pub(super) running: BTreeSet<Name>,
-    /// Whose new self starts beside the old one.
-    pub(super) beside: BTreeSet<Name>,
+    /// Whose new self starts beside the old one, with the old one's index.
+    pub(super) beside: BTreeMap<Name, Option<u32>>,
     /// Networks that the engine must be told anew.
     pub(super) remade: BTreeSet<Name>,
     /// The step that swaps port rules.
@@ -82,6 +82,7 @@ impl<'a> Builder<'a> {
         let wreck = found.filter(|c| c.wreck);
         let back = wreck.is_some_and(|wreck| self.clear(name, intent, wreck.set_aside));
         if intent.destroy {
+            self.specs.remove(name);
             self.destroy(name);
             return;
         }

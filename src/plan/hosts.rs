@@ -120,7 +120,7 @@ impl Builder<'_> {
             },
             Some(_) if self.wish.goal == Goal::Unlinks => Cause::Asked,
             Some(_) => match self.moved_target(name) {
-                Some(target) => Cause::For(target.clone()),
+                Some(target) => Cause::For(target),
                 None => changed(Key::Links),
             },
         };
@@ -128,11 +128,10 @@ impl Builder<'_> {
     }
 
     /// A container that `name` is linked to and that this plan starts, stops or changes.
-    fn moved_target(&self, name: &Name) -> Option<&Name> {
+    fn moved_target(&self, name: &Name) -> Option<Name> {
         let file = self.project.containers.get(name)?;
         let links = file.links.iter().map(|(link, _)| &link.target);
-        let targets = links.flat_map(|target| needs::bearers(self.project, target));
-        let mut targets = targets.filter_map(|t| Some(self.specs.get_key_value(&t)?.0));
+        let mut targets = links.flat_map(|target| needs::bearers(self.project, target));
         targets.find(|target| {
             let moves = [Slot::Start, Slot::Stop, Slot::Configure];
             moves.iter().any(|slot| self.has(*slot, target))

@@ -30,6 +30,7 @@ impl Builder<'_> {
             | Goal::Limits
             | Goal::Freeze
             | Goal::Unfreeze
+            | Goal::Enable(_)
             | Goal::Cleanup => {}
         }
         let mut made: BTreeMap<String, StepId> = BTreeMap::new();
@@ -52,7 +53,9 @@ impl Builder<'_> {
             made.insert(image, id);
             // Nothing is stopped while an image is on its way.
             let others = [Slot::Stop, Slot::Aside, Slot::Clear];
-            let others = others.iter().filter_map(|slot| self.draft.find(*slot, &name));
+            let others = others
+                .iter()
+                .filter_map(|slot| self.draft.find(*slot, &name));
             for later in others.chain([create]).collect::<Vec<_>>() {
                 self.draft.after(later, id);
             }

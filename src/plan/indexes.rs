@@ -159,11 +159,27 @@ impl Indexes {
                 self.held.entry(key.clone()).or_insert(holder);
             }
         }
+        self.keep_leaving(observed);
         for (name, is_older, found) in shown {
             let mine = found.iter().map(|(_, index)| *index);
             let mine = mine.filter(|index| !is_older && self.is_free(name, *index));
             if let Some(index) = mine.min() {
                 self.give(name, index);
+            }
+        }
+    }
+
+    /// What an older self has that still runs is nobody else's.
+    fn keep_leaving(&mut self, observed: &Observed) {
+        let record = observed.record.iter();
+        for (name, index) in record.flat_map(|record| &record.leaving) {
+            let there = observed.containers.get(name);
+            if !there.is_some_and(|c| c.aside_runs) {
+                continue;
+            }
+            for network in self.on.get(name).into_iter().flatten() {
+                let key = (network.clone(), *index);
+                self.held.entry(key).or_insert(Holder::Older);
             }
         }
     }

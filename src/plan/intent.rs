@@ -137,7 +137,7 @@ fn intent_of(
         Goal::Unfreeze => power(Power::Thaw),
         Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => chosen,
         Goal::Ports | Goal::Unports | Goal::PortAdd(_) | Goal::PortRemove(_) => chosen,
-        Goal::Links | Goal::Unlinks | Goal::Pull | Goal::Build => chosen,
+        Goal::Links | Goal::Unlinks | Goal::Pull | Goal::Build | Goal::Enable(_) => chosen,
     }
 }
 
@@ -174,7 +174,7 @@ fn close(
         for dependency in needs::of(container).into_iter().filter(|_| starts) {
             let made = wish.goal == Goal::Up || !absent(&dependency.on);
             let known = project.containers.contains_key(&dependency.on);
-            if !dependency.required && !(known && made) {
+            if !(dependency.required || known && made) {
                 warnings.push(goes_without(container, &dependency.on));
                 continue;
             }

@@ -50,7 +50,7 @@ pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan,
         draft: Draft::default(),
         specs: BTreeMap::new(),
         running: BTreeSet::new(),
-        beside: BTreeSet::new(),
+        beside: BTreeMap::new(),
         remade: BTreeSet::new(),
         published: None,
         problems,
@@ -70,6 +70,7 @@ fn build(builder: &mut Builder<'_>) {
     builder.networks_up();
     builder.stale_networks();
     builder.forget_ended();
+    builder.units();
     builder.names();
     builder.ports(record.as_ref());
     builder.host_names();
@@ -144,9 +145,8 @@ fn orphans(builder: &mut Builder<'_>) {
     let whole = all.filter(|(_, found)| !found.wreck || found.set_aside);
     let names = whole.map(|(name, _)| name);
     let project = builder.project;
-    let known = |name: &Name| {
-        project.containers.contains_key(name) || project.disabled.contains_key(name)
-    };
+    let known =
+        |name: &Name| project.containers.contains_key(name) || project.disabled.contains_key(name);
     let orphans = names.filter(|name| !known(name));
     builder.warnings.extend(orphans.map(|name| Warning {
         message: format!(

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::model::Name;
+use crate::model::{Kind, Name, STOP_GRACE, SYSTEM_GRACE};
 use crate::observed::State;
 
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::{Intent, Power, runs};
-use super::{Cause, Goal, Step, needs};
+use super::{Cause, Goal, Step, needs, units};
 
 impl Builder<'_> {
     /// What becomes of the container's processes; `changed` are the causes when those that run must
@@ -18,10 +18,12 @@ impl Builder<'_> {
         let up = runs(self.there(name));
         match (intent.power, changed) {
             (Power::On | Power::Cycle, Some(causes)) if up || self.has(Slot::Create, name) => {
-                if !self.beside.contains(name) {
+                if !self.beside.contains_key(name) {
                     self.stop(name, causes.clone());
                 }
-                self.start(name, causes);
+                if !self.waits_for_callers(name) {
+                    self.start(name, causes);
+                }
             }
             (Power::Cycle, None) if up => {
                 self.stop(name, vec![Cause::Asked]);
@@ -34,6 +36,7 @@ impl Builder<'_> {
                 self.running.insert(name.clone());
             }
             (Power::On | Power::Cycle, None) if self.is_done(name) => {}
+            (Power::On, _) if self.waits_for_callers(name) => {}
             (Power::On | Power::Cycle, _) => {
                 let cause = match self.has(Slot::Create, name) {
                     true => self.missing(name),
@@ -52,6 +55,12 @@ impl Builder<'_> {
                 self.freezing(name, intent.power, state);
             }
         }
+    }
+
+    /// Whether `up` leaves its start to the first who calls.
+    fn waits_for_callers(&self, name: &Name) -> bool {
+        let file = self.project.containers.get(name);
+        self.wish.goal == Goal::Up && file.is_some_and(units::waits_for_callers)
     }
 
     /// Whether it was to end and has ended well: it is not started again unless it is named.
@@ -97,7 +106,7 @@ impl Builder<'_> {
     /// Stops the older self that was set aside, or will be, if it runs.
     pub(super) fn stop_aside(&mut self, name: &Name, causes: Vec<Cause>) {
         let found = self.observed.containers.get(name);
-        let runs = found.is_some_and(|c| c.aside_runs) || self.beside.contains(name);
+        let runs = found.is_some_and(|c| c.aside_runs) || self.beside.contains_key(name);
         if !runs || self.has(Slot::StopAside, name) {
             return;
         }
@@ -109,12 +118,26 @@ impl Builder<'_> {
         self.draft.add_in(Slot::StopAside, name, step, causes);
     }
 
-    /// How long it gets to end: what the file says, else what is usual.
-    fn grace(&self, name: &Name) -> Duration {
+    /// How long it gets to end: what the user says, else the file, else what is usual for its kind.
+    pub(super) fn grace(&self, name: &Name) -> Duration {
+        if let Some(asked) = self.wish.timeout {
+            return asked;
+        }
         let file = self.project.containers.get(name).map(|c| c.stop_grace);
         let mark = || self.mark(name).map(|mark| mark.spec.stop_grace);
         let grace = file.or_else(mark).flatten();
-        grace.unwrap_or(self.wish.timeout)
+        let kind = match (
+            self.observed.containers.get(name),
+            self.project.containers.get(name),
+        ) {
+            (Some(found), _) => found.kind,
+            (None, Some(container)) => container.kind(),
+            (None, None) => Kind::System,
+        };
+        grace.unwrap_or(match kind {
+            Kind::System => SYSTEM_GRACE,
+            Kind::Application => STOP_GRACE,
+        })
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {

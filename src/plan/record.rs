@@ -30,6 +30,7 @@ impl Builder<'_> {
             networks: BTreeMap::new(),
             applications: false,
             addresses: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             added_ports: BTreeMap::new(),
             picked_ports: BTreeMap::new(),
         });
@@ -37,6 +38,7 @@ impl Builder<'_> {
         record.applications |= self.has_applications();
         self.keep_networks(&mut record);
         record.addresses = net.indexes.all().clone();
+        self.keep_leaving(&mut record);
         self.change_ports_by_hand(&mut record);
         let full = pick::pick(self.project, self.observed, &mut record);
         for (name, port, place) in full {
@@ -69,6 +71,20 @@ impl Builder<'_> {
         record.networks.extend(extra);
     }
 
+    /// The indexes of older selves that are there, or will be while this plan is done.
+    fn keep_leaving(&self, record: &mut ProjectRecord) {
+        let there = |name: &Name| {
+            let found = self.observed.containers.get(name);
+            found.is_some_and(|c| c.set_aside)
+        };
+        record.leaving.retain(|name, _| there(name));
+        let old = self.beside.iter().filter_map(|(name, index)| {
+            let index = (*index)?;
+            Some((name.clone(), index))
+        });
+        record.leaving.extend(old);
+    }
+
     /// What only forgets something is no reason to write the record: it waits for the next one.
     fn without_need(&self, record: ProjectRecord) -> ProjectRecord {
         let Some(old) = &self.observed.record else {
@@ -80,6 +96,9 @@ impl Builder<'_> {
         }
         for (network, subnets) in &old.networks {
             fuller.networks.entry(network.clone()).or_insert(*subnets);
+        }
+        for (name, index) in &old.leaving {
+            fuller.leaving.entry(name.clone()).or_insert(*index);
         }
         match fuller == *old {
             true => fuller,
@@ -176,6 +195,7 @@ impl Builder<'_> {
             | Goal::Unfreeze
             | Goal::Pull
             | Goal::Build
+            | Goal::Enable(_)
             | Goal::Cleanup => Cause::ForProject,
         };
         let first = self.draft.add(step, vec![cause]);

@@ -5,7 +5,8 @@
 //! told in docs/plan.md, section "Half-done work".
 
 use crate::model::{
-    AppNetwork, AppSpec, Attachment, Container, ContainerSpec, Dependency, EngineVolume, Kind, Name,
+    AppNetwork, AppSpec, Attachment, Container, ContainerSpec, Dependency, EngineVolume, Kind,
+    Name, Protocol,
 };
 use crate::observed::{ObservedContainer, State};
 
@@ -25,13 +26,14 @@ impl Builder<'_> {
             self.replace_unfinished(name, found, causes);
             return;
         }
+        let before = self.net.as_ref().and_then(|net| net.indexes.of(name));
         let first = self.may_start_first(name, found) && self.move_over(name);
         let container = name.clone();
         let aside = Step::SetAside { container };
         self.draft.add_in(Slot::Aside, name, aside, causes.clone());
         self.make(name, causes.clone());
         if first {
-            self.beside.insert(name.clone());
+            self.beside.insert(name.clone(), before);
             self.stop_aside(name, causes.clone());
         }
         self.lose(name, true, found.kind, causes);
@@ -63,13 +65,15 @@ impl Builder<'_> {
         let (Some(had), Some(gets)) = (&old.app, &new.app) else {
             return false;
         };
+        let file = self.project.containers.get(name);
+        let ports = || {
+            file.iter()
+                .flat_map(|c| c.ports.iter().map(|(port, _)| port))
+        };
         // Without rules the old address goes on being the published one.
-        let ports = self
-            .project
-            .containers
-            .get(name)
-            .is_some_and(|c| !c.ports.is_empty());
-        let reached = !(ports && self.wish.no_ports);
+        let reached = ports().next().is_none() || !self.wish.no_ports;
+        // The kernel leads flows that it knows on to the old address until they time out.
+        let flows = ports().any(|port| port.protocol == Protocol::Udp);
         let volumes = found.holds_volumes && !self.wish.renew_anonymous;
         let shared = self.project.containers.values();
         let mut shared = shared.flat_map(needs::shared);
@@ -77,6 +81,8 @@ impl Builder<'_> {
         found.state == State::Running
             && !found.stopping
             && reached
+            && !flows
+            && !file.is_some_and(|c| c.on_demand)
             && !volumes
             && !remade
             && !shared.any(|(_, with)| with == *name)
@@ -134,7 +140,7 @@ impl Builder<'_> {
 
     /// What happens to a container beside what its own settings say: because of its image, its
     /// networks, others, or because the user wants it.
-    pub(super) fn from_outside(
+    pub(super) fn outer_causes(
         &self,
         name: &Name,
         found: &ObservedContainer,

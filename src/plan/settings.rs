@@ -22,7 +22,7 @@ impl Builder<'_> {
     ) -> Option<Vec<Cause>> {
         let file = self.project.containers.get(name)?;
         let settings = intent.settings;
-        let mut all = self.from_outside(name, found, intent);
+        let mut all = self.outer_causes(name, found, intent);
         let new = self.wanted_spec(name, settings, &mark.spec);
         let differences = match &new {
             Some(new) => changes(&mark.spec, new, file, self.project, mark.setup_done),

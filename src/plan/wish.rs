@@ -53,6 +53,8 @@ pub enum Goal {
     Pull,
     /// Build the images of the selected containers.
     Build,
+    /// Whether the selected containers start with the host: all of the project without names.
+    Enable(bool),
     /// Stop everything, remove rules, bridge and record; never a container that the file defines.
     Cleanup,
 }
@@ -72,8 +74,8 @@ pub struct Wish {
     pub host_names: bool,
     /// `-d`: do not copy the container's content to empty host directories.
     pub no_copy: bool,
-    /// How long a clean shutdown may take.
-    pub timeout: Duration,
+    /// How long a clean shutdown may take; none is what the file says, else what is usual for its kind.
+    pub timeout: Option<Duration>,
     /// Where LXC containers are kept; recorded with the project.
     pub lxcpath: PathBuf,
     /// Remove containers that the file no longer defines.
@@ -84,6 +86,10 @@ pub struct Wish {
     pub no_deps: bool,
     /// `up` and `start` wait until all are running and healthy; those that ended with 0 are done.
     pub wait: Option<Wait>,
+    /// This program, for the units that start it.
+    pub program: PathBuf,
+    /// Where locker's state is when it is not where it usually is.
+    pub state_dir: Option<PathBuf>,
     /// Volumes without a name are not taken over by a new self.
     pub renew_anonymous: bool,
 }

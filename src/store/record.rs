@@ -135,6 +135,7 @@ mod tests {
             },
             networks: Default::default(),
             applications: false,
+            leaving: Default::default(),
             addresses: [(Name::new("db").unwrap(), 2)].into(),
             added_ports: Default::default(),
             picked_ports: Default::default(),

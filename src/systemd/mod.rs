@@ -10,9 +10,9 @@ pub mod names;
 mod none;
 mod render;
 mod sandbox;
-mod write;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::path::{Path, PathBuf};
 

@@ -237,6 +237,7 @@ fn every_subnet_in_use_is_seen_with_its_user() {
         subnets: other.subnets,
         networks: Default::default(),
         applications: false,
+        leaving: Default::default(),
         addresses: Default::default(),
         added_ports: Default::default(),
         picked_ports: Default::default(),

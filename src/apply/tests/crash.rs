@@ -22,12 +22,14 @@ fn wish(goal: Goal) -> Wish {
         no_links: false,
         host_names: false,
         no_copy: false,
-        timeout: Duration::from_secs(1),
+        timeout: Some(Duration::from_secs(1)),
         lxcpath: PathBuf::from("/var/lib/lxc"),
         remove_orphans: true,
         recreate: Recreate::Changed,
         no_deps: false,
         wait: None,
+        program: Default::default(),
+        state_dir: None,
         renew_anonymous: false,
     }
 }

@@ -73,6 +73,7 @@ pub(super) fn record(addresses: u32) -> ProjectRecord {
         subnets: subnets(),
         networks: BTreeMap::new(),
         applications: false,
+        leaving: Default::default(),
         addresses: (0..addresses)
             .map(|i| (name(&format!("c{i}")), i + 2))
             .collect(),
@@ -141,6 +142,7 @@ impl Stage {
             backend: Arc::new(fake.engines()),
             network: Arc::new(fake.clone()),
             firewall: Arc::new(fake.clone()),
+            units: Arc::new(crate::systemd::NoUnits),
             hosts: HostsFile::new(paths.hosts()),
             paths,
         };

@@ -148,6 +148,9 @@ mod tests {
         assert_eq!(live_line(&running, 0), "");
         running.remove(&1);
         running.insert(2, run("fetch nginx", "12 of 30 MiB"));
-        assert_eq!(live_line(&running, 80), "1 running: fetch nginx (12 of 30 MiB)");
+        assert_eq!(
+            live_line(&running, 80),
+            "1 running: fetch nginx (12 of 30 MiB)"
+        );
     }
 }

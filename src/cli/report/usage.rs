@@ -4,14 +4,23 @@ use super::{Kind, Report, bare};
 
 /// Words of other programs for what has another name here.
 const ELSEWHERE: [(&str, &str); 12] = [
-    ("attach", "`locker logs -f NAME` shows its output, `locker shell NAME` opens a shell in it"),
+    (
+        "attach",
+        "`locker logs -f NAME` shows its output, `locker shell NAME` opens a shell in it",
+    ),
     ("kill", "`locker stop -t 0 NAME` ends it by force"),
     ("ls", "`locker status` lists the containers of this project"),
-    ("list", "`locker status` lists the containers of this project"),
+    (
+        "list",
+        "`locker status` lists the containers of this project",
+    ),
     ("push", "locker pushes no images; `docker push IMAGE` does"),
     ("remove", "`locker rm NAME` destroys a container"),
     ("scale", "`locker up --scale NAME=N` makes so many"),
-    ("stats", "`locker status --extended` shows processors and memory"),
+    (
+        "stats",
+        "`locker status --extended` shows processors and memory",
+    ),
     ("update", "`locker up` changes what differs from the file"),
     ("version", "`locker --version` prints it"),
     ("volumes", "`locker config --volumes` lists them"),
@@ -76,7 +85,9 @@ mod tests {
     fn a_word_of_another_program_is_led_to_ours() {
         let mut definition = crate::cli::definition();
         for (word, hint) in ELSEWHERE {
-            let error = definition.try_get_matches_from_mut(["locker", word]).unwrap_err();
+            let error = definition
+                .try_get_matches_from_mut(["locker", word])
+                .unwrap_err();
             let report = dress(&error.render().to_string());
             assert_eq!(report.help[0], hint, "{word}");
             let ours = hint.split('`').nth(1).unwrap();
@@ -88,7 +99,8 @@ mod tests {
                 "NAME=N" => "web=2",
                 word => word,
             });
-            let understood = definition.try_get_matches_from_mut(["locker"].into_iter().chain(words));
+            let understood =
+                definition.try_get_matches_from_mut(["locker"].into_iter().chain(words));
             let version = understood
                 .err()
                 .is_none_or(|error| error.kind() == clap::error::ErrorKind::DisplayVersion);

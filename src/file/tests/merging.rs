@@ -574,7 +574,7 @@ fn composes_own_variables_count_for_compose_files_only() {
     let home = Home::new(&[
         (
             "sub/compose.yaml",
-            "name: inner\nservices: {a: {template: x, profiles: [p]}, b: {template: x}}\n",
+            "name: inner\nservices: {a: {template: x, profiles: [p]}, b: {template: x, labels: {n: $COMPOSE_PROJECT_NAME}}}\n",
         ),
         (
             "locker.yaml",
@@ -598,7 +598,23 @@ fn composes_own_variables_count_for_compose_files_only() {
         (compose.name.as_str(), compose.containers.len()),
         ("outer", 2)
     );
+    assert_eq!(compose.containers["b"].labels["n"], "outer");
     assert_eq!(compose.directory, home.path().join("sub"));
+}
+
+#[test]
+fn the_words_of_old_yaml_are_taken_from_compose_files_only() {
+    let home = Home::new(&[("compose.yaml", "services: {a: {image: x, tty: yes}}\n")]);
+    assert_eq!(
+        home.titles(&home.options()),
+        ["warning: `yes` is no longer a word of YAML for `true`"]
+    );
+    let text = "services: {a: {image: x, tty: maybe}}\n";
+    std::fs::write(home.path().join("compose.yaml"), text).unwrap();
+    assert_eq!(
+        home.titles(&home.options()),
+        ["error: `tty` is `true` or `false`, not `maybe`"]
+    );
 }
 
 #[test]

@@ -30,7 +30,10 @@ fn first_runs() -> Vec<Scenario> {
     vec![
         ("both kinds", fresh.text(&mixed(), &wish(Goal::Up))),
         ("both kinds, waited for", fresh.text(&mixed(), &wait)),
-        ("both kinds, create", fresh.text(&mixed(), &wish(Goal::Create))),
+        (
+            "both kinds, create",
+            fresh.text(&mixed(), &wish(Goal::Create)),
+        ),
         ("applications added to a project", added),
         ("several networks", fresh.text(&several(), &wish(Goal::Up))),
     ]
@@ -48,7 +51,10 @@ fn changes() -> Vec<Scenario> {
             "application limit changed",
             web(|c| settings(c).limits.memory = Some(1 << 20)),
         ),
-        ("application restart changed", web(|c| c.restart = Restart::Always)),
+        (
+            "application restart changed",
+            web(|c| c.restart = Restart::Always),
+        ),
         (
             "application command changed, new before old",
             web(|c| settings(c).command = Some(vec!["x".into()])),
@@ -97,7 +103,9 @@ fn networks() -> Vec<Scenario> {
     let several = several();
     let up = |file: &Project| World::of(&several).text(file, &wish(Goal::Up));
     let mut moved = several.clone();
-    moved.networks.insert(name("front"), extra(5, Some("10.81.0.0/24")));
+    moved
+        .networks
+        .insert(name("front"), extra(5, Some("10.81.0.0/24")));
     let mut fewer = mixed();
     put_on(fewer.containers.get_mut("job").unwrap(), &["default"]);
     let mut inner = several.clone();
@@ -111,14 +119,25 @@ fn networks() -> Vec<Scenario> {
         ("subnet of a network changed", up(&moved)),
         ("networks taken out", up(&fewer)),
         ("network made internal", up(&inner)),
-        ("bridge of applications deleted", hurt.text(&several, &wish(Goal::Up))),
-        ("bridge made by the engine", boot.text(&several, &wish(Goal::Up))),
-        ("down with several networks", World::of(&several).text(&several, &wish(DOWN))),
+        (
+            "bridge of applications deleted",
+            hurt.text(&several, &wish(Goal::Up)),
+        ),
+        (
+            "bridge made by the engine",
+            boot.text(&several, &wish(Goal::Up)),
+        ),
+        (
+            "down with several networks",
+            World::of(&several).text(&several, &wish(DOWN)),
+        ),
     ]
 }
 
 fn ends() -> Vec<Scenario> {
-    let file = mixed_with("web", |c| c.depends_on.push(on("job", Condition::Completed)));
+    let file = mixed_with("web", |c| {
+        c.depends_on.push(on("job", Condition::Completed))
+    });
     let mut world = World::default();
     let first = world.run(&file, &wish(Goal::Up));
     let again = world.text(&file, &wish(Goal::Up));
@@ -147,6 +166,13 @@ fn goals() -> Vec<Scenario> {
     let mut shares = mixed_with("job", |c| {
         settings(c).network = AppNetwork::Container(name("web"));
     });
+    let mut only_db = mixed();
+    only_db.containers.retain(|word, _| word.as_str() == "db");
+    only_db.containers.get_mut("db").unwrap().links.clear();
+    let orphans = Wish {
+        remove_orphans: true,
+        ..wish(Goal::Up)
+    };
     let sharing = World::of(&shares).text(&shares, &chosen(Goal::Restart, &["web"]));
     let web = shares.containers.get_mut("web").unwrap();
     settings(web).command = Some(vec!["x".into()]);
@@ -157,7 +183,11 @@ fn goals() -> Vec<Scenario> {
     vec![
         ("stop of both kinds", up().text(&mixed(), &wish(Goal::Stop))),
         ("down of both kinds", up().text(&mixed(), &wish(DOWN))),
-        ("down --keep of both kinds", up().text(&mixed(), &wish(keep))),
+        (
+            "down --keep of both kinds",
+            up().text(&mixed(), &wish(keep)),
+        ),
+        ("last application removed", up().text(&only_db, &orphans)),
         ("made anew by force", up().text(&mixed(), &force)),
         ("restart of one whose network is shared", sharing),
         ("one whose network is shared is made anew", follows),
@@ -184,6 +214,14 @@ fn cuts() -> Vec<Scenario> {
 
 /// All of them.
 pub(super) fn all() -> Vec<Scenario> {
-    let parts = [first_runs(), changes(), images(), networks(), ends(), goals(), cuts()];
+    let parts = [
+        first_runs(),
+        changes(),
+        images(),
+        networks(),
+        ends(),
+        goals(),
+        cuts(),
+    ];
     parts.concat()
 }

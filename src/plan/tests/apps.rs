@@ -9,7 +9,13 @@ use super::*;
 /// Application keys stand in lines after those of every container.
 pub(super) fn app(word: &str, line: u32, source: Source) -> Container {
     let mut app = container(word, line, source);
-    let keys = [Key::Image, Key::Build, Key::Command, Key::Networks, Key::NetworkMode];
+    let keys = [
+        Key::Image,
+        Key::Build,
+        Key::Command,
+        Key::Networks,
+        Key::NetworkMode,
+    ];
     for (key, line) in keys.into_iter().zip(line + 11..) {
         app.places.insert(key, place(line));
     }
@@ -94,11 +100,19 @@ pub(super) fn put_on(container: &mut Container, words: &[&str]) {
 /// The mixed project with a network `front` for `web` and `job`, and `back` for `job` alone.
 pub(super) fn several() -> Project {
     let mut project = mixed();
-    project.networks.insert(name("front"), extra(5, Some("10.80.0.0/24")));
+    project
+        .networks
+        .insert(name("front"), extra(5, Some("10.80.0.0/24")));
     let mut back = extra(7, None);
     back.internal = true;
     project.networks.insert(name("back"), back);
-    put_on(project.containers.get_mut("web").unwrap(), &["default", "front"]);
-    put_on(project.containers.get_mut("job").unwrap(), &["front", "back"]);
+    put_on(
+        project.containers.get_mut("web").unwrap(),
+        &["default", "front"],
+    );
+    put_on(
+        project.containers.get_mut("job").unwrap(),
+        &["front", "back"],
+    );
     project
 }

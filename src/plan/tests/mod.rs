@@ -1,14 +1,16 @@
 //! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
 
-mod converge;
 mod app_plans;
+mod app_rules;
 mod apps;
+mod converge;
 mod order;
 mod plans;
 mod properties;
 mod refusals;
 mod shop;
 mod speed;
+mod supervised;
 mod world;
 
 use std::collections::BTreeSet;
@@ -38,12 +40,14 @@ fn wish(goal: Goal) -> Wish {
         no_links: false,
         host_names: false,
         no_copy: false,
-        timeout: Duration::from_secs(1),
+        timeout: Some(Duration::from_secs(1)),
         lxcpath: PathBuf::from("/var/lib/lxc"),
         remove_orphans: false,
         recreate: Recreate::Changed,
         no_deps: false,
         wait: None,
+        program: "/usr/bin/locker".into(),
+        state_dir: None,
         renew_anonymous: false,
     }
 }

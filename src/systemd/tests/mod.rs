@@ -71,7 +71,10 @@ fn shop() -> ProjectUnits {
     ProjectUnits {
         project: name("my-shop"),
         directory: "/srv/my shop".into(),
-        services: [db, migrate, web].into_iter().map(|u| (u.name.clone(), u)).collect(),
+        services: [db, migrate, web]
+            .into_iter()
+            .map(|u| (u.name.clone(), u))
+            .collect(),
     }
 }
 
@@ -95,15 +98,26 @@ fn unit_files_are_exactly_these() {
 fn no_value_makes_a_line_of_its_own() {
     let mut units = shop();
     units.directory = "/srv/a\nExecStart=/bin/sh".into();
-    assert!(matches!(render::project(&units), Err(UnitsError::Control(_))));
+    assert!(matches!(
+        render::project(&units),
+        Err(UnitsError::Control(_))
+    ));
     let mut units = shop();
     let db = units.services.get_mut("db").unwrap();
-    db.properties.insert("MemoryMax".into(), "1\nExecStartPre=/bin/sh".into());
-    assert!(matches!(render::project(&units), Err(UnitsError::Control(_))));
+    db.properties
+        .insert("MemoryMax".into(), "1\nExecStartPre=/bin/sh".into());
+    assert!(matches!(
+        render::project(&units),
+        Err(UnitsError::Control(_))
+    ));
     let mut units = shop();
     let db = units.services.get_mut("db").unwrap();
-    db.properties.insert("ExecStartPre=/bin/sh\nMemoryMax".into(), "1".into());
-    assert!(matches!(render::project(&units), Err(UnitsError::Control(_))));
+    db.properties
+        .insert("ExecStartPre=/bin/sh\nMemoryMax".into(), "1".into());
+    assert!(matches!(
+        render::project(&units),
+        Err(UnitsError::Control(_))
+    ));
 }
 
 #[test]
@@ -117,7 +131,10 @@ fn files_are_written_found_and_removed_and_foreign_ones_stay() {
 
     let units = shop();
     assert!(files.write(&units).unwrap().changed());
-    assert!(!files.write(&units).unwrap().changed(), "a second time nothing is written");
+    assert!(
+        !files.write(&units).unwrap().changed(),
+        "a second time nothing is written"
+    );
     let disk = files.read(&units.project).unwrap();
     assert_eq!(disk.services, units.services);
     assert!(!files.differs(&disk, &units).unwrap());
@@ -126,9 +143,15 @@ fn files_are_written_found_and_removed_and_foreign_ones_stay() {
     let text = fs::read_to_string(&edited).unwrap();
     fs::write(&edited, format!("{text}# by hand\n")).unwrap();
     let disk = files.read(&units.project).unwrap();
-    assert!(files.differs(&disk, &units).unwrap(), "an edited file is seen");
+    assert!(
+        files.differs(&disk, &units).unwrap(),
+        "an edited file is seen"
+    );
 
-    let none = ProjectUnits { services: BTreeMap::new(), ..units };
+    let none = ProjectUnits {
+        services: BTreeMap::new(),
+        ..units
+    };
     files.write(&none).unwrap();
     let left: Vec<_> = fs::read_dir(paths.units()).unwrap().collect();
     assert_eq!(left.len(), 1, "only the other project's file is left");
@@ -144,7 +167,10 @@ fn a_failed_write_leaves_everything_as_it_was() {
     let theirs = paths.units().join("locker-my\\x2dshop-web.service");
     fs::write(&theirs, "[Service]\nExecStart=/bin/true\n").unwrap();
     let error = Files::new(&paths).write(&shop()).unwrap_err();
-    assert!(matches!(&error, UnitsError::Foreign { path, .. } if *path == theirs), "{error}");
+    assert!(
+        matches!(&error, UnitsError::Foreign { path, .. } if *path == theirs),
+        "{error}"
+    );
     let left: Vec<_> = fs::read_dir(paths.units()).unwrap().collect();
     assert_eq!(left.len(), 1);
 }
