@@ -193,6 +193,11 @@ fn dress_job(error: &JobError, report: &mut Report) {
                  `clone: {name}`"
             )];
         }
+        JobError::NoSupervisor { .. } => {
+            report.help = vec![
+                "systemd must run this host, and the file must not say `supervisor: none`".into(),
+            ];
+        }
         JobError::NameTaken { .. } => {
             report.help = vec!["choose another one with `--name`".into()];
         }
