@@ -82,8 +82,8 @@ pub(super) async fn await_healthy(
                     log,
                 });
             }
-            Ok(Probe::Failing(said)) => (said, false),
-            Ok(Probe::Unhealthy(said)) => (said, true),
+            Ok(Probe::Failing(said)) => (words(said), false),
+            Ok(Probe::Unhealthy(said)) => (words(said), true),
             // It may just be on its way up.
             Err(error) => (error.to_string(), false),
         };
@@ -100,6 +100,14 @@ pub(super) async fn await_healthy(
             () = halted(&mut halt) => return Err(StepError::GivenUp),
             () = tokio::time::sleep(wanted.pause(tries)) => {}
         }
+    }
+}
+
+/// What a check said, or that it said nothing.
+fn words(said: String) -> String {
+    match said.trim() {
+        "" => "its check fails and says nothing".into(),
+        _ => said,
     }
 }
 

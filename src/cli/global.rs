@@ -52,9 +52,10 @@ pub struct GlobalArgs {
     /// How many steps may run at once; otherwise as many as the processors bear
     #[arg(long, global = true, value_name = "N", value_parser = positive)]
     pub parallel: Option<usize>,
-    /// How long a clean shutdown may take before force: `30`, `1m30s`
-    #[arg(short, long, global = true, value_name = "TIME", default_value = "30", value_parser = duration)]
-    pub timeout: Duration,
+    /// How long a clean shutdown may take before force, as `30` or `1m30s`; otherwise as the file says,
+    /// otherwise 30 s for a system and 10 s for an application container
+    #[arg(short, long, global = true, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
     /// How progress is shown on standard error
     #[arg(
         long,

@@ -16,7 +16,7 @@ pub struct Wording {
 impl Wording {
     /// `already created`: that there was nothing to be done.
     pub fn already(&self) -> String {
-        for noun in ["volumes", "names"] {
+        for noun in ["volumes", "names", "network"] {
             if let Some(rest) = self.done.strip_prefix(noun) {
                 return format!("{noun} already{rest}");
             }
@@ -47,9 +47,15 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
         Step::CloseNetwork(_) => ("network", "close", "closed"),
         Step::Pull { image, .. } => (image, "fetch", "fetched"),
         Step::Build(build) => (build.image.as_str(), "build", "built"),
-        Step::EnsureNetwork(network) => (network.network.as_str(), "make the network", "made"),
-        Step::WriteUnits(_) => ("units", "write", "written"),
-        Step::RemoveNetwork(network) => (network.network.as_str(), "remove the network", "removed"),
+        Step::EnsureNetwork(network) => {
+            (network.network.as_str(), "make the network", "network made")
+        }
+        Step::RemoveNetwork(network) => (
+            network.network.as_str(),
+            "remove the network",
+            "network removed",
+        ),
+        Step::WriteUnits(_) => ("units", "write", "units written"),
         Step::Create(spec) => (spec.name.as_str(), "create", "created"),
         Step::Seed { container, .. } => (container.as_str(), "fill volumes", "volumes filled"),
         Step::Configure(spec) => (spec.name.as_str(), "configure", "configured"),

@@ -22,6 +22,8 @@ pub(super) struct Desk<'a> {
     pub origins: Origins,
     /// Whether locker's own words have a meaning in values; not so in Compose files.
     words: Cell<bool>,
+    /// What `COMPOSE_PROJECT_NAME` is in Compose files.
+    project: RefCell<Option<String>>,
     pile: RefCell<Vec<Diagnostic>>,
     /// Values that were put in and must not be shown.
     hidden: RefCell<BTreeSet<String>>,
@@ -57,6 +59,7 @@ impl<'a> Desk<'a> {
             directory,
             origins: Origins::new(first),
             words: Cell::new(true),
+            project: RefCell::default(),
             pile: RefCell::default(),
             hidden: RefCell::default(),
         }
@@ -65,6 +68,11 @@ impl<'a> Desk<'a> {
     /// Takes locker's own words for plain variables from now on.
     pub fn without_words(&self) {
         self.words.set(false);
+    }
+
+    /// Compose knows the project's name as a variable.
+    pub fn set_project(&self, name: &str) {
+        *self.project.borrow_mut() = Some(name.into());
     }
 
     /// All that was found, in the order of the files, each once; secret values taken out.
@@ -111,6 +119,11 @@ impl<'a> Desk<'a> {
     /// The value of a variable as the file of a spot sees it. One that is named like a secret is
     /// never shown.
     pub fn variable(&self, spot: Spot, name: &str) -> Option<String> {
+        if name == "COMPOSE_PROJECT_NAME"
+            && let Some(project) = self.project.borrow().clone()
+        {
+            return Some(project);
+        }
         let value = self.origins.of(spot).variables.get(name).cloned()?;
         if secret::is_secret(name) && !value.is_empty() {
             self.hidden.borrow_mut().insert(value.clone());

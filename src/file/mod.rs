@@ -224,6 +224,9 @@ fn lower_files(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Optio
     // The rest is checked even without one, under a name that nobody will see.
     let name = project_name(desk, given.as_deref(), parts.top, root.spot)
         .or_else(|| Name::new("project").ok())?;
+    if layout == Layout::Compose {
+        desk.set_project(name.as_str());
+    }
     let file = files.first()?.path.clone();
     let mut project = lower::lower(desk, &parts, name, file);
     scale::settle(desk, &mut project, &scaled);

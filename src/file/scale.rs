@@ -10,7 +10,7 @@ use super::desk::{Desk, Scope};
 use super::diagnostic::{Diagnostic, Severity, nearest};
 use super::replica_ports as ports;
 use super::tree::{Entry, MAX_NODES, Node, Spot};
-use crate::model::{Container, Key, Link, Name, Place, Project, Source};
+use crate::model::{Container, Key, Link, Name, Place, Project, Source, built_image};
 
 /// Most replicas of one container.
 const MOST: u32 = 1000;
@@ -165,6 +165,7 @@ pub(super) fn settle(desk: &Desk<'_>, project: &mut Project, scaled: &Scaled) {
     for (replica, service) in &scaled.replicas {
         if let (Ok(replica), Ok(service)) = (Name::new(replica), Name::new(service)) {
             if let Some(container) = project.containers.get_mut(&replica) {
+                share_image(&project.name, container, &service);
                 container.replica_of = Some(service.clone());
             }
             if replica != service {
@@ -205,6 +206,15 @@ pub(super) fn settle(desk: &Desk<'_>, project: &mut Project, scaled: &Scaled) {
                 container.groups.push(group.clone());
             }
         }
+    }
+}
+
+/// Replicas are made from one image, so that it is built once.
+fn share_image(project: &Name, container: &mut Container, service: &Name) {
+    if let Source::Build(build) = &mut container.source
+        && build.image == built_image(project, &container.name)
+    {
+        build.image = built_image(project, service);
     }
 }
 

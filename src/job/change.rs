@@ -4,7 +4,7 @@ use crate::apply::{
     AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify,
 };
 use crate::file::diagnostic::Diagnostic;
-use crate::model::Name;
+use crate::model::{Name, SYSTEM_GRACE};
 use crate::observed::Observed;
 use crate::plan::{Goal, Loss, Plan, Recreate, Wish};
 use crate::store::{self, ProjectLock};
@@ -151,7 +151,7 @@ pub(super) async fn perform(
     let options = ApplyOptions {
         command: request.command.into(),
         parallel: setting.parallel,
-        stop_timeout: request.timeout,
+        stop_timeout: request.timeout.unwrap_or(SYSTEM_GRACE),
         volumes: AnonymousVolumes {
             renew: request.renew_anonymous,
             destroy: matches!(request.goal, Goal::Down { volumes: true, .. }),

@@ -1,7 +1,6 @@
 //! What differs from the file, told for each container: what `up` would do to what runs.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::model::{Name, PortRule};
 use crate::observed::{Observed, ObservedContainer, State};
@@ -24,7 +23,7 @@ impl Drift {
             no_links: false,
             host_names: false,
             no_copy: false,
-            timeout: Duration::ZERO,
+            timeout: None,
             lxcpath: PathBuf::clone(&opened.lxcpath),
             remove_orphans: false,
             recreate: Recreate::Changed,

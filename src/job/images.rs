@@ -219,8 +219,8 @@ mod tests {
             networks: BTreeMap::new(),
             firewall: Default::default(),
             supervisor: Default::default(),
-            groups: BTreeMap::new(),
             disabled: BTreeMap::new(),
+            groups: BTreeMap::new(),
             containers: [
                 container("web", image("nginx"), &["api"]),
                 container("api", image("shop_api"), &["db"]),

@@ -6,6 +6,7 @@
 mod change;
 mod config;
 mod consent;
+mod convert;
 mod copy;
 mod drift;
 mod error;
@@ -45,6 +46,7 @@ pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, W
 pub use change::{Changed, change};
 pub use config::{Resolved, config, schema};
 pub use consent::{Consent, ConsentError, PricedLoss};
+pub use convert::{Converted, Target, convert, write_file};
 pub use copy::{CopyRequest, Way, copy};
 pub use error::JobError;
 pub use exec::{ExecRequest, exec};
@@ -95,8 +97,8 @@ pub struct ChangeRequest {
     pub host_names: bool,
     /// Do not copy a container's content to empty host directories.
     pub no_copy: bool,
-    /// How long a clean shutdown may take.
-    pub timeout: Duration,
+    /// How long a clean shutdown may take; none is what the file says, else what is usual for its kind.
+    pub timeout: Option<Duration>,
     /// Remove containers that the file no longer defines.
     pub remove_orphans: bool,
     /// When containers are made anew.
@@ -114,7 +116,7 @@ pub struct ChangeRequest {
 }
 
 impl ChangeRequest {
-    /// A request for the whole project with everything off and half a minute for a clean shutdown.
+    /// A request for the whole project with everything off.
     pub fn new(command: &'static str, goal: Goal) -> Self {
         Self {
             command,
@@ -124,7 +126,7 @@ impl ChangeRequest {
             no_links: false,
             host_names: false,
             no_copy: false,
-            timeout: Duration::from_secs(30),
+            timeout: None,
             remove_orphans: false,
             recreate: Recreate::Changed,
             no_deps: false,

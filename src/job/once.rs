@@ -5,6 +5,7 @@
 //! taken out of the plan, and the engine makes and runs it with this process's terminal.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::apply::Events;
@@ -139,7 +140,12 @@ async fn prepare(
         return Err(no_engine());
     };
     if let Some(app) = spec.app.as_mut() {
-        let names = parts.hosts.iter().flat_map(|line| {
+        // Its own names are written by the engine.
+        let own = spec.nic.as_ref().map(|nic| nic.addresses);
+        let is_own =
+            |ip: IpAddr| own.is_some_and(|own| [own.v4.into(), own.v6.into()].contains(&ip));
+        let others = parts.hosts.iter().filter(|line| !is_own(line.address));
+        let names = others.flat_map(|line| {
             let address = line.address.to_string();
             line.names
                 .iter()

@@ -24,7 +24,7 @@ pub(super) fn select(
             Some(group) => selected.extend(members(project, group)?.iter().cloned()),
             None => {
                 let name = container(&known, word)?;
-                selected.extend(replicas(project, &name));
+                selected.extend(replicas(project, observed, &name));
                 selected.insert(name);
             }
         }
@@ -49,7 +49,7 @@ pub(super) fn one(
     let Some(index) = index else {
         return Ok(name);
     };
-    let mut all: Vec<Name> = replicas(project, &name).collect();
+    let mut all = replicas(project, observed, &name);
     all.insert(0, name.clone());
     let count = all.len();
     let at = usize::try_from(index).unwrap_or(usize::MAX).checked_sub(1);
@@ -65,18 +65,25 @@ fn known<'a>(project: &'a Project, observed: &'a Observed) -> BTreeSet<&'a Name>
     defined.chain(observed.containers.keys()).collect()
 }
 
-/// The further containers of the service `name`, the second first.
-fn replicas(project: &Project, name: &Name) -> impl Iterator<Item = Name> {
-    let mut all: Vec<&Name> = project
-        .containers
-        .values()
-        .filter(|container| container.name != *name)
-        .filter(|container| container.replica_of.as_ref() == Some(name))
-        .map(|container| &container.name)
-        .collect();
+/// The further containers of the service `name`, the second first: those of the file, and those that an
+/// earlier `up --scale` has left.
+fn replicas(project: &Project, observed: &Observed, name: &Name) -> Vec<Name> {
+    let defined = project.containers.values();
+    let defined = defined.filter(|container| container.replica_of.as_ref() == Some(name));
+    let defined = defined.map(|container| &container.name);
+    let left = observed.containers.keys();
+    let left = left.filter(|other| !project.containers.contains_key(*other) && counts(other, name));
+    let mut all: Vec<&Name> = defined.chain(left).filter(|other| *other != name).collect();
     // `web-10` comes after `web-9`.
     all.sort_by_key(|name| (name.as_str().len(), *name));
-    all.into_iter().cloned().collect::<Vec<_>>().into_iter()
+    all.into_iter().cloned().collect()
+}
+
+/// Whether `other` is called as the second or a later container of the service `name`: `web-2`.
+fn counts(other: &Name, name: &Name) -> bool {
+    let number = other.as_str().strip_prefix(name.as_str());
+    let number = number.and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 1))
 }
 
 fn members<'a>(project: &'a Project, group: &str) -> Result<&'a [Name], JobError> {
@@ -225,6 +232,14 @@ mod tests {
         assert_eq!(one(Some(2)).unwrap(), "web-2");
         assert_eq!(one(Some(3)).unwrap(), "web-10");
         assert!(one(Some(0)).is_err());
+        let mut left = observed();
+        let found = left.containers.remove(&Name::new("gone").unwrap()).unwrap();
+        for word in ["web-11", "web-x", "webs-2", "web-1"] {
+            left.containers
+                .insert(Name::new(word).unwrap(), found.clone());
+        }
+        let all = select(&project, &left, &words).unwrap().unwrap();
+        assert!(all.contains("web-11") && all.len() == 4, "{all:?}");
         assert!(one(Some(4)).is_err());
     }
 }

@@ -82,6 +82,7 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
     let project = &opened.project;
     let wanted = project.containers.get(name);
     let found = observed.containers.get(name);
+    let defined = wanted.is_some() || project.disabled.contains_key(name);
     let state = found.map_or(State::Absent, |found| found.state);
     let runs = matches!(state, State::Running | State::Frozen);
     let container = host_name_of(&project.name, name);
@@ -96,7 +97,7 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
         container,
         r#type: kind(wanted, found).as_str(),
         image: image(wanted, found),
-        defined: wanted.is_some(),
+        defined,
         group: wanted.and_then(groups),
         fqdn: fqdn(wanted, found),
         state,
@@ -104,7 +105,7 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
         health: health(opened, wanted, name, found).await,
         ips: if runs { addresses(found) } else { Vec::new() },
         links: links(wanted),
-        drift: drift.of(name, wanted.is_some(), state, found, &ports),
+        drift: drift.of(name, defined, state, found, &ports),
         ports,
         cpus: usage.cpus,
         shares: usage.shares,

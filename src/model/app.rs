@@ -4,14 +4,13 @@
 //! source is an image or a build; a system container has none.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::{EngineMount, InnerFile, MountOptions, Name};
 
 /// The settings of an application container. What is none or empty is left to the image and the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,132 +262,6 @@ impl Attachment {
     }
 }
 
-/// Wishes about one mount that only application containers can have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MountOptions {
-    /// `rprivate`, `rslave`, …: how mounts below it travel (mount_namespaces(7)).
-    pub propagation: Option<String>,
-    /// The image's content is not copied to an empty volume.
-    pub no_copy: bool,
-}
-
-/// A volume that the engine keeps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineMount {
-    /// Which.
-    pub volume: EngineVolume,
-    /// Absolute path inside.
-    pub target: PathBuf,
-    /// Whether the container may only read it.
-    pub read_only: bool,
-    /// The image's content is not copied to an empty one.
-    pub no_copy: bool,
-}
-
-/// Which volume of the engine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineVolume {
-    /// One without a name, of this container alone. Kept when the container is made anew.
-    Anonymous,
-    /// One that is there already and not of the project, by its name on the host.
-    External(String),
-    /// One of the project that another driver keeps.
-    Driver {
-        /// Its name on the host.
-        name: String,
-        /// `local` or the name of a plugin.
-        driver: String,
-        /// Options of the driver.
-        options: BTreeMap<String, String>,
-        /// The user's marks.
-        labels: BTreeMap<String, String>,
-    },
-}
-
-/// A file of `secrets` or `configs` inside, read-only. Its content never leaves this value by itself:
-/// marks, plans and messages hold a digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InnerFile {
-    /// Absolute path inside.
-    pub target: PathBuf,
-    /// Owner inside, a number.
-    pub uid: u32,
-    /// Group inside, a number.
-    pub gid: u32,
-    /// Permission bits.
-    pub mode: u32,
-    /// What tells one content from another.
-    pub digest: String,
-    /// Where the file has it from; of use only to write the project file again.
-    #[serde(skip)]
-    pub origin: FileOrigin,
-    /// What is in it; empty when it was read from a mark.
-    #[serde(skip)]
-    pub content: Secret,
-}
-
-/// The entry of `secrets` or `configs` that an [`InnerFile`] comes from.
-#[derive(Clone, Debug, Default, Eq)]
-pub struct FileOrigin {
-    /// Whether it is a secret, else a config.
-    pub secret: bool,
-    /// Its key in the file.
-    pub name: String,
-    /// Where its content is.
-    pub content: FileContent,
-}
-
-/// It says nothing about what is inside; a mark that was read back has none.
-impl PartialEq for FileOrigin {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-/// Where the content of a secret or config is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum FileContent {
-    /// Written in the project file itself.
-    #[default]
-    Inline,
-    /// A file of the host, absolute.
-    File(PathBuf),
-    /// A variable of the environment, by its name.
-    Variable(String),
-}
-
-/// What tells one content of an [`InnerFile`] from another: two stable hashes in 32 characters.
-/// It keeps nothing secret that can be guessed; those who see it may read the file itself.
-pub fn digest_of(content: &[u8]) -> String {
-    let hash = |seed: u64| {
-        content.iter().fold(seed, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-    };
-    // FNV-1a with its own start value and with another one.
-    let (one, two) = (hash(0xcbf2_9ce4_8422_2325), hash(0x9ae1_6a3b_2f90_404f));
-    format!("{one:016x}{two:016x}")
-}
-
-/// Bytes that are never printed.
-#[derive(Clone, Default, Eq)]
-pub struct Secret(pub Vec<u8>);
-
-/// The digest beside it tells contents apart; a mark that was read back has none.
-impl PartialEq for Secret {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
 /// What happens when a container ends by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -409,5 +282,9 @@ pub enum Restart {
     OnUnhealthy,
 }
 
-/// How long a container gets to end after it was asked to, when neither file nor user says it.
+/// How long an application container gets to end after it was asked to, when neither file nor user
+/// says it; as in the Compose Specification.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// The same for a system container, whose services all have to end.
+pub const SYSTEM_GRACE: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::Name;
+use crate::model::{Kind, Name, STOP_GRACE, SYSTEM_GRACE};
 use crate::observed::State;
 
 use super::build::Builder;
@@ -118,12 +118,26 @@ impl Builder<'_> {
         self.draft.add_in(Slot::StopAside, name, step, causes);
     }
 
-    /// How long it gets to end: what the file says, else what is usual.
-    pub(super) fn grace(&self, name: &Name) -> Duration {
+    /// How long it gets to end: what the user says, else the file, else what is usual for its kind.
+    fn grace(&self, name: &Name) -> Duration {
+        let asked = self.wish.timeout;
+        asked.unwrap_or_else(|| self.lasting_grace(name))
+    }
+
+    /// How long it gets to end when the user does not say it.
+    fn lasting_grace(&self, name: &Name) -> Duration {
         let file = self.project.containers.get(name).map(|c| c.stop_grace);
         let mark = || self.mark(name).map(|mark| mark.spec.stop_grace);
         let grace = file.or_else(mark).flatten();
-        grace.unwrap_or(self.wish.timeout)
+        let kind = match (
+            self.observed.containers.get(name),
+            self.project.containers.get(name),
+        ) {
+            (Some(found), _) => found.kind,
+            (None, Some(container)) => container.kind(),
+            (None, None) => Kind::System,
+        };
+        grace.unwrap_or_else(|| usual_grace(kind))
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {
@@ -154,5 +168,13 @@ impl Builder<'_> {
             None => vec![Cause::Drifted("setup has not run")],
         };
         self.draft.add_in(Slot::Setup, name, step, causes);
+    }
+}
+
+/// How long a container of this kind gets to end when nobody says it.
+pub(super) fn usual_grace(kind: Kind) -> Duration {
+    match kind {
+        Kind::System => SYSTEM_GRACE,
+        Kind::Application => STOP_GRACE,
     }
 }

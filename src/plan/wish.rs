@@ -74,8 +74,8 @@ pub struct Wish {
     pub host_names: bool,
     /// `-d`: do not copy the container's content to empty host directories.
     pub no_copy: bool,
-    /// How long a clean shutdown may take.
-    pub timeout: Duration,
+    /// How long a clean shutdown may take; none is what the file says, else what is usual for its kind.
+    pub timeout: Option<Duration>,
     /// Where LXC containers are kept; recorded with the project.
     pub lxcpath: PathBuf,
     /// Remove containers that the file no longer defines.

@@ -8,22 +8,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod image;
 mod machine;
 mod project;
 mod ran;
 mod slot;
 
+mod compose;
 mod contract;
 mod crash;
 mod docker;
 mod failures;
 mod firewalls;
 mod held;
+mod images;
 mod itself;
 mod life;
 mod live;
 mod looking;
+mod mixed;
 mod network;
 mod ports;
 mod sources;

@@ -21,7 +21,7 @@ fn wish(goal: Goal) -> Wish {
         no_links: false,
         host_names: false,
         no_copy: false,
-        timeout: Duration::from_secs(1),
+        timeout: Some(Duration::from_secs(1)),
         lxcpath: PathBuf::from("/var/lib/lxc"),
         remove_orphans: true,
         recreate: Recreate::Changed,

@@ -95,11 +95,14 @@ fn config(argv: &[String], options: &AttachOptions, tty: bool) -> ExecConfig {
     let own = options.environment.iter();
     env.extend(own.map(|(key, value)| format!("{key}={value}")));
     let workdir = options.workdir.as_ref();
+    // It may ask for its size before it can be told; engines before 23 do not heed this.
+    let size = terminal::size().filter(|_| tty);
     ExecConfig {
         attach_stdin: Some(!options.detach),
         attach_stdout: Some(!options.detach),
         attach_stderr: Some(!options.detach),
         tty: Some(tty),
+        console_size: size.map(|(rows, columns)| vec![rows.into(), columns.into()]),
         env: Some(env),
         cmd: Some(argv.to_vec()),
         privileged: Some(options.privileged),

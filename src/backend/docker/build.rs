@@ -3,30 +3,24 @@
 //! The context is sent as it is read; what the builder says comes back line by line. An error holds the
 //! step that failed and the end of what it said. Must not print arguments: they may be secret.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::path::Path;
 
 use bollard::Docker;
-use bollard::models::{BuildInfo, CreateImageInfo};
 use bollard::query_parameters::BuildImageOptions;
 use futures_util::{StreamExt, TryStreamExt};
 
+use super::build_log::Log;
 use super::context_tar::{self, Context};
 use super::dockerignore::Ignore;
-use super::error::{image_failed, reason, unreachable};
-use super::images::{self, LONG, Layers, trouble};
-use super::{header, registry};
+use super::images::{self, LONG, trouble};
+use super::{buildkit, header, registry};
 use crate::backend::{BackendError, Progress};
 use crate::model::Build;
 
 const IGNORE: &str = ".dockerignore";
 /// The name that a Dockerfile gets when it is not a file of the context.
 const SENT: &str = ".dockerfile.locker";
-/// Lines of the builder itself that tell nothing about a failure.
-const NOISE: [&str; 2] = [" ---> ", "Removing intermediate container"];
-/// Lines of the failing step that an error shows.
-const SHOWN: usize = 20;
-
 /// Builds an image and gives it all its names.
 pub(super) async fn build(
     docker: &Docker,
@@ -37,6 +31,9 @@ pub(super) async fn build(
         images::check("build", name)?;
     }
     let (context, dockerfile) = prepare(build)?;
+    if let Some(why) = buildkit::needed_by(&text_of(build, &context, &dockerfile)?) {
+        return buildkit::build(build, &why, progress).await;
+    }
     let accounts = registry::all_accounts(progress).await;
     let docker = header::url_safe(docker, &repeated(build)).with_timeout(LONG);
     let (pieces, told) = context_tar::stream(context);
@@ -143,6 +140,19 @@ fn dockerfile(build: &Build) -> Result<(String, Option<Vec<u8>>), BackendError> 
     }
 }
 
+/// The Dockerfile's text.
+fn text_of(build: &Build, context: &Context, name: &str) -> Result<String, BackendError> {
+    let own = context.own.iter().find(|(own, _)| own == name);
+    let bytes = match own {
+        Some((_, content)) => content.clone(),
+        None => {
+            let path = context.root.join(name);
+            std::fs::read(&path).map_err(|error| unreadable(build, &path, &error))?
+        }
+    };
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
@@ -204,118 +214,6 @@ fn unreadable(build: &Build, path: &Path, error: &std::io::Error) -> BackendErro
     )
 }
 
-/// What the builder said.
-struct Log<'a> {
-    image: &'a str,
-    /// The beginning of a line whose end has not come.
-    rest: String,
-    /// The step that is under way, `Step 2/3 : RUN make`.
-    step: String,
-    /// What it said last.
-    lines: VecDeque<String>,
-    /// The base image that is being fetched.
-    layers: Layers,
-}
-
-impl<'a> Log<'a> {
-    fn new(build: &'a Build) -> Self {
-        Self {
-            image: &build.image,
-            rest: String::new(),
-            step: String::new(),
-            lines: VecDeque::new(),
-            layers: Layers::new(&build.image),
-        }
-    }
-
-    fn hear(&mut self, news: &BuildInfo, progress: Progress<'_>) {
-        if let Some(text) = &news.stream {
-            self.rest.push_str(text);
-            while let Some((line, rest)) = self.rest.split_once('\n') {
-                let (line, rest) = (plain(line), rest.to_owned());
-                self.rest = rest;
-                self.line(&line, progress);
-            }
-        }
-        if news.status.is_some() {
-            let pulled = self.layers.hear(&CreateImageInfo {
-                id: news.id.clone(),
-                status: news.status.clone(),
-                progress_detail: news.progress_detail.clone(),
-                ..CreateImageInfo::default()
-            });
-            pulled.iter().for_each(|line| progress(line));
-        }
-    }
-
-    fn line(&mut self, line: &str, progress: Progress<'_>) {
-        if line.is_empty() {
-            return;
-        }
-        if line.starts_with("Step ") {
-            self.step = line.into();
-            self.lines.clear();
-            if let Some(base) = base_of(line) {
-                self.layers = Layers::new(base);
-            }
-        } else if !NOISE.iter().any(|noise| line.starts_with(noise)) {
-            self.lines.push_back(line.into());
-            if self.lines.len() > SHOWN {
-                self.lines.pop_front();
-            }
-        }
-        progress(line);
-    }
-
-    fn failure(mut self, error: &bollard::errors::Error) -> BackendError {
-        if unreachable(error).is_some() {
-            return image_failed("build", self.image, error);
-        }
-        let said = reason(error);
-        let rest = std::mem::take(&mut self.rest);
-        self.lines
-            .extend(Some(plain(&rest)).filter(|rest| !rest.is_empty()));
-        let base = base_of(&self.step);
-        let help = if said.contains("requires BuildKit") || said.contains("unknown flag") {
-            Some(format!(
-                "the engine's own builder knows no BuildKit; make it with `docker buildx build -t {0} .` and use `image: {0}`",
-                self.image
-            ))
-        } else {
-            base.and_then(|base| images::advice(base, false, &said))
-        };
-        let reason = match self.step.as_str() {
-            "" => said,
-            step => format!("`{step}` failed: {said}"),
-        };
-        BackendError::Image {
-            verb: "build",
-            image: self.image.into(),
-            reason,
-            log: self.lines.into(),
-            help,
-        }
-    }
-}
-
-/// A line without its end and without the colour that the builder gives to standard error.
-fn plain(line: &str) -> String {
-    line.replace("\u{1b}[91m", "")
-        .replace("\u{1b}[0m", "")
-        .trim_end()
-        .to_owned()
-}
-
-/// The image of `Step 1/2 : FROM image AS name`.
-fn base_of(step: &str) -> Option<&str> {
-    let (_, instruction) = step.split_once(" : ")?;
-    let mut words = instruction.split_whitespace();
-    words
-        .next()
-        .filter(|word| word.eq_ignore_ascii_case("from"))?;
-    words.find(|word| !word.starts_with("--"))
-}
-
 #[cfg(test)]
 #[path = "build_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,10 +1,13 @@
 //! Builds without an engine: what is sent and how a failure is told.
 
+use super::super::build_log::base_of;
 use super::*;
+use bollard::models::BuildInfo;
 use std::fs;
 use std::sync::Mutex;
 
-fn plan(context: &Path) -> Build {
+/// A build of a directory without wishes.
+pub(in super::super) fn plan(context: &Path) -> Build {
     Build {
         image: "shop_web".into(),
         tags: Vec::new(),

@@ -18,7 +18,7 @@ use super::error::{failed, is_missing, refused};
 use super::known::{Bodies, Known};
 use super::site::{Site, io, token, write_whole};
 use super::{files, hosts, place, volume};
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Progress};
 use crate::model::{AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
 
@@ -45,6 +45,7 @@ pub(super) async fn create(
     older: &Bodies,
     renew: bool,
     adapt: impl FnOnce(&mut ContainerCreateBody),
+    progress: Progress<'_>,
 ) -> Result<Known, BackendError> {
     let spec = &mark.spec;
     let app = app_of(spec)?;
@@ -74,7 +75,7 @@ pub(super) async fn create(
         };
         let mut body = body::body(spec, app, around);
         adapt(&mut body);
-        let id = make(link, spec, app, body).await?;
+        let id = make(link, spec, app, body, progress).await?;
         join(link, spec, app, &id).await?;
         Ok(id)
     };
@@ -170,13 +171,17 @@ async fn make(
     spec: &ContainerSpec,
     app: &AppSpec,
     body: ContainerCreateBody,
+    progress: Progress<'_>,
 ) -> Result<String, BackendError> {
     let options = CreateContainerOptions {
         name: Some(spec.host_name()),
         platform: app.settings.platform.clone().unwrap_or_default(),
     };
     let made = link.docker.create_container(Some(options), body).await;
-    made.map(|made| made.id).map_err(|e| not_made(spec, &e))
+    let made = made.map_err(|e| not_made(spec, &e))?;
+    // A limit that this kernel does not know is left out by the engine, which only says so here.
+    made.warnings.iter().for_each(|warning| progress(warning));
+    Ok(made.id)
 }
 
 /// The engine's reason, and for an image that is not there what to do.

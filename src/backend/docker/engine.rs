@@ -57,7 +57,7 @@ impl Engine for DockerBackend {
         };
         let adapt = |body: &mut _| once::adapt(body, options);
         let older = Bodies::default();
-        let made = create::create(&self.site, link, &mark, &older, true, adapt).await?;
+        let made = create::create(&self.site, link, &mark, &older, true, adapt, &|_| {}).await?;
         let ran = once::run(&link.docker, &made.id, options).await;
         // It took itself away, but not its files; nor did it when it never came to run.
         if options.remove && !options.detach || ran.is_err() {

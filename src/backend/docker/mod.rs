@@ -8,6 +8,8 @@
 mod attach;
 mod body;
 mod build;
+mod build_log;
+mod buildkit;
 mod client;
 mod config;
 mod context;
@@ -161,11 +163,11 @@ impl Backend for DockerBackend {
         &self,
         mark: &Mark,
         renew: bool,
-        _progress: Progress<'_>,
+        progress: Progress<'_>,
     ) -> Result<(), BackendError> {
         let (name, link) = (&mark.spec.name, self.link().await?);
         let older = self.bodies(name).await?;
-        let made = create::create(&self.site, link, mark, &older, renew, |_| {}).await?;
+        let made = create::create(&self.site, link, mark, &older, renew, |_| {}, progress).await?;
         self.note(name, |bodies| bodies.present = Some(made));
         Ok(())
     }

@@ -5,6 +5,7 @@ mod cgroup;
 mod cleanup;
 mod completions;
 mod config;
+mod convert;
 mod cp;
 mod create;
 mod down;
@@ -56,6 +57,7 @@ pub enum Command {
     Plan(plan::Plan),
     Validate(validate::Validate),
     Config(config::Config),
+    Convert(convert::Convert),
     Ports(ports::Ports),
     Rmports(rmports::Rmports),
     Port(port::Port),
@@ -96,6 +98,7 @@ impl Command {
             Self::Plan(args) => args.run(global, ui),
             Self::Validate(args) => args.run(global, ui),
             Self::Config(args) => args.run(global, ui),
+            Self::Convert(args) => args.run(global, ui),
             Self::Ports(args) => args.run(global, ui),
             Self::Rmports(args) => args.run(global, ui),
             Self::Port(args) => args.run(global, ui),

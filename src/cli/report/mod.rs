@@ -152,7 +152,12 @@ fn dress_job(error: &JobError, report: &mut Report) {
             report.help =
                 vec!["name a file with `-f FILE`, or go to the directory of a project".into()];
         }
-        JobError::Load(LoadError::Io { .. }) => report.kind = Kind::Usage,
+        JobError::Load(LoadError::Io { source, .. }) => {
+            report.kind = Kind::Usage;
+            if source.kind() == std::io::ErrorKind::AlreadyExists {
+                report.help = vec!["say `--yes` to replace it, or name another file".into()];
+            }
+        }
         JobError::Load(LoadError::Invalid(diagnostics)) => {
             report.kind = Kind::InvalidFile;
             report.diagnostics.clone_from(diagnostics);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::stores::Stores;
 use super::values::{flag, one, timed};
-use super::{app, inside, order, ports, reach, source, variables, volumes};
+use super::{app, health, inside, order, ports, reach, source, variables, volumes};
 use crate::file::desk::{Desk, Scope, Words};
 use crate::file::keys;
 use crate::file::tree::{self, Entry, Node};
@@ -119,7 +119,7 @@ fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &m
     container.config = inside::config(desk, layers);
     container.idmap = inside::idmap(desk, layers);
     container.depends_on = order::depends_on(desk, shared, layers);
-    container.healthcheck = order::healthcheck(desk, layers).check;
+    container.healthcheck = health::lower(desk, layers).check;
     container.restart = order::restart(desk, layers);
     container.labels = variables::labels(desk, layers);
     container.setup = inside::setup(desk, layers);

@@ -8,6 +8,7 @@ mod app;
 mod build;
 mod container;
 mod deploy;
+mod health;
 mod inside;
 mod networks;
 mod order;

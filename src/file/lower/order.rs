@@ -1,14 +1,14 @@
-//! When a container starts and whether it is well: dependencies, health check, restart.
+//! When a container starts: after what it depends on, and again when it ended.
 
 use super::container::{Layers, Shared};
-use super::inside::command;
+use super::health::is_off;
 use super::reach::known;
-use super::values::{Fields, boolean, items, one, parsed, time, warn, whole};
+use super::values::{Fields, items, one, parsed, warn};
 use super::{deploy, source};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::tree::{Entry, Kind as Shape, Node, Spot};
-use crate::model::{Condition, Dependency, Healthcheck, InnerCommand, Key, Kind, Name, Restart};
+use crate::model::{Condition, Dependency, Key, Kind, Name, Restart};
 
 /// A dependency as it is written.
 struct Written {
@@ -184,139 +184,6 @@ fn may_be_healthy(shared: &Shared<'_>, name: &Name) -> bool {
     match check {
         Some(check) => !is_off(&check.value),
         None => source::kind_of(shared, &entry.value) == Kind::Application,
-    }
-}
-
-/// `disable: true` or a test of `NONE`.
-fn is_off(check: &Node) -> bool {
-    let is = |node: &Node, word: &str| matches!(&node.kind, Shape::Scalar(text) if text == word);
-    let disabled = check.get("disable").is_some_and(|e| is(&e.value, "true"));
-    let none = check.get("test").is_some_and(|e| match &e.value.kind {
-        Shape::Sequence(words) => words.first().is_some_and(|word| is(word, "NONE")),
-        Shape::Scalar(text) => text == "NONE",
-        Shape::Null | Shape::Mapping(_) => false,
-    });
-    disabled || none || check.is_null()
-}
-
-/// The key `healthcheck`.
-#[derive(Default)]
-pub(super) struct Health {
-    /// The check, if there is one.
-    pub check: Option<Healthcheck>,
-    /// The file says that there is none, also where the image has one.
-    pub off: bool,
-}
-
-/// `healthcheck`: the container's own, else that of `defaults`.
-pub(super) fn healthcheck(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
-    let Some(entry) = layers.last(Key::Healthcheck) else {
-        return Health::default();
-    };
-    let scope = layers.scope(Key::Healthcheck);
-    let map = &entry.value;
-    if map.entries().is_none() {
-        let message = format!("`healthcheck` takes a map, not {}", map.kind_name());
-        desk.error_help(
-            entry.spot,
-            message,
-            "write `healthcheck: {test: COMMAND, interval: 5s}`",
-        );
-        return Health::default();
-    }
-    keys::check(desk, map, keys::HEALTHCHECK, "`healthcheck`");
-    let off = Health {
-        check: None,
-        off: true,
-    };
-    let node = |key: &str| map.get(key).map(|entry| &entry.value);
-    if let Some(value) = node("disable")
-        && boolean(desk, value, scope, "disable") == Some(true)
-    {
-        return off;
-    }
-    let Some(test) = node("test") else {
-        match layers.kind {
-            Kind::System => desk.error(entry.spot, "`healthcheck` has no `test`"),
-            Kind::Application => untested(desk, map),
-        }
-        return Health::default();
-    };
-    if is_off(map) {
-        return off;
-    }
-    let check = test_command(desk, scope, test).map(|test| {
-        let mut check = Healthcheck::new(test);
-        timing(desk, scope, map, &mut check);
-        check
-    });
-    Health { check, off: false }
-}
-
-/// `disable: false` alone leaves the check of the image as it is, and so it is with all others.
-fn untested(desk: &Desk<'_>, map: &Node) {
-    let others = map.entries().unwrap_or_default().iter();
-    for entry in others.filter(|entry| entry.key != "disable" && !entry.key.starts_with("x-")) {
-        let message = format!(
-            "`{}` has no effect here: the check of the image keeps its own times; give a `test` with it",
-            entry.key
-        );
-        warn(desk, entry.spot, message);
-    }
-}
-
-fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck) {
-    let node = |key: &str| map.get(key).map(|entry| &entry.value);
-    for (key, field) in [
-        ("interval", &mut check.interval),
-        ("timeout", &mut check.timeout),
-        ("start_period", &mut check.start_period),
-    ] {
-        let Some(value) = node(key) else { continue };
-        if let Some(time) = time(desk, value, scope, key) {
-            if time.is_zero() && key != "start_period" {
-                desk.error(value.spot, format!("`{key}` must be longer than nothing"));
-            }
-            *field = time;
-        }
-    }
-    if let Some(value) = node("start_interval") {
-        check.start_interval = time(desk, value, scope, "start_interval");
-        if check.start_interval.is_some_and(|time| time.is_zero()) {
-            desk.error(value.spot, "`start_interval` must be longer than nothing");
-        }
-    }
-    if let Some(value) = node("retries")
-        && let Some(retries) = whole(desk, value, scope, "retries")
-    {
-        if retries == 0 {
-            desk.error(value.spot, "`retries` must be at least 1");
-        }
-        check.retries = retries;
-    }
-}
-
-/// The test: a text for the shell, or Compose's list that begins with `CMD`, `CMD-SHELL` or `NONE`.
-fn test_command(desk: &Desk<'_>, scope: Scope<'_>, node: &Node) -> Option<InnerCommand> {
-    let test = command(desk, node, scope, "test")?;
-    let InnerCommand::Exec(mut argv) = test else {
-        return (test != InnerCommand::Shell("NONE".into())).then_some(test);
-    };
-    match (argv[0].as_str(), argv.len()) {
-        ("NONE", 1) => None,
-        ("CMD", 2..) => {
-            argv.remove(0);
-            Some(InnerCommand::Exec(argv))
-        }
-        ("CMD-SHELL", 2) => Some(InnerCommand::Shell(argv.remove(1))),
-        _ => {
-            desk.error_help(
-                node.spot,
-                "a list as `test` begins with `CMD`, `CMD-SHELL` or `NONE`",
-                "write `[CMD, program, argument]`, or one text for the shell",
-            );
-            None
-        }
     }
 }
 

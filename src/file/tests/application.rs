@@ -256,6 +256,15 @@ fn a_health_check_without_a_test_leaves_that_of_the_image() {
 }
 
 #[test]
+fn replicas_are_built_once() {
+    let project = project("services: {a: {build: ., scale: 3}}\n");
+    assert_eq!(project.containers.len(), 3);
+    for container in project.containers.values() {
+        assert_eq!(container.source.image(), Some("shop_a"));
+    }
+}
+
+#[test]
 fn an_external_default_network_takes_the_place_of_the_own_one() {
     let project = project(
         "services: {a: {image: x}, b: {image: x, networks: [default]}}\n\

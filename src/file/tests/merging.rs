@@ -574,7 +574,7 @@ fn composes_own_variables_count_for_compose_files_only() {
     let home = Home::new(&[
         (
             "sub/compose.yaml",
-            "name: inner\nservices: {a: {template: x, profiles: [p]}, b: {template: x}}\n",
+            "name: inner\nservices: {a: {template: x, profiles: [p]}, b: {template: x, labels: {n: $COMPOSE_PROJECT_NAME}}}\n",
         ),
         (
             "locker.yaml",
@@ -598,6 +598,7 @@ fn composes_own_variables_count_for_compose_files_only() {
         (compose.name.as_str(), compose.containers.len()),
         ("outer", 2)
     );
+    assert_eq!(compose.containers["b"].labels["n"], "outer");
     assert_eq!(compose.directory, home.path().join("sub"));
 }
 

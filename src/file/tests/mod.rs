@@ -12,6 +12,7 @@ mod merging;
 mod replicas;
 mod round_trip;
 mod values;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -149,7 +149,6 @@ fn request(names: &[String]) -> ChangeRequest {
     ChangeRequest {
         names: names.to_vec(),
         no_links: true,
-        timeout: Duration::ZERO,
         ..ChangeRequest::new("port check", Goal::Ports)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::sibling;
+use super::sharing::sibling;
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::nearest;
 use crate::file::keys;

@@ -1,0 +1,208 @@
+//! Compose files as they are, on a real engine.
+
+use crate::beside::{answers, id, inside, left, on_a_host_with_docker};
+use crate::machine::Host;
+use crate::ran::Ran;
+
+/// A file as people write them: anchors, interpolation, two networks, volumes, a secret, a config.
+const FILE: &str = r#"
+x-service: &service
+  image: busybox:test
+  stop_grace_period: 1s
+  restart: unless-stopped
+services:
+  front:
+    <<: *service
+    ports: ["${PORT:-8090}:80"]
+    networks: [outer, inner]
+    depends_on:
+      back: {condition: service_healthy}
+      seed: {condition: service_completed_successfully}
+    configs: [{source: page, target: /www/page.html}]
+    labels: {tier: front}
+  back:
+    <<: *service
+    networks: {inner: {aliases: [api]}}
+    environment: {MODE: "${MODE:?is missing}"}
+    secrets: [token]
+    volumes: ["data:/data", "./conf:/conf:ro", {type: tmpfs, target: /scratch}]
+    healthcheck: {test: "wget -q -O /dev/null http://127.0.0.1/ || exit 1", interval: 300ms, retries: 50}
+    ulimits: {nofile: 2048}
+    cap_drop: [NET_RAW]
+    read_only: true
+    extra_hosts: ["far:192.0.2.7"]
+    logging: {driver: json-file, options: {max-size: 1m}}
+  seed:
+    image: busybox:test
+    command: sh -c 'echo seeded > /data/done'
+    volumes: [data:/data]
+  tools:
+    image: busybox:test
+    profiles: [debug]
+networks: {outer: {}, inner: {internal: true}}
+volumes: {data: {}}
+secrets: {token: {file: ./token}}
+configs: {page: {content: "from a config\n"}}
+"#;
+
+fn lay_out(host: &Host) {
+    host.write("/srv/shop/compose.yaml", FILE);
+    host.write("/srv/shop/.env", "MODE=live\n");
+    host.write("/srv/shop/token", "s3cret");
+    host.write("/srv/shop/conf/x", "from conf\n");
+}
+
+fn locker(host: &Host, words: &str) -> Ran {
+    host.try_sh(&format!("cd /srv/shop && exec locker {words}"))
+}
+
+#[test]
+fn a_compose_file_runs_as_it_is() {
+    on_a_host_with_docker(|host| {
+        lay_out(host);
+        locker(host, "up --wait").exits(0);
+        answers(host, 8090, "hello");
+        let page = "wget -q -O - http://127.0.0.1/page.html; wget -q -O - http://api/; wget -q -O - http://back/";
+        assert_eq!(
+            inside(host, "shop_front", page),
+            "from a config\nhello\nhello"
+        );
+        let seen = inside(
+            host,
+            "shop_back",
+            "cat /run/secrets/token; echo; cat /data/done /conf/x; echo $MODE; ulimit -n; grep far /etc/hosts; touch /x || touch /scratch/x",
+        );
+        assert_eq!(seen, "s3cret\nseeded\nfrom conf\nlive\n2048\n192.0.2.7 far");
+        // `inner` has no way out, and `back` is nowhere else.
+        let out = host.try_sh(&format!(
+            "docker exec shop_back ping -c 1 -W 1 {0}; docker exec shop_back wget -T 2 -q -O - http://{0}/",
+            host.outer_address()
+        ));
+        assert_ne!(out.code, 0, "an internal network lets out");
+        assert_eq!(
+            host.try_sh("docker inspect shop_tools").code,
+            1,
+            "its profile is not enabled"
+        );
+
+        let before = (id(host, "shop_front"), id(host, "shop_back"), left(host));
+        locker(host, "plan --exit-code").exits(0);
+        locker(host, "up").exits(0);
+        assert_eq!(
+            (id(host, "shop_front"), id(host, "shop_back"), left(host)),
+            before
+        );
+
+        // Another port, another value: only what it is about is made anew.
+        host.sh("cd /srv/shop && PORT=8091 MODE=live locker up");
+        answers(host, 8091, "hello");
+        assert_eq!(
+            id(host, "shop_front"),
+            before.0,
+            "a port is no reason for a new container"
+        );
+        host.sh("cd /srv/shop && PORT=8091 MODE=test locker up");
+        assert_eq!(inside(host, "shop_back", "echo $MODE"), "test");
+        assert_eq!(id(host, "shop_front"), before.0);
+        assert_ne!(id(host, "shop_back"), before.1);
+
+        let ran = locker(host, "run --rm tools sh -c 'echo once; exit 5'");
+        assert_eq!(
+            (ran.code, ran.out.contains("once")),
+            (5, true),
+            "{}",
+            ran.err
+        );
+        locker(host, "--profile debug up").exits(0);
+        host.sh("docker inspect shop_tools");
+    });
+}
+
+#[test]
+fn several_files_scales_and_volumes_come_and_go() {
+    on_a_host_with_docker(|host| {
+        lay_out(host);
+        host.write(
+            "/srv/shop/more.yaml",
+            "services:\n  front:\n    ports: !override [\"8099:80\"]\n    depends_on: !reset null\n    labels: {tier: !reset null, more: yes}\n\
+             \x20 back: {scale: 2}\n",
+        );
+        let both = "-f compose.yaml -f more.yaml";
+        locker(host, &format!("{both} up")).exits(0);
+        answers(host, 8099, "hello");
+        assert_eq!(host.fetch_from_outside(8090), None);
+        assert_eq!(
+            host.sh("docker inspect -f '{{.Config.Labels.more}}' shop_front"),
+            "yes"
+        );
+        let names = host.sh("docker ps --format '{{.Names}}' | sort");
+        assert_eq!(names, "shop_back\nshop_back-2\nshop_front");
+        let found = inside(
+            host,
+            "shop_front",
+            "nslookup back 2>/dev/null | grep -c Address",
+        );
+        assert!(
+            found.parse::<u32>().unwrap_or(0) >= 2,
+            "both replicas are found: {found}"
+        );
+        locker(host, &format!("{both} plan --exit-code")).exits(0);
+        // Less of it again; then everything goes, and the volume only when it is asked for.
+        locker(
+            host,
+            &format!("{both} up --scale back=1 --remove-orphans --yes"),
+        )
+        .exits(0);
+        assert_eq!(host.sh("docker ps -q | wc -l"), "2");
+        locker(host, &format!("{both} down --yes")).exits(0);
+        assert_eq!(host.sh("docker volume ls -q"), "shop_data");
+        assert_eq!(
+            host.sh("docker ps -aq; docker network ls -qf label=locker.project"),
+            ""
+        );
+    });
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_made() {
+    on_a_host_with_docker(|host| {
+        lay_out(host);
+        let before = left(host);
+        let refused = |words: &[&str]| {
+            let ran = locker(host, "up");
+            assert_ne!(ran.code, 0, "{}", ran.out);
+            for word in words {
+                assert!(ran.err.contains(word), "no `{word}` in:\n{}", ran.err);
+            }
+            assert!(
+                !ran.err.contains("s3cret"),
+                "a secret is printed:\n{}",
+                ran.err
+            );
+            assert_eq!(left(host), before, "something was made");
+        };
+        host.write("/srv/shop/.env", "");
+        refused(&["MODE", "is missing", "compose.yaml:"]);
+        host.write("/srv/shop/.env", "MODE=live\n");
+        let changed = |from: &str, to: &str| {
+            assert!(FILE.contains(from));
+            host.write("/srv/shop/compose.yaml", &FILE.replacen(from, to, 1));
+        };
+        changed("    cap_drop:", "    cap_dropp:");
+        refused(&["cap_dropp", "cap_drop", "compose.yaml:"]);
+        changed("networks: [outer, inner]", "networks: [outer, iner]");
+        refused(&["iner", "compose.yaml:"]);
+        changed("  seed:\n", "  seed:\n    depends_on: [front]\n");
+        refused(&["front", "seed"]);
+        changed("services:\n", "include: [../../etc/passwd]\nservices:\n");
+        refused(&["passwd"]);
+        changed("busybox:test", "127.0.0.1:9/nothing:1");
+        refused(&["127.0.0.1:9/nothing:1"]);
+        host.write("/srv/shop/compose.yaml", FILE);
+        host.sh("systemctl stop docker docker.socket");
+        let ran = locker(host, "up");
+        assert_ne!(ran.code, 0);
+        assert!(ran.err.contains("systemctl start docker"), "{}", ran.err);
+        host.sh("systemctl start docker");
+    });
+}
