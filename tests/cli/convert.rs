@@ -65,5 +65,9 @@ fn a_wrong_file_is_not_converted() {
         .file("compose.yaml", "services: {web: {image: x, prots: []}}\n")
         .run();
     assert_eq!((given.status, given.stdout.as_str()), (Some(2), ""));
-    assert!(given.stderr.contains("did you mean `ports`?"), "{}", given.stderr);
+    assert!(
+        given.stderr.contains("did you mean `ports`?"),
+        "{}",
+        given.stderr
+    );
 }

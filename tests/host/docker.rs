@@ -224,7 +224,8 @@ async fn limits_change_live(rig: &Rig) {
     // Where the kernel lends a test host no such controller, the engine makes nothing of the limit.
     let counted = sh("docker info -f '{{.PidsLimit}}'") == "true";
     let most = |limit: &str, policy: &str| {
-        let look = "docker inspect -f '{{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}' t_db";
+        let look =
+            "docker inspect -f '{{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}' t_db";
         let seen = sh(look);
         let (found, name) = seen.split_once(' ').unwrap();
         assert!((found == limit || !counted) && name == policy, "{seen}");
