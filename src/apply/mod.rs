@@ -14,6 +14,7 @@ mod facts;
 mod health;
 mod host;
 mod journal;
+mod kept;
 mod label;
 mod lanes;
 mod life;

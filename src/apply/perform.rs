@@ -19,6 +19,7 @@ use super::cancel::Cancel;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
 use super::events::{Event, Events};
 use super::journal::Journal;
+use super::kept::keep;
 use super::lanes::Lanes;
 use super::undo::{Ways, undo};
 use super::{Host, label};
@@ -152,10 +153,12 @@ pub async fn apply(
     let finished = run(&worker, &journal, &mut progress, &mut cancel, lanes.clone()).await;
     let signal = cancel.by().filter(|_| !progress.is_complete());
     if progress.failures.is_empty() && signal.is_none() {
+        remember(host, plan, observed, events).await;
         end(journal, events);
         return Ok(progress.applied);
     }
     let aftermath = if progress.final_begun {
+        remember(host, plan, observed, events).await;
         Aftermath {
             kept: labels(plan, &progress.applied.done),
             ..Aftermath::default()
@@ -196,6 +199,13 @@ fn failure(
 
 fn labels(plan: &Plan, ids: &[StepId]) -> Vec<String> {
     ids.iter().map(|id| label(&plan.steps[*id].step)).collect()
+}
+
+/// All but destroying is done when this is asked for.
+async fn remember(host: &Host, plan: &Plan, observed: &Observed, events: &dyn Events) {
+    if let Err(error) = keep(host, plan, observed).await {
+        events.tell(Event::Note(&error.to_string()));
+    }
 }
 
 fn end(journal: Journal, events: &dyn Events) {

@@ -15,6 +15,9 @@ mod follow;
 mod happenings;
 mod image_list;
 mod images;
+pub mod keep_network;
+#[cfg(test)]
+mod listening;
 mod logs;
 mod once;
 mod plan;

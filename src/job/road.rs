@@ -59,6 +59,7 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
         backend: Arc::new(backend),
         network: Arc::new(KernelNetwork::new(&paths)),
         firewall: Arc::from(firewall::open(choice, &paths)?),
+        units: Arc::new(crate::systemd::NoUnits),
         hosts: HostsFile::new(paths.hosts()),
         paths,
     };
@@ -130,6 +131,8 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         recreate: request.recreate,
         no_deps: request.no_deps,
         wait: request.wait,
+        program: PathBuf::new(),
+        state_dir: None,
         renew_anonymous: request.renew_anonymous,
     };
     let plan = plan::plan(project, &observed, &wish).map_err(|problems| JobError::Problems {
@@ -174,6 +177,7 @@ fn asked_port(request: &ChangeRequest) -> Option<&Port> {
         | Goal::Limits
         | Goal::Freeze
         | Goal::Unfreeze
+        | Goal::Enable(_)
         | Goal::Pull
         | Goal::Build
         | Goal::Cleanup => None,

@@ -27,6 +27,8 @@ fn wish(goal: Goal) -> Wish {
         recreate: Recreate::Changed,
         no_deps: false,
         wait: None,
+        program: Default::default(),
+        state_dir: None,
         renew_anonymous: false,
     }
 }

@@ -603,6 +603,21 @@ fn composes_own_variables_count_for_compose_files_only() {
 }
 
 #[test]
+fn the_words_of_old_yaml_are_taken_from_compose_files_only() {
+    let home = Home::new(&[("compose.yaml", "services: {a: {image: x, tty: yes}}\n")]);
+    assert_eq!(
+        home.titles(&home.options()),
+        ["warning: `yes` is no longer a word of YAML for `true`"]
+    );
+    let text = "services: {a: {image: x, tty: maybe}}\n";
+    std::fs::write(home.path().join("compose.yaml"), text).unwrap();
+    assert_eq!(
+        home.titles(&home.options()),
+        ["error: `tty` is `true` or `false`, not `maybe`"]
+    );
+}
+
+#[test]
 fn values_of_secrets_are_not_shown() {
     let home = Home::new(&[
         (
