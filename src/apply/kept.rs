@@ -6,59 +6,54 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FirewallChoice, Name, NetworkRules, PortRule, bridge_of, bridge_of_network};
 use crate::observed::{Observed, ProjectRecord};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, PlannedStep, Step};
 use crate::store::{self, KEPT_VERSION, Kept, KeptBridge};
 
 use super::Host;
 use super::act::blocking;
 use super::error::StepError;
 
-/// Writes it down, when a step of the plan touched any of it.
+/// Before a change: what it takes out is kept no more, so that whenever it is killed nothing of that
+/// comes back.
+pub(super) async fn let_go(host: &Host, plan: &Plan, observed: &Observed) -> Result<(), StepError> {
+    let now = after(host, &[], observed);
+    let then = after(host, &plan.steps, observed);
+    save(host, common(now, &then)).await
+}
+
+/// After a change: all that is there now.
 pub(super) async fn keep(host: &Host, plan: &Plan, observed: &Observed) -> Result<(), StepError> {
-    if !plan.steps.iter().any(|planned| is_kept(&planned.step)) {
-        return Ok(());
-    }
-    let kept = after(&host.project, host.firewall.name(), plan, observed);
+    save(host, after(host, &plan.steps, observed)).await
+}
+
+/// What is there, as it was looked at, is what is kept: for a run that finds nothing left to do of an
+/// earlier one that was killed.
+///
+/// # Errors
+/// The file cannot be written.
+pub async fn remember(host: &Host, observed: &Observed) -> Result<(), StepError> {
+    save(host, after(host, &[], observed)).await
+}
+
+async fn save(host: &Host, kept: Kept) -> Result<(), StepError> {
     let (paths, project) = (host.paths.clone(), host.project.clone());
     blocking(move || store::save_kept(&paths, &project, &kept)).await
 }
 
-fn is_kept(step: &Step) -> bool {
-    match step {
-        Step::SaveRecord(_)
-        | Step::ForgetProject(_)
-        | Step::EnsureBridge { .. }
-        | Step::RemoveBridge { .. }
-        | Step::OpenNetwork(_)
-        | Step::CloseNetwork(_)
-        | Step::EnsureNetwork(_)
-        | Step::RemoveNetwork(_)
-        | Step::Publish { .. } => true,
-        Step::RemoveWreck { .. }
-        | Step::BringBack { .. }
-        | Step::Pull { .. }
-        | Step::Build(_)
-        | Step::Create(_)
-        | Step::Seed { .. }
-        | Step::Configure(_)
-        | Step::WriteNames { .. }
-        | Step::Start { .. }
-        | Step::AwaitHealthy { .. }
-        | Step::AwaitCompleted { .. }
-        | Step::Setup { .. }
-        | Step::Stop { .. }
-        | Step::Freeze { .. }
-        | Step::Unfreeze { .. }
-        | Step::WriteHostNames { .. }
-        | Step::SetAside { .. }
-        | Step::Destroy { .. }
-        | Step::RemoveVolume { .. } => false,
-    }
+/// What is in both.
+fn common(mut one: Kept, other: &Kept) -> Kept {
+    one.bridges
+        .retain(|bridge, kept| other.bridges.get(bridge) == Some(kept));
+    one.networks
+        .retain(|network| other.networks.contains(network));
+    let rules: BTreeSet<&PortRule> = other.rules.iter().collect();
+    one.rules.retain(|rule| rules.contains(rule));
+    one
 }
 
-/// What is there once all of `plan` is done.
-fn after(project: &Name, driver: &str, plan: &Plan, observed: &Observed) -> Kept {
-    let mine = |of: &Name| of == project;
+/// What is there once all of `steps` are done.
+fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
+    let mine = |of: &Name| *of == host.project;
     let (there, engine) = (&observed.firewall, &observed.engine);
     let open = there.networks.values().filter(|n| mine(&n.project));
     let mut networks: BTreeMap<String, NetworkRules> =
@@ -68,7 +63,7 @@ fn after(project: &Name, driver: &str, plan: &Plan, observed: &Observed) -> Kept
     let mut bridges: BTreeSet<String> = observed.network.bridges.keys().cloned().collect();
     let mut adopt: BTreeSet<String> = engine.networks.values().map(|n| n.bridge.clone()).collect();
     let mut record = observed.record.clone();
-    for planned in &plan.steps {
+    for planned in steps {
         let step = &planned.step;
         if let Step::SaveRecord(new) = step {
             record = Some((**new).clone());
@@ -91,7 +86,7 @@ fn after(project: &Name, driver: &str, plan: &Plan, observed: &Observed) -> Kept
     }
     Kept {
         version: KEPT_VERSION,
-        firewall: choice(driver),
+        firewall: choice(host.firewall.name()),
         bridges: record.map_or_else(BTreeMap::new, |record| subnets(&record, &bridges, &adopt)),
         networks: networks.into_values().collect(),
         rules: rules.into_iter().collect(),

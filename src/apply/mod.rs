@@ -34,6 +34,7 @@ pub use error::{Aftermath, ApplyError, StepError, StepFailure};
 pub use events::{Event, Events};
 pub use host::{Host, ObserveError};
 pub use journal::{Journal, Unfinished};
+pub use kept::remember;
 pub use label::label;
 pub use perform::{AnonymousVolumes, Applied, ApplyOptions, apply};
 pub use supervised::Supervised;
