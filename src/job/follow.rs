@@ -53,17 +53,15 @@ pub(super) async fn follow(
             }
             else => return Ok(()),
         };
-        match told {
-            (name, Some(line)) => {
-                let line = line?;
-                if let Some(at) = line.at {
-                    followed.seen.insert(name.clone(), at);
-                }
-                if out(&name, &line).is_break() {
-                    return Ok(());
-                }
-            }
-            (name, None) => followed.ended(name).await?,
+        let (name, line) = told;
+        let Some(line) = line else {
+            followed.ended(name).await?;
+            continue;
+        };
+        let line = line?;
+        followed.seen.extend(line.at.map(|at| (name.clone(), at)));
+        if out(&name, &line).is_break() {
+            return Ok(());
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod keep_network;
 mod listening;
 mod logs;
 mod once;
+mod one_off;
 mod plan;
 mod port_check;
 mod ports;
