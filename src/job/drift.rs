@@ -29,8 +29,8 @@ impl Drift {
             recreate: Recreate::Changed,
             no_deps: false,
             wait: None,
-            program: Default::default(),
-            state_dir: None,
+            program: opened.program.clone(),
+            state_dir: opened.state_dir.clone(),
             renew_anonymous: false,
         };
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
