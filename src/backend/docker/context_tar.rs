@@ -237,6 +237,36 @@ pub(super) fn plain_header(mode: u32) -> Header {
     header
 }
 
+/// A queue of pieces, read as one stream on a thread.
+pub(super) struct Taken {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    piece: io::Cursor<Vec<u8>>,
+}
+
+impl Taken {
+    /// The reading end.
+    pub fn new(pieces: Receiver<io::Result<Vec<u8>>>) -> Self {
+        Self {
+            pieces,
+            piece: io::Cursor::default(),
+        }
+    }
+}
+
+impl Read for Taken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.piece.read(buffer)? {
+                0 if !buffer.is_empty() => match self.pieces.blocking_recv() {
+                    Some(piece) => self.piece = io::Cursor::new(piece?),
+                    None => return Ok(0),
+                },
+                read => return Ok(read),
+            }
+        }
+    }
+}
+
 /// Exactly so many bytes of a file: one that grows meanwhile must not break the archive, one that
 /// shrinks is an error.
 struct Exact {

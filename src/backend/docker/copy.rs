@@ -6,7 +6,7 @@
 //! archive leads out of the target, since a container may be hostile.
 
 use std::fs::{self, Metadata};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,9 @@ use bollard::query_parameters::{
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use tar::{Archive, Builder};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 
-use super::context_tar::{self, Queue};
+use super::context_tar::{self, Queue, Taken};
 use super::error::{failed, is_missing, refused};
 use super::images::LONG;
 use super::unpack::{Unpack, Unpacked};
@@ -286,34 +286,5 @@ fn io_error(verb: &'static str, path: &Path, source: io::Error) -> BackendError 
         verb,
         path: path.to_owned(),
         source,
-    }
-}
-
-/// A queue of pieces, read as one stream on a thread.
-struct Taken {
-    pieces: Receiver<io::Result<Vec<u8>>>,
-    piece: io::Cursor<Vec<u8>>,
-}
-
-impl Taken {
-    fn new(pieces: Receiver<io::Result<Vec<u8>>>) -> Self {
-        Self {
-            pieces,
-            piece: io::Cursor::default(),
-        }
-    }
-}
-
-impl Read for Taken {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.piece.read(buffer)? {
-                0 if !buffer.is_empty() => match self.pieces.blocking_recv() {
-                    Some(piece) => self.piece = io::Cursor::new(piece?),
-                    None => return Ok(0),
-                },
-                read => return Ok(read),
-            }
-        }
     }
 }
