@@ -15,10 +15,8 @@ const CHECK: &str = "    healthcheck: {test: [CMD, wget, -q, -O, /dev/null, \"ht
 fn both_work(host: &Host, project: &Project<'_>) {
     answers(host, 8080, "db");
     answers(host, 8081, "hello");
-    project
-        .inside("db", "wget -q -O - http://web/")
-        .exits(0)
-        .says(&["hello"]);
+    let said = project.inside("db", "wget -q -O - http://web/").exits(0);
+    assert_eq!(said.out, "hello\n");
     assert_eq!(
         inside(host, "both_web", "wget -q -O - http://database/"),
         "db"
@@ -113,7 +111,7 @@ fn each_kind_waits_for_the_other_as_the_file_says() {
         // once (LXC, ends) <- db (LXC, healthy) <- job (Docker, ends) <- web (Docker)
         let file = format!(
             "  web:\n    image: busybox:test\n    stop_grace_period: 0s\n    depends_on: {{job: {{condition: completed_successfully}}}}\n\
-             \x20 job:\n    image: busybox:test\n    command: [sh, -c, \"wget -q -O /dev/null http://db/ && echo $$(date +%s%N)\"]\n    \
+             \x20 job:\n    image: busybox:test\n    command: [sh, -c, \"wget -q -O /dev/null http://db/ && echo done\"]\n    \
              links: [db]\n    depends_on: {{db: {{condition: healthy}}}}\n\
              \x20 db:\n    template: {{name: tiny}}\n    depends_on: {{once: {{condition: completed_successfully}}}}\n{CHECK}\
              \x20 once:\n    template: {{name: tiny}}\n    config: [\"lxc.init.cmd = /bin/sh /once\"]\n"
@@ -122,7 +120,7 @@ fn each_kind_waits_for_the_other_as_the_file_says() {
         project.locker("create once").exits(0);
         host.write(
             "/srv/both/once.sh",
-            "sleep 0.5\ndate +%s%N > /ended\nexit $(cat /code)\n",
+            "sleep 0.5\ntouch /ended\nexit $(cat /code)\n",
         );
         host.sh("locker --version >/dev/null; cd /srv/both && locker cp once.sh once:/once && echo 3 > code && locker cp code once:/code");
         let ran = project.locker("up").exits(1);
@@ -141,15 +139,18 @@ fn each_kind_waits_for_the_other_as_the_file_says() {
         project.up();
         let status = project.locker("status").exits(0).out;
         assert_eq!(status.matches("stopped (0)").count(), 2, "{status}");
-        let ended: u128 = host
-            .sh("cat /var/lib/lxc/both_once/rootfs/ended")
-            .parse()
-            .unwrap();
-        let asked: u128 = host.sh("docker logs both_job").parse().unwrap();
-        assert!(ended < asked, "the job ran before what it waits for");
-        let begun =
-            host.sh("date -d \"$(docker inspect -f '{{.State.StartedAt}}' both_web)\" +%s%N");
-        assert!(asked < begun.parse().unwrap(), "web did not wait");
+        let at = |what: &str| host.sh(what).parse::<f64>().expect("a time");
+        let of = |field: &str, name: &str| {
+            at(&format!(
+                "date -d \"$(docker inspect -f '{{{{.State.{field}}}}}' {name})\" +%s.%N"
+            ))
+        };
+        let ended = at("stat -c %.9Y /var/lib/lxc/both_once/rootfs/ended");
+        assert!(ended < of("StartedAt", "both_job"), "the job did not wait");
+        assert!(
+            of("FinishedAt", "both_job") < of("StartedAt", "both_web"),
+            "web did not wait"
+        );
 
         // Work that is done is not done again.
         let job = host.sh("docker inspect -f '{{.State.StartedAt}}' both_job");
@@ -161,15 +162,13 @@ fn each_kind_waits_for_the_other_as_the_file_says() {
         );
         project.locker("wait once job").exits(0);
 
-        // A check that never passes ends within its time and leaves nothing half started.
+        // A check that never passes ends within its time and is told.
         project.rewrite(
             &file
                 .replace("http://127.0.0.1/\"]", "http://127.0.0.1:9/\"]")
                 .replace("retries: 50", "retries: 3"),
         );
-        let ran = project
-            .locker("up --always-recreate-deps --force-recreate")
-            .exits(1);
+        let ran = project.locker("up --wait").exits(1);
         assert!(
             ran.err.contains("db") && ran.err.contains("healthy"),
             "{}",
@@ -325,10 +324,8 @@ fn logs_files_processes_and_commands_are_the_same_for_both_kinds() {
         project.locker("unfreeze").exits(0);
         answers(host, 8081, "copied");
         project.locker("stop").exits(0);
-        assert_eq!(
-            project.locker("wait db web").exits(0).out.lines().count(),
-            2
-        );
+        let codes = project.locker("wait db web").out;
+        assert_eq!(codes.lines().count(), 2, "{codes}");
         project.locker("start").exits(0);
         answers(host, 8081, "copied");
     });
