@@ -49,5 +49,8 @@ pub fn main() -> ExitCode {
     if let Some(code) = supervise::run_if_asked(std::env::args_os()) {
         return code;
     }
+    if let Some(code) = job::keep_network::run_if_asked(std::env::args_os()) {
+        return code;
+    }
     cli::main()
 }

@@ -93,6 +93,7 @@ impl<'a> Worker<'a> {
             | Step::Build(_)
             | Step::EnsureNetwork(_)
             | Step::RemoveNetwork(_) => self.act_on_engine(id, step).await?,
+            Step::WriteUnits(change) => self.host.units.write(change).await?,
             Step::Seed {
                 container,
                 mounts,

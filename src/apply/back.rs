@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::backend::Body;
 use crate::firewall::FirewallChange;
-use crate::model::{EngineNetwork, HostsLine, Mount, Name, Subnets};
+use crate::model::{EngineNetwork, HostsLine, Mount, Name, Subnets, UnitsChange};
 use crate::observed::{Mark, ProjectRecord};
 use crate::plan::Step;
 
@@ -35,6 +35,8 @@ pub(super) enum Back {
     RemoveNetwork(Box<EngineNetwork>),
     /// Make the network that was removed.
     MakeNetwork(Box<EngineNetwork>),
+    /// Write the units as they were.
+    Units(Box<UnitsChange>),
     /// Stop what was started.
     Stop(Name),
     /// Start what was stopped, and freeze it where it was frozen.
@@ -66,6 +68,7 @@ pub(super) fn may_be_half_done(step: &Step) -> bool {
         | Step::Build(_)
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::WriteUnits(_)
         | Step::Create(_)
         | Step::Seed { .. }
         | Step::Start { .. }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::backend::{Body, Sought};
 use crate::firewall::FirewallChange;
-use crate::model::{Kind, Name, PortRule};
+use crate::model::{Kind, Name, PortRule, ProjectUnits, UnitsChange};
 use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::{Plan, Step};
 
@@ -129,6 +129,7 @@ impl<'a> Before<'a> {
             | Step::CloseNetwork(_)
             | Step::Pull { .. }
             | Step::Build(_)
+            | Step::WriteUnits(_)
             | Step::Create(_)
             | Step::Seed { .. }
             | Step::Configure(_)
@@ -154,6 +155,19 @@ impl<'a> Before<'a> {
         }
     }
 
+    /// The units as they were.
+    fn back_of_units(&self, change: &UnitsChange) -> Back {
+        let old = &self.observed.units;
+        Back::Units(Box::new(UnitsChange {
+            units: ProjectUnits {
+                services: old.services.clone(),
+                ..change.units.clone()
+            },
+            enabled: old.enabled.clone(),
+            project_enabled: old.project_enabled,
+        }))
+    }
+
     /// What brings back how it was before `step`.
     pub(super) fn back(&self, step: &Step) -> Back {
         match step {
@@ -177,6 +191,7 @@ impl<'a> Before<'a> {
             Step::OpenNetwork(_) | Step::CloseNetwork(_) | Step::Publish { .. } => {
                 self.back_of_rules(step)
             }
+            Step::WriteUnits(change) => self.back_of_units(change),
             Step::Create(spec) => Back::Destroy(spec.name.clone()),
             Step::Configure(_) | Step::WriteNames { .. } => self.back_of_inside(step),
             Step::Start { container } => Back::Stop(container.clone()),

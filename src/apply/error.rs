@@ -28,6 +28,9 @@ pub enum StepError {
     /// The record or the journal.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The units.
+    #[error(transparent)]
+    Units(#[from] crate::systemd::UnitsError),
     /// The host's hosts file.
     #[error(transparent)]
     Hosts(#[from] HostsError),

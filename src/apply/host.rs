@@ -14,9 +14,10 @@ use crate::model::{
     IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
-use crate::observed::{HostFacts, Observed, ObservedContainer, ObservedUnits, ProjectRecord};
+use crate::observed::{HostFacts, Observed, ObservedContainer, ProjectRecord};
 use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
+use crate::systemd::{Units, UnitsError};
 
 use super::facts;
 
@@ -33,6 +34,8 @@ pub struct Host {
     pub network: Arc<dyn Network>,
     /// The kernel's rules.
     pub firewall: Arc<dyn Firewall>,
+    /// The manager of units.
+    pub units: Arc<dyn Units>,
     /// The host's hosts file.
     pub hosts: HostsFile,
     /// What locker keeps on disk.
@@ -79,6 +82,9 @@ pub enum ObserveError {
         /// The system's word.
         source: io::Error,
     },
+    /// The units.
+    #[error(transparent)]
+    Units(#[from] UnitsError),
     /// A thread for blocking work broke.
     #[error("a worker thread ended: {source}")]
     Thread {
@@ -109,11 +115,12 @@ impl Host {
         let bridges = bridges(project, record.as_ref());
         let (paths, name) = (self.paths.clone(), self.project.clone());
         let on_disk = tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted));
-        let (backend, network, firewall, host_names, on_disk) = tokio::join!(
+        let (backend, network, firewall, host_names, units, on_disk) = tokio::join!(
             self.backend.observe(&sought),
             self.network.observe(&self.project, &bridges),
             self.firewall.observe(),
             self.hosts.read(self.project.as_str()),
+            self.units.observe(&self.project),
             on_disk,
         );
         let on_disk = on_disk.map_err(|source| ObserveError::Thread { source })??;
@@ -131,7 +138,7 @@ impl Host {
             network: network.network,
             firewall: firewall?,
             listeners: on_disk.listeners,
-            units: ObservedUnits::default(),
+            units: units?,
             host_names: host_names?,
         })
     }

@@ -44,6 +44,7 @@ fn lane_of(step: &Step) -> Lane {
         | Step::Pull { .. }
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::WriteUnits(_)
         | Step::Configure(_)
         | Step::WriteNames { .. }
         | Step::AwaitHealthy { .. }

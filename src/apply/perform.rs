@@ -19,6 +19,7 @@ use super::cancel::Cancel;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
 use super::events::{Event, Events};
 use super::journal::Journal;
+use super::kept::{keep, let_go, remember};
 use super::lanes::Lanes;
 use super::undo::{Ways, undo};
 use super::{Host, label};
@@ -148,20 +149,27 @@ pub async fn apply(
         .map_err(|source| ApplyError::Journal { source })?;
     let worker = Worker::new(plan, observed, host, events, options);
     let mut progress = Progress::new(plan);
+    note(let_go(host, plan, observed).await, events);
     let lanes = Lanes::here(options.parallel);
     let finished = run(&worker, &journal, &mut progress, &mut cancel, lanes.clone()).await;
     let signal = cancel.by().filter(|_| !progress.is_complete());
     if progress.failures.is_empty() && signal.is_none() {
+        note(keep(host, plan, observed).await, events);
         end(journal, events);
         return Ok(progress.applied);
     }
     let aftermath = if progress.final_begun {
+        note(keep(host, plan, observed).await, events);
         Aftermath {
             kept: labels(plan, &progress.applied.done),
             ..Aftermath::default()
         }
     } else {
-        undo(&worker, &journal, &progress.ways, &mut cancel, lanes).await
+        let aftermath = undo(&worker, &journal, &progress.ways, &mut cancel, lanes).await;
+        if aftermath.is_clean() {
+            note(remember(host, observed).await, events);
+        }
+        aftermath
     };
     if aftermath.is_clean() {
         end(journal, events);
@@ -196,6 +204,13 @@ fn failure(
 
 fn labels(plan: &Plan, ids: &[StepId]) -> Vec<String> {
     ids.iter().map(|id| label(&plan.steps[*id].step)).collect()
+}
+
+/// What could not be written down for the service that keeps the network is told; the change goes on.
+fn note(written: Result<(), StepError>, events: &dyn Events) {
+    if let Err(error) = written {
+        events.tell(Event::Note(&error.to_string()));
+    }
 }
 
 fn end(journal: Journal, events: &dyn Events) {

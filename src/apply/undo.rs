@@ -197,6 +197,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             blocking(move || remove_made(made, &mounts)).await?;
         }
         Back::Configure(mark) => worker.configure_back(mark).await?,
+        Back::Units(change) => host.units.write(change).await?,
         Back::Names(name, hosts, dns) => {
             host.backend.inside().write_names(name, hosts, dns).await?;
         }

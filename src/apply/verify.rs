@@ -45,6 +45,7 @@ fn is_a_state(goal: &Goal) -> bool {
         | Goal::Limits
         | Goal::Freeze
         | Goal::Unfreeze
+        | Goal::Enable(_)
         | Goal::Down { .. } => true,
         // A restart is an event. What a removal, a rule by hand or a cleanup named may be unknown
         // afterwards, and asking for it again is rightly refused.
@@ -85,6 +86,7 @@ fn is_no_difference(step: &Step, observed: &Observed) -> bool {
         | Step::Build(_)
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::WriteUnits(_)
         | Step::Create(_)
         | Step::Seed { .. }
         | Step::Configure(_)

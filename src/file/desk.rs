@@ -70,6 +70,11 @@ impl<'a> Desk<'a> {
         self.words.set(false);
     }
 
+    /// Whether the files are Compose's.
+    pub fn is_compose(&self) -> bool {
+        !self.words.get()
+    }
+
     /// Compose knows the project's name as a variable.
     pub fn set_project(&self, name: &str) {
         *self.project.borrow_mut() = Some(name.into());

@@ -42,10 +42,13 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
     let env_files = env_files(options, for_compose);
     let mut variables = Variables::new();
     for file in &env_files {
-        variables.extend(read_variables(
-            &options.cwd.join(file),
-            &options.environment,
-        )?);
+        let read = read_variables(&options.cwd.join(file), &options.environment);
+        match (read, &first) {
+            (Ok(read), _) => variables.extend(read),
+            (Err(error), Ok(_)) => return Err(error),
+            // They might name the project's files, but that there is none is the worse news.
+            (Err(_), Err(_)) => break,
+        }
     }
     let dot_env = |directory: &Path| match env_files.is_empty() {
         true => dot_env(&directory.join(".env"), &options.environment),

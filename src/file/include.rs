@@ -13,14 +13,10 @@ use super::desk::{Desk, Scope};
 use super::extends::without_entry;
 use super::layout::Decision;
 use super::origin::{Origin, Variables};
-use super::reader::{Given, Reader, Unit, layout_of};
+use super::reader::{Given, Reader, Unit};
+use super::take_over::take_over;
 use super::tree::{Entry, Kind, Node, Spot};
 use super::{dotenv, text};
-
-/// What is taken over beside the containers.
-const SHARED: [&str; 5] = ["networks", "volumes", "secrets", "configs", "groups"];
-/// What only the project's own files may say.
-const OWN: [&str; 5] = ["network", "firewall", "backend", "supervisor", "defaults"];
 
 /// The tree of a file with all that it includes; none when something included is wrong, which has
 /// been reported.
@@ -248,81 +244,4 @@ fn variables(
     }
     all.extend(outer.variables.iter().map(|(k, v)| (k.clone(), v.clone())));
     Some(all)
-}
-
-/// Puts what was included into the tree of the file that includes it.
-fn take_over(desk: &Desk<'_>, unit: &mut Unit, included: Unit) {
-    unit.decision = unit.decision.or(included.decision);
-    let section = layout_of(&unit.decision).section();
-    let spot = unit.root.spot;
-    let Kind::Mapping(mut root) = std::mem::replace(&mut unit.root.kind, Kind::Null) else {
-        return;
-    };
-    let Kind::Mapping(taken) = included.root.kind else {
-        return;
-    };
-    for entry in taken {
-        let key = entry.key.as_str();
-        if OWN.contains(&key) {
-            let message = format!("`{key}` stands in a file that is included");
-            let help = "move it to the project's own file";
-            desk.error_help(entry.spot, message, help);
-        } else if key == section || SHARED.contains(&key) {
-            match root.iter_mut().find(|old| old.key == entry.key) {
-                Some(old) => add_all(desk, old, entry),
-                None => root.push(entry),
-            }
-        }
-        // `name`, `version` and `x-` keys say something about the included file only.
-    }
-    unit.root = Node::new(spot, Kind::Mapping(root));
-}
-
-/// Adds the entries of a map to those of another one.
-fn add_all(desk: &Desk<'_>, old: &mut Entry, new: Entry) {
-    let spot = old.value.spot;
-    let mark = old.value.mark;
-    let Kind::Mapping(added) = new.value.kind else {
-        return;
-    };
-    let mut all = match std::mem::replace(&mut old.value.kind, Kind::Null) {
-        Kind::Mapping(entries) => entries,
-        Kind::Null => Vec::new(),
-        // Reported where it is used.
-        other @ (Kind::Scalar(_) | Kind::Sequence(_)) => {
-            old.value.kind = other;
-            return;
-        }
-    };
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    for (at, entry) in all.iter().enumerate() {
-        known.entry(entry.key.clone()).or_insert(at);
-    }
-    for entry in added {
-        match known.get(&entry.key) {
-            Some(&at) => conflict(desk, &all[at], &entry),
-            None => {
-                known.insert(entry.key.clone(), all.len());
-                all.push(entry);
-            }
-        }
-    }
-    old.value = Node::new(spot, Kind::Mapping(all)).marked(mark);
-}
-
-/// Reports two different things of one name. The same file may be included on two ways.
-fn conflict(desk: &Desk<'_>, old: &Entry, new: &Entry) {
-    let same_directory = desk.directory_of(old.spot) == desk.directory_of(new.spot);
-    if same_directory && old.value.says_the_same(&new.value) {
-        return;
-    }
-    let message = format!(
-        "`{}` is defined here and in a file that is included",
-        old.key
-    );
-    let error = desk
-        .about(old.spot, message)
-        .with_related(desk.place(new.spot), new.spot.length, "defined here too")
-        .with_help("give one of them another name, or take one away");
-    desk.push(error);
 }

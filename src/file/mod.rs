@@ -30,6 +30,7 @@ mod replica_ports;
 mod scale;
 mod schema;
 mod secret;
+mod take_over;
 mod text;
 mod tree;
 
@@ -46,7 +47,7 @@ use layout::{Layout, Parts};
 use origin::Origin;
 use profiles::Choice;
 use reader::{Given, Reader, Unit};
-use tree::Spot;
+use tree::{Entry, Node, Spot};
 
 pub use find::{NAMES, find};
 use naming::project_name;
@@ -178,8 +179,8 @@ fn finish(desk: Desk<'_>, project: Option<Project>) -> Result<Loaded, LoadError>
     }
 }
 
-/// The project of files that are merged; what is wrong lies on the desk.
-fn lower_files(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Option<Project> {
+/// The one tree of all files, and its layout.
+fn tree_of(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Option<(Node, Layout)> {
     let reader = Reader::new(desk, desk.directory.into(), options.cwd.clone());
     let Unit { mut root, decision } = reader.unit(files, None)?;
     merge::settle(&mut root);
@@ -191,17 +192,16 @@ fn lower_files(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Optio
         );
         return None;
     };
-    let layout = decision.layout;
-    if layout == Layout::Compose {
+    if decision.layout == Layout::Compose {
         desk.without_words();
     }
-    let section = root.get(layout.section());
-    let entries = section.and_then(|section| section.value.entries());
-    let entries = entries.unwrap_or_default().to_vec();
-    if entries.is_empty() {
-        let message = format!("`{}` names no container", layout.section());
-        desk.error(section.map_or(root.spot, |section| section.spot), message);
-    }
+    Some((root, decision.layout))
+}
+
+/// The project of files that are merged; what is wrong lies on the desk.
+fn lower_files(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Option<Project> {
+    let (root, layout) = tree_of(desk, files, options)?;
+    let entries = containers(desk, &root, layout);
     let variable = |name: &str| match layout {
         Layout::Compose => desk.variable(Spot::start(0), name),
         Layout::Locker | Layout::Early => None,
@@ -236,6 +236,29 @@ fn lower_files(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Optio
     project.disabled = known.collect();
     check::across(desk, &project.containers);
     Some(project)
+}
+
+/// The containers of all files together; none is an error.
+fn containers(desk: &Desk<'_>, root: &Node, layout: Layout) -> Vec<Entry> {
+    let section = root.get(layout.section());
+    let entries = section.and_then(|section| section.value.entries());
+    let entries = entries.unwrap_or_default().to_vec();
+    if entries.is_empty() {
+        let message = format!("`{}` names no container", layout.section());
+        desk.error(section.map_or(root.spot, |section| section.spot), message);
+    }
+    let defaults = root.get("defaults").and_then(|d| d.value.entries());
+    for entry in defaults.unwrap_or_default() {
+        if matches!(entry.key.as_str(), "extends" | "profiles" | "scale") {
+            let message = format!("`{}` cannot stand in `defaults`", entry.key);
+            desk.error_help(
+                entry.spot,
+                message,
+                "write it in each container that has it",
+            );
+        }
+    }
+    entries
 }
 
 /// Those of `--profile`, else those of the environment.

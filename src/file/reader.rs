@@ -31,6 +31,9 @@ pub(super) struct Unit {
     pub decision: Option<Decision>,
 }
 
+/// What may differ when a file is read again.
+type Lent = (PathBuf, Arc<Variables>);
+
 /// What the reading of a project's files has in common.
 pub(super) struct Reader<'d, 'a> {
     pub desk: &'d Desk<'a>,
@@ -43,7 +46,7 @@ pub(super) struct Reader<'d, 'a> {
     /// Values that merging has made.
     spent: Cell<usize>,
     /// Files that were read for `extends`, by path and variables.
-    trees: RefCell<BTreeMap<(PathBuf, Arc<Variables>), Option<Node>>>,
+    trees: RefCell<BTreeMap<Lent, Option<Node>>>,
 }
 
 impl<'d, 'a> Reader<'d, 'a> {

@@ -25,6 +25,41 @@ pub(super) struct Scaled {
     none: BTreeSet<String>,
 }
 
+impl Scaled {
+    /// Adds the replicas of one entry. `spot` is where their number stands, `names` are those that are
+    /// taken.
+    fn multiply(
+        &mut self,
+        desk: &Desk<'_>,
+        entry: &Entry,
+        count: u32,
+        spot: Spot,
+        names: &BTreeMap<String, Spot>,
+    ) {
+        if count == 0 {
+            self.none.insert(entry.key.clone());
+        }
+        if count > 1 {
+            self.replicas.insert(entry.key.clone(), entry.key.clone());
+            alone(desk, entry);
+        }
+        for index in 0..count.max(1) {
+            let mut replica = entry.clone();
+            ports::deal(desk, entry, &mut replica, index, count.max(1));
+            if index > 0 {
+                replica.key = format!("{}-{}", entry.key, index + 1);
+                if let Some(other) = names.get(&replica.key) {
+                    clash(desk, spot, &entry.key, &replica.key, *other);
+                    continue;
+                }
+                let service = entry.key.clone();
+                self.replicas.insert(replica.key.clone(), service);
+            }
+            self.entries.push(replica);
+        }
+    }
+}
+
 /// Multiplies entries. `given` are the numbers of the command line; `out` are further names that the
 /// file has.
 pub(super) fn apply(
@@ -52,28 +87,7 @@ pub(super) fn apply(
             desk.error(spot, message);
             continue;
         }
-        if count == 0 {
-            scaled.none.insert(entry.key.clone());
-        }
-        if count > 1 {
-            scaled.replicas.insert(entry.key.clone(), entry.key.clone());
-            alone(desk, &entry);
-        }
-        for index in 0..count.max(1) {
-            let mut replica = entry.clone();
-            ports::deal(desk, &entry, &mut replica, index, count.max(1));
-            if index > 0 {
-                replica.key = format!("{}-{}", entry.key, index + 1);
-                if let Some(other) = names.get(&replica.key) {
-                    clash(desk, spot, &entry.key, &replica.key, *other);
-                    continue;
-                }
-                scaled
-                    .replicas
-                    .insert(replica.key.clone(), entry.key.clone());
-            }
-            scaled.entries.push(replica);
-        }
+        scaled.multiply(desk, &entry, count, spot, &names);
     }
     scaled
 }
@@ -161,22 +175,11 @@ pub(super) fn settle(desk: &Desk<'_>, project: &mut Project, scaled: &Scaled) {
     if scaled.replicas.is_empty() && scaled.none.is_empty() {
         return;
     }
-    let mut of: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
-    for (replica, service) in &scaled.replicas {
-        if let (Ok(replica), Ok(service)) = (Name::new(replica), Name::new(service)) {
-            if let Some(container) = project.containers.get_mut(&replica) {
-                share_image(&project.name, container, &service);
-                container.replica_of = Some(service.clone());
-            }
-            if replica != service {
-                of.entry(service).or_default().push(replica);
-            }
-        }
-    }
+    let of = further(project, scaled);
     let none: BTreeSet<Name> = scaled
         .none
         .iter()
-        .filter_map(|n| Name::new(n).ok())
+        .filter_map(|name| Name::new(name).ok())
         .collect();
     project.containers.retain(|name, _| !none.contains(name));
     for container in project.containers.values_mut() {
@@ -190,12 +193,8 @@ pub(super) fn settle(desk: &Desk<'_>, project: &mut Project, scaled: &Scaled) {
     }
     for (group, members) in &mut project.groups {
         members.retain(|name| !none.contains(name));
-        let more: Vec<Name> = members
-            .iter()
-            .filter_map(|name| of.get(name))
-            .flatten()
-            .cloned()
-            .collect();
+        let more = members.iter().filter_map(|name| of.get(name));
+        let more: Vec<Name> = more.flatten().cloned().collect();
         members.extend(more);
         members.sort();
         members.dedup();
@@ -207,6 +206,24 @@ pub(super) fn settle(desk: &Desk<'_>, project: &mut Project, scaled: &Scaled) {
             }
         }
     }
+}
+
+/// The replicas of each container but the first, which are told whose they are.
+fn further(project: &mut Project, scaled: &Scaled) -> BTreeMap<Name, Vec<Name>> {
+    let mut of: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+    for (replica, service) in &scaled.replicas {
+        let (Ok(replica), Ok(service)) = (Name::new(replica), Name::new(service)) else {
+            continue;
+        };
+        if let Some(container) = project.containers.get_mut(&replica) {
+            share_image(&project.name, container, &service);
+            container.replica_of = Some(service.clone());
+        }
+        if replica != service {
+            of.entry(service).or_default().push(replica);
+        }
+    }
+    of
 }
 
 /// Replicas are made from one image, so that it is built once.

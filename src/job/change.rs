@@ -1,7 +1,7 @@
 //! Changing a project: the whole road.
 
 use crate::apply::{
-    AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify,
+    AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, remember, verify,
 };
 use crate::file::diagnostic::Diagnostic;
 use crate::model::{Name, SYSTEM_GRACE};
@@ -11,7 +11,7 @@ use crate::store::{self, ProjectLock};
 
 use super::consent::{Consent, price};
 use super::images::{QuietPull, join};
-use super::road::{self, Opened};
+use super::road::{self, Looked, Opened};
 use super::{ChangeRequest, JobError, Setting};
 
 /// What a change did.
@@ -42,33 +42,17 @@ pub async fn change(
         events.tell(Event::Note(&unfinished.to_string()));
     }
     let quiet = QuietPull(events);
-    let events = if request.images.quiet_pull {
-        &quiet
-    } else {
-        events
+    let events = match request.images.quiet_pull {
+        true => &quiet,
+        false => events,
     };
     let mut looked = road::look(&opened, request).await?;
     let first = road::first(&opened, &looked, request)?;
     request.images.check(&looked.plan, request)?;
     ask(&opened, &looked.plan.losses, consent).await?;
     if !first.steps.is_empty() {
-        perform(
-            setting,
-            request,
-            &opened,
-            (&first, &looked.observed),
-            events,
-        )
-        .await?;
-        let agreed = std::mem::take(&mut looked.plan.losses);
-        looked = road::look(&opened, request).await?;
-        // A fetched image may mean more than was known before; what was agreed to is not asked again.
-        let more = looked
-            .plan
-            .losses
-            .iter()
-            .filter(|loss| !agreed.contains(loss));
-        ask(&opened, &more.cloned().collect::<Vec<_>>(), consent).await?;
+        let planned = (&first, looked);
+        looked = images_first(setting, request, &opened, planned, (events, consent)).await?;
     }
     if !looked.plan.steps.is_empty() {
         perform(
@@ -81,6 +65,10 @@ pub async fn change(
         .await?;
         verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {
+        // It may have been killed before it wrote down what it had done.
+        if let Err(error) = remember(host, &looked.observed).await {
+            events.tell(Event::Note(&error.to_string()));
+        }
         Unfinished::clear(&host.paths, &project.name)?;
     }
     store::remove_empty(&host.paths, &project.name);
@@ -89,6 +77,25 @@ pub async fn change(
         plan: join(first, looked.plan),
         warnings: opened.warnings,
     })
+}
+
+/// Fetches and builds, and looks again.
+async fn images_first(
+    setting: &Setting,
+    request: &ChangeRequest,
+    opened: &Opened,
+    (first, looked): (&Plan, Looked),
+    (events, consent): (&dyn Events, &dyn Consent),
+) -> Result<Looked, JobError> {
+    let planned = (first, &looked.observed);
+    perform(setting, request, opened, planned, events).await?;
+    let agreed = looked.plan.losses;
+    let looked = road::look(opened, request).await?;
+    // A fetched image may mean more than was known before; what was agreed to is not asked again.
+    let more = looked.plan.losses.iter();
+    let more = more.filter(|loss| !agreed.contains(loss));
+    ask(opened, &more.cloned().collect::<Vec<_>>(), consent).await?;
+    Ok(looked)
 }
 
 /// Takes the project's lock, and says for whom it waits.

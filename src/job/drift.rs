@@ -29,6 +29,8 @@ impl Drift {
             recreate: Recreate::Changed,
             no_deps: false,
             wait: None,
+            program: opened.program.clone(),
+            state_dir: opened.state_dir.clone(),
             renew_anonymous: false,
         };
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
@@ -104,6 +106,7 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         | Step::Build(_)
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::WriteUnits(_)
         | Step::Setup { .. }
         | Step::Stop { .. }
         | Step::Freeze { .. }

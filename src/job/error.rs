@@ -108,6 +108,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// The kernel does not say where this program is.
+    #[error("cannot find out where this program is: {source}")]
+    Program {
+        /// The system's word.
+        source: io::Error,
+    },
     /// The kernel gave no random number for a name.
     #[error("cannot make up a name: {source}")]
     Random {
@@ -182,6 +188,7 @@ impl JobError {
             | Self::NotOnce { .. }
             | Self::NameTaken { .. }
             | Self::Random { .. }
+            | Self::Program { .. }
             | Self::Frozen { .. }
             | Self::Signals { .. } => Vec::new(),
         }

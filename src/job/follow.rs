@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{StreamExt, stream};
 
-use crate::backend::{Backend, Happening, LogWish, What};
+use crate::backend::{Happening, LogWish, Watch, What};
 use crate::model::Name;
 
 use super::logs::{Out, after};
@@ -21,16 +21,16 @@ type Told = (Name, Option<Result<LogLine, JobError>>);
 
 /// Gives `out` each line that is printed from `since` on, until it breaks.
 pub(super) async fn follow(
-    backend: &dyn Backend,
+    watch: &dyn Watch,
     names: BTreeSet<Name>,
     chosen: &(dyn Fn(&Name) -> bool + Send + Sync),
     since: SystemTime,
     out: Out<'_>,
 ) -> Result<(), JobError> {
     // Before the first stream is opened, so that no start in between is missed.
-    let mut events = backend.watch().events().await?;
+    let mut events = watch.events().await?;
     let mut followed = Followed {
-        backend,
+        watch,
         streams: SelectAll::new(),
         seen: BTreeMap::new(),
         since,
@@ -53,23 +53,21 @@ pub(super) async fn follow(
             }
             else => return Ok(()),
         };
-        match told {
-            (name, Some(line)) => {
-                let line = line?;
-                if let Some(at) = line.at {
-                    followed.seen.insert(name.clone(), at);
-                }
-                if out(&name, &line).is_break() {
-                    return Ok(());
-                }
-            }
-            (name, None) => followed.ended(name).await?,
+        let (name, line) = told;
+        let Some(line) = line else {
+            followed.ended(name).await?;
+            continue;
+        };
+        let line = line?;
+        followed.seen.extend(line.at.map(|at| (name.clone(), at)));
+        if out(&name, &line).is_break() {
+            return Ok(());
         }
     }
 }
 
 struct Followed<'a> {
-    backend: &'a dyn Backend,
+    watch: &'a dyn Watch,
     streams: SelectAll<BoxStream<'static, Told>>,
     /// The time of the last line of each.
     seen: BTreeMap<Name, SystemTime>,
@@ -89,7 +87,7 @@ impl Followed<'_> {
             since: Some(self.seen.get(&name).map_or(self.since, |at| after(*at))),
             ..LogWish::default()
         };
-        let lines = self.backend.watch().logs(&name, &wish).await?;
+        let lines = self.watch.logs(&name, &wish).await?;
         let (whose, at_end) = (name.clone(), name.clone());
         let lines = lines.map(move |line| (whose.clone(), Some(line.map_err(JobError::from))));
         let end = stream::once(async move { (at_end, None) });
@@ -132,5 +130,62 @@ impl Followed<'_> {
             self.open(name).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::listening::{Listening, happened, line, name};
+    use std::ops::ControlFlow;
+    use std::time::Duration;
+
+    /// What is told until nothing more comes.
+    async fn told(watch: &Listening) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut out = |name: &Name, line: &LogLine| {
+            told.push(format!("{name} {}", line.text));
+            ControlFlow::Continue(())
+        };
+        let all = |_: &Name| true;
+        let done = follow(watch, watch.names(), &all, SystemTime::UNIX_EPOCH, &mut out);
+        done.await.unwrap();
+        told
+    }
+
+    #[tokio::test]
+    async fn a_container_that_is_started_again_goes_on_without_a_line_told_twice() {
+        let watch = Listening::default()
+            .printed("web", vec![line(1, "before")])
+            .then("web", vec![line(1, "before"), line(2, "after")])
+            .happens(vec![happened("web", What::Started)]);
+        assert_eq!(told(&watch).await, ["web before", "web after"]);
+    }
+
+    #[tokio::test]
+    async fn a_container_that_comes_later_is_followed_too() {
+        let watch = Listening::default()
+            .then("web", vec![line(3, "new")])
+            .happens(vec![
+                happened("web", What::Created),
+                happened("web", What::Started),
+            ]);
+        assert_eq!(told(&watch).await, ["web new"]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_has_enough_ends_it() {
+        let watch = Listening::default().printed("web", vec![line(1, "a"), line(2, "b")]);
+        let mut count = 0;
+        let mut out = |_: &Name, _: &LogLine| {
+            count += 1;
+            ControlFlow::Break(())
+        };
+        let names = BTreeSet::from([name("web")]);
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        follow(&watch, names, &|_| true, since, &mut out)
+            .await
+            .unwrap();
+        assert_eq!(count, 1);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 
-use crate::backend::{Backend, LogStream, LogWish};
+use crate::backend::{LogStream, LogWish, Watch};
 use crate::model::Name;
 
 use super::follow::follow;
@@ -34,9 +34,9 @@ pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Resu
     let chosen = |name: &Name| selection.as_ref().is_none_or(|some| some.contains(name));
     let names: BTreeSet<Name> = observed.containers.keys().cloned().collect();
     let names: BTreeSet<Name> = names.into_iter().filter(&chosen).collect();
-    let backend = &*opened.host.backend;
+    let watch = opened.host.backend.watch();
     let now = SystemTime::now();
-    if past(backend, &names, &request.wish, now, out)
+    if past(watch, &names, &request.wish, now, out)
         .await?
         .is_break()
     {
@@ -53,14 +53,14 @@ pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Resu
         }
     };
     tokio::select! {
-        done = follow(backend, names, &chosen, now, out) => done,
+        done = follow(watch, names, &chosen, now, out) => done,
         () = until_then => Ok(()),
     }
 }
 
 /// What was printed before `now`, merged.
 async fn past(
-    backend: &dyn Backend,
+    watch: &dyn Watch,
     names: &BTreeSet<Name>,
     wish: &LogWish,
     now: SystemTime,
@@ -73,7 +73,7 @@ async fn past(
     };
     let mut heads = Vec::new();
     for name in names {
-        let stream = backend.watch().logs(name, &wish).await?;
+        let stream = watch.logs(name, &wish).await?;
         let mut head = Head {
             name: name.clone(),
             stream,
@@ -127,4 +127,45 @@ fn earliest(heads: &[Head]) -> Option<usize> {
 /// The moment after `at`, so that its line is not told twice.
 pub(super) fn after(at: SystemTime) -> SystemTime {
     at + Duration::from_nanos(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::listening::{Listening, line, name};
+
+    async fn told(watch: &Listening, wish: &LogWish) -> Vec<String> {
+        let mut told = Vec::new();
+        let names = watch.names();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let mut out = |name: &Name, line: &LogLine| {
+            told.push(format!("{name} {}", line.text));
+            ControlFlow::Continue(())
+        };
+        let _ = past(watch, &names, wish, now, &mut out).await.unwrap();
+        told
+    }
+
+    #[tokio::test]
+    async fn lines_of_several_containers_come_in_the_order_of_time() {
+        let mut untimed = line(0, "no time");
+        untimed.at = None;
+        let watch = Listening::default()
+            .printed("db", vec![line(1, "a"), untimed, line(9, "d")])
+            .printed("web", vec![line(2, "b"), line(5, "c")]);
+        let all = told(&watch, &LogWish::default()).await;
+        assert_eq!(all, ["db a", "db no time", "web b", "web c", "db d"]);
+    }
+
+    #[tokio::test]
+    async fn the_past_ends_before_what_is_followed_begins() {
+        let watch = Listening::default().printed("web", vec![line(99, "old"), line(100, "new")]);
+        let wish = LogWish {
+            follow: true,
+            ..LogWish::default()
+        };
+        assert_eq!(told(&watch, &wish).await, ["web old"]);
+        let names = BTreeSet::from([name("web")]);
+        assert_eq!(watch.names(), names);
+    }
 }

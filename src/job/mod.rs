@@ -15,8 +15,12 @@ mod follow;
 mod happenings;
 mod image_list;
 mod images;
+pub mod keep_network;
+#[cfg(test)]
+mod listening;
 mod logs;
 mod once;
+mod one_off;
 mod plan;
 mod port_check;
 mod ports;

@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::Events;
 use crate::backend::{BackendError, RunOptions};
-use crate::model::{
-    App, AppNetwork, Container, ContainerSpec, HostsLine, Kind, Name, Place, Restart, Volume,
-};
+use crate::model::{ContainerSpec, HostsLine, Name};
 use crate::plan::{Goal, Plan, PlannedStep, Recreate, Step, StepId};
 
 use super::change::{ask, lock, perform};
 use super::consent::Consent;
+use super::one_off::copy_of;
 use super::road::{self, Opened};
 use super::select::one;
 use super::{ChangeRequest, ImageWish, JobError, Setting};
@@ -139,22 +138,26 @@ async fn prepare(
     let Some(mut spec) = parts.spec else {
         return Err(no_engine());
     };
-    if let Some(app) = spec.app.as_mut() {
-        // Its own names are written by the engine.
-        let own = spec.nic.as_ref().map(|nic| nic.addresses);
-        let is_own =
-            |ip: IpAddr| own.is_some_and(|own| [own.v4.into(), own.v6.into()].contains(&ip));
-        let others = parts.hosts.iter().filter(|line| !is_own(line.address));
-        let names = others.flat_map(|line| {
-            let address = line.address.to_string();
-            line.names
-                .iter()
-                .map(move |name| (name.clone(), address.clone()))
-        });
-        app.settings.extra_hosts.extend(names);
-    }
+    know_others(&mut spec, &parts.hosts);
     make_directories(spec.mounts.iter().map(|mount| mount.host.clone()).collect()).await?;
     Ok(spec)
+}
+
+/// Writes the links into its hosts file, which the engine makes; its own names are the engine's.
+fn know_others(spec: &mut ContainerSpec, hosts: &[HostsLine]) {
+    let own = spec.nic.as_ref().map(|nic| nic.addresses);
+    let is_own = |ip: IpAddr| own.is_some_and(|own| [own.v4.into(), own.v6.into()].contains(&ip));
+    let Some(app) = spec.app.as_mut() else {
+        return;
+    };
+    for line in hosts.iter().filter(|line| !is_own(line.address)) {
+        let address = line.address.to_string();
+        let names = line
+            .names
+            .iter()
+            .map(|name| (name.clone(), address.clone()));
+        app.settings.extra_hosts.extend(names);
+    }
 }
 
 /// Takes its port rules out when it is gone.
@@ -187,100 +190,6 @@ fn no_engine() -> JobError {
         reason: "there is no engine of application containers".into(),
         help: "apt-get install docker.io".into(),
     })
-}
-
-/// The container of the file with another name and what the request says.
-fn copy_of(
-    opened: &Opened,
-    name: &Name,
-    request: &OnceRequest,
-    setting: &Setting,
-) -> Result<Container, JobError> {
-    let original = opened.project.containers.get(name);
-    let original = original.ok_or_else(|| JobError::NotInFile { name: name.clone() })?;
-    let app = original
-        .app
-        .as_deref()
-        .filter(|_| original.kind() == Kind::Application);
-    let Some(app) = app.cloned() else {
-        return Err(JobError::NotOnce { name: name.clone() });
-    };
-    let called = match &request.called {
-        Some(called) => called.clone(),
-        None => fresh_name(name)?,
-    };
-    let mut copy = Container {
-        name: called,
-        groups: Vec::new(),
-        setup: Vec::new(),
-        restart: Restart::No,
-        healthcheck: None,
-        replica_of: None,
-        autostart: false,
-        ..original.clone()
-    };
-    if !request.service_ports {
-        copy.ports.clear();
-    }
-    if request.no_deps {
-        copy.depends_on.clear();
-    }
-    copy.environment.extend(request.environment.iter().cloned());
-    copy.labels.extend(request.labels.iter().cloned());
-    for text in &request.volumes {
-        let volume = Volume::parse(text, &setting.load.cwd).map_err(|error| {
-            let (message, help) = (error.to_string(), None);
-            JobError::Selection { message, help }
-        })?;
-        copy.volumes
-            .retain(|(other, _)| other.target != volume.target);
-        copy.volumes.push((volume, Place::nowhere()));
-    }
-    copy.app = Some(Box::new(settings(app, request)));
-    Ok(copy)
-}
-
-/// The settings of the copy: nothing in them may be taken by the original.
-fn settings(mut app: App, request: &OnceRequest) -> App {
-    if let Some(entrypoint) = &request.entrypoint {
-        app.entrypoint = Some(entrypoint.clone());
-        app.command = None;
-    }
-    if !request.argv.is_empty() {
-        app.command = Some(request.argv.clone());
-    }
-    if let Some(user) = &request.user {
-        app.user = Some(user.clone());
-    }
-    if let Some(workdir) = &request.workdir {
-        app.working_dir = Some(workdir.to_string_lossy().into_owned());
-    }
-    app.no_healthcheck = true;
-    if let AppNetwork::Networks(networks) = &mut app.network {
-        for attachment in networks {
-            attachment.v4 = None;
-            attachment.v6 = None;
-            attachment.mac = None;
-            if !request.use_aliases {
-                attachment.aliases.clear();
-            }
-        }
-    }
-    app
-}
-
-/// `<name>_run_<8 hex>`, with as much of the name as fits.
-fn fresh_name(name: &Name) -> Result<Name, JobError> {
-    let mut bytes = [0_u8; 4];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
-        |error| JobError::Random {
-            source: error.into(),
-        },
-    )?;
-    let tail = format!("_run_{:08x}", u32::from_ne_bytes(bytes));
-    let room = crate::model::NAME_MAX - tail.len();
-    let head: String = name.as_str().chars().take(room).collect();
-    Name::new(&format!("{head}{tail}")).map_err(|_| JobError::NameTaken { name: name.clone() })
 }
 
 /// A plan without the steps of one container, and what they said of it.
@@ -350,43 +259,10 @@ fn make_directory(path: &Path) -> Result<(), BackendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Attachment;
     use crate::plan::Cause;
 
     fn name(word: &str) -> Name {
         Name::new(word).unwrap()
-    }
-
-    #[test]
-    fn its_name_says_whose_it_is_and_always_fits() {
-        let short = fresh_name(&name("web")).unwrap().to_string();
-        assert!(
-            short.starts_with("web_run_") && short.len() == 16,
-            "{short}"
-        );
-        assert_ne!(fresh_name(&name("web")).unwrap().as_str(), short);
-        let long = fresh_name(&name(&"x".repeat(crate::model::NAME_MAX))).unwrap();
-        assert_eq!(long.as_str().len(), crate::model::NAME_MAX);
-    }
-
-    #[test]
-    fn what_only_one_container_can_have_stays_with_the_original() {
-        let mut attachment = Attachment::new(name("front"));
-        attachment.v4 = Some([10, 0, 0, 9].into());
-        attachment.aliases = vec!["www".into()];
-        let app = App {
-            network: AppNetwork::Networks(vec![attachment]),
-            command: Some(vec!["serve".into()]),
-            ..App::default()
-        };
-        let request = OnceRequest {
-            argv: vec!["migrate".into()],
-            ..OnceRequest::default()
-        };
-        let settings = settings(app, &request);
-        assert_eq!(settings.command, Some(vec!["migrate".to_string()]));
-        let networks = AppNetwork::Networks(vec![Attachment::new(name("front"))]);
-        assert_eq!(settings.network, networks);
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub(super) struct Opened {
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) host: Host,
     pub(super) lxcpath: PathBuf,
+    /// This program, for units that start it.
+    pub(super) program: PathBuf,
+    /// Where its state is when it is not where it usually is.
+    pub(super) state_dir: Option<PathBuf>,
 }
 
 /// What is, and what is to be done about it.
@@ -59,6 +63,7 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
         backend: Arc::new(backend),
         network: Arc::new(KernelNetwork::new(&paths)),
         firewall: Arc::from(firewall::open(choice, &paths)?),
+        units: Arc::new(crate::systemd::NoUnits),
         hosts: HostsFile::new(paths.hosts()),
         paths,
     };
@@ -67,6 +72,8 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
         warnings: loaded.warnings,
         host,
         lxcpath,
+        program: std::env::current_exe().map_err(|source| JobError::Program { source })?,
+        state_dir: setting.state_dir.clone(),
     })
 }
 
@@ -130,6 +137,8 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         recreate: request.recreate,
         no_deps: request.no_deps,
         wait: request.wait,
+        program: opened.program.clone(),
+        state_dir: opened.state_dir.clone(),
         renew_anonymous: request.renew_anonymous,
     };
     let plan = plan::plan(project, &observed, &wish).map_err(|problems| JobError::Problems {
@@ -174,6 +183,7 @@ fn asked_port(request: &ChangeRequest) -> Option<&Port> {
         | Goal::Limits
         | Goal::Freeze
         | Goal::Unfreeze
+        | Goal::Enable(_)
         | Goal::Pull
         | Goal::Build
         | Goal::Cleanup => None,

@@ -39,3 +39,26 @@ pub struct Build {
     /// Platform of the image.
     pub platform: Option<String>,
 }
+
+impl Build {
+    /// A build of a directory without wishes.
+    pub fn plain(image: String, context: PathBuf) -> Self {
+        Self {
+            image,
+            tags: Vec::new(),
+            context,
+            dockerfile: None,
+            inline: None,
+            args: BTreeMap::new(),
+            target: None,
+            labels: BTreeMap::new(),
+            cache_from: Vec::new(),
+            no_cache: false,
+            pull: false,
+            network: None,
+            extra_hosts: Vec::new(),
+            shm_size: None,
+            platform: None,
+        }
+    }
+}

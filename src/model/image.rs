@@ -54,24 +54,39 @@ pub fn check_image(text: &str) -> Result<(), ImageError> {
     if tag.is_some_and(|tag| !is_tag(tag)) {
         return Err(form());
     }
+    match check_path(name) {
+        Some(Path::Fits) => Ok(()),
+        Some(Path::Capital) => Err(ImageError::Capital(text.into())),
+        None => Err(form()),
+    }
+}
+
+/// What a path is worth.
+enum Path {
+    Fits,
+    Capital,
+}
+
+/// Checks `[REGISTRY[:PORT]/]PATH`.
+fn check_path(name: &str) -> Option<Path> {
     let mut parts: Vec<&str> = name.split('/').collect();
     let registry = |part: &str| part.contains(['.', ':']) || part == "localhost";
     if parts.len() > 1 && registry(parts[0]) {
         let host = parts.remove(0);
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
         if !host.chars().all(fits) {
-            return Err(form());
+            return None;
         }
     }
     for part in parts {
         if part.chars().any(|c| c.is_ascii_uppercase()) {
-            return Err(ImageError::Capital(text.into()));
+            return Some(Path::Capital);
         }
         if !is_path(part) {
-            return Err(form());
+            return None;
         }
     }
-    Ok(())
+    Some(Path::Fits)
 }
 
 /// Small letters and digits with `.`, `_`, `__` or hyphens between them.

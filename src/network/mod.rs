@@ -5,6 +5,7 @@
 //! interface alias `locker:<project>`.
 
 mod bridge;
+mod changes;
 mod guest;
 mod kernel;
 mod look;
@@ -22,6 +23,7 @@ use crate::model::{Name, Subnets};
 use crate::observed::ObservedNetwork;
 use crate::store::{LockError, StoreError};
 
+pub use changes::LinkChanges;
 pub use guest::Guest;
 pub use kernel::KernelNetwork;
 pub use probe::{Answer, Probe, Watch};

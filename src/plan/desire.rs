@@ -10,7 +10,7 @@ use crate::model::{
 use crate::observed::Observed;
 
 use super::addresses::Net;
-use super::{Problem, Warning, application};
+use super::{Problem, Warning, application, supervision};
 
 /// First host id of automatic blocks: above what useradd(8) gives to people and their subids.
 const FIRST_ID: u32 = 1_000_000;
@@ -33,7 +33,10 @@ pub(super) fn specs(
             problems.push(refusal(container, Key::Idmap, None, message));
             continue;
         };
-        let app = application::spec(project, container, net, &mut problems);
+        let mut app = application::spec(project, container, net, &mut problems);
+        if let Some(app) = &mut app {
+            supervision::set_apart(container, &idmap, app, &mut problems);
+        }
         let nic = match &app {
             None => net.nic(&project.name, name),
             Some(app) => app.attached.iter().find_map(|a| a.nic.clone()),
@@ -62,12 +65,13 @@ pub(super) fn specs(
             labels: container.labels.clone(),
             restart: container.restart,
             stop_grace: container.stop_grace,
-            supervised: false,
+            supervised: supervision::is_supervised(project, container, observed),
             app,
         };
         specs.insert(name.clone(), spec);
     }
     application::strangers(project, warnings);
+    supervision::check(project, observed, &mut problems, warnings);
     match problems.is_empty() {
         true => Ok(specs),
         false => Err(problems),
@@ -179,9 +183,9 @@ fn idmap(
     first: &mut u32,
 ) -> Option<Vec<IdRange>> {
     match &container.idmap {
-        None => Some(Vec::new()),
+        None if !container.isolate => Some(Vec::new()),
         Some(Idmap::Ranges(ranges)) => Some(ranges.clone()),
-        Some(Idmap::Auto) => {
+        None | Some(Idmap::Auto) => {
             let found = observed.containers.get(&container.name);
             let mark = found.and_then(|found| found.mark.as_ref());
             if let Some(mark) = mark.filter(|mark| !mark.spec.idmap.is_empty()) {

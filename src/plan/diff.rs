@@ -69,9 +69,9 @@ fn same_source(old: &ContainerSpec, new: &ContainerSpec) -> bool {
 
 /// What both kinds have. The engine of applications cannot change what it made a container with.
 fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> {
-    let (live, restart) = match new.kind() {
-        Kind::System => (Reach::Live, Reach::Restart),
-        Kind::Application => (Reach::Recreate, Reach::Recreate),
+    let (live, restart, supervised) = match new.kind() {
+        Kind::System => (Reach::Live, Reach::Restart, Reach::Restart),
+        Kind::Application => (Reach::Recreate, Reach::Recreate, Reach::Live),
     };
     vec![
         (old.mounts != new.mounts, restart, &[Key::Volumes]),
@@ -100,6 +100,11 @@ fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> 
             old.stop_grace != new.stop_grace,
             live,
             &[Key::StopGracePeriod],
+        ),
+        (
+            old.supervised != new.supervised,
+            supervised,
+            &[Key::Supervisor],
         ),
         // The setup runs once; a change after that must not make a plan that never gets empty.
         (

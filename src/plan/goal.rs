@@ -15,6 +15,8 @@ pub(super) struct Scope {
     pub(super) network: bool,
     /// Hosts files are kept true.
     pub(super) names: bool,
+    /// Units are kept true.
+    pub(super) units: bool,
 }
 
 const MAKE: Scope = Scope {
@@ -23,6 +25,7 @@ const MAKE: Scope = Scope {
     starts: false,
     network: false,
     names: true,
+    units: true,
 };
 const START: Scope = Scope {
     starts: true,
@@ -32,6 +35,7 @@ const START: Scope = Scope {
 const PORTS: Scope = Scope {
     network: true,
     names: false,
+    units: false,
     ..MAKE
 };
 const LIMITS: Scope = Scope {
@@ -51,13 +55,23 @@ const NAMES: Scope = Scope {
 };
 const QUIET: Scope = Scope {
     names: false,
+    units: false,
     ..NAMES
 };
 
 const IMAGES: Scope = Scope {
     saves: false,
     names: false,
+    units: false,
     ..MAKE
+};
+const BOOT: Scope = Scope {
+    units: true,
+    ..IMAGES
+};
+const STILL: Scope = Scope {
+    units: false,
+    ..NAMES
 };
 
 impl Goal {
@@ -67,14 +81,11 @@ impl Goal {
             Self::Create => MAKE,
             Self::Ports | Self::PortAdd(_) => PORTS,
             Self::Pull | Self::Build => IMAGES,
+            Self::Enable(_) => BOOT,
             Self::Limits => LIMITS,
             Self::PortRemove(_) => UNPORT,
-            Self::Stop
-            | Self::Remove
-            | Self::Down { .. }
-            | Self::Links
-            | Self::Unlinks
-            | Self::Cleanup => NAMES,
+            Self::Stop | Self::Links | Self::Unlinks => STILL,
+            Self::Remove | Self::Down { .. } | Self::Cleanup => NAMES,
             Self::Unports | Self::Freeze | Self::Unfreeze => QUIET,
         }
     }
@@ -100,6 +111,7 @@ impl Goal {
             | Self::PortRemove(_)
             | Self::Pull
             | Self::Build
+            | Self::Enable(_)
             | Self::Cleanup => Existence::Any,
         }
     }
@@ -125,7 +137,8 @@ impl Goal {
             | Self::Freeze
             | Self::Unfreeze
             | Self::Pull
-            | Self::Build => None,
+            | Self::Build
+            | Self::Enable(_) => None,
         }
     }
 }

@@ -186,7 +186,7 @@ fn renumbered(loose: Loose, new_id: &[StepId]) -> PlannedStep {
 
 /// Gives every node the number of its strongly connected component (Kosaraju's algorithm); `before`
 /// are the edges.
-fn circles(before: &[Vec<StepId>]) -> Vec<usize> {
+pub(super) fn circles(before: &[Vec<StepId>]) -> Vec<usize> {
     let mut behind = vec![Vec::new(); before.len()];
     for (id, earlier) in before.iter().enumerate() {
         for earlier in earlier {

@@ -91,6 +91,7 @@ impl Builder<'_> {
             | Goal::Unfreeze
             | Goal::Pull
             | Goal::Build
+            | Goal::Enable(_)
             | Goal::Cleanup => false,
         };
         let Some(file) = self.project.containers.get(name).filter(|_| waits) else {

@@ -30,6 +30,7 @@ impl Builder<'_> {
             | Goal::Limits
             | Goal::Freeze
             | Goal::Unfreeze
+            | Goal::Enable(_)
             | Goal::Cleanup => {}
         }
         let mut made: BTreeMap<String, StepId> = BTreeMap::new();

@@ -137,7 +137,7 @@ fn intent_of(
         Goal::Unfreeze => power(Power::Thaw),
         Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => chosen,
         Goal::Ports | Goal::Unports | Goal::PortAdd(_) | Goal::PortRemove(_) => chosen,
-        Goal::Links | Goal::Unlinks | Goal::Pull | Goal::Build => chosen,
+        Goal::Links | Goal::Unlinks | Goal::Pull | Goal::Build | Goal::Enable(_) => chosen,
     }
 }
 

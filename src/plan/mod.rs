@@ -36,7 +36,10 @@ mod render;
 mod settings;
 mod step;
 mod subnets;
+mod supervision;
 mod teardown;
+mod unit_limits;
+mod units;
 mod wish;
 mod words;
 

@@ -7,7 +7,7 @@ use crate::model::{ContainerSpec, Key, Nic, Place, Port, PortRange, PortRule, Pr
 use crate::observed::{Observed, ProjectRecord};
 
 use super::pick::key;
-use super::{Problem, Warning};
+use super::{Problem, Warning, units};
 
 /// The rules that the file and `port add` want for a container, each with its place.
 pub(super) fn wanted(
@@ -16,7 +16,13 @@ pub(super) fn wanted(
     spec: &ContainerSpec,
 ) -> Vec<(PortRule, Place)> {
     let file = project.containers.get(&spec.name);
-    let of_file = file.iter().flat_map(|c| c.ports.iter().cloned());
+    // What systemd holds is answered by it.
+    let of_file = file.iter().flat_map(|c| {
+        let ports = c.ports.iter();
+        ports
+            .filter(|(port, _)| !units::is_held(c, port.protocol))
+            .cloned()
+    });
     let added = record.and_then(|r| r.added_ports.get(&spec.name));
     let added = added.into_iter().flatten();
     let all = of_file.chain(added.map(|port| (port.clone(), Place::nowhere())));

@@ -8,7 +8,7 @@ use crate::observed::State;
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::{Intent, Power, runs};
-use super::{Cause, Goal, Step, needs};
+use super::{Cause, Goal, Step, needs, units};
 
 impl Builder<'_> {
     /// What becomes of the container's processes; `changed` are the causes when those that run must
@@ -21,7 +21,9 @@ impl Builder<'_> {
                 if !self.beside.contains_key(name) {
                     self.stop(name, causes.clone());
                 }
-                self.start(name, causes);
+                if !self.waits_for_callers(name) {
+                    self.start(name, causes);
+                }
             }
             (Power::Cycle, None) if up => {
                 self.stop(name, vec![Cause::Asked]);
@@ -34,6 +36,7 @@ impl Builder<'_> {
                 self.running.insert(name.clone());
             }
             (Power::On | Power::Cycle, None) if self.is_done(name) => {}
+            (Power::On, _) if self.waits_for_callers(name) => {}
             (Power::On | Power::Cycle, _) => {
                 let cause = match self.has(Slot::Create, name) {
                     true => self.missing(name),
@@ -52,6 +55,12 @@ impl Builder<'_> {
                 self.freezing(name, intent.power, state);
             }
         }
+    }
+
+    /// Whether `up` leaves its start to the first who calls.
+    fn waits_for_callers(&self, name: &Name) -> bool {
+        let file = self.project.containers.get(name);
+        self.wish.goal == Goal::Up && file.is_some_and(units::waits_for_callers)
     }
 
     /// Whether it was to end and has ended well: it is not started again unless it is named.
@@ -111,9 +120,12 @@ impl Builder<'_> {
 
     /// How long it gets to end: what the user says, else the file, else what is usual for its kind.
     fn grace(&self, name: &Name) -> Duration {
-        if let Some(asked) = self.wish.timeout {
-            return asked;
-        }
+        let asked = self.wish.timeout;
+        asked.unwrap_or_else(|| self.lasting_grace(name))
+    }
+
+    /// How long it gets to end when the user does not say it.
+    fn lasting_grace(&self, name: &Name) -> Duration {
         let file = self.project.containers.get(name).map(|c| c.stop_grace);
         let mark = || self.mark(name).map(|mark| mark.spec.stop_grace);
         let grace = file.or_else(mark).flatten();
@@ -125,10 +137,7 @@ impl Builder<'_> {
             (None, Some(container)) => container.kind(),
             (None, None) => Kind::System,
         };
-        grace.unwrap_or(match kind {
-            Kind::System => SYSTEM_GRACE,
-            Kind::Application => STOP_GRACE,
-        })
+        grace.unwrap_or_else(|| usual_grace(kind))
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {
@@ -159,5 +168,13 @@ impl Builder<'_> {
             None => vec![Cause::Drifted("setup has not run")],
         };
         self.draft.add_in(Slot::Setup, name, step, causes);
+    }
+}
+
+/// How long a container of this kind gets to end when nobody says it.
+pub(super) fn usual_grace(kind: Kind) -> Duration {
+    match kind {
+        Kind::System => SYSTEM_GRACE,
+        Kind::Application => STOP_GRACE,
     }
 }

@@ -143,6 +143,7 @@ impl Builder<'_> {
             | Goal::Unfreeze
             | Goal::Pull
             | Goal::Build
+            | Goal::Enable(_)
             | Goal::Cleanup => {
                 let powered = matches!(intent.power, Power::On | Power::Cycle);
                 return match powered && defined {

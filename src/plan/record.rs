@@ -195,6 +195,7 @@ impl Builder<'_> {
             | Goal::Unfreeze
             | Goal::Pull
             | Goal::Build
+            | Goal::Enable(_)
             | Goal::Cleanup => Cause::ForProject,
         };
         let first = self.draft.add(step, vec![cause]);

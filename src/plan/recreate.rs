@@ -82,6 +82,7 @@ impl Builder<'_> {
             && !found.stopping
             && reached
             && !flows
+            && !file.is_some_and(|c| c.on_demand)
             && !volumes
             && !remade
             && !shared.any(|(_, with)| with == *name)

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{
     Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Mount, Name,
-    NetworkRules, PortRule, Subnets,
+    NetworkRules, PortRule, Subnets, UnitsChange,
 };
 use crate::observed::ProjectRecord;
 
@@ -64,6 +64,9 @@ pub enum Step {
     EnsureNetwork(Box<EngineNetwork>),
     /// Remove a network of the engine; the bridge stays. Undo: make it again.
     RemoveNetwork(Box<EngineNetwork>),
+    /// Write, change or remove the units of the project and its links at boot, and let systemd read them.
+    /// Undo: what was there.
+    WriteUnits(Box<UnitsChange>),
     /// Make a container from its source and write its settings and mark. Undo: destroy it.
     Create(Box<ContainerSpec>),
     /// Copy the container's own content to empty host directories and files, once, all or nothing,
@@ -190,6 +193,7 @@ impl Step {
             | Self::Build(_)
             | Self::EnsureNetwork(_)
             | Self::RemoveNetwork(_)
+            | Self::WriteUnits(_)
             | Self::Create(_)
             | Self::Seed { .. }
             | Self::Configure(_)

@@ -53,6 +53,8 @@ pub enum Goal {
     Pull,
     /// Build the images of the selected containers.
     Build,
+    /// Whether the selected containers start with the host: all of the project without names.
+    Enable(bool),
     /// Stop everything, remove rules, bridge and record; never a container that the file defines.
     Cleanup,
 }
@@ -84,6 +86,10 @@ pub struct Wish {
     pub no_deps: bool,
     /// `up` and `start` wait until all are running and healthy; those that ended with 0 are done.
     pub wait: Option<Wait>,
+    /// This program, for the units that start it.
+    pub program: PathBuf,
+    /// Where locker's state is when it is not where it usually is.
+    pub state_dir: Option<PathBuf>,
     /// Volumes without a name are not taken over by a new self.
     pub renew_anonymous: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{HostsLine, Name, NetworkRules, PortRule};
+use crate::model::{HostsLine, Name, NetworkRules, PortRule, UnitsChange};
 
 use super::Step;
 
@@ -43,6 +43,7 @@ impl Step {
             | Self::Build(_)
             | Self::EnsureNetwork(_)
             | Self::RemoveNetwork(_)
+            | Self::WriteUnits(_)
             | Self::Publish { .. }
             | Self::WriteHostNames { .. }
             | Self::RemoveVolume { .. } => None,
@@ -65,6 +66,7 @@ impl Step {
             Self::Pull { image, .. } => image.clone(),
             Self::Build(build) => build.image.clone(),
             Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => network.host_name(),
+            Self::WriteUnits(change) => change.units.project.to_string(),
             Self::RemoveWreck { .. }
             | Self::BringBack { .. }
             | Self::Create(_)
@@ -103,6 +105,10 @@ impl Step {
             Self::Pull { .. } => ('+', "pull", "pull"),
             Self::Build(_) => ('+', "build", "build"),
             Self::EnsureNetwork(_) => ('+', "network", "ensure_network"),
+            Self::WriteUnits(change) if change.units.services.is_empty() => {
+                ('-', "units", "write_units")
+            }
+            Self::WriteUnits(_) => ('~', "units", "write_units"),
             Self::RemoveNetwork(_) => ('-', "network", "remove_network"),
             Self::Create(_) => ('+', "create", "create"),
             Self::Seed { .. } => ('+', "volumes", "seed"),
@@ -135,6 +141,7 @@ impl Step {
             Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => {
                 format!("on {}", network.bridge)
             }
+            Self::WriteUnits(change) => units(change),
             Self::Pull { platform, .. } => platform.clone().unwrap_or_default(),
             Self::Build(build) => build.context.display().to_string(),
             Self::AwaitCompleted { .. } => "until it has ended".into(),
@@ -169,6 +176,16 @@ fn manner(rules: &NetworkRules) -> String {
     let words = [(rules.isolate, "isolated"), (rules.internal, "internal")];
     let words = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// How many services there will be, and who starts at boot.
+fn units(change: &UnitsChange) -> String {
+    let services = count(change.units.services.len(), "service");
+    let enabled: Vec<&str> = change.enabled.iter().map(Name::as_str).collect();
+    match enabled.is_empty() {
+        true => services,
+        false => format!("{services}, at boot {}", enabled.join(" ")),
+    }
 }
 
 /// `1 command`, `2 commands`.

@@ -4,11 +4,13 @@
 //! knows an engine.
 
 mod atomic;
+mod kept;
 mod lock;
 mod paths;
 mod record;
 
 pub use atomic::{StoreError, write_atomic};
+pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;
 pub use record::{

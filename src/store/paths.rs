@@ -52,6 +52,11 @@ impl Paths {
         self.project(project).join("project.json")
     }
 
+    /// What the project has in the kernel, for the service that keeps it there.
+    pub fn kept(&self, project: &Name) -> PathBuf {
+        self.project(project).join("network.json")
+    }
+
     /// What is under way in the project.
     pub fn journal(&self, project: &Name) -> PathBuf {
         self.project(project).join("journal.jsonl")

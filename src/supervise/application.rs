@@ -6,10 +6,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::attend::{Ask, Look, attend};
-use super::backoff;
 use super::engine::{Engine, SOCKET, Shown};
 use super::stream::copy;
-use crate::model::{Healthcheck, Restart, UnitSpec, host_name_of};
+use crate::model::{Healthcheck, UnitSpec, host_name_of};
 use crate::store::Paths;
 use crate::sys::Notifier;
 

@@ -22,6 +22,8 @@ const APPLICATION: &[&str] = &[
     "ProtectKernelTunables=yes",
     "ProtectProc=invisible",
     "ProtectSystem=strict",
+    // Where the count of failed starts is kept.
+    "ReadWritePaths=-/run/locker",
     "RestrictAddressFamilies=AF_UNIX",
     "RestrictNamespaces=yes",
     "RestrictRealtime=yes",

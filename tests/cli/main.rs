@@ -2,6 +2,7 @@
 //!
 //! Nothing here needs root, LXC or a network.
 
+mod convert;
 mod docs;
 mod files;
 mod invocation;

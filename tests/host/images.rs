@@ -154,8 +154,9 @@ fn an_image_is_built_from_scratch_and_from_a_base_with_the_rules_of_dockerignore
                 .out
         };
         assert_eq!(inside("cat /made").trim(), "deep blue; $(id)");
-        let found =
-            inside("cd /ctx; find . -type f | sort; readlink link; stat -c %u keep; ls /last 2>&1");
+        let found = inside(
+            "cd /ctx; find . -type f | sort; readlink link; stat -c %u keep; ls /last 2>&1 || true",
+        );
         let lines: Vec<&str> = found.lines().collect();
         let wanted = [
             "./.dockerignore",
@@ -213,7 +214,7 @@ fn a_dockerfile_that_needs_buildkit_is_built_with_it() {
             "shop",
             "  app:\n    build:\n      context: .\n      args: {TOKEN: hunter2}\n      dockerfile_inline: |\n        \
              FROM busybox:test\n        ARG TOKEN\n        \
-             RUN --mount=type=tmpfs,target=/x grep -c ' /x tmpfs' /proc/mounts > /seen; echo $${#TOKEN} >> /seen\n",
+             RUN --mount=type=tmpfs,target=/x grep -c ' /x tmpfs' /proc/mounts > /seen && echo $${#TOKEN} >> /seen\n",
         );
         shop.locker("build").exits(0);
         let seen = host.sh("docker run --rm --network none shop_app cat /seen");
@@ -255,7 +256,8 @@ fn a_command_inside_has_these_streams_this_terminal_and_its_own_exit_code() {
         let size = sum(
             "script -qec 'stty rows 33 cols 77; locker exec web sh -c \"sleep 1; stty size\"' /dev/null",
         );
-        assert_eq!(size.trim(), "33 77");
+        // `script` echoes the end of its own input.
+        assert!(size.trim().ends_with("33 77"), "{size}");
         let ended = "timeout -s INT 1 locker exec -T web sh -c 'trap \"echo got; exit 5\" INT; while :; do sleep 0.1; done' || true";
         assert_eq!(sum(ended), "got");
         let env = shop
@@ -328,7 +330,7 @@ fn a_container_runs_once_with_its_exit_code_and_is_gone() {
         let size = sum(
             "script -qec 'stty rows 33 cols 77; locker run --rm web sh -c \"sleep 1; stty size\"' /dev/null",
         );
-        assert_eq!(size.lines().last().map(str::trim), Some("33 77"));
+        assert!(size.trim().ends_with("33 77"), "{size}");
         shop.locker("run web true").exits(0);
         assert_eq!(
             host.sh("docker ps -aq | wc -l"),

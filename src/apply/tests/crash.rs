@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::observed::State;
 use crate::plan::{Goal, Recreate, Wish, plan};
+use crate::store::load_kept;
 
 fn wish(goal: Goal) -> Wish {
     Wish {
@@ -27,6 +28,8 @@ fn wish(goal: Goal) -> Wish {
         recreate: Recreate::Changed,
         no_deps: false,
         wait: None,
+        program: Default::default(),
+        state_dir: None,
         renew_anonymous: false,
     }
 }
@@ -133,6 +136,15 @@ async fn settle(stage: &Stage, project: &Project, wish: &Wish) {
     if let Err(error) = verify(&stage.host, project, wish).await {
         panic!("{error}");
     }
+    // What is written down for the service that keeps it is what is there.
+    let kept = load_kept(&stage.host.paths, &project.name).unwrap();
+    let (world, kept) = (stage.fake.world(), kept.as_ref());
+    let bridges: Vec<&String> = kept.iter().flat_map(|kept| kept.bridges.keys()).collect();
+    assert_eq!(bridges, world.bridges.keys().collect::<Vec<_>>());
+    let networks: Vec<_> = kept.iter().flat_map(|kept| &kept.networks).collect();
+    assert_eq!(networks, world.networks.values().collect::<Vec<_>>());
+    let rules: Vec<_> = kept.iter().flat_map(|kept| &kept.rules).collect();
+    assert_eq!(rules, world.rules.iter().collect::<Vec<_>>());
 }
 
 /// A host on which `before` came up.

@@ -142,6 +142,7 @@ impl Stage {
             backend: Arc::new(fake.engines()),
             network: Arc::new(fake.clone()),
             firewall: Arc::new(fake.clone()),
+            units: Arc::new(crate::systemd::NoUnits),
             hosts: HostsFile::new(paths.hosts()),
             paths,
         };

@@ -59,7 +59,7 @@ pub(super) async fn run(
     match tokio::time::timeout(limit, work).await {
         Ok(done) => done,
         Err(_) => {
-            exec.kill(Signal::KILL).await;
+            exec.kill(Signal::KILL, true).await;
             let reason = format!("`{command}` did not end within its time");
             Err(refused(VERB, full, reason))
         }
@@ -165,9 +165,9 @@ impl<'a> Exec<'a> {
         }
     }
 
-    /// Sends a signal to its process, when that is what it was. Its number may belong to another by now,
-    /// which is not in a cgroup of this container.
-    async fn kill(&self, signal: Signal) -> bool {
+    /// Sends a signal to its process, and with `all` to those that it began, when it is what it was. Its
+    /// number may belong to another by now, which is not in a cgroup of this container.
+    async fn kill(&self, signal: Signal, all: bool) -> bool {
         let Ok(state) = self.docker.inspect_exec(&self.id).await else {
             return false;
         };
@@ -177,8 +177,21 @@ impl<'a> Exec<'a> {
             return false;
         };
         let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        groups.contains(&container) && pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+        if !groups.contains(&container) {
+            return false;
+        }
+        let mut pids = vec![pid];
+        if all {
+            add_children(pid, &mut pids);
+        }
+        // All are asked, whatever becomes of one; the first is its own.
+        let mut asked = pids.into_iter().map(|pid| {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+        });
+        let own = asked.next() == Some(true);
+        asked.for_each(drop);
+        own
     }
 }
 
@@ -195,8 +208,23 @@ impl Remote for Exec<'_> {
 
     async fn signal(&self, number: i32) -> bool {
         match Signal::from_named_raw(number) {
-            Some(signal) => self.kill(signal).await,
+            Some(signal) => self.kill(signal, false).await,
             None => false,
+        }
+    }
+}
+
+/// Adds the processes that `pid` and its children began; a pipe in a shell is several.
+fn add_children(pid: i64, found: &mut Vec<i64>) {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    for task in tasks.into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+        {
+            found.push(child);
+            add_children(child, found);
         }
     }
 }
@@ -233,6 +261,26 @@ mod tests {
         let text = kept.text();
         assert_eq!(text.len(), KEPT);
         assert!(text.ends_with("bend") && !text.contains('a'));
+    }
+
+    #[test]
+    fn the_processes_that_a_process_began_are_found_to_the_last() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sh -c 'sleep 60 & wait' & wait"])
+            .spawn()
+            .unwrap();
+        let mut found = Vec::new();
+        let begun = std::time::Instant::now();
+        while found.len() < 2 && begun.elapsed() < Duration::from_secs(5) {
+            found.clear();
+            add_children(child.id().into(), &mut found);
+        }
+        for pid in &found {
+            let pid = Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap();
+            kill_process(pid, Signal::KILL).unwrap();
+        }
+        child.wait().unwrap();
+        assert_eq!(found.len(), 2);
     }
 
     #[test]

@@ -215,6 +215,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Apply(_)
         | JobError::Verify(_)
         | JobError::Random { .. }
+        | JobError::Program { .. }
         | JobError::Signals { .. } => {}
     }
 }

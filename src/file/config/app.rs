@@ -159,6 +159,10 @@ fn limits(map: &mut Out, limits: &AppLimits) {
     ] {
         put(map, key, value.map_or(Value::Null, text));
     }
+    put(map, "blkio_config", blkio(limits));
+}
+
+fn blkio(limits: &AppLimits) -> Value {
     let mut blkio = Map::new();
     put(
         &mut blkio,
@@ -179,7 +183,7 @@ fn limits(map: &mut Out, limits: &AppLimits) {
             all.map(|throttle| json!({"path": text(throttle.path.display()), rate: throttle.rate}));
         put(&mut blkio, key, all.collect());
     }
-    put(map, "blkio_config", Value::Object(blkio));
+    Value::Object(blkio)
 }
 
 fn network(map: &mut Out, app: &App) {

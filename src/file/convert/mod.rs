@@ -6,6 +6,7 @@
 
 mod compose;
 mod compose_body;
+mod compose_values;
 mod local;
 mod locker;
 mod words;
@@ -135,12 +136,11 @@ fn entries(node: Node) -> Vec<Entry> {
     }
 }
 
+/// What a single value becomes, seen with the keys that lead to it; none leaves it as it is.
+type Change<'c> = &'c mut dyn FnMut(&[String], &str, Spot) -> Option<String>;
+
 /// A tree in which every single value went through `change`, which also sees the keys that lead to it.
-fn map_texts(
-    node: Node,
-    path: &mut Vec<String>,
-    change: &mut dyn FnMut(&[String], &str, Spot) -> Option<String>,
-) -> Node {
+fn map_texts(node: Node, path: &mut Vec<String>, change: Change<'_>) -> Node {
     let (spot, mark, plain) = (node.spot, node.mark, node.plain);
     let node = match node.kind {
         Kind::Null => node,

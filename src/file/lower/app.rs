@@ -49,37 +49,11 @@ pub(super) fn lower(
     layers: &Layers<'_>,
     mounts: Mounts,
 ) -> App {
-    let flag = |key: Key| flag(desk, layers, key).unwrap_or_default();
     let mut app = App {
         pull: pull(desk, layers),
-        platform: parsed(desk, layers, Key::Platform, |text| {
-            kept(text, check_platform)
-        }),
         command: words(desk, layers, Key::Command),
         entrypoint: words(desk, layers, Key::Entrypoint),
-        user: plain(desk, layers, Key::User),
         group_add: plain_list(desk, layers, Key::GroupAdd),
-        working_dir: plain(desk, layers, Key::WorkingDir),
-        tty: flag(Key::Tty),
-        stdin_open: flag(Key::StdinOpen),
-        read_only: flag(Key::ReadOnly),
-        privileged: flag(Key::Privileged),
-        init: super::values::flag(desk, layers, Key::Init),
-        hostname: parsed(desk, layers, Key::Hostname, |text| {
-            // The engine takes an underscore too.
-            Fqdn::new(&text.replace('_', "-")).map(|_| text.to_string())
-        }),
-        domainname: plain(desk, layers, Key::Domainname),
-        stop_signal: parsed(desk, layers, Key::StopSignal, |text| {
-            kept(text, check_signal)
-        }),
-        shm_size: parsed(desk, layers, Key::ShmSize, parse_size),
-        runtime: plain(desk, layers, Key::Runtime),
-        cgroup_parent: plain(desk, layers, Key::CgroupParent),
-        oom_kill_disable: super::values::flag(desk, layers, Key::OomKillDisable),
-        oom_score_adj: parsed(desk, layers, Key::OomScoreAdj, |text| {
-            number("oom_score_adj", text, -1000, 1000)
-        }),
         dns_search: plain_list(desk, layers, Key::DnsSearch),
         dns_opt: plain_list(desk, layers, Key::DnsOpt),
         logging: logging(desk, layers),
@@ -93,12 +67,49 @@ pub(super) fn lower(
         volumes_from: volumes_from(desk, shared, layers),
         ..App::default()
     };
+    texts(desk, layers, &mut app);
+    flags(desk, layers, &mut app);
     kernel::fill(desk, layers, &mut app);
     namespaces(desk, shared, layers, &mut app);
     network::fill(desk, shared, layers, &mut app);
-    super::values::flag(desk, layers, Key::Attach);
     build::isolation(desk, one(desk, layers, Key::Isolation));
     app
+}
+
+/// The keys that take one text or number.
+fn texts(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
+    app.platform = parsed(desk, layers, Key::Platform, |text| {
+        kept(text, check_platform)
+    });
+    app.user = plain(desk, layers, Key::User);
+    app.working_dir = plain(desk, layers, Key::WorkingDir);
+    app.hostname = parsed(desk, layers, Key::Hostname, |text| {
+        // The engine takes an underscore too.
+        Fqdn::new(&text.replace('_', "-")).map(|_| text.to_string())
+    });
+    app.domainname = plain(desk, layers, Key::Domainname);
+    app.stop_signal = parsed(desk, layers, Key::StopSignal, |text| {
+        kept(text, check_signal)
+    });
+    app.shm_size = parsed(desk, layers, Key::ShmSize, parse_size);
+    app.runtime = plain(desk, layers, Key::Runtime);
+    app.cgroup_parent = plain(desk, layers, Key::CgroupParent);
+    app.oom_score_adj = parsed(desk, layers, Key::OomScoreAdj, |text| {
+        number("oom_score_adj", text, -1000, 1000)
+    });
+}
+
+/// The keys that take `true` or `false`.
+fn flags(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
+    let flag = |key: Key| flag(desk, layers, key);
+    app.tty = flag(Key::Tty).unwrap_or_default();
+    app.stdin_open = flag(Key::StdinOpen).unwrap_or_default();
+    app.read_only = flag(Key::ReadOnly).unwrap_or_default();
+    app.privileged = flag(Key::Privileged).unwrap_or_default();
+    app.init = flag(Key::Init);
+    app.oom_kill_disable = flag(Key::OomKillDisable);
+    // Checked only: `up` shows no output of containers.
+    flag(Key::Attach);
 }
 
 /// Pairs that are passed on as they are.

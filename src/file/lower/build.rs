@@ -1,7 +1,5 @@
 //! `build`: how an image is made from a directory.
 
-use std::collections::BTreeMap;
-
 use super::app::extra_hosts;
 use super::container::{Layers, Shared};
 use super::values::{Fields, one, warn};
@@ -25,23 +23,7 @@ pub(super) fn lower(
         None => built_image(shared.project, layers.words.name),
     };
     let scope = layers.scope(Key::Build);
-    let mut build = Build {
-        image,
-        tags: Vec::new(),
-        context: desk.directory_of(entry.spot).to_path_buf(),
-        dockerfile: None,
-        inline: None,
-        args: BTreeMap::new(),
-        target: None,
-        labels: BTreeMap::new(),
-        cache_from: Vec::new(),
-        no_cache: false,
-        pull: false,
-        network: None,
-        extra_hosts: Vec::new(),
-        shm_size: None,
-        platform: None,
-    };
+    let mut build = Build::plain(image, desk.directory_of(entry.spot).to_path_buf());
     match entry.value.kind {
         Shape::Scalar(_) => {
             let text = desk.text(&entry.value, scope, "build")?;

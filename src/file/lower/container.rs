@@ -60,27 +60,11 @@ pub(super) struct Shared<'a> {
 
 /// The container with all its keys. After an error it is incomplete, and the desk is not clean.
 pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &Entry) -> Container {
-    // As it is written: one whose name is refused is checked under another.
-    let word = if shared.compose {
-        "service"
-    } else {
-        "container"
-    };
-    let owner = format!("{word} `{}`", entry.key);
     let mut container = Container::bare(name.clone());
     container.place = desk.place(entry.spot);
     let kind = source::kind_of(shared, &entry.value);
-    match entry.value.kind {
-        tree::Kind::Mapping(_) => keys::check_container(desk, &entry.value, &owner, Some(kind)),
-        tree::Kind::Null => {}
-        tree::Kind::Scalar(_) | tree::Kind::Sequence(_) => {
-            let kind = entry.value.kind_name();
-            desk.error(
-                entry.value.spot,
-                format!("{owner} must be a map of keys, not {kind}"),
-            );
-            return container;
-        }
+    if !is_body(desk, shared, kind, entry) {
+        return container;
     }
     let words = Words {
         name,
@@ -107,6 +91,28 @@ pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, name: &Name, entry: &E
     }
     container.fqdn = fqdn;
     container
+}
+
+/// Checks the keys of a body; false when it is none.
+fn is_body(desk: &Desk<'_>, shared: &Shared<'_>, kind: Kind, entry: &Entry) -> bool {
+    let word = if shared.compose {
+        "service"
+    } else {
+        "container"
+    };
+    // As it is written: one whose name is refused is checked under another.
+    let owner = format!("{word} `{}`", entry.key);
+    match entry.value.kind {
+        tree::Kind::Mapping(_) => keys::check_container(desk, &entry.value, &owner, Some(kind)),
+        tree::Kind::Null => {}
+        tree::Kind::Scalar(_) | tree::Kind::Sequence(_) => {
+            let kind = entry.value.kind_name();
+            let message = format!("{owner} must be a map of keys, not {kind}");
+            desk.error(entry.value.spot, message);
+            return false;
+        }
+    }
+    true
 }
 
 /// All keys but the source, and the name that other values may hold.

@@ -86,9 +86,12 @@ pub(super) fn limits(desk: &Desk<'_>, layers: &Layers<'_>, limits: &mut AppLimit
     };
     keys::check(desk, deploy.map, keys::DEPLOY, "`deploy`");
     mode(desk, deploy);
-    let Some(resources) = inner(desk, deploy, "resources", keys::RESOURCES) else {
-        return;
-    };
+    if let Some(resources) = inner(desk, deploy, "resources", keys::RESOURCES) {
+        self::resources(desk, resources, limits);
+    }
+}
+
+fn resources(desk: &Desk<'_>, resources: Fields<'_, '_>, limits: &mut AppLimits) {
     if let Some(most) = inner(desk, resources, "limits", keys::LIMITS) {
         same(
             desk,

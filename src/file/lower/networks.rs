@@ -7,7 +7,7 @@ use super::stores::{check_engine_name, external, named};
 use super::values::{Fields, items, warn};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
-use crate::file::tree::{Entry, Node};
+use crate::file::tree::{Entry, Node, Spot};
 use crate::model::{ExtraNetwork, Name, NetworkWish, default_network};
 
 /// The networks of a file.
@@ -86,20 +86,7 @@ fn network(desk: &Desk<'_>, name: &Name, entry: &Entry) -> Option<ExtraNetwork> 
     };
     let (is_external, host) = external(desk, fields);
     if let Some((host, spot)) = &host {
-        desk.check(*spot, check_engine_name(host))?;
-        if is_external && matches!(host.as_str(), "host" | "none") {
-            let help = format!("write `network_mode: {host}`");
-            desk.error_help(
-                *spot,
-                format!("`{host}` is no network that can be joined"),
-                help,
-            );
-            return None;
-        }
-        if !is_external {
-            let message = format!("{owner} is called `<project>_{name}` on the host, not `{host}`");
-            warn(desk, *spot, message);
-        }
+        check_host_name(desk, *spot, name, host, is_external)?;
     }
     if is_external {
         network.external = Some(host.map_or_else(|| name.to_string(), |(host, _)| host));
@@ -107,6 +94,29 @@ fn network(desk: &Desk<'_>, name: &Name, entry: &Entry) -> Option<ExtraNetwork> 
     }
     wishes(desk, fields, &mut network);
     Some(network)
+}
+
+/// Checks the name on the host that the file gives a network.
+fn check_host_name(
+    desk: &Desk<'_>,
+    spot: Spot,
+    name: &Name,
+    host: &str,
+    external: bool,
+) -> Option<()> {
+    desk.check(spot, check_engine_name(host))?;
+    if external && matches!(host, "host" | "none") {
+        let help = format!("write `network_mode: {host}`");
+        let message = format!("`{host}` is no network that can be joined");
+        desk.error_help(spot, message, help);
+        return None;
+    }
+    if !external {
+        let message =
+            format!("network `{name}` is called `<project>_{name}` on the host, not `{host}`");
+        warn(desk, spot, message);
+    }
+    Some(())
 }
 
 fn wishes(desk: &Desk<'_>, fields: Fields<'_, '_>, network: &mut ExtraNetwork) {

@@ -90,12 +90,7 @@ fn map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>, kind: Kind) -> Option<Vec<
         Kind::Application | Kind::System => needed("published").map(Some),
     };
     let container = needed("target");
-    if let Some((mode, spot)) = fields.text(desk, "mode")
-        && !matches!(mode.as_str(), "host" | "ingress")
-    {
-        let message = format!("`{mode}` is not a mode of a port; it is `host` or `ingress`");
-        desk.error(spot, message);
-    }
+    mode(desk, fields);
     let protocol = match fields.node("protocol") {
         Some(_) => fields.parsed(desk, "protocol", str::parse)?,
         None => Protocol::Tcp,
@@ -108,17 +103,7 @@ fn map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>, kind: Kind) -> Option<Vec<
         Err(PortError::Address(_)) => ip_spot,
         Err(_) | Ok(_) => map.spot,
     };
-    if let (
-        Kind::System,
-        Ok(ShortPort {
-            first_of_range: true,
-            ports,
-        }),
-    ) = (kind, &made)
-    {
-        let container = ports.first().map_or(1, |port| port.container.count());
-        let host = host.flatten().map_or(1, PortRange::count);
-        desk.error(map.spot, PortError::Lengths { host, container }.to_string());
+    if kind == Kind::System && wrong_range(desk, map.spot, host.flatten(), &made) {
         return None;
     }
     let mut ports = short(desk, spot, made)?;
@@ -127,6 +112,36 @@ fn map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>, kind: Kind) -> Option<Vec<
         port.allow.clone_from(&allow);
     }
     Some(ports)
+}
+
+/// `mode`, which says nothing on one machine.
+fn mode(desk: &Desk<'_>, fields: Fields<'_, '_>) {
+    if let Some((mode, spot)) = fields.text(desk, "mode")
+        && !matches!(mode.as_str(), "host" | "ingress")
+    {
+        let message = format!("`{mode}` is not a mode of a port; it is `host` or `ingress`");
+        desk.error(spot, message);
+    }
+}
+
+/// Reports a range of the host for one port, which only Compose has.
+fn wrong_range(
+    desk: &Desk<'_>,
+    spot: Spot,
+    host: Option<PortRange>,
+    made: &Result<ShortPort, PortError>,
+) -> bool {
+    let Ok(ShortPort {
+        first_of_range: true,
+        ports,
+    }) = made
+    else {
+        return false;
+    };
+    let container = ports.first().map_or(1, |port| port.container.count());
+    let host = host.map_or(1, PortRange::count);
+    desk.error(spot, PortError::Lengths { host, container }.to_string());
+    true
 }
 
 fn is_empty(node: Option<&Node>) -> bool {

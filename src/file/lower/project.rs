@@ -13,7 +13,8 @@ use crate::file::keys;
 use crate::file::layout::{Layout, Parts};
 use crate::file::tree::{Entry, Kind as Shape, Node};
 use crate::model::{
-    FirewallChoice, Kind, Name, NetworkWish, Project, Supervisor, bridge_of, default_network,
+    Container, FirewallChoice, Kind, Name, NetworkWish, Project, Supervisor, bridge_of,
+    default_network,
 };
 
 /// The project that the parts of a file make. Of use only when the desk is clean afterwards.
@@ -45,14 +46,7 @@ pub(in crate::file) fn lower(
     }
     refused_names(desk, &shared, parts.containers);
     let groups = groups(desk, &shared, top("groups"));
-    for (group, member) in groups
-        .iter()
-        .flat_map(|(g, all)| all.iter().map(move |m| (g, m)))
-    {
-        if let Some(container) = containers.get_mut(member) {
-            container.groups.push(group.clone());
-        }
-    }
+    join(&mut containers, &groups);
     let mut wish = network(desk, top("network"));
     own_network(desk, &stores, &mut wish);
     Project {
@@ -66,6 +60,16 @@ pub(in crate::file) fn lower(
         disabled: BTreeMap::new(),
         containers,
         name,
+    }
+}
+
+/// Tells containers of the groups that they are in.
+fn join(containers: &mut BTreeMap<Name, Container>, groups: &BTreeMap<Name, Vec<Name>>) {
+    let members = groups.iter();
+    for (group, member) in members.flat_map(|(g, all)| all.iter().map(move |m| (g, m))) {
+        if let Some(container) = containers.get_mut(member) {
+            container.groups.push(group.clone());
+        }
     }
 }
 

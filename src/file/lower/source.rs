@@ -63,21 +63,7 @@ pub(super) fn lower(
     }
     let mut found = found.into_iter();
     let Some((key, read, entry)) = found.next() else {
-        // It would come from what it extends, which is wrong and has been reported.
-        if layers.own.get("extends").is_some() {
-            return None;
-        }
-        let (message, help) = match layers.kind {
-            Kind::System => (
-                "this container has nothing to be made from",
-                "give it one of `template`, `clone`, `download` and `rootfs`, or an `image` for Docker",
-            ),
-            Kind::Application => (
-                "this container has nothing to be made from",
-                "give it an `image` or a `build`",
-            ),
-        };
-        desk.error_help(name, message, help);
+        nothing(desk, layers, name);
         return None;
     };
     for (second, _, other) in found {
@@ -90,6 +76,21 @@ pub(super) fn lower(
         ));
     }
     read(desk, shared, layers, entry)
+}
+
+/// Reports that there is nothing to make a container from.
+fn nothing(desk: &Desk<'_>, layers: &Layers<'_>, name: Spot) {
+    // It would come from what it extends, which is wrong and has been reported.
+    if layers.own.get("extends").is_some() {
+        return;
+    }
+    let help = match layers.kind {
+        Kind::System => {
+            "give it one of `template`, `clone`, `download` and `rootfs`, or an `image` for Docker"
+        }
+        Kind::Application => "give it an `image` or a `build`",
+    };
+    desk.error_help(name, "this container has nothing to be made from", help);
 }
 
 fn found(map: &Node, kind: Kind) -> Vec<(Key, Reader, &Entry)> {

@@ -201,22 +201,7 @@ fn file(desk: &Desk<'_>, entry: &Entry, secret: bool) -> Option<StoreFile> {
         // Refused above; a second error about it would only distract.
         return None;
     }
-    let given = ["file", "environment", "content"]
-        .into_iter()
-        .filter_map(|key| map.get(key));
-    let given: Vec<&Entry> = given.collect();
-    let [one] = given[..] else {
-        let message = match given.get(1) {
-            Some(second) => format!(
-                "{owner} has `{}` and `{}`; it has one of them",
-                given[0].key, second.key
-            ),
-            None => format!("{owner} has no content"),
-        };
-        let at = given.get(1).map_or(entry.spot, |second| second.spot);
-        desk.error_help(at, message, "give it `file` or `environment`");
-        return None;
-    };
+    let one = content(desk, entry, &owner)?;
     let text = desk.text(&one.value, Scope::Project, &one.key)?;
     let spot = one.value.spot;
     let (content, inline) = match (one.key.as_str(), secret) {
@@ -241,4 +226,25 @@ fn file(desk: &Desk<'_>, entry: &Entry, secret: bool) -> Option<StoreFile> {
         inline,
         spot,
     })
+}
+
+/// The one key that says where the content is.
+fn content<'n>(desk: &Desk<'_>, entry: &'n Entry, owner: &str) -> Option<&'n Entry> {
+    let given = ["file", "environment", "content"]
+        .into_iter()
+        .filter_map(|key| entry.value.get(key));
+    let given: Vec<&Entry> = given.collect();
+    let [one] = given[..] else {
+        let message = match given.get(1) {
+            Some(second) => format!(
+                "{owner} has `{}` and `{}`; it has one of them",
+                given[0].key, second.key
+            ),
+            None => format!("{owner} has no content"),
+        };
+        let at = given.get(1).map_or(entry.spot, |second| second.spot);
+        desk.error_help(at, message, "give it `file` or `environment`");
+        return None;
+    };
+    Some(one)
 }

@@ -217,18 +217,34 @@ pub(super) fn boolean(desk: &Desk<'_>, node: &Node, scope: Scope<'_>, what: &str
     match text.as_str() {
         "true" | "True" | "TRUE" => Some(true),
         "false" | "False" | "FALSE" => Some(false),
-        other => {
-            let message = format!("`{what}` is `true` or `false`, not `{other}`");
-            let mut error = desk.about(node.spot, message);
-            error.help = match other.to_ascii_lowercase().as_str() {
-                "yes" | "on" | "y" | "1" => Some("write `true`".into()),
-                "no" | "off" | "n" | "0" => Some("write `false`".into()),
-                _ => None,
-            };
-            desk.push(error);
-            None
-        }
+        other => slip(desk, node.spot, what, other),
     }
+}
+
+/// The words of YAML 1.1, which Compose still takes.
+fn slip(desk: &Desk<'_>, spot: Spot, what: &str, word: &str) -> Option<bool> {
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "y" | "1" => Some(true),
+        "no" | "off" | "n" | "0" => Some(false),
+        _ => None,
+    };
+    let help = meant.map(|meant| format!("write `{meant}`"));
+    let taken = meant.filter(|_| desk.is_compose() && !word.starts_with(['0', '1']));
+    let (severity, message) = match taken {
+        Some(taken) => (
+            Severity::Warning,
+            format!("`{word}` is no longer a word of YAML for `{taken}`"),
+        ),
+        None => (
+            Severity::Error,
+            format!("`{what}` is `true` or `false`, not `{word}`"),
+        ),
+    };
+    let mut diagnostic = Diagnostic::at(severity, message, desk.place(spot));
+    diagnostic.length = spot.length;
+    diagnostic.help = help;
+    desk.push(diagnostic);
+    taken
 }
 
 /// A whole number.

@@ -154,27 +154,7 @@ fn put(
         }
         return;
     };
-    let source = match layers.kind {
-        Kind::System => source.clone(),
-        Kind::Application => home(desk, spot, source),
-    };
-    let path = source.contains('/') || source == "." || source == "..";
-    let bind = wanted.bind.unwrap_or(path);
-    if !bind && path {
-        let help = "write `type: bind`, or the name of a volume";
-        desk.error_help(
-            spot,
-            format!("`{source}` is a path, not the name of a volume"),
-            help,
-        );
-        return;
-    }
-    let kept = if bind {
-        let path = desk.check(spot, host_path(&source, &desk.directory_of(spot)));
-        path.map(|path| StoreVolume::Host(VolumeSource::Host(path)))
-    } else {
-        named(desk, shared, layers, spot, &source)
-    };
+    let kept = kept(desk, shared, layers, spot, source, wanted.bind);
     let Some(kept) = kept.filter(|_| take(desk, spot, &target, mounts)) else {
         return;
     };
@@ -192,6 +172,38 @@ fn put(
             };
             mounts.volumes.push((volume, desk.place(spot)));
         }
+    }
+}
+
+/// What a source stands for.
+fn kept(
+    desk: &Desk<'_>,
+    shared: &Shared<'_>,
+    layers: &Layers<'_>,
+    spot: Spot,
+    source: &str,
+    bind: Option<bool>,
+) -> Option<StoreVolume> {
+    let source = match layers.kind {
+        Kind::System => source.to_string(),
+        Kind::Application => home(desk, spot, source),
+    };
+    let path = source.contains('/') || source == "." || source == "..";
+    let bind = bind.unwrap_or(path);
+    if !bind && path {
+        let help = "write `type: bind`, or the name of a volume";
+        desk.error_help(
+            spot,
+            format!("`{source}` is a path, not the name of a volume"),
+            help,
+        );
+        return None;
+    }
+    if bind {
+        let path = desk.check(spot, host_path(&source, &desk.directory_of(spot)));
+        path.map(|path| StoreVolume::Host(VolumeSource::Host(path)))
+    } else {
+        named(desk, shared, layers, spot, &source)
     }
 }
 

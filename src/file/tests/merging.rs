@@ -197,6 +197,11 @@ fn of_two_items_for_the_same_thing_the_later_one_counts() {
             "extra_hosts: {h: 1.2.3.4, i: [::1, ::2]}",
             json!(["h=1.2.3.4", "i=::1", "i=::2"]),
         ),
+        (
+            "extra_hosts: {h: 1.2.3.4}",
+            "extra_hosts: {h: 4.3.2.1}",
+            json!(["h=1.2.3.4", "h=4.3.2.1"]),
+        ),
         ("cap_add: [A]", "cap_add: [A, B]", json!(["A", "B"])),
         ("links: [db]", "links: {db: [x]}", json!(["db", "db:x"])),
     ] {
@@ -600,6 +605,21 @@ fn composes_own_variables_count_for_compose_files_only() {
     );
     assert_eq!(compose.containers["b"].labels["n"], "outer");
     assert_eq!(compose.directory, home.path().join("sub"));
+}
+
+#[test]
+fn the_words_of_old_yaml_are_taken_from_compose_files_only() {
+    let home = Home::new(&[("compose.yaml", "services: {a: {image: x, tty: yes}}\n")]);
+    assert_eq!(
+        home.titles(&home.options()),
+        ["warning: `yes` is no longer a word of YAML for `true`"]
+    );
+    let text = "services: {a: {image: x, tty: maybe}}\n";
+    std::fs::write(home.path().join("compose.yaml"), text).unwrap();
+    assert_eq!(
+        home.titles(&home.options()),
+        ["error: `tty` is `true` or `false`, not `maybe`"]
+    );
 }
 
 #[test]

@@ -199,6 +199,25 @@ proptest! {
     }
 
     #[test]
+    fn no_value_of_a_key_makes_the_reader_panic(
+        key in 0..crate::file::keys::CONTAINER.len(),
+        value in "[a-z0-9/:.=,~@\\-\\[\\]{} \u{0}\u{e9}]{0,24}",
+        digits in "[0-9]{1,30}",
+        shape in 0..4,
+    ) {
+        let key = crate::file::keys::CONTAINER[key].name;
+        let quoted = serde_json::to_string(&value).unwrap();
+        let value = match shape {
+            0 => quoted,
+            1 => format!("[{quoted}]"),
+            2 => format!("{{{quoted}: {digits}}}"),
+            _ => digits,
+        };
+        let _ = drawn(&format!("services: {{a: {{image: x, {key}: {value}}}}}\n"));
+        let _ = drawn(&format!("containers: {{a: {{template: x, {key}: {value}}}}}\n"));
+    }
+
+    #[test]
     fn no_text_makes_the_reader_panic(text in "[a-c:\\-\\[\\]{}\"'&*<!$#,|> \n]{0,60}") {
         let _ = drawn(&text);
     }

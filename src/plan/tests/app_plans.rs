@@ -187,10 +187,7 @@ fn goals() -> Vec<Scenario> {
             "down --keep of both kinds",
             up().text(&mixed(), &wish(keep)),
         ),
-        (
-            "last application removed",
-            up().text(&only_db, &orphans),
-        ),
+        ("last application removed", up().text(&only_db, &orphans)),
         ("made anew by force", up().text(&mixed(), &force)),
         ("restart of one whose network is shared", sharing),
         ("one whose network is shared is made anew", follows),

@@ -10,6 +10,7 @@ mod properties;
 mod refusals;
 mod shop;
 mod speed;
+mod supervised;
 mod world;
 
 use std::collections::BTreeSet;
@@ -45,6 +46,8 @@ fn wish(goal: Goal) -> Wish {
         recreate: Recreate::Changed,
         no_deps: false,
         wait: None,
+        program: "/usr/bin/locker".into(),
+        state_dir: None,
         renew_anonymous: false,
     }
 }

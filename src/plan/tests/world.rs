@@ -160,6 +160,13 @@ impl World {
                 let known = &mut self.seen.engine.volumes;
                 assert!(engine.iter().all(|name| known.remove(name)));
             }
+            Step::WriteUnits(change) => {
+                let units = &mut self.seen.units;
+                units.services = change.units.services.clone();
+                units.enabled = change.enabled.clone();
+                units.project_enabled = change.project_enabled;
+                units.drifted = false;
+            }
             Step::Pull { .. }
             | Step::Build(_)
             | Step::EnsureNetwork(_)

@@ -1,0 +1,121 @@
+//! What a finished change leaves in the kernel, for the service that keeps it there.
+//!
+//! Worked out from the look before and the steps that were done; nothing is looked at again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{FirewallChoice, Name, NetworkRules, PortRule, bridge_of, bridge_of_network};
+use crate::observed::{Observed, ProjectRecord};
+use crate::plan::{Plan, PlannedStep, Step};
+use crate::store::{self, KEPT_VERSION, Kept, KeptBridge};
+
+use super::Host;
+use super::act::blocking;
+use super::error::StepError;
+
+/// Before a change: what it takes out is kept no more, so that whenever it is killed nothing of that
+/// comes back.
+pub(super) async fn let_go(host: &Host, plan: &Plan, observed: &Observed) -> Result<(), StepError> {
+    let now = after(host, &[], observed);
+    let then = after(host, &plan.steps, observed);
+    save(host, common(now, &then)).await
+}
+
+/// After a change: all that is there now.
+pub(super) async fn keep(host: &Host, plan: &Plan, observed: &Observed) -> Result<(), StepError> {
+    save(host, after(host, &plan.steps, observed)).await
+}
+
+/// What is there, as it was looked at, is what is kept: for a run that finds nothing left to do of an
+/// earlier one that was killed.
+///
+/// # Errors
+/// The file cannot be written.
+pub async fn remember(host: &Host, observed: &Observed) -> Result<(), StepError> {
+    save(host, after(host, &[], observed)).await
+}
+
+async fn save(host: &Host, kept: Kept) -> Result<(), StepError> {
+    let (paths, project) = (host.paths.clone(), host.project.clone());
+    blocking(move || store::save_kept(&paths, &project, &kept)).await
+}
+
+/// What is in both.
+fn common(mut one: Kept, other: &Kept) -> Kept {
+    one.bridges
+        .retain(|bridge, kept| other.bridges.get(bridge) == Some(kept));
+    one.networks
+        .retain(|network| other.networks.contains(network));
+    let rules: BTreeSet<&PortRule> = other.rules.iter().collect();
+    one.rules.retain(|rule| rules.contains(rule));
+    one
+}
+
+/// What is there once all of `steps` are done.
+fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
+    let mine = |of: &Name| *of == host.project;
+    let (there, engine) = (&observed.firewall, &observed.engine);
+    let open = there.networks.values().filter(|n| mine(&n.project));
+    let mut networks: BTreeMap<String, NetworkRules> =
+        open.map(|n| (n.bridge.clone(), n.clone())).collect();
+    let rules = there.rules.iter().filter(|rule| mine(&rule.project));
+    let mut rules: BTreeSet<PortRule> = rules.cloned().collect();
+    let mut bridges: BTreeSet<String> = observed.network.bridges.keys().cloned().collect();
+    let mut adopt: BTreeSet<String> = engine.networks.values().map(|n| n.bridge.clone()).collect();
+    let mut record = observed.record.clone();
+    for planned in steps {
+        let step = &planned.step;
+        if let Step::SaveRecord(new) = step {
+            record = Some((**new).clone());
+        } else if let Step::ForgetProject(_) = step {
+            record = None;
+        } else if let Step::EnsureBridge { bridge, .. } = step {
+            bridges.insert(bridge.clone());
+        } else if let Step::RemoveBridge { bridge, .. } = step {
+            bridges.remove(bridge);
+        } else if let Step::OpenNetwork(rules) = step {
+            networks.insert(rules.bridge.clone(), rules.clone());
+        } else if let Step::CloseNetwork(rules) = step {
+            networks.remove(&rules.bridge);
+        } else if let Step::EnsureNetwork(network) = step {
+            adopt.insert(network.bridge.clone());
+        } else if let Step::Publish { add, remove } = step {
+            rules.retain(|rule| !remove.contains(rule));
+            rules.extend(add.iter().cloned());
+        }
+    }
+    Kept {
+        version: KEPT_VERSION,
+        firewall: choice(host.firewall.name()),
+        bridges: record.map_or_else(BTreeMap::new, |record| subnets(&record, &bridges, &adopt)),
+        networks: networks.into_values().collect(),
+        rules: rules.into_iter().collect(),
+    }
+}
+
+/// The bridges that are there, with the subnets that the record gives them.
+fn subnets(
+    record: &ProjectRecord,
+    bridges: &BTreeSet<String>,
+    adopt: &BTreeSet<String>,
+) -> BTreeMap<String, KeptBridge> {
+    let own = std::iter::once((bridge_of(&record.name), record.subnets));
+    let further = record.networks.iter();
+    let further = further.map(|(key, subnets)| (bridge_of_network(&record.name, key), *subnets));
+    let all = own.chain(further);
+    all.filter(|(bridge, _)| bridges.contains(bridge))
+        .map(|(bridge, subnets)| {
+            let adopt = adopt.contains(&bridge);
+            (bridge, KeptBridge { subnets, adopt })
+        })
+        .collect()
+}
+
+/// The driver by its name.
+fn choice(driver: &str) -> FirewallChoice {
+    match driver {
+        "nftables" => FirewallChoice::Nftables,
+        "iptables" => FirewallChoice::Iptables,
+        _ => FirewallChoice::None,
+    }
+}

@@ -1,0 +1,125 @@
+//! Who keeps containers up, what cannot be promised without systemd, and who is kept apart.
+
+use crate::model::{
+    AppSpec, Container, IdRange, Key, Kind, Project, Protocol, Restart, Supervisor,
+};
+use crate::observed::Observed;
+
+use super::desire::refusal;
+use super::{Problem, Warning};
+
+fn choice(project: &Project, container: &Container) -> Supervisor {
+    container.supervisor.unwrap_or(project.supervisor)
+}
+
+/// Whether systemd starts, watches and stops the container.
+pub(super) fn is_supervised(project: &Project, container: &Container, observed: &Observed) -> bool {
+    match choice(project, container) {
+        Supervisor::None => false,
+        Supervisor::Auto | Supervisor::Systemd => observed.units.available,
+    }
+}
+
+/// Refuses what needs systemd and says once what cannot be promised without it.
+pub(super) fn check(
+    project: &Project,
+    observed: &Observed,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Warning>,
+) {
+    let mut unkept = Vec::new();
+    for container in project.containers.values() {
+        let supervised = is_supervised(project, container, observed);
+        if choice(project, container) == Supervisor::Systemd && !supervised {
+            problems.push(no_systemd(container, Key::Supervisor));
+        }
+        if container.on_demand {
+            problems.extend(on_demand(container, supervised));
+        }
+        if !supervised && is_asked_for(container) {
+            unkept.push(container.name.as_str());
+        }
+    }
+    if !unkept.is_empty() {
+        warnings.push(Warning {
+            message: format!(
+                "without systemd nobody starts these at boot or again when they end or get unhealthy, as the file asks: {}",
+                unkept.join(", ")
+            ),
+            place: None,
+        });
+    }
+}
+
+/// Whether the file asks for what only a supervisor can do. The engine of applications starts its own
+/// again when they end, and at boot.
+fn is_asked_for(container: &Container) -> bool {
+    let restarts = match container.restart {
+        Restart::No => false,
+        Restart::OnUnhealthy => true,
+        Restart::Always | Restart::UnlessStopped | Restart::OnFailure { .. } => {
+            container.kind() == Kind::System
+        }
+    };
+    restarts || container.autostart
+}
+
+fn no_systemd(container: &Container, key: Key) -> Problem {
+    let message = format!(
+        "`{key}` of container `{}` needs systemd as the host's first process",
+        container.name
+    );
+    Problem {
+        help: Some("take it out, or boot the host with systemd".into()),
+        ..refusal(container, key, None, message)
+    }
+}
+
+/// systemd holds TCP ports for a container that does not run, open for everybody.
+fn on_demand(container: &Container, supervised: bool) -> Vec<Problem> {
+    if !supervised {
+        return vec![no_systemd(container, Key::OnDemand)];
+    }
+    let name = &container.name;
+    let ports = container.ports.iter();
+    let refused = ports.filter_map(|(port, place)| {
+        let reason = if port.protocol == Protocol::Udp {
+            "only TCP ports can start a container"
+        } else if !port.allow.is_empty() {
+            "`allow` cannot be kept when systemd answers"
+        } else if port.host.first == 0 {
+            "it needs a host port of its own"
+        } else {
+            return None;
+        };
+        let message = format!("port `{port}` of container `{name}` and `on_demand`: {reason}");
+        Some(refusal(container, Key::Ports, Some(place), message))
+    });
+    refused.collect()
+}
+
+/// Gives an application container that is kept apart a user of its own.
+pub(super) fn set_apart(
+    container: &Container,
+    ids: &[IdRange],
+    app: &mut AppSpec,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(range) = ids.first().filter(|_| container.isolate) else {
+        return;
+    };
+    let settings = &mut app.settings;
+    let key = match (&settings.user, settings.privileged) {
+        (Some(_), _) => Key::User,
+        (None, true) => Key::Privileged,
+        (None, false) => {
+            settings.user = Some(format!("{0}:{0}", range.host));
+            return;
+        }
+    };
+    let message = format!(
+        "container `{}` is to be isolated, which gives it a user of its own; `{key}` says otherwise",
+        container.name
+    );
+    problems.push(refusal(container, key, None, message));
+}

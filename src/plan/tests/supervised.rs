@@ -1,0 +1,177 @@
+//! Units of a project's containers: written once, before anything starts, and only when they differ.
+
+use super::apps::{mixed, mixed_with, on, settings};
+use super::shop::shop;
+use super::world::World;
+use super::*;
+
+fn systemd() -> World {
+    let mut world = World::default();
+    world.seen.units.available = true;
+    world
+}
+
+fn up_with_systemd(file: &Project) -> World {
+    let mut world = systemd();
+    world.run(file, &wish(Goal::Up));
+    assert_eq!(world.text(file, &wish(Goal::Up)), "nothing to do");
+    world
+}
+
+fn unit(world: &World, word: &str) -> UnitSpec {
+    world.seen.units.services[word].clone()
+}
+
+#[test]
+fn units_are_written_once_before_anything_starts_and_after_all_is_made() {
+    let text = systemd().text(&mixed(), &wish(Goal::Up));
+    let verbs: Vec<&str> = text.lines().map(|line| line[2..10].trim()).collect();
+    let at = |verb: &str| verbs.iter().position(|v| *v == verb).unwrap();
+    let last = |verb: &str| verbs.iter().rposition(|v| *v == verb).unwrap();
+    assert!(
+        last("create") < at("units") && at("units") < at("start"),
+        "{text}"
+    );
+    let mut world = up_with_systemd(&mixed());
+    assert_eq!(world.seen.units.services.len(), 3);
+    world.seen.units.drifted = true;
+    let text = world.text(&mixed(), &wish(Goal::Up));
+    assert_eq!(text, "~ units    shop  3 services  its files differ");
+    world.run(&mixed(), &chosen(Goal::Remove, &["job"]));
+    assert_eq!(world.seen.units.services.len(), 2);
+    world.run(&mixed(), &wish(DOWN));
+    assert!(world.seen.units.services.is_empty());
+}
+
+#[test]
+fn a_unit_waits_for_what_its_container_needs() {
+    let mut file = mixed_with("web", |c| {
+        c.depends_on.push(on("job", Condition::Completed));
+        let mut maybe = on("db", Condition::Healthy);
+        maybe.required = false;
+        c.depends_on.push(maybe);
+        c.stop_grace = Some(Duration::from_secs(7));
+    });
+    file.groups.insert(name("front"), vec![name("web")]);
+    file.containers.get_mut("web").unwrap().groups = vec![name("front")];
+    let world = up_with_systemd(&file);
+    let web = unit(&world, "web");
+    assert_eq!(web.requires, [name("job")].into());
+    // `db` is linked to `web` and `web` depends on `db`: only the link gives way.
+    assert_eq!(web.after, [name("db")].into());
+    assert_eq!(unit(&world, "db").after, BTreeSet::new());
+    assert_eq!(web.stop_timeout, Duration::from_secs(7));
+    assert_eq!(web.groups, [name("front")].into());
+    assert_eq!(web.start_timeout, Some(Duration::from_secs(240)));
+    let job = unit(&world, "job");
+    assert!(job.oneshot && job.start_timeout.is_none());
+    let shares = mixed_with("job", |c| {
+        settings(c).network = AppNetwork::Container(name("web"));
+    });
+    let world = up_with_systemd(&shares);
+    assert_eq!(unit(&world, "job").binds, [name("web")].into());
+}
+
+#[test]
+fn the_users_choice_at_boot_stays() {
+    let mut file = shop();
+    file.containers.get_mut("db").unwrap().autostart = true;
+    let mut world = up_with_systemd(&file);
+    assert_eq!(world.seen.units.enabled, [name("db")].into());
+    assert!(world.seen.units.project_enabled);
+    world.run(&file, &chosen(Goal::Enable(false), &["db"]));
+    assert!(world.seen.units.enabled.is_empty() && !world.seen.units.project_enabled);
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    world.run(&file, &chosen(Goal::Enable(true), &["web"]));
+    file.containers.get_mut("cache").unwrap().autostart = true;
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.seen.units.enabled, [name("web")].into());
+    world.run(&file, &wish(Goal::Stop));
+    assert_eq!(world.seen.units.enabled, [name("web")].into());
+}
+
+#[test]
+fn without_systemd_nothing_is_supervised_and_that_is_said_once() {
+    let mut file = shop();
+    for container in file.containers.values_mut() {
+        container.restart = Restart::Always;
+    }
+    let world = World::of(&file);
+    assert!(world.seen.units.services.is_empty());
+    let made = plan(&file, &world.look(), &wish(Goal::Up)).unwrap();
+    assert_eq!(made.warnings.len(), 1);
+    assert!(made.warnings[0].message.ends_with("cache, db, web"));
+    file.supervisor = Supervisor::Systemd;
+    let problems = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
+    assert_eq!(problems.len(), 3);
+    file.supervisor = Supervisor::None;
+    let mut world = systemd();
+    world.run(&file, &wish(Goal::Up));
+    assert!(world.seen.units.services.is_empty());
+}
+
+#[test]
+fn a_supervisor_that_comes_later_takes_over() {
+    let mut world = World::of(&mixed());
+    world.seen.units.available = true;
+    let text = world.run(&mixed(), &wish(Goal::Up));
+    assert!(
+        text.contains("- stop     db") && !text.contains("- stop     web"),
+        "{text}"
+    );
+    assert!(text.contains("~ change   web"), "{text}");
+    assert_eq!(world.text(&mixed(), &wish(Goal::Up)), "nothing to do");
+}
+
+#[test]
+fn a_container_on_demand_is_started_by_its_first_caller() {
+    let file = mixed_with("web", |c| {
+        c.on_demand = true;
+        c.idle = Some(Duration::from_secs(600));
+    });
+    let mut world = up_with_systemd(&file);
+    let web = unit(&world, "web");
+    assert_eq!(web.on_demand.len(), 1);
+    assert_eq!(web.idle, Some(Duration::from_secs(600)));
+    assert!(world.seen.firewall.rules.is_empty());
+    assert_eq!(
+        world.container("web").state,
+        crate::observed::State::Stopped
+    );
+    world.container("web").state = crate::observed::State::Running;
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(
+        !text.contains("stop") && !text.contains("publish"),
+        "{text}"
+    );
+    for text in ["53:53/udp", "0:80"] {
+        let file = mixed_with("web", |c| {
+            c.on_demand = true;
+            c.ports[0].0 = port(text);
+        });
+        assert!(
+            plan(&file, &systemd().look(), &wish(Goal::Up)).is_err(),
+            "{text}"
+        );
+    }
+    assert!(plan(&file, &World::default().look(), &wish(Goal::Up)).is_err());
+}
+
+#[test]
+fn isolated_containers_never_share_a_host_id() {
+    let mut file = mixed();
+    for container in file.containers.values_mut() {
+        container.isolate = true;
+    }
+    let world = World::of(&file);
+    let spec = |word: &str| world.seen.containers[word].mark.clone().unwrap().spec;
+    let first = |word: &str| spec(word).idmap[0].host;
+    assert!(first("db") != first("web") && first("web") != first("job"));
+    let user = |word: &str| spec(word).app.unwrap().settings.user;
+    assert_eq!(user("web"), Some(format!("{0}:{0}", first("web"))));
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    let web = file.containers.get_mut("web").unwrap();
+    settings(web).user = Some("www".into());
+    let problems = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
+    assert!(problems[0].message.contains("`user` says otherwise"));
+}

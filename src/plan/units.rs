@@ -1,0 +1,277 @@
+//! The services that systemd is to have of the project's containers, and who starts at boot.
+//!
+//! Must not know unit files: only what a service is to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::{
+    Container, ContainerSpec, DemandPort, Dependency, Healthcheck, Kind, Name, ProjectUnits,
+    Protocol, Source, UnitSpec, UnitsChange,
+};
+
+use super::build::Builder;
+use super::graph::{Slot, circles};
+use super::power::usual_grace;
+use super::unit_limits::properties;
+use super::{Cause, Goal, Step, needs};
+
+/// How long a start may take at least.
+const LEAST_START: Duration = Duration::from_secs(90);
+
+impl Builder<'_> {
+    /// Writes the units when they are not what they should be: once, before anything starts.
+    pub(super) fn units(&mut self) {
+        let observed = &self.observed.units;
+        if !observed.available || !self.wish.goal.scope().units {
+            return;
+        }
+        let services = self.services();
+        let enabled = self.enabled(&services);
+        let same = services == observed.services
+            && enabled == observed.enabled
+            && enabled.is_empty() != observed.project_enabled;
+        let nothing = services.is_empty() && observed.services.is_empty();
+        if nothing || (same && !observed.drifted) {
+            return;
+        }
+        let cause = match &self.wish.goal {
+            Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => match same {
+                true => Cause::Drifted("its files differ"),
+                false => Cause::ForProject,
+            },
+            Goal::Stop
+            | Goal::Remove
+            | Goal::Down { .. }
+            | Goal::Ports
+            | Goal::Unports
+            | Goal::PortAdd(_)
+            | Goal::PortRemove(_)
+            | Goal::Links
+            | Goal::Unlinks
+            | Goal::Limits
+            | Goal::Freeze
+            | Goal::Unfreeze
+            | Goal::Pull
+            | Goal::Build
+            | Goal::Enable(_)
+            | Goal::Cleanup => Cause::Asked,
+        };
+        let change = UnitsChange {
+            units: ProjectUnits {
+                project: self.project.name.clone(),
+                directory: self.project.directory.clone(),
+                services,
+            },
+            project_enabled: !enabled.is_empty(),
+            enabled,
+        };
+        let kept: BTreeSet<Name> = change.units.services.keys().cloned().collect();
+        let id = self
+            .draft
+            .add(Step::WriteUnits(Box::new(change)), vec![cause]);
+        for create in self.draft.all(Slot::Create) {
+            self.draft.after(id, create);
+        }
+        for start in self.draft.all(Slot::Start) {
+            self.draft.after(start, id);
+        }
+        // What has no unit any more was stopped through it.
+        for slot in [Slot::Stop, Slot::StopAside] {
+            for (name, stop) in self.draft.each(slot) {
+                if !kept.contains(&name) {
+                    self.draft.after(id, stop);
+                }
+            }
+        }
+    }
+
+    /// The services of all containers that are there at the end and that systemd runs.
+    fn services(&self) -> BTreeMap<Name, UnitSpec> {
+        if self.wish.goal.takes_down().is_some() {
+            return BTreeMap::new();
+        }
+        let supervised = self.specs.iter().filter(|(_, spec)| spec.supervised);
+        let names: BTreeSet<&Name> = supervised.clone().map(|(name, _)| name).collect();
+        let linked = self.linked_first();
+        supervised
+            .filter_map(|(name, spec)| {
+                let old = self.observed.units.services.get(name);
+                let Some(file) = self.project.containers.get(name) else {
+                    return old.map(|old| (name.clone(), old.clone()));
+                };
+                // What nobody asked about keeps the unit that it has.
+                if let Some(old) = old.filter(|_| !self.selected(name)) {
+                    return Some((name.clone(), old.clone()));
+                }
+                let empty = BTreeSet::new();
+                let links = linked.get(name).unwrap_or(&empty);
+                let unit = self.service(file, spec, &names, links);
+                Some((name.clone(), unit))
+            })
+            .collect()
+    }
+
+    fn service(
+        &self,
+        file: &Container,
+        spec: &ContainerSpec,
+        names: &BTreeSet<&Name>,
+        links: &BTreeSet<Name>,
+    ) -> UnitSpec {
+        let needs = needs::of(file);
+        let known = |on: &&Dependency| names.contains(&on.on);
+        let (must, may): (Vec<_>, Vec<_>) = needs.iter().filter(known).partition(|d| d.required);
+        let requires = on(&must);
+        let binds = needs::shared(file).into_iter().map(|(_, with)| with);
+        let mut after: BTreeSet<Name> = on(&may);
+        after.extend(links.iter().cloned());
+        after.retain(|name| names.contains(name) && !requires.contains(name));
+        let oneshot = needs::awaited_ends(self.project).contains(&file.name);
+        UnitSpec {
+            project: self.project.name.clone(),
+            name: file.name.clone(),
+            kind: spec.kind(),
+            program: self.wish.program.clone(),
+            directory: self.project.directory.clone(),
+            state_dir: self.wish.state_dir.clone(),
+            lxcpath: self.wish.lxcpath.clone(),
+            requires,
+            after,
+            binds: binds.filter(|with| names.contains(with)).collect(),
+            oneshot,
+            groups: file.groups.iter().cloned().collect(),
+            restart: file.restart,
+            healthcheck: file.healthcheck.clone(),
+            start_timeout: start_timeout(file, oneshot),
+            stop_timeout: grace(file, spec),
+            properties: match spec.kind() {
+                Kind::System => properties(&spec.limits),
+                Kind::Application => BTreeMap::new(),
+            },
+            isolate: file.isolate,
+            on_demand: demand_ports(file, spec),
+            idle: file.idle.filter(|_| file.on_demand),
+        }
+    }
+
+    /// Who goes first beside those that are depended on: links, where nobody would wait for himself,
+    /// and the origins of clones.
+    fn linked_first(&self) -> BTreeMap<Name, BTreeSet<Name>> {
+        let names: Vec<&Name> = self.project.containers.keys().collect();
+        let place = |name: &Name| names.binary_search(&name).ok();
+        let mut links = BTreeMap::new();
+        let mut edges = Vec::with_capacity(names.len());
+        for (name, file) in &self.project.containers {
+            let linked = file.links.iter().map(|(link, _)| &link.target);
+            let linked: BTreeSet<Name> = linked
+                .flat_map(|target| needs::bearers(self.project, target))
+                .chain(origin(file))
+                .collect();
+            let needs = needs::of(file).into_iter().map(|dependency| dependency.on);
+            let all: BTreeSet<Name> = needs.chain(linked.iter().cloned()).collect();
+            edges.push(all.iter().filter_map(place).collect::<Vec<_>>());
+            links.insert(name.clone(), linked);
+        }
+        let circle = circles(&edges);
+        for (name, linked) in &mut links {
+            let own = place(name).and_then(|id| circle.get(id));
+            linked.retain(|other| place(other).and_then(|id| circle.get(id)) != own);
+        }
+        links
+    }
+
+    /// Who starts with the host: on first writing those that the file says, then as the user chose.
+    fn enabled(&self, services: &BTreeMap<Name, UnitSpec>) -> BTreeSet<Name> {
+        let old = &self.observed.units;
+        let auto = |name: &Name| {
+            let file = self.project.containers.get(name);
+            file.is_some_and(|c| c.autostart)
+        };
+        let begun = services
+            .keys()
+            .filter(|name| match old.services.contains_key(*name) {
+                true => old.enabled.contains(*name),
+                false => auto(name),
+            });
+        let mut enabled: BTreeSet<Name> = begun.cloned().collect();
+        if let Goal::Enable(on) = self.wish.goal {
+            for name in services.keys().filter(|name| self.selected(name)) {
+                match on {
+                    true => drop(enabled.insert(name.clone())),
+                    false => drop(enabled.remove(name)),
+                }
+            }
+        }
+        enabled
+    }
+}
+
+fn grace(file: &Container, spec: &ContainerSpec) -> Duration {
+    let usual = || usual_grace(spec.kind());
+    file.stop_grace.unwrap_or_else(usual)
+}
+
+fn on(needs: &[&Dependency]) -> BTreeSet<Name> {
+    needs.iter().map(|need| need.on.clone()).collect()
+}
+
+fn origin(file: &Container) -> Option<Name> {
+    match &file.source {
+        Source::CloneSibling(origin) => Some(origin.clone()),
+        Source::Template { .. }
+        | Source::CloneHost(_)
+        | Source::Download { .. }
+        | Source::Rootfs(_)
+        | Source::Image(_)
+        | Source::Build(_) => None,
+    }
+}
+
+/// As long as its check may take; without end where only the image knows, or where its end is waited
+/// for.
+fn start_timeout(file: &Container, oneshot: bool) -> Option<Duration> {
+    let unknown = file.app.as_ref().is_some_and(|app| !app.no_healthcheck);
+    match &file.healthcheck {
+        _ if oneshot => None,
+        Some(check) => Some(longest(check).max(LEAST_START)),
+        None if unknown => None,
+        None => Some(LEAST_START),
+    }
+}
+
+fn longest(check: &Healthcheck) -> Duration {
+    let tries = check.retries.saturating_add(1);
+    let each = check.interval.saturating_add(check.timeout);
+    check
+        .start_period
+        .saturating_add(each.saturating_mul(tries))
+}
+
+/// The ports that systemd holds for a container that starts on demand.
+fn demand_ports(file: &Container, spec: &ContainerSpec) -> Vec<DemandPort> {
+    let Some(nic) = spec.nic.as_ref().filter(|_| file.on_demand) else {
+        return Vec::new();
+    };
+    let ports = file.ports.iter().map(|(port, _)| port);
+    let tcp = ports.filter(|port| port.protocol == Protocol::Tcp);
+    tcp.map(|port| DemandPort {
+        port: port.clone(),
+        to: nic.addresses.v4,
+    })
+    .collect()
+}
+
+/// Whether systemd holds the ports of a container, so that it starts when somebody comes.
+pub(super) fn waits_for_callers(file: &Container) -> bool {
+    file.on_demand
+        && file
+            .ports
+            .iter()
+            .any(|(port, _)| is_held(file, port.protocol))
+}
+
+/// Whether systemd holds a port of this protocol.
+pub(super) fn is_held(file: &Container, protocol: Protocol) -> bool {
+    file.on_demand && protocol == Protocol::Tcp
+}
