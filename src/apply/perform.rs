@@ -165,10 +165,13 @@ pub async fn apply(
             ..Aftermath::default()
         }
     } else {
-        undo(&worker, &journal, &progress.ways, &mut cancel, lanes).await
+        let aftermath = undo(&worker, &journal, &progress.ways, &mut cancel, lanes).await;
+        if aftermath.is_clean() {
+            note(remember(host, observed).await, events);
+        }
+        aftermath
     };
     if aftermath.is_clean() {
-        note(remember(host, observed).await, events);
         end(journal, events);
     }
     Err(failure(progress, signal, finished, aftermath))

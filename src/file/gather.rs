@@ -40,13 +40,7 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
         None => None,
     };
     let env_files = env_files(options, for_compose);
-    let mut variables = Variables::new();
-    for file in &env_files {
-        variables.extend(read_variables(
-            &options.cwd.join(file),
-            &options.environment,
-        )?);
-    }
+    let mut variables = named_variables(options, &env_files, first.is_ok())?;
     let dot_env = |directory: &Path| match env_files.is_empty() {
         true => dot_env(&directory.join(".env"), &options.environment),
         false => Ok(Variables::new()),
@@ -76,6 +70,24 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
         variables,
         files,
     })
+}
+
+/// The variables of the files that are named. While it is not known whether there is a project file,
+/// one that cannot be read is passed over: that there is none would be the worse news.
+fn named_variables(
+    options: &LoadOptions,
+    files: &[PathBuf],
+    certain: bool,
+) -> Result<Variables, LoadError> {
+    let mut variables = Variables::new();
+    for file in files {
+        match read_variables(&options.cwd.join(file), &options.environment) {
+            Ok(read) => variables.extend(read),
+            Err(error) if certain => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(variables)
 }
 
 /// Those of `--env-file`, else those of the variable that Compose has for it.

@@ -78,7 +78,7 @@ impl Merger<'_, '_> {
             Rule::Pairs => self.pairs(base, over),
             Rule::Unique(identity, separator) => {
                 let is_map = |node: &Node| matches!(node.kind, Kind::Mapping(_));
-                if is_map(&base) && is_map(&over) {
+                if is_map(&base) && is_map(&over) && identity != identity::By::Host {
                     self.plain(base, over)
                 } else {
                     let (base, over) = (forms::list(base, separator), forms::list(over, separator));

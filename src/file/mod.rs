@@ -247,6 +247,17 @@ fn containers(desk: &Desk<'_>, root: &Node, layout: Layout) -> Vec<Entry> {
         let message = format!("`{}` names no container", layout.section());
         desk.error(section.map_or(root.spot, |section| section.spot), message);
     }
+    let defaults = root.get("defaults").and_then(|d| d.value.entries());
+    for entry in defaults.unwrap_or_default() {
+        if matches!(entry.key.as_str(), "extends" | "profiles" | "scale") {
+            let message = format!("`{}` cannot stand in `defaults`", entry.key);
+            desk.error_help(
+                entry.spot,
+                message,
+                "write it in each container that has it",
+            );
+        }
+    }
     entries
 }
 

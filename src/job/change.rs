@@ -1,7 +1,7 @@
 //! Changing a project: the whole road.
 
 use crate::apply::{
-    AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, verify,
+    AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, remember, verify,
 };
 use crate::file::diagnostic::Diagnostic;
 use crate::model::{Name, SYSTEM_GRACE};
@@ -65,6 +65,10 @@ pub async fn change(
         .await?;
         verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {
+        // It may have been killed before it wrote down what it had done.
+        if let Err(error) = remember(host, &looked.observed).await {
+            events.tell(Event::Note(&error.to_string()));
+        }
         Unfinished::clear(&host.paths, &project.name)?;
     }
     store::remove_empty(&host.paths, &project.name);

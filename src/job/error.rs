@@ -66,6 +66,9 @@ pub enum JobError {
     /// The rules.
     #[error(transparent)]
     Firewall(#[from] FirewallError),
+    /// systemd.
+    #[error(transparent)]
+    Units(#[from] crate::systemd::UnitsError),
     /// What locker keeps on disk.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -185,6 +188,7 @@ impl JobError {
             | Self::Consent(_)
             | Self::Lock(_)
             | Self::Firewall(_)
+            | Self::Units(_)
             | Self::Store(_)
             | Self::Observe(_)
             | Self::Verify(_)

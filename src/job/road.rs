@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::apply::Host;
+use crate::apply::{Host, Supervised};
 use crate::backend::Backend;
 use crate::backend::absent::AbsentBackend;
 use crate::backend::docker::DockerBackend;
@@ -13,11 +13,12 @@ use crate::file;
 use crate::file::diagnostic::Diagnostic;
 use crate::firewall;
 use crate::hosts::HostsFile;
-use crate::model::{Port, Project};
+use crate::model::{Port, Project, Supervisor};
 use crate::network::KernelNetwork;
 use crate::observed::Observed;
 use crate::plan::{self, Goal, Plan, Wish};
 use crate::store::{self, Paths};
+use crate::systemd::{self, Units};
 
 use super::images;
 use super::select::select;
@@ -56,14 +57,16 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
     let lxcpath = lxcpath(setting, &project, &paths)?;
     let name = project.name.clone();
     let choice = setting.firewall.unwrap_or(project.firewall);
-    let backend = engines(&project, &lxcpath, &paths)?;
+    let engines = Arc::new(engines(&project, &lxcpath, &paths)?);
+    // What the file wishes is the planner's business; units of an older file must be seen in any case.
+    let units: Arc<dyn Units> = Arc::from(systemd::open(Supervisor::Auto, &paths)?);
     let host = Host {
-        project: name,
         directory: project.directory.clone(),
-        backend: Arc::new(backend),
+        backend: Arc::new(Supervised::new(name.clone(), engines, units.clone())),
         network: Arc::new(KernelNetwork::new(&paths)),
         firewall: Arc::from(firewall::open(choice, &paths)?),
-        units: Arc::new(crate::systemd::NoUnits),
+        units,
+        project: name,
         hosts: HostsFile::new(paths.hosts()),
         paths,
     };

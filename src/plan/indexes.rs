@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Attachment, Key, Name, Project, Subnets};
 use crate::observed::{Observed, ObservedContainer};
 
+use super::fixed::{Wish, outside, taken, wished};
 use super::subnets::{room4, room6};
 use super::{Problem, networks};
 
@@ -271,38 +272,7 @@ fn marked(
         .collect()
 }
 
-/// Where a fixed address is.
-enum Wish {
-    At(u32),
-    /// Within the subnet and beyond all indexes: nobody is in its way.
-    Far,
-    Outside,
-}
-
-/// Where the fixed addresses are, each with the address as it is written.
-fn wished(at: &Attachment, subnets: Subnets) -> Vec<(Wish, String)> {
-    let v4 = at.v4.map(|address| {
-        let index = u32::from(address).wrapping_sub(u32::from(subnets.v4.network()));
-        let wish = match subnets.v4.contains(&address) {
-            true => Wish::At(index),
-            false => Wish::Outside,
-        };
-        (wish, address.to_string())
-    });
-    let v6 = at.v6.map(|address| {
-        let index = u128::from(address).wrapping_sub(u128::from(subnets.v6.network()));
-        let far = u128::from(room4(subnets.v4));
-        let wish = match (subnets.v6.contains(&address), u32::try_from(index)) {
-            (false, _) => Wish::Outside,
-            (true, Ok(index)) if u128::from(index) <= far + 1 => Wish::At(index),
-            (true, _) => Wish::Far,
-        };
-        (wish, address.to_string())
-    });
-    v4.into_iter().chain(v6).collect()
-}
-
-fn refusal(project: &Project, name: &Name, message: String, help: String) -> Problem {
+pub(super) fn refusal(project: &Project, name: &Name, message: String, help: String) -> Problem {
     let file = project.containers.get(name);
     Problem {
         message,
@@ -311,37 +281,6 @@ fn refusal(project: &Project, name: &Name, message: String, help: String) -> Pro
         place: file.map(|c| c.place_of(Key::Networks).clone()),
         help: Some(help),
     }
-}
-
-fn outside(
-    project: &Project,
-    name: &Name,
-    at: &Attachment,
-    subnets: Subnets,
-    address: &str,
-) -> Problem {
-    let (v4, v6) = (subnets.v4, subnets.v6);
-    refusal(
-        project,
-        name,
-        format!(
-            "container `{name}` cannot have the address `{address}`: network `{}` is `{v4}` and `{v6}`, whose first address is the bridge's",
-            at.network
-        ),
-        format!(
-            "choose an address within, or name the subnet of `{}`",
-            at.network
-        ),
-    )
-}
-
-fn taken(project: &Project, name: &Name, address: &str, owner: &Name) -> Problem {
-    refusal(
-        project,
-        name,
-        format!("container `{name}` cannot have the address `{address}`: `{owner}` has it"),
-        "choose another address, or leave it out and locker picks one".into(),
-    )
 }
 
 fn full(project: &Project, name: &Name) -> Problem {

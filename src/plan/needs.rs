@@ -48,6 +48,12 @@ pub(super) fn of(container: &Container) -> Vec<Dependency> {
 
 /// The containers that bear a name: the one itself, and the others of a service of several.
 pub(super) fn bearers(project: &Project, name: &Name) -> Vec<Name> {
+    // The first of several bears the service's own name and says so; most are alone.
+    if let Some(one) = project.containers.get(name)
+        && one.replica_of.is_none()
+    {
+        return vec![name.clone()];
+    }
     let all = project.containers.iter();
     let bear = all.filter(|(own, c)| *own == name || c.replica_of.as_ref() == Some(name));
     bear.map(|(own, _)| own.clone()).collect()

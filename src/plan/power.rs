@@ -119,10 +119,13 @@ impl Builder<'_> {
     }
 
     /// How long it gets to end: what the user says, else the file, else what is usual for its kind.
-    pub(super) fn grace(&self, name: &Name) -> Duration {
-        if let Some(asked) = self.wish.timeout {
-            return asked;
-        }
+    fn grace(&self, name: &Name) -> Duration {
+        let asked = self.wish.timeout;
+        asked.unwrap_or_else(|| self.lasting_grace(name))
+    }
+
+    /// How long it gets to end when the user does not say it.
+    fn lasting_grace(&self, name: &Name) -> Duration {
         let file = self.project.containers.get(name).map(|c| c.stop_grace);
         let mark = || self.mark(name).map(|mark| mark.spec.stop_grace);
         let grace = file.or_else(mark).flatten();
@@ -134,10 +137,7 @@ impl Builder<'_> {
             (None, Some(container)) => container.kind(),
             (None, None) => Kind::System,
         };
-        grace.unwrap_or(match kind {
-            Kind::System => SYSTEM_GRACE,
-            Kind::Application => STOP_GRACE,
-        })
+        grace.unwrap_or_else(|| usual_grace(kind))
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {
@@ -168,5 +168,13 @@ impl Builder<'_> {
             None => vec![Cause::Drifted("setup has not run")],
         };
         self.draft.add_in(Slot::Setup, name, step, causes);
+    }
+}
+
+/// How long a container of this kind gets to end when nobody says it.
+pub(super) fn usual_grace(kind: Kind) -> Duration {
+    match kind {
+        Kind::System => SYSTEM_GRACE,
+        Kind::Application => STOP_GRACE,
     }
 }

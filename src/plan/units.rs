@@ -12,6 +12,7 @@ use crate::model::{
 
 use super::build::Builder;
 use super::graph::{Slot, circles};
+use super::power::usual_grace;
 use super::unit_limits::properties;
 use super::{Cause, Goal, Step, needs};
 
@@ -143,7 +144,7 @@ impl Builder<'_> {
             restart: file.restart,
             healthcheck: file.healthcheck.clone(),
             start_timeout: start_timeout(file, oneshot),
-            stop_timeout: self.grace(&file.name),
+            stop_timeout: grace(file, spec),
             properties: match spec.kind() {
                 Kind::System => properties(&spec.limits),
                 Kind::Application => BTreeMap::new(),
@@ -204,6 +205,11 @@ impl Builder<'_> {
         }
         enabled
     }
+}
+
+fn grace(file: &Container, spec: &ContainerSpec) -> Duration {
+    let usual = || usual_grace(spec.kind());
+    file.stop_grace.unwrap_or_else(usual)
 }
 
 fn on(needs: &[&Dependency]) -> BTreeSet<Name> {

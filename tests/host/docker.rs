@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::contract::rig::{self, Rig, name, network};
 use crate::contract::{inside, run_inside};
 use crate::on_a_host;
+use crate::project::{Project, eventually};
 
 #[test]
 fn application_containers_are_as_the_file_says() {
@@ -367,4 +368,65 @@ async fn an_engine_that_is_down_says_what_helps(rig: &Rig) {
             "{error:?}"
         );
     }
+}
+
+/// The whole program: both kinds on one bridge, from the first `up` to `down`.
+#[test]
+fn a_project_of_both_kinds_lives_one_life() {
+    on_a_host(|host| {
+        host.docker();
+        let file = |colour: &str, check: &str, port: u16| {
+            format!(
+                "  db:\n    template: tiny\n    links: [web]\n    healthcheck: {{test: 'true'}}\n\
+                 \x20 web:\n    image: busybox:test\n    environment: {{COLOUR: {colour}}}\n\
+                 \x20   stop_grace_period: 1s\n    ports: ['{port}:80']\n    links: [db]\n\
+                 \x20   volumes: ['data:/data']\n    depends_on: {{db: {{condition: service_healthy}}}}\n\
+                 \x20   healthcheck: {{test: [CMD, {check}], interval: 1s, timeout: 20s, retries: 3}}\n"
+            )
+        };
+        let project = Project::new(host, "shop", &file("red", "'true'", 8080));
+        project.up();
+        let inside = |line: &str| host.sh(&format!("docker exec shop_web {line}"));
+        assert_eq!(host.fetch_from_outside(8080).as_deref(), Some("hello"));
+        assert_eq!(inside("wget -q -O - http://db/"), "db");
+        eventually("hello".to_owned(), || {
+            project
+                .inside("db", "wget -q -O - http://web/")
+                .out
+                .trim()
+                .to_owned()
+        });
+        let again = project.locker("up").exits(0);
+        assert!(again.out.contains("nothing to do"), "{}", again.out);
+
+        // A port is a rule of ours: the container lives on.
+        let id = host.sh("docker ps -q");
+        project.rewrite(&file("red", "'true'", 8081));
+        project.up();
+        assert_eq!(host.sh("docker ps -q"), id);
+        assert_eq!(host.fetch_from_outside(8081).as_deref(), Some("hello"));
+        assert_eq!(host.fetch_from_outside(8080), None);
+
+        // A new self that does not become healthy gives way to the old one.
+        project.rewrite(&file("blue", "'false'", 8081));
+        assert_ne!(project.locker("up").code, 0);
+        assert_eq!(
+            host.sh("docker ps -aq"),
+            id,
+            "the old self is back and the new one gone"
+        );
+        assert_eq!(inside("printenv COLOUR"), "red");
+        assert_eq!(host.fetch_from_outside(8081).as_deref(), Some("hello"));
+        project.rewrite(&file("blue", "'true'", 8081));
+        project.up();
+        assert_ne!(host.sh("docker ps -aq"), id);
+        assert_eq!(inside("printenv COLOUR"), "blue");
+
+        // The engine is restarted under it, and loses nothing of ours.
+        host.sh("systemctl restart docker");
+        project.up();
+        assert_eq!(host.fetch_from_outside(8081).as_deref(), Some("hello"));
+        assert_eq!(inside("cat /data/seed"), "filled");
+        project.locker("down --yes --volumes").exits(0);
+    });
 }

@@ -11,7 +11,7 @@ use bollard::query_parameters::BuildImageOptions;
 use futures_util::{StreamExt, TryStreamExt};
 
 use super::build_log::Log;
-use super::context_tar::{self, Context};
+use super::context_tar::{self, Context, Told};
 use super::dockerignore::Ignore;
 use super::images::{self, LONG, trouble};
 use super::{buildkit, header, registry};
@@ -52,6 +52,21 @@ pub(super) async fn build(
     }
     drop(answers);
     let told = told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    outcome(
+        build,
+        &told,
+        failed.map(|error| log.failure(&error)),
+        progress,
+    )
+}
+
+/// What is told at the end. A file that could not be sent is why the engine failed.
+fn outcome(
+    build: &Build,
+    told: &Told,
+    failed: Option<BackendError>,
+    progress: Progress<'_>,
+) -> Result<(), BackendError> {
     for path in &told.skipped {
         progress(&format!(
             "`{}` is neither a file nor a directory nor a link and was not sent",
@@ -64,7 +79,7 @@ pub(super) async fn build(
             format!("cannot send `{}`: {why}", path.display()),
             "mend it, or name it in `.dockerignore`",
         )),
-        (None, Some(error)) => Err(log.failure(&error)),
+        (None, Some(error)) => Err(error),
         (None, None) => Ok(()),
     }
 }

@@ -180,6 +180,14 @@ fn words(build: &Build) -> (Vec<String>, Vec<(String, String)>) {
             None => add("build-arg", key),
         }
     }
+    wishes(build, &mut add);
+    words.push("--".into());
+    words.push(build.context.to_string_lossy().into_owned());
+    (words, variables)
+}
+
+/// What is neither a name nor a file nor an argument.
+fn wishes(build: &Build, add: &mut dyn FnMut(&str, &str)) {
     for (key, value) in &build.labels {
         add("label", &format!("{key}={value}"));
     }
@@ -201,9 +209,6 @@ fn words(build: &Build) -> (Vec<String>, Vec<(String, String)>) {
     for (flag, value) in single {
         value.iter().for_each(|value| add(flag, value));
     }
-    words.push("--".into());
-    words.push(build.context.to_string_lossy().into_owned());
-    (words, variables)
 }
 
 /// A variable that the command itself would heed.

@@ -6,19 +6,21 @@
 //! archive leads out of the target, since a container may be hostile.
 
 use std::fs::{self, Metadata};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::query_parameters::{
     ContainerArchiveInfoOptions, DownloadFromContainerOptions, UploadToContainerOptions,
 };
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use tar::{Archive, Builder};
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Sender, channel};
 
-use super::context_tar::{self, Queue};
+use super::context_tar::{self, Queue, Taken};
 use super::error::{failed, is_missing, refused};
 use super::images::LONG;
 use super::unpack::{Unpack, Unpacked};
@@ -44,18 +46,7 @@ pub(super) async fn copy_in(
     let (directory, name) = target(docker, full, from, to, &meta).await?;
     let (sender, receiver) = channel(QUEUE);
     let source = from.to_owned();
-    let packing = tokio::task::spawn_blocking(move || {
-        let mut archive = Builder::new(Queue::buffered(sender.clone()));
-        let mut skipped = Vec::new();
-        let packed = pack(&mut archive, &source, &name, &mut skipped)
-            .and_then(|()| archive.finish().map_err(|e| (source.clone(), e)))
-            .and_then(|()| archive.get_mut().flush().map_err(|e| (source, e)));
-        if let Err((_, error)) = &packed {
-            // The engine must not take a shortened archive for a whole one.
-            let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
-        }
-        packed.map(|()| skipped)
-    });
+    let packing = tokio::task::spawn_blocking(move || pack_all(sender, source, &name));
     let options = UploadToContainerOptions {
         path: directory,
         no_overwrite_dir_non_dir: Some("true".into()),
@@ -75,6 +66,24 @@ pub(super) async fn copy_in(
         Ok(Err(_)) | Err(_) => sent.map_err(|error| failed(IN, full, &error))?,
     }
     Ok(())
+}
+
+/// Packs a file or a tree into the queue; what was left out.
+fn pack_all(
+    sender: Sender<io::Result<Vec<u8>>>,
+    source: PathBuf,
+    name: &Path,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut archive = Builder::new(Queue::buffered(sender.clone()));
+    let mut skipped = Vec::new();
+    let packed = pack(&mut archive, &source, name, &mut skipped)
+        .and_then(|()| archive.finish().map_err(|e| (source.clone(), e)))
+        .and_then(|()| archive.get_mut().flush().map_err(|e| (source, e)));
+    if let Err((_, error)) = &packed {
+        // The engine must not take a shortened archive for a whole one.
+        let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
+    }
+    packed.map(|()| skipped)
 }
 
 /// The directory inside that takes the copy, and the copy's name in it; an empty name is what is in it.
@@ -214,23 +223,7 @@ pub(super) async fn copy_out(
         let mut archive = Archive::new(Taken::new(receiver));
         unpack.all(&mut archive)
     });
-    let mut piece = Ok(first.to_vec());
-    let mut broken = None;
-    loop {
-        if sender.send(piece).await.is_err() {
-            break; // it has failed, and says why
-        }
-        piece = match pieces.next().await {
-            Some(Ok(next)) => Ok(next.to_vec()),
-            Some(Err(error)) => {
-                let told = io::Error::other(error.to_string());
-                broken = Some(error);
-                Err(told)
-            }
-            None => break,
-        };
-    }
-    drop(sender);
+    let broken = hand_on(first.to_vec(), pieces, sender).await;
     let done = unpacking.await;
     if let Some(error) = broken {
         return Err(failed(OUT, full, &error));
@@ -245,6 +238,30 @@ pub(super) async fn copy_out(
             ..
         }) => Err(io_error("write", &path, error)),
         Err(error) => Err(refused(OUT, full, error.to_string())),
+    }
+}
+
+/// Hands the pieces to the thread that unpacks them; the engine's error when it broke off.
+async fn hand_on(
+    first: Vec<u8>,
+    mut pieces: BoxStream<'static, Result<impl AsRef<[u8]>, Error>>,
+    sender: Sender<io::Result<Vec<u8>>>,
+) -> Option<Error> {
+    let mut piece = Ok(first);
+    let mut broken = None;
+    loop {
+        if sender.send(piece).await.is_err() {
+            return broken; // it has failed, and says why
+        }
+        piece = match pieces.next().await {
+            Some(Ok(next)) => Ok(next.as_ref().to_vec()),
+            Some(Err(error)) => {
+                let told = io::Error::other(error.to_string());
+                broken = Some(error);
+                Err(told)
+            }
+            None => return broken,
+        };
     }
 }
 
@@ -269,34 +286,5 @@ fn io_error(verb: &'static str, path: &Path, source: io::Error) -> BackendError 
         verb,
         path: path.to_owned(),
         source,
-    }
-}
-
-/// A queue of pieces, read as one stream on a thread.
-struct Taken {
-    pieces: Receiver<io::Result<Vec<u8>>>,
-    piece: io::Cursor<Vec<u8>>,
-}
-
-impl Taken {
-    fn new(pieces: Receiver<io::Result<Vec<u8>>>) -> Self {
-        Self {
-            pieces,
-            piece: io::Cursor::default(),
-        }
-    }
-}
-
-impl Read for Taken {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.piece.read(buffer)? {
-                0 if !buffer.is_empty() => match self.pieces.blocking_recv() {
-                    Some(piece) => self.piece = io::Cursor::new(piece?),
-                    None => return Ok(0),
-                },
-                read => return Ok(read),
-            }
-        }
     }
 }

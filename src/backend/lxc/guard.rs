@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
@@ -23,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::card::Card;
 use super::console::Console;
 use super::lease::Lease;
-use super::rtnl::{GROUPS, repair, socket, tells_of_loss};
+use super::mend::Network;
 use crate::model::ContainerSpec;
 
 /// The name of a container's network card inside.
@@ -44,7 +43,7 @@ pub(super) struct Guarded {
     pub(super) gateway6: Ipv6Addr,
     /// The host's end of the veth pair.
     veth: String,
-    lease: Lease,
+    pub(super) lease: Lease,
 }
 
 impl Guarded {
@@ -89,10 +88,6 @@ fn mac(text: &str) -> [u8; 6] {
     bytes.try_into().unwrap_or_default()
 }
 
-/// Time between two repairs, so that a container that fights for its address cannot keep a core busy.
-const PAUSE: Duration = Duration::from_millis(10);
-/// The pause doubles up to this while losses follow each other, so that scripts that remove in a loop end.
-const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 /// How often the monitor's children are looked at while the container starts; a start takes some 20 ms.
 const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long, with a slow hook say.
@@ -242,93 +237,58 @@ fn keep(
             settled();
             due = None;
         }
-        let noted = post.console.as_ref().and_then(Console::due);
-        let wait = due.into_iter().chain(noted).min();
-        let wait = wait.map(|at| timespec(at.saturating_duration_since(Instant::now())));
-        let mut fds = vec![PollFd::new(init, PollFlags::IN)];
-        fds.extend(network.iter().flat_map(Network::fds));
-        let network_fds = fds.len();
-        fds.extend(
-            post.console
-                .as_ref()
-                .map(|log| PollFd::new(log, PollFlags::IN)),
-        );
-        match poll(&mut fds, wait.as_ref()) {
-            Ok(_) if !fds[0].revents().is_empty() => {
-                if let Some(console) = &mut post.console {
-                    console.last_look();
-                }
-                return Ok(());
-            }
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let called = fds[..network_fds].iter().any(|fd| !fd.revents().is_empty());
+        let heard = listen(init, network.as_ref(), post.console.as_ref(), due)?;
         if let Some(console) = &mut post.console {
-            console.look();
+            match heard {
+                Heard::End => console.last_look(),
+                Heard::Network | Heard::Other => console.look(),
+            }
         }
-        if let Some(network) = network.as_mut().filter(|_| called) {
-            due = due.or_else(|| Some(Instant::now() + SETTLED));
-            network.heard()?;
+        match (heard, &mut network) {
+            (Heard::End, _) => return Ok(()),
+            (Heard::Network, Some(network)) => {
+                due = due.or_else(|| Some(Instant::now() + SETTLED));
+                network.heard()?;
+            }
+            (Heard::Network | Heard::Other, _) => {}
         }
     }
 }
 
-/// The network of a running container, heard and mended.
-struct Network<'a> {
-    guarded: &'a Guarded,
-    card: Option<&'a Card>,
-    ear: OwnedFd,
-    mouth: OwnedFd,
-    pause: Duration,
-    last: Instant,
+/// What woke the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// Init has gone.
+    End,
+    /// There is something to do in the network.
+    Network,
+    /// The console, a signal, or the time that was asked for.
+    Other,
 }
 
-impl<'a> Network<'a> {
-    fn new(guarded: &'a Guarded, card: Option<&'a Card>) -> std::io::Result<Self> {
-        let (ear, mouth) = (socket(GROUPS)?, socket(0)?);
-        repair(&mouth, guarded);
-        Ok(Self {
-            guarded,
-            card,
-            ear,
-            mouth,
-            pause: PAUSE,
-            last: Instant::now(),
-        })
+/// Sleeps until something is heard, at most until `due` and until the console must be looked at.
+fn listen(
+    init: &OwnedFd,
+    network: Option<&Network<'_>>,
+    console: Option<&Console>,
+    due: Option<Instant>,
+) -> std::io::Result<Heard> {
+    let due = due.into_iter().chain(console.and_then(Console::due)).min();
+    let wait = due.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+    let mut fds = vec![PollFd::new(init, PollFlags::IN)];
+    fds.extend(network.iter().flat_map(|network| network.fds()));
+    let others = fds.len();
+    fds.extend(console.map(|log| PollFd::new(log, PollFlags::IN)));
+    match poll(&mut fds, wait.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
     }
-
-    fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let card = self.card.map(|card| PollFd::new(card, PollFlags::IN));
-        card.into_iter()
-            .chain([PollFd::new(&self.ear, PollFlags::IN)])
-    }
-
-    /// Answers questions, and mends what was lost.
-    fn heard(&mut self) -> std::io::Result<()> {
-        if let Some(card) = self.card {
-            card.answer(&self.guarded.lease);
-        }
-        let mut buffer = [0u8; 8192];
-        let lost = match rustix::net::recv(&self.ear, &mut buffer[..], RecvFlags::DONTWAIT) {
-            Ok((_, length)) => tells_of_loss(buffer.get(..length).unwrap_or_default()),
-            Err(Errno::INTR | Errno::AGAIN) => false,
-            Err(Errno::NOBUFS) => true,
-            Err(error) => return Err(error.into()),
-        };
-        if lost {
-            repair(&self.mouth, self.guarded);
-            let quiet = self.last.elapsed() > Duration::from_secs(2);
-            self.pause = if quiet {
-                PAUSE
-            } else {
-                (self.pause * 2).min(LONGEST_PAUSE)
-            };
-            std::thread::sleep(self.pause);
-            self.last = Instant::now();
-        }
-        Ok(())
-    }
+    let called = |fd: &PollFd<'_>| !fd.revents().is_empty();
+    Ok(match fds.iter().position(called) {
+        Some(0) => Heard::End,
+        Some(at) if at < others => Heard::Network,
+        Some(_) | None => Heard::Other,
+    })
 }
 
 #[cfg(test)]

@@ -146,49 +146,48 @@ impl<'a> Tree<'a> {
                 continue;
             }
             let Some(next) = self.enter(dir, &word)? else {
-                if todo.is_empty() {
-                    let parent = dir.again()?;
-                    return Ok(Way {
+                return match todo.is_empty() {
+                    true => dir.again().map(|parent| Way {
                         parent,
                         name: Some(word),
                         found: None,
-                    });
-                }
-                return Err(Errno::NOENT);
+                    }),
+                    false => Err(Errno::NOENT),
+                };
             };
             let kind = next.kind()?;
             if kind == FileType::Symlink && (follow || !todo.is_empty()) {
                 links += 1;
-                if links > LINKS {
-                    return Err(Errno::LOOP);
-                }
                 let target = next.link()?;
                 if target.is_absolute() {
                     stack.truncate(1);
                 }
-                for word in words(&target).collect::<Vec<_>>().into_iter().rev() {
-                    todo.push_front(word);
-                }
+                todo = words(&target).chain(todo).collect();
             } else if kind == FileType::Directory || todo.is_empty() {
                 stack.push((word, next));
             } else {
                 return Err(Errno::NOTDIR);
             }
+            if links > LINKS {
+                return Err(Errno::LOOP);
+            }
         }
-        let (name, found) = stack.pop().ok_or(Errno::INVAL)?;
-        match stack.last() {
-            Some((_, parent)) => Ok(Way {
-                parent: parent.again()?,
-                name: Some(name),
-                found: Some(found),
-            }),
-            None => Ok(Way {
-                parent: found.again()?,
-                name: None,
-                found: Some(found),
-            }),
-        }
+        end_of(stack)
     }
+}
+
+/// The way that ends where these steps do.
+fn end_of(mut stack: Vec<(OsString, Spot)>) -> rustix::io::Result<Way> {
+    let (name, found) = stack.pop().ok_or(Errno::INVAL)?;
+    let (parent, name) = match stack.last() {
+        Some((_, parent)) => (parent.again()?, Some(name)),
+        None => (found.again()?, None),
+    };
+    Ok(Way {
+        parent,
+        name,
+        found: Some(found),
+    })
 }
 
 fn words(path: &Path) -> impl Iterator<Item = OsString> + '_ {

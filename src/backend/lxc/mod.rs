@@ -4,6 +4,7 @@
 //! binary ([`monitor`]). A container is ours when it bears our mark; all others are only listed.
 
 mod attach;
+mod attributes;
 mod card;
 mod console;
 mod container;
@@ -21,6 +22,7 @@ mod lease;
 mod logs;
 mod mark;
 mod memory;
+mod mend;
 pub mod monitor;
 mod processes;
 mod render;

@@ -9,16 +9,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid,
-    XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, fstatfs,
-    futimens, mkdirat, mknodat, openat, renameat, renameat_with, symlinkat, unlinkat, utimensat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, chownat, fstat, fstatfs, mkdirat,
+    mknodat, openat, renameat, renameat_with, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
-use super::inner_file::host_id;
+use super::attributes::{Owners, times};
 use super::inner_path::{Spot, Tree};
-use super::shift::{bound_to, inner_id};
-use crate::model::{IdKind, IdRange};
 
 /// Directories below each other that are entered; more is nobody's data, and each holds descriptors.
 const DEPTH: usize = 200;
@@ -35,23 +32,12 @@ const KERNEL: [i64; 7] = [
 /// What a file is called until it is whole.
 const FRESH: &str = ".locker-copy-";
 
-/// Which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// Into the container.
-    In,
-    /// Out of it.
-    Out,
-}
-
 /// A copy from one tree to another.
 #[derive(Debug)]
 pub(super) struct Transfer<'a> {
     pub(super) from: &'a Tree<'a>,
     pub(super) to: &'a Tree<'a>,
-    pub(super) direction: Direction,
-    /// The container's id map.
-    pub(super) map: &'a [IdRange],
+    pub(super) owners: Owners<'a>,
 }
 
 /// Done, or where it failed.
@@ -166,7 +152,8 @@ impl Transfer<'_> {
             .reopen(OFlags::RDONLY | OFlags::DIRECTORY)
             .map_err(at(&place))?;
         let from = source.reopen(OFlags::RDONLY | OFlags::DIRECTORY);
-        self.attributes(&from.map_err(at(&source.place))?, stat, &open)
+        self.owners
+            .give(&from.map_err(at(&source.place))?, stat, &open)
             .map_err(at(&place))
     }
 
@@ -188,7 +175,7 @@ impl Transfer<'_> {
             .map_err(|error| (place.clone(), error))
             .and_then(|_| {
                 let (from, to) = (OwnedFd::from(reader), OwnedFd::from(writer));
-                self.attributes(&from, stat, &to).map_err(at(&place))
+                self.owners.give(&from, stat, &to).map_err(at(&place))
             })
             .and_then(|()| renameat(&into.fd, &fresh, &into.fd, name).map_err(at(&place)));
         let Err((path, error)) = copied else {
@@ -218,7 +205,7 @@ impl Transfer<'_> {
             mknodat(&into.fd, &fresh, FileType::Fifo, mode, 0)
         };
         made.map_err(at(&place))?;
-        let (user, group) = self.owner(stat);
+        let (user, group) = self.owners.owner(stat);
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let named = chownat(&into.fd, &fresh, Some(user), Some(group), flags)
             .and_then(|()| utimensat(&into.fd, &fresh, &times(stat), flags))
@@ -227,64 +214,6 @@ impl Transfer<'_> {
             let _ = unlinkat(&into.fd, &fresh, AtFlags::empty()); // the first error counts
         }
         named.map_err(at(&place))
-    }
-
-    /// Owner, mode, times and attributes of `from` for `to`.
-    fn attributes(&self, from: &OwnedFd, stat: &Stat, to: &OwnedFd) -> rustix::io::Result<()> {
-        let (user, group) = self.owner(stat);
-        fchown(to, Some(user), Some(group))?;
-        let kept = match self.direction {
-            Direction::In => 0o7777,
-            Direction::Out => 0o1777,
-        };
-        fchmod(to, Mode::from_raw_mode(stat.st_mode & kept))?;
-        self.extended(from, to);
-        futimens(to, &times(stat))
-    }
-
-    fn owner(&self, stat: &Stat) -> (Uid, Gid) {
-        let lead = |kind, id: u32| match self.direction {
-            // An owner that the container does not know is its root.
-            Direction::In => host_id(self.map, kind, id).or_else(|| host_id(self.map, kind, 0)),
-            Direction::Out => inner_id(self.map, kind, id),
-        };
-        let user = lead(IdKind::User, stat.st_uid).unwrap_or(stat.st_uid);
-        let group = lead(IdKind::Group, stat.st_gid).unwrap_or(stat.st_gid);
-        (Uid::from_raw(user), Gid::from_raw(group))
-    }
-
-    /// User attributes, and capabilities on the way in. A file system that has none loses them, as with
-    /// `cp -a`.
-    fn extended(&self, from: &OwnedFd, to: &OwnedFd) {
-        let mut names = vec![0u8; 4096];
-        let length = flistxattr(from, &mut names[..]).unwrap_or(0);
-        let root = host_id(self.map, IdKind::User, 0).unwrap_or(0);
-        for name in names
-            .get(..length)
-            .unwrap_or_default()
-            .split(|byte| *byte == 0)
-        {
-            let Ok(name) = std::str::from_utf8(name) else {
-                continue;
-            };
-            let capability = name == "security.capability" && self.direction == Direction::In;
-            if !name.starts_with("user.") && !capability {
-                continue;
-            }
-            let mut value = vec![0u8; 65_536];
-            let Ok(length) = fgetxattr(from, name, &mut value[..]) else {
-                continue;
-            };
-            value.truncate(length);
-            let value = if capability {
-                bound_to(&value, root)
-            } else {
-                Some(value)
-            };
-            if let Some(value) = value {
-                let _ = fsetxattr(to, name, &value, XattrFlags::empty());
-            }
-        }
     }
 }
 
@@ -307,15 +236,4 @@ fn overwrite(from: OwnedFd, there: &Spot) -> std::io::Result<()> {
     let to = there.reopen(OFlags::WRONLY | OFlags::TRUNC)?;
     std::io::copy(&mut File::from(from), &mut File::from(to))?;
     Ok(())
-}
-
-fn times(stat: &Stat) -> Timestamps {
-    let time = |seconds: i64, nanoseconds: u64| Timespec {
-        tv_sec: seconds,
-        tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
-    };
-    Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    }
 }

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
+use super::attributes::{Direction, Owners};
 use super::inner_path::{Spot, Tree, Way};
 use super::site::{Site, failed};
-use super::transfer::{Direction, Transfer};
+use super::transfer::Transfer;
 use super::{mark, view};
 use crate::backend::BackendError;
 use crate::model::Name;
@@ -36,8 +37,10 @@ pub(super) fn copy_in(
     let transfer = Transfer {
         from: &host,
         to: &inner,
-        direction: Direction::In,
-        map: &mark.spec.idmap,
+        owners: Owners {
+            direction: Direction::In,
+            map: &mark.spec.idmap,
+        },
     };
     copy(&transfer, (from, source), (to, target), &refuse)
 }
@@ -59,8 +62,10 @@ pub(super) fn copy_out(
     let transfer = Transfer {
         from: &inner,
         to: &host,
-        direction: Direction::Out,
-        map: &mark.spec.idmap,
+        owners: Owners {
+            direction: Direction::Out,
+            map: &mark.spec.idmap,
+        },
     };
     copy(&transfer, (from, source), (to, target), &refuse)
 }

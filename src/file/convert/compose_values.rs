@@ -40,7 +40,6 @@ pub(super) fn mounts(node: Node, volumes: &mut Vec<(String, Spot)>) -> Node {
     let Kind::Sequence(items) = node.kind else {
         return node;
     };
-    let is_path = |source: &str| source.starts_with(['/', '.', '~', '$']);
     let items = items.into_iter().map(|item| {
         let spot = item.spot;
         if let Some(text) = item.as_text() {
@@ -52,33 +51,44 @@ pub(super) fn mounts(node: Node, volumes: &mut Vec<(String, Spot)>) -> Node {
             );
             return item;
         }
-        let Kind::Mapping(_) = item.kind else {
-            return item;
-        };
-        let mut keys = entries(item);
-        for key in &mut keys {
-            if key.key == "host" {
-                key.key = "source".into();
-            }
+        match item.kind {
+            Kind::Mapping(_) => long_mount(item, volumes),
+            Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) => item,
         }
-        let find = |keys: &[Entry], name: &str| {
-            let found = keys.iter().find(|key| key.key == name);
-            found.and_then(|key| key.value.as_text().map(str::to_string))
-        };
-        let kind = find(&keys, "type");
-        if let Some(source) = find(&keys, "source") {
-            let named = match kind.as_deref() {
-                Some(kind) => kind == "volume",
-                None => !is_path(&source),
-            };
-            if kind.is_none() {
-                let word = if named { "volume" } else { "bind" };
-                keys.insert(0, Entry::new("type", spot, Node::scalar(spot, word)));
-            }
-            volumes.extend(named.then_some((source, spot)));
-        }
-        Node::new(spot, Kind::Mapping(keys))
     });
     let items = items.collect();
     Node::new(spot, Kind::Sequence(items))
+}
+
+/// The long form with its type.
+fn long_mount(item: Node, volumes: &mut Vec<(String, Spot)>) -> Node {
+    let spot = item.spot;
+    let mut keys = entries(item);
+    for key in &mut keys {
+        if key.key == "host" {
+            key.key = "source".into();
+        }
+    }
+    let find = |keys: &[Entry], name: &str| {
+        let found = keys.iter().find(|key| key.key == name);
+        found.and_then(|key| key.value.as_text().map(str::to_string))
+    };
+    let kind = find(&keys, "type");
+    if let Some(source) = find(&keys, "source") {
+        let named = match kind.as_deref() {
+            Some(kind) => kind == "volume",
+            None => !is_path(&source),
+        };
+        if kind.is_none() {
+            let word = if named { "volume" } else { "bind" };
+            keys.insert(0, Entry::new("type", spot, Node::scalar(spot, word)));
+        }
+        volumes.extend(named.then_some((source, spot)));
+    }
+    Node::new(spot, Kind::Mapping(keys))
+}
+
+/// Whether a source is a path, or may become one.
+fn is_path(source: &str) -> bool {
+    source.starts_with(['/', '.', '~', '$'])
 }

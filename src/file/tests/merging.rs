@@ -197,6 +197,11 @@ fn of_two_items_for_the_same_thing_the_later_one_counts() {
             "extra_hosts: {h: 1.2.3.4, i: [::1, ::2]}",
             json!(["h=1.2.3.4", "i=::1", "i=::2"]),
         ),
+        (
+            "extra_hosts: {h: 1.2.3.4}",
+            "extra_hosts: {h: 4.3.2.1}",
+            json!(["h=1.2.3.4", "h=4.3.2.1"]),
+        ),
         ("cap_add: [A]", "cap_add: [A, B]", json!(["A", "B"])),
         ("links: [db]", "links: {db: [x]}", json!(["db", "db:x"])),
     ] {

@@ -82,6 +82,13 @@ fn a_profile_that_is_wrong_is_told() {
             "`profiles` takes a list, not a single value",
         ],
     );
+    super::errors::titles(
+        "defaults: {profiles: [x], scale: 2}\ncontainers: {a: {template: x}}\n",
+        &[
+            "`profiles` cannot stand in `defaults`",
+            "`scale` cannot stand in `defaults`",
+        ],
+    );
 }
 
 #[test]

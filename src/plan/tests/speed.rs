@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::apps::{app, image};
 use super::shop::{busybox, container, link, project};
 use super::world::World;
 use super::*;
@@ -9,13 +10,23 @@ use super::*;
 #[test]
 #[ignore = "a measurement; run it with --release"]
 fn five_hundred_linked_containers_are_planned_fast() {
+    measure(|word| container(word, 1, busybox()));
+}
+
+#[test]
+#[ignore = "a measurement; run it with --release"]
+fn five_hundred_applications_are_planned_fast() {
+    measure(|word| app(word, 1, image("nginx:1")));
+}
+
+fn measure(make: impl Fn(&str) -> Container) {
     let one = |index: u16| {
-        let mut one = container(&format!("c{index}"), 1, busybox());
+        let mut one = make(&format!("c{index}"));
         let ports = [20_000, 21_000, 22_000].map(|base| port(&format!("{}:80", base + index)));
         one.ports = ports.map(|port| (port, place(1))).into();
         let target = link(&format!("c{}:peer", (index + 1) % 500));
         one.links.push((target, place(1)));
-        one.idmap = Some(Idmap::Auto);
+        one.idmap = (one.kind() == Kind::System).then_some(Idmap::Auto);
         one
     };
     let file = project((0..500).map(one).collect());
