@@ -219,6 +219,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Observe(_)
         | JobError::Apply(_)
         | JobError::Verify(_)
+        | JobError::Units(_)
         | JobError::Random { .. }
         | JobError::Program { .. }
         | JobError::Signals { .. } => {}
