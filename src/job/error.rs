@@ -111,6 +111,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// What only a supervisor can do was asked for without one.
+    #[error("`{command}` needs a supervisor, and none keeps the containers of this project")]
+    NoSupervisor {
+        /// The verb.
+        command: &'static str,
+    },
     /// The kernel does not say where this program is.
     #[error("cannot find out where this program is: {source}")]
     Program {
@@ -192,6 +198,7 @@ impl JobError {
             | Self::NotOnce { .. }
             | Self::NameTaken { .. }
             | Self::Random { .. }
+            | Self::NoSupervisor { .. }
             | Self::Program { .. }
             | Self::Frozen { .. }
             | Self::Signals { .. } => Vec::new(),

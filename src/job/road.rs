@@ -127,6 +127,11 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
     if let Some(chosen) = selection.as_mut().filter(|_| request.with_deps) {
         chosen.extend(images::scope(project, Some(&*chosen), false));
     }
+    if matches!(request.goal, Goal::Enable(_)) && !observed.units.available {
+        return Err(JobError::NoSupervisor {
+            command: request.command,
+        });
+    }
     let wish = Wish {
         goal: request.goal.clone(),
         selection,

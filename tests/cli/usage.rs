@@ -123,6 +123,8 @@ fn without_a_file_every_command_says_where_it_looked() {
         "exec web true",
         "shell web",
         "up --dry-run",
+        "enable",
+        "disable web",
         "pull",
         "build",
         "images",
@@ -176,7 +178,7 @@ fn the_words_of_compose_are_taken() {
         "up --wait --wait-timeout 60 -V --scale web=2 --scale db=1",
         "up --no-deps --no-start web",
         "up --always-recreate-deps web",
-        "--env-file a.env --env-file b.env --profile debug up",
+        "--profile debug --profile test up",
         "down --remove-orphans --volumes",
         "start --wait web",
         "ps",
@@ -208,6 +210,17 @@ fn the_words_of_compose_are_taken() {
             "{line}: {given:?}"
         );
     }
+}
+
+#[test]
+fn files_of_variables_are_read_in_their_order() {
+    let shop = "name: shop\ncontainers: {web: {template: busybox, fqdn: \"${HOST}.${ZONE}\"}}\n";
+    let given = Invocation::of("--env-file a.env --env-file b.env config")
+        .file("locker.yaml", shop)
+        .file("a.env", "HOST=old\nZONE=example.net\n")
+        .file("b.env", "HOST=www\n")
+        .run();
+    assert!(given.stdout.contains("www.example.net"), "{given:?}");
 }
 
 #[test]

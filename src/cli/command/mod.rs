@@ -8,7 +8,9 @@ mod config;
 mod convert;
 mod cp;
 mod create;
+mod disable;
 mod down;
+mod enable;
 mod events;
 mod exec;
 mod freeze;
@@ -69,6 +71,8 @@ pub enum Command {
     #[command(visible_alias = "unpause")]
     Unfreeze(unfreeze::Unfreeze),
     Cleanup(cleanup::Cleanup),
+    Enable(enable::Enable),
+    Disable(disable::Disable),
     Logs(logs::Logs),
     Exec(exec::Exec),
     Run(run::Run),
@@ -108,6 +112,8 @@ impl Command {
             Self::Freeze(args) => args.run(global, ui),
             Self::Unfreeze(args) => args.run(global, ui),
             Self::Cleanup(args) => args.run(global, ui),
+            Self::Enable(args) => args.run(global, ui),
+            Self::Disable(args) => args.run(global, ui),
             Self::Logs(args) => args.run(global, ui),
             Self::Exec(args) => args.run(global, ui),
             Self::Shell(args) => args.run(global, ui),

@@ -193,6 +193,11 @@ fn dress_job(error: &JobError, report: &mut Report) {
                  `clone: {name}`"
             )];
         }
+        JobError::NoSupervisor { .. } => {
+            report.help = vec![
+                "systemd must run this host, and the file must not say `supervisor: none`".into(),
+            ];
+        }
         JobError::NameTaken { .. } => {
             report.help = vec!["choose another one with `--name`".into()];
         }
@@ -215,6 +220,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Observe(_)
         | JobError::Apply(_)
         | JobError::Verify(_)
+        | JobError::Units(_)
         | JobError::Random { .. }
         | JobError::Program { .. }
         | JobError::Signals { .. } => {}
