@@ -215,6 +215,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Lock(_)
         | JobError::Backend(_)
         | JobError::Firewall(_)
+        | JobError::Units(_)
         | JobError::Store(_)
         | JobError::Observe(_)
         | JobError::Apply(_)
