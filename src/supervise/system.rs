@@ -116,7 +116,14 @@ impl Reader {
             match log.read(&mut bytes)? {
                 0 => return Ok(()),
                 read => {
-                    write(out, &bytes[..read])?;
+                    // A console ends its lines as a terminal does; the journal would show such lines
+                    // as bytes without a meaning.
+                    let text: Vec<u8> = bytes[..read]
+                        .iter()
+                        .copied()
+                        .filter(|b| *b != b'\r')
+                        .collect();
+                    write(out, &text)?;
                     self.at += read as u64;
                 }
             }
