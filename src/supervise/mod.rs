@@ -9,6 +9,7 @@ mod application;
 mod attend;
 mod backoff;
 mod engine;
+mod gate;
 mod http;
 mod stream;
 mod system;
@@ -83,6 +84,8 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
         unit.restart,
         &notifier,
     );
+    gate::shut(&paths.ready(&unit.project, &unit.name));
+    gate::wait(unit, paths, &notifier)?;
     match unit.kind {
         Kind::System => system::supervise(unit, paths, &notifier),
         Kind::Application => application::supervise(unit, paths, &notifier),
