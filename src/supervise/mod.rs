@@ -69,7 +69,7 @@ fn read(words: &[String]) -> Result<(UnitSpec, Paths), String> {
     Ok((unit, paths))
 }
 
-fn at(path: &PathBuf, verb: &str, error: &dyn std::fmt::Display) -> String {
+fn at(path: &Path, verb: &str, error: &dyn std::fmt::Display) -> String {
     format!(
         "cannot {verb} `{}`: {error}; `locker up` writes it anew",
         path.display()
