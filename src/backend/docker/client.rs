@@ -6,9 +6,11 @@
 //! with its newest; [`Api`] says what may be asked for.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::SystemInfoCgroupDriverEnum;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
@@ -45,6 +47,8 @@ pub(super) struct Link {
     /// The client; cloning it is cheap.
     pub(super) docker: Docker,
     api: Api,
+    /// Whether systemd makes its cgroups; asked for when it is first needed.
+    by_systemd: Arc<OnceCell<bool>>,
 }
 
 impl Link {
@@ -56,6 +60,15 @@ impl Link {
     /// Whether the engine knows `nat-unprotected` networks and priorities among them.
     pub(super) fn has_own_rules(&self) -> bool {
         self.api >= OWN_RULES
+    }
+
+    /// Whether the engine lets systemd make its containers' cgroups.
+    pub(super) async fn asks_systemd_for_cgroups(&self) -> Result<bool, bollard::errors::Error> {
+        let ask = || async {
+            let info = self.docker.info().await?;
+            Ok(info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD))
+        };
+        self.by_systemd.get_or_try_init(ask).await.copied()
     }
 
     /// The client with a limit for requests that are known to take `time`.
@@ -118,7 +131,11 @@ async fn reach() -> Result<Link, BackendError> {
     let docker = docker.map_err(|error| {
         unreachable(&error).unwrap_or_else(|| silent(&endpoint, error.to_string()))
     })?;
-    Ok(Link { docker, api })
+    Ok(Link {
+        docker,
+        api,
+        by_systemd: Arc::default(),
+    })
 }
 
 /// The head of the engine's answer to a ping.
