@@ -1,23 +1,9 @@
-//! The names of units, escaped as systemd does (systemd.unit(5), "String Escaping for Inclusion in
-//! Unit Names"). A `-` within a name is escaped too: it parts project and container, and in a slice's
-//! name it would make one slice the child of another.
+//! The names of units; how a name is escaped in one is [`crate::model::escaped_in_unit`]'s business.
 
-use crate::model::Name;
+use crate::model::{Name, escaped_in_unit as escaped};
 
 /// The service that keeps bridges and rules of all projects.
 pub const NETWORK: &str = "locker-network.service";
-
-fn escaped(name: &Name) -> String {
-    let mut out = String::new();
-    for (at, c) in name.as_str().char_indices() {
-        match c {
-            '.' if at == 0 => out.push_str("\\x2e"),
-            '-' => out.push_str("\\x2d"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 /// The service of a container.
 pub fn service(project: &Name, container: &Name) -> String {
@@ -34,10 +20,7 @@ pub fn group(project: &Name, group: &Name) -> String {
     format!("locker-{}-{}.target", escaped(project), escaped(group))
 }
 
-/// The slice of a project, a child of `locker.slice`.
-pub fn slice(project: &Name) -> String {
-    format!("locker-{}.slice", escaped(project))
-}
+pub use crate::model::slice_of as slice;
 
 /// Socket and proxy of a port that systemd holds.
 pub fn demand(project: &Name, container: &Name, port: u16, ending: &str) -> String {

@@ -146,7 +146,9 @@ fn dependencies(unit: &UnitSpec) -> String {
         Kind::System => put("After", "lxc.service"),
     }
     for name in &unit.requires {
-        put("Requires", &service(name));
+        // Not `Requires`: with it every new start of one that has ended would stop and start this one
+        // too. That this one waits until the other is ready is the supervisor's business.
+        put("Wants", &service(name));
     }
     for name in &unit.binds {
         put("BindsTo", &service(name));

@@ -6,7 +6,6 @@
 //! with its newest; [`Api`] says what may be asked for.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -16,8 +15,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 
 use super::context::{self, Endpoint};
-use super::error::{ENGINE, unreachable};
+use super::error::{ENGINE, failed, unreachable};
 use crate::backend::BackendError;
+use crate::model::{Name, slice_of};
 
 /// Engine 20.10, the oldest that locker works with.
 const OLDEST: Api = Api(1, 41);
@@ -47,8 +47,8 @@ pub(super) struct Link {
     /// The client; cloning it is cheap.
     pub(super) docker: Docker,
     api: Api,
-    /// Whether systemd makes its cgroups; asked for when it is first needed.
-    by_systemd: Arc<OnceCell<bool>>,
+    /// Whether the engine has systemd make the containers' cgroups.
+    by_systemd: OnceCell<bool>,
 }
 
 impl Link {
@@ -62,13 +62,21 @@ impl Link {
         self.api >= OWN_RULES
     }
 
-    /// Whether the engine lets systemd make its containers' cgroups.
-    pub(super) async fn asks_systemd_for_cgroups(&self) -> Result<bool, bollard::errors::Error> {
+    /// The project's slice as the engine's cgroup driver wants it named (dockerd(8), `--cgroup-parent`):
+    /// systemd's driver takes the unit, the other one the path that the unit has.
+    pub(super) async fn slice(&self, project: &Name) -> Result<Option<String>, BackendError> {
         let ask = || async {
-            let info = self.docker.info().await?;
-            Ok(info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD))
+            let info = self.docker.info().await;
+            let info = info.map_err(|error| failed("look at", "the engine", &error))?;
+            Ok::<bool, BackendError>(
+                info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
+            )
         };
-        self.by_systemd.get_or_try_init(ask).await.copied()
+        let slice = slice_of(project);
+        Ok(Some(match self.by_systemd.get_or_try_init(ask).await? {
+            true => slice,
+            false => format!("/locker.slice/{slice}"),
+        }))
     }
 
     /// The client with a limit for requests that are known to take `time`.
@@ -134,7 +142,7 @@ async fn reach() -> Result<Link, BackendError> {
     Ok(Link {
         docker,
         api,
-        by_systemd: Arc::default(),
+        by_systemd: OnceCell::new(),
     })
 }
 

@@ -21,7 +21,6 @@ use super::{files, hosts, place, volume};
 use crate::backend::{BackendError, Progress};
 use crate::model::{AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
-use crate::systemd::names;
 
 /// Name of the list of host directories that were made for a container's mounts.
 const MADE: &str = "made.json";
@@ -73,7 +72,10 @@ pub(super) async fn create(
             entrypoint: entrypoint(link, spec, app).await?,
             joins_several: link.joins_several(),
             ranks: link.has_own_rules(),
-            slice: slice(link, spec, app).await?,
+            cgroup_parent: match spec.supervised {
+                true => link.slice(&spec.project).await?,
+                false => None,
+            },
         };
         let mut body = body::body(spec, app, around);
         adapt(&mut body);
@@ -166,24 +168,6 @@ async fn entrypoint(
         .config
         .and_then(|config| config.entrypoint)
         .unwrap_or_default())
-}
-
-/// The project's slice, under which a supervised container is to live, as the engine's cgroup driver
-/// writes it: systemd's by name, its own as a path.
-async fn slice(
-    link: &Link,
-    spec: &ContainerSpec,
-    app: &AppSpec,
-) -> Result<Option<String>, BackendError> {
-    if !spec.supervised || app.settings.cgroup_parent.is_some() {
-        return Ok(None);
-    }
-    let slice = names::slice(&spec.project);
-    let by_name = link.asks_systemd_for_cgroups().await;
-    Ok(Some(match by_name.map_err(|e| not_made(spec, &e))? {
-        true => slice,
-        false => format!("/locker.slice/{slice}"),
-    }))
 }
 
 async fn make(
