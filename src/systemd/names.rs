@@ -1,6 +1,6 @@
 //! The names of units; how a name is escaped in one is [`crate::model::escaped_in_unit`]'s business.
 
-use crate::model::{Name, escaped_in_unit as escaped};
+use crate::model::{Name, UnitSpec, escaped_in_unit as escaped};
 
 /// The service that keeps bridges and rules of all projects.
 pub const NETWORK: &str = "locker-network.service";
@@ -26,6 +26,23 @@ pub use crate::model::slice_of as slice;
 pub fn demand(project: &Name, container: &Name, port: u16, ending: &str) -> String {
     let (project, container) = (escaped(project), escaped(container));
     format!("locker-{project}-{container}-on\\x2ddemand-{port}.{ending}")
+}
+
+/// The sockets of the ports that systemd holds for a container.
+pub fn sockets(unit: &UnitSpec) -> Vec<String> {
+    let ports = unit.on_demand.iter().map(|demand| demand.port.host);
+    let ports = ports.flat_map(|range| range.first..=range.last);
+    ports
+        .map(|port| demand(&unit.project, &unit.name, port, "socket"))
+        .collect()
+}
+
+/// What is started at boot for a container: its service, or the sockets that wake it.
+pub fn at_boot(unit: &UnitSpec) -> Vec<String> {
+    match unit.on_demand.is_empty() {
+        true => vec![service(&unit.project, &unit.name)],
+        false => sockets(unit),
+    }
 }
 
 /// A command that was run once, detached.
