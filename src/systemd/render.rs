@@ -137,7 +137,8 @@ fn dependencies(unit: &UnitSpec) -> String {
     let mut put = |key: &str, value: &str| {
         let _ = writeln!(lines, "{key}={value}");
     };
-    put("Requires", names::NETWORK);
+    // Not `Requires`: when the keeper of the network ends and comes back, no container has to.
+    put("Wants", names::NETWORK);
     put("After", names::NETWORK);
     match unit.kind {
         Kind::Application => {
