@@ -61,6 +61,7 @@ pub(super) fn attend(
     let mut ready = false;
     let mut failures = 0;
     let mut forgiven = false;
+    let mut is_said = None; // held until the container has ended
     loop {
         if !forgiven && begun.elapsed() >= backoff::good_run() {
             backoff::forgive(&notes.failures);
@@ -74,7 +75,7 @@ pub(super) fn attend(
                     Look::Nothing | Look::Failed(_) => "running",
                 };
                 if !ready && !unit.oneshot {
-                    gate::open(&notes.ready);
+                    is_said = Some(gate::open(&notes.ready));
                 }
                 say(notifier, &mut ready, unit.oneshot, words);
             }
@@ -87,6 +88,7 @@ pub(super) fn attend(
         match ended.recv_timeout(pause(check, ready, begun, forgiven)) {
             Ok(code) => {
                 gate::shut(&notes.ready);
+                drop(is_said.take());
                 if code == 0 {
                     backoff::forgive(&notes.failures);
                     if unit.oneshot {

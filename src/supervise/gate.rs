@@ -4,7 +4,8 @@
 //! and restarting dependents along with what they need (`Requires=` does both) is said here: a container
 //! does not start before the others are ready, whoever started them and however often they failed.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -49,14 +50,26 @@ fn late(unit: &UnitSpec, missing: &Name) -> String {
     )
 }
 
+/// Says that its container is ready, for as long as this is kept: a supervisor that is killed lets go
+/// of it, whatever it could not say any more.
+pub(super) struct Ready(#[expect(dead_code, reason = "only held")] Option<File>);
+
 /// Says that the container of this process is ready.
-pub(super) fn open(note: &Path) {
-    write(note, &std::process::id().to_string());
+///
+/// By a lock, not by a process id: a supervisor that is locked down cannot look at another one.
+pub(super) fn open(note: &Path) -> Ready {
+    let locked = written(note, "").and_then(|file| {
+        file.lock()?;
+        Ok(file)
+    });
+    Ready(locked.map_err(|error| complain(note, &error)).ok())
 }
 
 /// Says that the container has ended well and for good.
 pub(super) fn done(note: &Path) {
-    write(note, DONE);
+    if let Err(error) = written(note, DONE) {
+        complain(note, &error);
+    }
 }
 
 /// It is not ready (any more).
@@ -64,30 +77,34 @@ pub(super) fn shut(note: &Path) {
     let _ = fs::remove_file(note); // Not there is what is wanted.
 }
 
-fn write(note: &Path, text: &str) {
+fn written(note: &Path, text: &str) -> io::Result<File> {
     if let Some(dir) = note.parent() {
-        let _ = fs::create_dir_all(dir);
+        fs::create_dir_all(dir)?;
     }
-    if let Err(error) = fs::write(note, text) {
-        eprintln!(
-            "cannot write `{}`: {error}; what needs this container does not start",
-            note.display()
-        );
-    }
+    let mut file = File::create(note)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
-/// The note of a supervisor that was killed stays behind, so the process is looked at too.
+fn complain(note: &Path, error: &io::Error) {
+    eprintln!(
+        "cannot write `{}`: {error}; what needs this container does not start",
+        note.display()
+    );
+}
+
+/// The note of a supervisor that was killed stays behind without its lock.
 fn is_ready(note: &Path) -> bool {
-    let Ok(text) = fs::read_to_string(note) else {
+    let Ok(mut file) = File::open(note) else {
         return false;
     };
-    if text == DONE {
-        return true;
+    let mut text = String::new();
+    match file.read_to_string(&mut text) {
+        Ok(_) if text == DONE => true,
+        // Shared, so that two who look do not take each other for the supervisor.
+        Ok(_) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+        Err(_) => false,
     }
-    let words = fs::read(format!("/proc/{}/cmdline", text.trim())).unwrap_or_default();
-    words
-        .split(|byte| *byte == 0)
-        .any(|word| word == super::SUPERVISE.as_bytes())
 }
 
 #[cfg(test)]
@@ -99,9 +116,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let note = dir.path().join("run/db");
         assert!(!is_ready(&note));
-        open(&note);
-        assert!(!is_ready(&note), "this process is no supervisor");
-        write(&note, "4194305"); // beyond the largest process id
+        let ready = open(&note);
+        assert!(is_ready(&note));
+        drop(ready); // as when it is killed
         assert!(!is_ready(&note));
         done(&note);
         assert!(is_ready(&note));
