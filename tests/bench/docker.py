@@ -20,6 +20,7 @@ NUMBERS = {}
 
 def note(key, value):
     NUMBERS.setdefault(key, []).append(value)
+    print(f"{key} {value:.3f}", file=sys.stderr, flush=True)
 
 
 # --- the raw interface -------------------------------------------------------------------------------
