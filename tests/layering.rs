@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DRIVERS: [&str; 4] = ["backend", "firewall", "network", "hosts"];
+const DRIVERS: [&str; 5] = ["backend", "firewall", "network", "hosts", "systemd"];
 
 /// What each room may use; `/x` allows only that module of a room.
 fn allowed(room: &str) -> Option<Vec<&'static str>> {
@@ -16,12 +16,14 @@ fn allowed(room: &str) -> Option<Vec<&'static str>> {
         "store" => vec!["sys", "model", "observed"],
         "file" | "observed" => vec!["model"],
         "plan" => vec!["model", "observed"],
-        "backend" | "firewall" | "network" | "hosts" => {
+        "backend" | "firewall" | "network" | "hosts" | "systemd" => {
             let mut rooms = vec!["model", "observed", "store", "sys"];
             // A hosts file inside a container has the same blocks as the host's.
             rooms.extend((room == "backend").then_some("hosts"));
             rooms
         }
+        // One of it stands beside every container: it knows one driver's way to start and no other.
+        "supervise" => vec!["model", "store", "sys", "backend/lxc/supervised"],
         "apply" => [&DRIVERS[..], &["model", "observed", "plan", "store", "sys"]].concat(),
         "job" => {
             let rest = ["apply", "file", "model", "observed", "plan", "store", "sys"];

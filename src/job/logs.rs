@@ -86,10 +86,9 @@ async fn past(
     }
     while let Some(first) = earliest(&heads) {
         let head = &mut heads[first];
-        if let Some(line) = head.next.take() {
-            if out(&head.name, &line).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+        let line = head.next.take();
+        if line.is_some_and(|line| out(&head.name, &line).is_break()) {
+            return Ok(ControlFlow::Break(()));
         }
         if !head.step().await? {
             heads.remove(first);

@@ -1,6 +1,8 @@
 //! The container of `run`: a copy of one of the file under another name.
 
-use crate::model::{App, AppNetwork, Container, Kind, NAME_MAX, Name, Place, Restart, Volume};
+use crate::model::{
+    App, AppNetwork, Container, Kind, NAME_MAX, Name, Place, Restart, Supervisor, Volume,
+};
 
 use super::road::Opened;
 use super::{JobError, OnceRequest, Setting};
@@ -33,6 +35,11 @@ pub(super) fn copy_of(
         healthcheck: None,
         replica_of: None,
         autostart: false,
+        // It ends with its command, and this process watches it.
+        supervisor: Some(Supervisor::None),
+        on_demand: false,
+        idle: None,
+        isolate: false,
         ..original.clone()
     };
     if !request.service_ports {

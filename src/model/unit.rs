@@ -102,3 +102,15 @@ pub struct UnitsChange {
     /// Whether the project itself starts at boot.
     pub project_enabled: bool,
 }
+
+/// A name as part of a unit's name (systemd.unit(5), "String Escaping for Inclusion in Unit Names"). A
+/// `-` is escaped too: it parts project and container, and in a slice's name it would make one slice
+/// the child of another.
+pub fn escaped_in_unit(name: &Name) -> String {
+    name.as_str().replace('-', "\\x2d")
+}
+
+/// The slice of a project's containers, a child of `locker.slice`.
+pub fn slice_of(project: &Name) -> String {
+    format!("locker-{}.slice", escaped_in_unit(project))
+}

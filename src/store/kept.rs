@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(load_kept(&paths, &shop).unwrap(), None);
         save_kept(&paths, &shop, &kept()).unwrap();
         assert_eq!(load_kept(&paths, &shop).unwrap(), Some(kept()));
-        assert_eq!(kept_projects(&paths).unwrap(), [shop.clone()]);
+        assert_eq!(kept_projects(&paths).unwrap(), std::slice::from_ref(&shop));
         let mut empty = kept();
         empty.bridges.clear();
         save_kept(&paths, &shop, &empty).unwrap();

@@ -103,6 +103,13 @@ impl Paths {
         self.project(project).join("units")
     }
 
+    /// Says that a service is ready; a reboot makes all of them not.
+    pub fn ready(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("ready")
+            .join(format!("{project}~{container}"))
+    }
+
     /// How often a service has failed to start in a row; a reboot forgives.
     pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
         self.run

@@ -1,12 +1,12 @@
 //! An application container: the engine runs it, this process stands for it in systemd.
 
 use std::io;
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::attend::{Ask, Look, attend};
+use super::attend::{Ask, Look, Notes, attend};
 use super::engine::{Engine, SOCKET, Shown};
+use super::gate;
 use super::stream::copy;
 use crate::model::{Healthcheck, UnitSpec, host_name_of};
 use crate::store::Paths;
@@ -35,11 +35,12 @@ pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> 
     let shown = engine.show(&full).map_err(told("find"))?;
     if unit.oneshot && is_done(&shown) {
         // What others wait for is done for good.
+        gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
     }
     engine.start(&full).map_err(told("start"))?;
-    let note = paths.backoff(&unit.project, &unit.name);
-    stay(unit, &note, notifier, &engine, &full).map_err(told("attend to"))
+    let notes = Notes::of(unit, paths);
+    stay(unit, &notes, notifier, &engine, &full).map_err(told("attend to"))
 }
 
 /// Stops it within the time that its unit allows.
@@ -62,7 +63,7 @@ fn is_done(shown: &Shown) -> bool {
 /// self runs under the name and is taken over.
 fn stay(
     unit: &UnitSpec,
-    note: &Path,
+    notes: &Notes,
     notifier: &Notifier,
     engine: &Engine,
     full: &str,
@@ -74,7 +75,7 @@ fn stay(
             return Ok(code(shown.state.exit_code));
         }
         before.clone_from(&shown.id);
-        let ended = run(unit, note, notifier, engine, full, &shown)?;
+        let ended = run(unit, notes, notifier, engine, full, &shown)?;
         match engine.show(full) {
             // Its new self, or itself once more: the engine came back and had not lost it.
             Ok(now) if now.state.running => {}
@@ -85,7 +86,7 @@ fn stay(
 
 fn run(
     unit: &UnitSpec,
-    note: &Path,
+    notes: &Notes,
     notifier: &Notifier,
     engine: &Engine,
     full: &str,
@@ -109,7 +110,7 @@ fn run(
                 let _ = copy(body, framed, &mut io::stdout().lock());
             }
         });
-        Ok(attend(unit, note, notifier, &container, &ended))
+        Ok(attend(unit, notes, notifier, &container, &ended))
     })
 }
 

@@ -2,11 +2,13 @@
 //!
 //! The same for both engines; each hands in how its container is asked. Ends with the container.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::backoff;
+use super::{backoff, gate};
 use crate::model::{Healthcheck, Restart, UnitSpec};
+use crate::store::Paths;
 use crate::sys::Notifier;
 
 /// While it starts, a check is repeated at least this often, so that what waits for it starts early.
@@ -31,10 +33,25 @@ pub(super) trait Ask {
     fn end(&self);
 }
 
+/// What is written down below /run about the container.
+pub(super) struct Notes {
+    failures: PathBuf,
+    ready: PathBuf,
+}
+
+impl Notes {
+    pub(super) fn of(unit: &UnitSpec, paths: &Paths) -> Self {
+        Self {
+            failures: paths.backoff(&unit.project, &unit.name),
+            ready: paths.ready(&unit.project, &unit.name),
+        }
+    }
+}
+
 /// Attends to it until `ended` says that it has ended; its exit code.
 pub(super) fn attend(
     unit: &UnitSpec,
-    note: &std::path::Path,
+    notes: &Notes,
     notifier: &Notifier,
     ask: &dyn Ask,
     ended: &Receiver<u8>,
@@ -44,9 +61,10 @@ pub(super) fn attend(
     let mut ready = false;
     let mut failures = 0;
     let mut forgiven = false;
+    let mut is_said = None; // held until the container has ended
     loop {
         if !forgiven && begun.elapsed() >= backoff::good_run() {
-            backoff::forgive(note);
+            backoff::forgive(&notes.failures);
             forgiven = true;
         }
         match ask.look(check) {
@@ -56,6 +74,9 @@ pub(super) fn attend(
                     Look::Passed => "healthy",
                     Look::Nothing | Look::Failed(_) => "running",
                 };
+                if !ready && !unit.oneshot {
+                    is_said = Some(gate::open(&notes.ready));
+                }
                 say(notifier, &mut ready, unit.oneshot, words);
             }
             Look::Failed(said) => {
@@ -66,8 +87,13 @@ pub(super) fn attend(
         }
         match ended.recv_timeout(pause(check, ready, begun, forgiven)) {
             Ok(code) => {
+                gate::shut(&notes.ready);
+                drop(is_said.take());
                 if code == 0 {
-                    backoff::forgive(note);
+                    backoff::forgive(&notes.failures);
+                    if unit.oneshot {
+                        gate::done(&notes.ready);
+                    }
                 }
                 return code;
             }

@@ -9,6 +9,7 @@ mod application;
 mod attend;
 mod backoff;
 mod engine;
+mod gate;
 mod http;
 mod stream;
 mod system;
@@ -68,7 +69,7 @@ fn read(words: &[String]) -> Result<(UnitSpec, Paths), String> {
     Ok((unit, paths))
 }
 
-fn at(path: &PathBuf, verb: &str, error: &dyn std::fmt::Display) -> String {
+fn at(path: &Path, verb: &str, error: &dyn std::fmt::Display) -> String {
     format!(
         "cannot {verb} `{}`: {error}; `locker up` writes it anew",
         path.display()
@@ -83,13 +84,21 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
         unit.restart,
         &notifier,
     );
+    gate::shut(&paths.ready(&unit.project, &unit.name));
+    gate::wait(unit, paths, &notifier)?;
     match unit.kind {
         Kind::System => system::supervise(unit, paths, &notifier),
         Kind::Application => application::supervise(unit, paths, &notifier),
     }
 }
 
+/// Stops the container for `ExecStop=`. That runs also when the supervisor has ended by itself or was
+/// killed; then there is no main process any more (systemd.exec(5), `$MAINPID`), and a container that
+/// still runs is left to the next supervisor.
 fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+    if std::env::var_os("MAINPID").is_none() {
+        return Ok(0);
+    }
     match unit.kind {
         Kind::System => system::stop(unit, paths),
         Kind::Application => application::stop(unit),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::attend::{Ask, Look, attend};
+use super::attend::{Ask, Look, Notes, attend};
 use super::stream::write;
 use crate::backend::lxc::supervised::{self, Attended};
 use crate::model::{Healthcheck, UnitSpec};
@@ -56,8 +56,8 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
         }
         let (over, is_over) = mpsc::channel::<()>();
         scope.spawn(move || hand_on(&container.console, from, &is_over));
-        let note = paths.backoff(&unit.project, &unit.name);
-        attend(unit, &note, notifier, container, &ended);
+        let notes = Notes::of(unit, paths);
+        attend(unit, &notes, notifier, container, &ended);
         drop(over);
     });
 }
@@ -116,7 +116,14 @@ impl Reader {
             match log.read(&mut bytes)? {
                 0 => return Ok(()),
                 read => {
-                    write(out, &bytes[..read])?;
+                    // A console ends its lines as a terminal does; the journal would show such lines
+                    // as bytes without a meaning.
+                    let text: Vec<u8> = bytes[..read]
+                        .iter()
+                        .copied()
+                        .filter(|b| *b != b'\r')
+                        .collect();
+                    write(out, &text)?;
                     self.at += read as u64;
                 }
             }

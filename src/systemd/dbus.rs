@@ -1,6 +1,6 @@
 //! The manager over D-Bus (org.freedesktop.systemd1(5)). zbus stays in this file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, fdo};
 
 use super::files::{Files, OnDisk};
 use super::{Job, TransientJob, Units, UnitsError, names, render};
-use crate::model::{Name, ProjectUnits, UnitState, UnitsChange};
+use crate::model::{Name, ProjectUnits, UnitSpec, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 use crate::store::Paths;
 
@@ -226,10 +226,14 @@ impl Systemd {
         let project = &change.units.project;
         let manager = self.manager().await?;
         let (was, was_project) = self.files.enabled(project, before);
-        let service = |name: &Name| names::service(project, name);
-        let on: Vec<String> = change.enabled.difference(&was).map(service).collect();
-        let off: Vec<String> = was.difference(&change.enabled).map(service).collect();
-        let (mut on, mut off) = (on, off);
+        let units = |names: &BTreeSet<Name>, of: &BTreeMap<Name, UnitSpec>| {
+            let specs = names.iter().filter_map(|name| of.get(name));
+            specs.flat_map(names::at_boot).collect::<BTreeSet<String>>()
+        };
+        let wanted = units(&change.enabled, &change.units.services);
+        let linked = units(&was, &before.services);
+        let mut on: Vec<String> = wanted.difference(&linked).cloned().collect();
+        let mut off: Vec<String> = linked.difference(&wanted).cloned().collect();
         match (change.project_enabled, was_project) {
             (true, false) => on.push(names::target(project)),
             (false, true) => off.push(names::target(project)),
@@ -315,6 +319,7 @@ impl Units for Systemd {
             // The links first: without its file a unit cannot be disabled.
             self.link(change, &before).await?;
         }
+        self.stop_sockets(change, &before).await?;
         let undo = self.files.write(&change.units)?;
         let done = self.settle_files(change, &before, undo.changed()).await;
         if done.is_err() {
@@ -404,7 +409,28 @@ impl Systemd {
             self.link(change, before).await?;
         }
         self.keep_network(!change.units.services.is_empty(), program)
-            .await
+            .await?;
+        for socket in change.units.services.values().flat_map(names::sockets) {
+            self.finish(&socket, Job::Start).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of the ports that systemd is to hold no more, while their units are still known.
+    async fn stop_sockets(&self, change: &UnitsChange, before: &OnDisk) -> Result<(), UnitsError> {
+        let sockets = |units: &BTreeMap<Name, UnitSpec>| {
+            units
+                .values()
+                .flat_map(names::sockets)
+                .collect::<BTreeSet<String>>()
+        };
+        let kept = sockets(&change.units.services);
+        for socket in sockets(&before.services).difference(&kept) {
+            self.finish(socket, Job::Stop).await?;
+            let way = socket.replace(".socket", ".service");
+            self.finish(&way, Job::Stop).await?;
+        }
+        Ok(())
     }
 
     async fn states(

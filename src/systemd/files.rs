@@ -199,9 +199,9 @@ impl Files {
             fs::symlink_metadata(link).is_ok()
         };
         let target = names::target(project);
-        let services = all.services.keys();
-        let enabled = services.filter(|name| linked(&target, &names::service(project, name)));
-        let enabled = enabled.cloned().collect();
+        let is_on = |unit: &&UnitSpec| names::at_boot(unit).iter().all(|u| linked(&target, u));
+        let enabled = all.services.values().filter(is_on);
+        let enabled = enabled.map(|unit| unit.name.clone()).collect();
         (enabled, linked("multi-user.target", &target))
     }
 }

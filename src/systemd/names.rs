@@ -1,23 +1,9 @@
-//! The names of units, escaped as systemd does (systemd.unit(5), "String Escaping for Inclusion in
-//! Unit Names"). A `-` within a name is escaped too: it parts project and container, and in a slice's
-//! name it would make one slice the child of another.
+//! The names of units; how a name is escaped in one is [`crate::model::escaped_in_unit`]'s business.
 
-use crate::model::Name;
+use crate::model::{Name, UnitSpec, escaped_in_unit as escaped};
 
 /// The service that keeps bridges and rules of all projects.
 pub const NETWORK: &str = "locker-network.service";
-
-fn escaped(name: &Name) -> String {
-    let mut out = String::new();
-    for (at, c) in name.as_str().char_indices() {
-        match c {
-            '.' if at == 0 => out.push_str("\\x2e"),
-            '-' => out.push_str("\\x2d"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 /// The service of a container.
 pub fn service(project: &Name, container: &Name) -> String {
@@ -34,15 +20,29 @@ pub fn group(project: &Name, group: &Name) -> String {
     format!("locker-{}-{}.target", escaped(project), escaped(group))
 }
 
-/// The slice of a project, a child of `locker.slice`.
-pub fn slice(project: &Name) -> String {
-    format!("locker-{}.slice", escaped(project))
-}
+pub use crate::model::slice_of as slice;
 
 /// Socket and proxy of a port that systemd holds.
 pub fn demand(project: &Name, container: &Name, port: u16, ending: &str) -> String {
     let (project, container) = (escaped(project), escaped(container));
     format!("locker-{project}-{container}-on\\x2ddemand-{port}.{ending}")
+}
+
+/// The sockets of the ports that systemd holds for a container.
+pub fn sockets(unit: &UnitSpec) -> Vec<String> {
+    let ports = unit.on_demand.iter().map(|demand| demand.port.host);
+    let ports = ports.flat_map(|range| range.first..=range.last);
+    ports
+        .map(|port| demand(&unit.project, &unit.name, port, "socket"))
+        .collect()
+}
+
+/// What is started at boot for a container: its service, or the sockets that wake it.
+pub fn at_boot(unit: &UnitSpec) -> Vec<String> {
+    match unit.on_demand.is_empty() {
+        true => vec![service(&unit.project, &unit.name)],
+        false => sockets(unit),
+    }
 }
 
 /// A command that was run once, detached.

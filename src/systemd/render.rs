@@ -20,11 +20,14 @@ const PROXY: &str = "/lib/systemd/systemd-socket-proxyd";
 /// Starts within this time count as one row; a row that is too long ends the tries.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(60);
 
+/// What the places of a template are filled with.
+type Values = Vec<(&'static str, At, String)>;
+
 /// All unit files of a project by name, the host's network service not among them.
 pub(super) fn project(units: &ProjectUnits) -> Result<BTreeMap<String, String>, UnitsError> {
     let mut files = BTreeMap::new();
     let (name, directory) = (&units.project, shown(&units.directory));
-    let common = |extra: Vec<(&'static str, At, String)>| {
+    let common = |extra: Values| {
         let mut values = vec![
             ("project", At::Comment, name.to_string()),
             ("directory", At::Comment, directory.clone()),
@@ -81,7 +84,7 @@ fn groups(services: &BTreeMap<Name, UnitSpec>) -> BTreeMap<&Name, BTreeSet<&Name
     groups
 }
 
-fn container(unit: &UnitSpec) -> Result<Vec<(&'static str, At, String)>, UnitsError> {
+fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
     let (most, interval) = start_limit(unit.restart);
     let dir = unit.state_dir.as_deref().map(shown);
     let call = |verb: &str| {
@@ -134,7 +137,8 @@ fn dependencies(unit: &UnitSpec) -> String {
     let mut put = |key: &str, value: &str| {
         let _ = writeln!(lines, "{key}={value}");
     };
-    put("Requires", names::NETWORK);
+    // Not `Requires`: when the keeper of the network ends and comes back, no container has to.
+    put("Wants", names::NETWORK);
     put("After", names::NETWORK);
     match unit.kind {
         Kind::Application => {
@@ -145,7 +149,9 @@ fn dependencies(unit: &UnitSpec) -> String {
         Kind::System => put("After", "lxc.service"),
     }
     for name in &unit.requires {
-        put("Requires", &service(name));
+        // Not `Requires`: with it every new start of one that has ended would stop and start this one
+        // too. That this one waits until the other is ready is the supervisor's business.
+        put("Wants", &service(name));
     }
     for name in &unit.binds {
         put("BindsTo", &service(name));
@@ -215,7 +221,7 @@ fn properties(unit: &UnitSpec) -> Result<String, UnitsError> {
 fn on_demand(
     unit: &UnitSpec,
     demand: &DemandPort,
-    common: &dyn Fn(Vec<(&'static str, At, String)>) -> Vec<(&'static str, At, String)>,
+    common: &dyn Fn(Values) -> Values,
     files: &mut BTreeMap<String, String>,
 ) -> Result<(), UnitsError> {
     let (project, name) = (&unit.project, &unit.name);

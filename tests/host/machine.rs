@@ -90,6 +90,15 @@ impl Host {
         host
     }
 
+    /// Shuts it down as a person would, and boots it again; what it has on disk stays.
+    pub fn reboot(&self) {
+        let (lxcpath, name) = (self.slot.lxcpath(), self.slot.bridge());
+        let lxcpath = lxcpath.to_string_lossy();
+        outer("lxc-stop", &["-P", &lxcpath, "-n", &name, "-t", "60"]);
+        outer("lxc-start", &["-P", &lxcpath, "-n", &name]);
+        self.await_boot();
+    }
+
     fn await_boot(&self) {
         let begun = Instant::now();
         loop {

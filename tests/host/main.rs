@@ -15,6 +15,7 @@ mod project;
 mod ran;
 mod slot;
 
+mod boot;
 mod compose;
 mod contract;
 mod crash;
@@ -31,6 +32,7 @@ mod mixed;
 mod network;
 mod ports;
 mod sources;
+mod supervised;
 mod variants;
 mod volumes;
 

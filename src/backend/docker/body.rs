@@ -32,6 +32,8 @@ pub(super) struct Around<'a> {
     pub(super) joins_several: bool,
     /// Whether the engine can be told which network is the way out.
     pub(super) ranks: bool,
+    /// The cgroup below which its own is made, when the file does not say it.
+    pub(super) cgroup_parent: Option<String>,
 }
 
 /// Whether [`Around::entrypoint`] is needed: an empty command alone means the image's to the engine.
@@ -109,7 +111,10 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
             Some("private") => Some(HostConfigCgroupnsModeEnum::PRIVATE),
             Some(_) | None => None,
         },
-        cgroup_parent: settings.cgroup_parent.clone(),
+        cgroup_parent: settings
+            .cgroup_parent
+            .clone()
+            .or_else(|| around.cgroup_parent.clone()),
         group_add: filled(settings.group_add.clone()),
         ipc_mode: settings.ipc.as_deref().map(|mode| of_sibling(spec, mode)),
         pid_mode: settings.pid.as_deref().map(|mode| of_sibling(spec, mode)),

@@ -40,6 +40,7 @@ fn asked_with(spec: &ContainerSpec, held: &[(PathBuf, String)], joins_several: b
         entrypoint: vec!["/entry".into()],
         joins_several,
         ranks: joins_several,
+        cgroup_parent: None,
     };
     serde_json::to_value(body(spec, spec.app.as_ref().unwrap(), around)).unwrap()
 }

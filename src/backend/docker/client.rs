@@ -9,13 +9,15 @@ use std::fmt;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::SystemInfoCgroupDriverEnum;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 
 use super::context::{self, Endpoint};
-use super::error::{ENGINE, unreachable};
+use super::error::{ENGINE, failed, unreachable};
 use crate::backend::BackendError;
+use crate::model::{Name, slice_of};
 
 /// Engine 20.10, the oldest that locker works with.
 const OLDEST: Api = Api(1, 41);
@@ -45,6 +47,8 @@ pub(super) struct Link {
     /// The client; cloning it is cheap.
     pub(super) docker: Docker,
     api: Api,
+    /// Whether the engine has systemd make the containers' cgroups.
+    by_systemd: OnceCell<bool>,
 }
 
 impl Link {
@@ -56,6 +60,23 @@ impl Link {
     /// Whether the engine knows `nat-unprotected` networks and priorities among them.
     pub(super) fn has_own_rules(&self) -> bool {
         self.api >= OWN_RULES
+    }
+
+    /// The project's slice as the engine's cgroup driver wants it named (dockerd(8), `--cgroup-parent`):
+    /// systemd's driver takes the unit, the other one the path that the unit has.
+    pub(super) async fn slice(&self, project: &Name) -> Result<Option<String>, BackendError> {
+        let ask = || async {
+            let info = self.docker.info().await;
+            let info = info.map_err(|error| failed("look at", "the engine", &error))?;
+            Ok::<bool, BackendError>(
+                info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
+            )
+        };
+        let slice = slice_of(project);
+        Ok(Some(match self.by_systemd.get_or_try_init(ask).await? {
+            true => slice,
+            false => format!("/locker.slice/{slice}"),
+        }))
     }
 
     /// The client with a limit for requests that are known to take `time`.
@@ -118,7 +139,11 @@ async fn reach() -> Result<Link, BackendError> {
     let docker = docker.map_err(|error| {
         unreachable(&error).unwrap_or_else(|| silent(&endpoint, error.to_string()))
     })?;
-    Ok(Link { docker, api })
+    Ok(Link {
+        docker,
+        api,
+        by_systemd: OnceCell::new(),
+    })
 }
 
 /// The head of the engine's answer to a ping.

@@ -72,6 +72,10 @@ pub(super) async fn create(
             entrypoint: entrypoint(link, spec, app).await?,
             joins_several: link.joins_several(),
             ranks: link.has_own_rules(),
+            cgroup_parent: match spec.supervised {
+                true => link.slice(&spec.project).await?,
+                false => None,
+            },
         };
         let mut body = body::body(spec, app, around);
         adapt(&mut body);

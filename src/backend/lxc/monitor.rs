@@ -152,9 +152,10 @@ pub(super) fn perform(request: &Request) -> ExitCode {
         }
         Task::Start { cgroup, .. } => {
             if let Some(cgroup) = cgroup {
-                // lxc.container.conf(5): below the service's own, beside this process's.
-                container.set_config("lxc.cgroup.dir.monitor", &format!("{cgroup}/monitor"));
-                container.set_config("lxc.cgroup.dir.container", &format!("{cgroup}/container"));
+                if let Err(key) = enter(&container, cgroup) {
+                    eprintln!("liblxc does not take `{key}` for a cgroup below `{cgroup}`");
+                    return ExitCode::FAILURE;
+                }
             }
             super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
             let Some(status) = container.start() else {
@@ -186,6 +187,25 @@ pub(super) fn perform(request: &Request) -> ExitCode {
             ExitCode::from(exit_code(status))
         }
     }
+}
+
+/// Lets the container live below its service's cgroup (lxc.container.conf(5)): its monitor and itself
+/// beside the processes that split off, and the monitor among those once the container has ended, so
+/// that systemd always finds its main process where it has put it. The key that was refused.
+fn enter(container: &Container, cgroup: &str) -> Result<(), &'static str> {
+    // liblxc refuses absolute paths; they count from the root of the hierarchy all the same.
+    let cgroup = cgroup.trim_start_matches('/');
+    let places = [
+        ("lxc.cgroup.dir.monitor", "monitor"),
+        ("lxc.cgroup.dir.container", "container"),
+        ("lxc.cgroup.dir.monitor.pivot", "supervisor"),
+    ];
+    for (key, place) in places {
+        if !container.set_config(key, &format!("{cgroup}/{place}")) {
+            return Err(key);
+        }
+    }
+    Ok(())
 }
 
 /// The host's own settings for new containers, as `lxc-create` reads them.

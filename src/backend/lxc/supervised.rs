@@ -22,6 +22,9 @@ use crate::backend::{BackendError, Body};
 use crate::model::{InnerCommand, UnitSpec};
 use crate::store::Paths;
 
+/// Exit code when liblxc did not start it, sysexits(3)'s `EX_UNAVAILABLE`.
+const NOT_STARTED: i32 = 69;
+
 /// What an attendant may know and do.
 pub struct Attended {
     lxcpath: PathBuf,
@@ -32,8 +35,8 @@ pub struct Attended {
     monitor: std::os::fd::OwnedFd,
 }
 
-/// Becomes the monitor of the unit's container and stays until it has ended; its exit code. `attend`
-/// runs in a process of its own from before the start.
+/// Becomes the monitor of the unit's container and ends with its exit code. `attend` runs in a process
+/// of its own from before the start; there this returns when it does.
 ///
 /// # Errors
 /// Why it was not started, for the journal.
@@ -61,11 +64,17 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
             cgroup,
         },
     };
+    let monitor = rustix::process::getpid();
     perform(&request);
-    match ended::code(&dir) {
-        Some(code) => Ok(u8::try_from(code).unwrap_or(255)),
-        None => Err(last_words(&request)),
+    // Without unwinding: what was open before is closed, and must not be closed once more.
+    if rustix::process::getpid() != monitor {
+        std::process::exit(0); // the guard and the one in between
     }
+    let Some(code) = ended::code(&dir) else {
+        eprintln!("{}", last_words(&request));
+        std::process::exit(NOT_STARTED);
+    };
+    std::process::exit(code)
 }
 
 /// Stops the unit's container within the time that its unit allows.

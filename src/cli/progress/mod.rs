@@ -90,7 +90,11 @@ impl Events for Tty {
             Event::Done { id, .. } | Event::Failed { id, .. } => {
                 running.remove(id);
             }
-            Event::Output { id, step, line } if matches!(step, Step::Pull { .. }) => {
+            Event::Output {
+                id,
+                step: Step::Pull { .. },
+                line,
+            } => {
                 if let Some(running) = running.get_mut(id) {
                     running.said = clean(line).into_owned();
                 }

@@ -220,7 +220,6 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Observe(_)
         | JobError::Apply(_)
         | JobError::Verify(_)
-        | JobError::Units(_)
         | JobError::Random { .. }
         | JobError::Program { .. }
         | JobError::Signals { .. } => {}

@@ -1,0 +1,251 @@
+//! Containers that systemd runs: what is killed comes back, what is stopped stays stopped, and what is
+//! flushed is put back.
+
+use std::time::{Duration, Instant};
+
+use crate::beside::{answers, on_a_host_with_docker};
+use crate::machine::Host;
+use crate::on_a_host;
+use crate::project::{Project, eventually};
+
+const BOTH: &str = "  db:\n    template: {name: tiny}\n    restart: always\n    ports: [\"8080:80\"]\n  \
+    web:\n    image: busybox:test\n    restart: always\n    stop_grace_period: 0s\n    ports: [\"8081:80\"]\n";
+
+/// A property of a container's service.
+fn unit(host: &Host, name: &str, property: &str) -> String {
+    host.sh(&format!(
+        "systemctl show -P {property} locker-both-{name}.service"
+    ))
+}
+
+/// Both ports answer again; how long that took.
+#[track_caller]
+fn back(host: &Host, since: Instant) -> Duration {
+    answers(host, 8080, "db");
+    answers(host, 8081, "hello");
+    since.elapsed()
+}
+
+/// Does something bad and waits until both ports answer again.
+#[track_caller]
+fn survives(host: &Host, what: &str, most: Duration) {
+    host.sh(what);
+    let took = back(host, Instant::now());
+    eprintln!("{what}: back after {took:?}");
+    assert!(took < most, "`{what}` took {took:?}");
+}
+
+fn pid(host: &Host, name: &str) -> u32 {
+    let pid = match name {
+        "web" => host.sh("docker inspect -f '{{.State.Pid}}' both_web"),
+        name => host.sh(&format!("lxc-info -n both_{name} -pH")),
+    };
+    pid.parse().expect("it runs")
+}
+
+#[test]
+fn what_is_killed_comes_back_and_what_is_stopped_does_not() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", BOTH);
+        project.up();
+        let within = Duration::from_secs(8);
+        for name in ["db", "web"] {
+            survives(host, &format!("kill -9 {}", pid(host, name)), within);
+            assert_eq!(unit(host, name, "NRestarts"), "1", "{name}");
+            let main = unit(host, name, "MainPID");
+            survives(host, &format!("kill -9 {main}"), within);
+            eventually("active".into(), || unit(host, name, "ActiveState"));
+            assert_ne!(unit(host, name, "MainPID"), main);
+        }
+        let before = (pid(host, "db"), unit(host, "db", "MainPID"));
+        survives(host, "kill -9 $(pidof dockerd)", Duration::from_secs(20));
+        survives(host, "systemctl restart docker", Duration::from_secs(20));
+        survives(
+            host,
+            "systemctl restart dbus; systemctl daemon-reload",
+            within,
+        );
+        survives(
+            host,
+            "kill -9 $(systemctl show -P MainPID locker-network)",
+            within,
+        );
+        assert_eq!(before, (pid(host, "db"), unit(host, "db", "MainPID")));
+        eventually(0, || project.locker("plan --exit-code").code);
+
+        project.locker("stop").exits(0);
+        std::thread::sleep(Duration::from_secs(2));
+        host.sh("systemctl daemon-reload; systemctl restart docker locker-network");
+        assert_eq!(
+            (project.state("db"), host.sh("docker ps -q")),
+            ("STOPPED".into(), String::new())
+        );
+        project.up();
+        back(host, Instant::now());
+    });
+}
+
+#[test]
+fn cgroups_memory_and_unit_files_are_as_promised() {
+    on_a_host_with_docker(|host| {
+        let file = format!("{BOTH}    mem_limit: 64m\n");
+        let project = Project::new(host, "both", &file);
+        host.sh("printf '[Unit]\nDescription=foreign\n' > /etc/systemd/system/locker-both-foreign.service");
+        project.up();
+        for name in ["db", "web"] {
+            let groups = host.sh(&format!("cat /proc/{}/cgroup", pid(host, name)));
+            assert!(
+                groups.contains("/locker.slice/locker-both.slice/"),
+                "{name}: {groups}"
+            );
+        }
+        assert_eq!(host.sh("systemd-analyze verify /etc/systemd/system/locker*.service /etc/systemd/system/locker*.target 2>&1 | grep -v foreign"), "");
+        for name in ["db", "web"] {
+            eprintln!(
+                "{name}: {}",
+                host.sh(&format!(
+                    "systemd-analyze security --no-pager locker-both-{name}.service | tail -1"
+                ))
+            );
+            eprintln!("{name}: {}", host.sh(&format!(
+                "for p in $(pgrep -f '__supervise both {name}'); do grep -h VmRSS /proc/$p/status; grep -h '^Pss:' /proc/$p/smaps_rollup; done | tr '\\n' ' '")));
+        }
+        // One that leaves the file takes its unit along; what somebody else wrote stays.
+        project.rewrite(
+            "  db:\n    template: {name: tiny}\n    restart: always\n    ports: [\"8080:80\"]\n",
+        );
+        project.locker("up --remove-orphans --yes").exits(0);
+        let files = host.sh("cd /etc/systemd/system; ls -d locker-both-*");
+        assert_eq!(files, "locker-both-db.service\nlocker-both-foreign.service");
+        assert_eq!(
+            host.sh("systemctl show -P LoadState locker-both-web.service"),
+            "not-found"
+        );
+        // Without a supervisor nothing of it is left, and the container runs all the same.
+        project.rewrite(
+            "  db:\n    template: {name: tiny}\n    supervisor: none\n    ports: [\"8080:80\"]\n",
+        );
+        project.up();
+        answers(host, 8080, "db");
+        host.sh("! ls /etc/systemd/system/locker-both-db.service 2>/dev/null");
+        project.locker("plan --exit-code").exits(0);
+        host.sh("rm /etc/systemd/system/locker-both-foreign.service");
+    });
+}
+
+#[test]
+fn ends_are_told_and_tries_are_counted() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(
+            host,
+            "both",
+            "  once:\n    image: busybox:test\n    command: [sh, -c, \"exit 7\"]\n  \
+             tries:\n    image: busybox:test\n    command: [sh, -c, \"exit 3\"]\n    restart: on-failure:2\n  \
+             sick:\n    image: busybox:test\n    stop_grace_period: 0s\n    restart: on-unhealthy\n    \
+             healthcheck: {test: [CMD, test, -e, /well], interval: 200ms, retries: 2}\n    \
+             command: [sh, -c, \"touch /well; exec httpd -f -p 80 -h /www\"]\n",
+        );
+        project.locker("up");
+        eventually("failed".into(), || unit(host, "once", "ActiveState"));
+        assert_eq!(unit(host, "once", "ExecMainStatus"), "7");
+        eventually("failed".into(), || unit(host, "tries", "ActiveState"));
+        assert_eq!(unit(host, "tries", "NRestarts"), "2");
+        let before = pid_of(host, "both_sick");
+        host.sh("docker exec both_sick rm /well");
+        eventually(true, || {
+            let now = pid_of(host, "both_sick");
+            now != "0" && now != before
+        });
+    });
+}
+
+fn pid_of(host: &Host, full: &str) -> String {
+    host.sh(&format!("docker inspect -f '{{{{.State.Pid}}}}' {full}"))
+}
+
+#[test]
+fn rules_are_put_back_within_two_seconds() {
+    on_a_host(|host| {
+        let project = Project::new(host, "both", &BOTH[..BOTH.find("  web").unwrap_or(0)]);
+        project.up();
+        answers(host, 8080, "db");
+        for flush in [
+            "nft flush ruleset",
+            "nft flush ruleset; systemctl daemon-reload",
+            "ip link delete lk-both; true",
+        ] {
+            host.sh(flush);
+            let begun = Instant::now();
+            if !flush.starts_with("ip") {
+                eventually(Some("db".into()), || host.fetch_from_outside(8080));
+                eprintln!("{flush}: back after {:?}", begun.elapsed());
+                assert!(
+                    begun.elapsed() < Duration::from_secs(2),
+                    "{:?}",
+                    begun.elapsed()
+                );
+            }
+        }
+        project.up();
+        answers(host, 8080, "db");
+        host.sh("systemctl unmask firewalld && systemctl start firewalld");
+        answers(host, 8080, "db");
+        host.sh("firewall-cmd --reload; firewall-cmd --complete-reload");
+        let begun = Instant::now();
+        answers(host, 8080, "db");
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
+        host.sh("systemctl stop firewalld; systemctl mask firewalld; nft delete table inet firewalld 2>/dev/null; true");
+    });
+}
+
+#[test]
+fn a_container_starts_with_its_first_caller_and_stops_when_nobody_comes() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "both",
+            "  db:\n    template: {name: tiny}\n    on_demand: true\n    idle: 2s\n    ports: [\"8080:80\"]\n",
+        );
+        project.up();
+        project.locker("stop").exits(0);
+        project.up();
+        eprintln!("before the first caller: {}", project.state("db"));
+        answers(host, 8080, "db");
+        assert_eq!(project.state("db"), "RUNNING");
+        eventually("STOPPED".into(), || project.state("db"));
+        assert_eq!(
+            host.fetch_from_outside(8080).as_deref(),
+            Some("db"),
+            "the first connection was refused"
+        );
+    });
+}
+
+#[test]
+fn two_isolated_containers_never_share_a_user() {
+    on_a_host_with_docker(|host| {
+        let lxc = "    template: {name: tiny}\n    isolate: true\n";
+        let app = "    image: busybox:test\n    isolate: true\n    command: [sleep, \"9999\"]\n    stop_grace_period: 0s\n";
+        let project = Project::new(
+            host,
+            "both",
+            &format!("  a:\n{lxc}  b:\n{lxc}  c:\n{app}  d:\n{app}"),
+        );
+        project.up();
+        let owner = |pid: String| host.sh(&format!("stat -c %u /proc/{pid}"));
+        let mut users = vec![
+            owner(project.init("a").to_string()),
+            owner(project.init("b").to_string()),
+            owner(pid_of(host, "both_c")),
+            owner(pid_of(host, "both_d")),
+        ];
+        assert!(!users.contains(&"0".into()), "{users:?}");
+        users.sort();
+        users.dedup();
+        assert_eq!(users.len(), 4, "two share a user");
+    });
+}
