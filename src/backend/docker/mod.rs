@@ -69,6 +69,7 @@ pub struct DockerBackend {
     client: Arc<Client>,
     /// None before the first look.
     known: Arc<Mutex<Option<All>>>,
+    stops: Arc<power::Stops>,
 }
 
 impl DockerBackend {
@@ -84,6 +85,7 @@ impl DockerBackend {
             site: Arc::new(site),
             client: Arc::default(),
             known: Arc::default(),
+            stops: Arc::default(),
         }
     }
 
@@ -200,7 +202,9 @@ impl Backend for DockerBackend {
         let Some(known) = bodies.of(body) else {
             return Ok(());
         };
-        power::stop(self.link().await?, &self.site.full(name), known, timeout).await?;
+        let (link, full) = (self.link().await?, self.site.full(name));
+        let stop = power::stop(link, &full, known, timeout);
+        self.stops.in_turn(stop).await?;
         self.note(name, |bodies| {
             if let Some(known) = bodies.slot(body) {
                 known.frozen = false;
