@@ -61,7 +61,10 @@ install -m 755 "$LOCKER" "$dir/root/usr/local/bin/locker"
 install -m 755 $compose "$dir/root/usr/local/bin/docker-compose"
 install -m 644 tests/bench/docker.py "$dir/root/root/docker.py"
 # The settings of tests/host/machine.rs; the engine's data are not on the overlay, which it could not stack on.
+# Its share of the processors is that of many: else one build beside it weighs as much as the whole host.
 cat >"$dir/lxc/$name/config" <<EOT
+lxc.cgroup.cpu.shares = 65536
+lxc.cgroup2.cpu.weight = 10000
 lxc.include = /usr/share/lxc/config/common.conf
 lxc.include = /usr/share/lxc/config/nesting.conf
 lxc.cap.drop =

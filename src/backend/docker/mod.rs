@@ -56,6 +56,7 @@ use super::{Backend, BackendError, BackendView, Body, Engine, Inside, Progress, 
 use crate::model::{Kind, Name};
 use crate::observed::Mark;
 use crate::store::Paths;
+use crate::sys;
 use client::{Client, Link};
 use error::refused;
 use known::{All, Bodies, Known};
@@ -68,6 +69,7 @@ pub struct DockerBackend {
     client: Arc<Client>,
     /// None before the first look.
     known: Arc<Mutex<Option<All>>>,
+    stops: Arc<power::Stops>,
 }
 
 impl DockerBackend {
@@ -83,6 +85,7 @@ impl DockerBackend {
             site: Arc::new(site),
             client: Arc::default(),
             known: Arc::default(),
+            stops: Arc::default(),
         }
     }
 
@@ -186,7 +189,12 @@ impl Backend for DockerBackend {
 
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let known = self.body("start", name, body).await?;
-        power::start(self.link().await?, &self.site.full(name), &known).await
+        power::start(self.link().await?, &self.site.full(name), &known).await?;
+        let nics = known.mark.spec.app.iter().flat_map(|app| &app.attached);
+        for nic in nics.filter_map(|attached| attached.nic.as_ref()) {
+            sys::let_ports_reach_themselves(&nic.bridge);
+        }
+        Ok(())
     }
 
     async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
@@ -194,7 +202,9 @@ impl Backend for DockerBackend {
         let Some(known) = bodies.of(body) else {
             return Ok(());
         };
-        power::stop(self.link().await?, &self.site.full(name), known, timeout).await?;
+        let (link, full) = (self.link().await?, self.site.full(name));
+        let stop = power::stop(link, &full, known, timeout);
+        self.stops.in_turn(stop).await?;
         self.note(name, |bodies| {
             if let Some(known) = bodies.slot(body) {
                 known.frozen = false;

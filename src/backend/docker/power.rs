@@ -1,10 +1,13 @@
 //! Starting, stopping, freezing, and one look at whether a container is ready.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{ContainerState, HealthStatusEnum};
 use bollard::query_parameters::{InspectContainerOptions, StopContainerOptions};
+
+use tokio::sync::Semaphore;
 
 use super::attach;
 use super::body::seconds;
@@ -13,6 +16,45 @@ use super::error::{failed, is_missing, reason};
 use super::known::Known;
 use crate::backend::{BackendError, Probe};
 use crate::model::Healthcheck;
+
+/// How many containers the engine takes down at once, for each core. With thirty at once on two cores
+/// it needs twice the time that it needs with eight.
+const STOPS_PER_CORE: usize = 4;
+/// How long a stop may hold its place. What takes longer waits for the container, not for the engine.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// Places for stops, so that the engine is not asked for more at once than it does well.
+#[derive(Debug)]
+pub(super) struct Stops {
+    places: Semaphore,
+    holds: Duration,
+}
+
+impl Default for Stops {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            places: Semaphore::new(cores * STOPS_PER_CORE),
+            holds: HOLDS,
+        }
+    }
+}
+
+impl Stops {
+    /// Does `stop` when there is a place for it. Containers that ignore the signal let others begin,
+    /// so that their time limits run side by side.
+    pub(super) async fn in_turn<T>(&self, stop: impl Future<Output = T>) -> T {
+        // Never closed; without a place it would only be slower.
+        let place = self.places.acquire().await.ok();
+        let mut stop = pin!(stop);
+        let done = tokio::time::timeout(self.holds, stop.as_mut()).await;
+        drop(place);
+        match done {
+            Ok(done) => done,
+            Err(_) => stop.await,
+        }
+    }
+}
 
 /// Starts a container; the engine answers when it runs.
 pub(super) async fn start(link: &Link, full: &str, known: &Known) -> Result<(), BackendError> {
@@ -123,8 +165,43 @@ fn read(state: ContainerState) -> Probe {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use bollard::models::{Health, HealthcheckResult};
+    use futures_util::future::join_all;
+    use tokio::sync::Barrier;
+
+    fn two_at_once(holds: Duration) -> Stops {
+        Stops {
+            places: Semaphore::new(2),
+            holds,
+        }
+    }
+
+    #[tokio::test]
+    async fn stops_that_the_engine_works_on_take_turns() {
+        let stops = two_at_once(Duration::from_secs(60));
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let stop = || async {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+        };
+        join_all((0..6).map(|_| stops.in_turn(stop()))).await;
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn containers_that_do_not_hear_the_signal_wait_side_by_side() {
+        let stops = two_at_once(Duration::from_millis(2));
+        let all = Barrier::new(6);
+        // Each ends only when all have begun.
+        let stop = || all.wait();
+        let together = join_all((0..6).map(|_| stops.in_turn(stop())));
+        let done = tokio::time::timeout(Duration::from_secs(60), together).await;
+        assert_eq!(done.map(|done| done.len()), Ok(6));
+    }
 
     fn running(status: HealthStatusEnum) -> ContainerState {
         let result = |text: &str| HealthcheckResult {
