@@ -189,7 +189,9 @@ impl Backend for Supervised {
         queued.map_err(told)?;
         let done = self.units.run(&self.project, name, Job::Stop).await;
         stopped?;
-        done.map_err(told)
+        done.map_err(told)?;
+        // It has ended because it was told to: the exit code of that is no failure to be remembered.
+        self.units.reset(&self.project, name).await.map_err(told)
     }
 
     async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {
