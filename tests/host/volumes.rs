@@ -58,7 +58,7 @@ fn existing_data_is_never_overwritten_and_d_copies_nothing() {
         assert_eq!(host.sh("ls /opt/full; cat /opt/full/a"), "a\nmine");
         project.locker("down --yes").exits(0);
         project.rewrite("  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: [\"/opt/empty:/data\"]\n");
-        project.locker("up -d").exits(0);
+        project.locker("up --dont-copy-on-create").exits(0);
         assert_eq!(host.sh("ls -A /opt/empty"), "");
     });
 }
