@@ -16,7 +16,7 @@ mod system;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::model::{Kind, Name, UnitSpec};

@@ -6,12 +6,14 @@
 mod clock;
 mod diag;
 mod exec;
+mod hairpin;
 mod listeners;
 mod notify;
 mod resolv;
 
 pub use clock::now;
 pub use exec::{Exec, ExecError, Output};
+pub use hairpin::let_ports_reach_themselves;
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
 pub use notify::Notifier;
 pub use resolv::name_servers;

@@ -56,6 +56,7 @@ use super::{Backend, BackendError, BackendView, Body, Engine, Inside, Progress, 
 use crate::model::{Kind, Name};
 use crate::observed::Mark;
 use crate::store::Paths;
+use crate::sys;
 use client::{Client, Link};
 use error::refused;
 use known::{All, Bodies, Known};
@@ -188,7 +189,12 @@ impl Backend for DockerBackend {
 
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let known = self.body("start", name, body).await?;
-        power::start(self.link().await?, &self.site.full(name), &known).await
+        power::start(self.link().await?, &self.site.full(name), &known).await?;
+        let nics = known.mark.spec.app.iter().flat_map(|app| &app.attached);
+        for nic in nics.filter_map(|attached| attached.nic.as_ref()) {
+            sys::let_ports_reach_themselves(&nic.bridge);
+        }
+        Ok(())
     }
 
     async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {

@@ -151,11 +151,11 @@ pub(super) fn perform(request: &Request) -> ExitCode {
             exit(container.create(template, args))
         }
         Task::Start { cgroup, .. } => {
-            if let Some(cgroup) = cgroup {
-                if let Err(key) = enter(&container, cgroup) {
-                    eprintln!("liblxc does not take `{key}` for a cgroup below `{cgroup}`");
-                    return ExitCode::FAILURE;
-                }
+            if let Some(cgroup) = cgroup
+                && let Err(key) = enter(&container, cgroup)
+            {
+                eprintln!("liblxc does not take `{key}` for a cgroup below `{cgroup}`");
+                return ExitCode::FAILURE;
             }
             super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
             let Some(status) = container.start() else {

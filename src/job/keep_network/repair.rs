@@ -10,6 +10,7 @@ use crate::model::{FirewallChoice, Name, Subnets, bridge_of, veth_of};
 use crate::network::{BridgeWish, KernelNetwork, Network, NetworkError};
 use crate::observed::{ObservedBridge, ObservedFirewall, ObservedNetwork};
 use crate::store::{self, Kept, KeptBridge, LockError, Paths, StoreError};
+use crate::sys;
 
 /// Why a project's network could not be looked at or put back.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +131,10 @@ impl Keeper {
         let Some(kept) = store::load_kept(&self.paths, project)? else {
             return Ok(None);
         };
+        // The engine of application containers does not do it for the cards that it puts there.
+        kept.bridges
+            .keys()
+            .for_each(|bridge| sys::let_ports_reach_themselves(bridge));
         if self.missing(project, &kept, seen).await?.is_empty() {
             return Ok(None);
         }
