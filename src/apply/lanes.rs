@@ -31,9 +31,8 @@ fn lane_of(step: &Step) -> Lane {
         | Step::Build(_)
         | Step::Seed { .. }
         | Step::RemoveWreck { .. }
-        | Step::Destroy { .. }
         | Step::RemoveVolume { .. } => Lane::Work,
-        Step::Start { .. } => Lane::Start,
+        Step::Start { .. } | Step::Destroy { .. } => Lane::Start,
         Step::SaveRecord(_)
         | Step::ForgetProject(_)
         | Step::BringBack { .. }

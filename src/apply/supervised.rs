@@ -69,6 +69,7 @@ impl Supervised {
     async fn start_unit(&self, name: &Name) -> Result<(), BackendError> {
         let (units, project) = (&self.units, &self.project);
         let told = |error| self.told("start", name, &error);
+        self.forget_end(name).await.map_err(told)?;
         if self.state(name).await.map_err(told)?.active == "active" {
             // It attends to an older self that still runs; it takes over the new one when that ends.
             return self.engines.start(name, Body::Present).await;
@@ -92,6 +93,15 @@ impl Supervised {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// The service of a container that others waited for to end counts as active for good
+    /// (`RemainAfterExit=`); once its container is to start again or goes, it does not any more.
+    async fn forget_end(&self, name: &Name) -> Result<(), UnitsError> {
+        match self.state(name).await?.sub.as_str() {
+            "exited" => self.units.run(&self.project, name, Job::Stop).await,
+            _ => Ok(()),
         }
     }
 
@@ -189,10 +199,16 @@ impl Backend for Supervised {
         queued.map_err(told)?;
         let done = self.units.run(&self.project, name, Job::Stop).await;
         stopped?;
-        done.map_err(told)
+        done.map_err(told)?;
+        // It has ended because it was told to: the exit code of that is no failure to be remembered.
+        self.units.reset(&self.project, name).await.map_err(told)
     }
 
     async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {
+        if self.is_supervised(name, body) {
+            let told = |error| self.told("stop", name, &error);
+            self.forget_end(name).await.map_err(told)?;
+        }
         self.engines.destroy(name, body, volumes).await
     }
 

@@ -320,6 +320,7 @@ impl Units for Systemd {
             self.link(change, &before).await?;
         }
         self.stop_sockets(change, &before).await?;
+        self.let_go(change, &before).await?;
         let undo = self.files.write(&change.units)?;
         let done = self.settle_files(change, &before, undo.changed()).await;
         if done.is_err() {
@@ -429,6 +430,29 @@ impl Systemd {
             self.finish(socket, Job::Stop).await?;
             let way = socket.replace(".socket", ".service");
             self.finish(&way, Job::Stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what systemd still knows of services that are to be no more, while their units are there: a
+    /// failure that is remembered, a container that is done, the slice of a project that goes.
+    async fn let_go(&self, change: &UnitsChange, before: &OnDisk) -> Result<(), UnitsError> {
+        let project = &change.units.project;
+        let services = &change.units.services;
+        for name in before
+            .services
+            .keys()
+            .filter(|name| !services.contains_key(*name))
+        {
+            let unit = names::service(project, name);
+            if self.state_of(&unit).await?.active == "active" {
+                self.finish(&unit, Job::Stop).await?;
+            }
+            self.reset(project, name).await?;
+        }
+        if services.is_empty() && !before.services.is_empty() {
+            self.finish(&names::target(project), Job::Stop).await?;
+            self.finish(&names::slice(project), Job::Stop).await?;
         }
         Ok(())
     }
