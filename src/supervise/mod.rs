@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use crate::model::{Kind, Name, UnitSpec};
 use crate::store::Paths;
-use crate::sys::Notifier;
+use crate::sys::{self, Notifier};
 
 const SUPERVISE: &str = "__supervise";
 const STOP: &str = "__stop";
@@ -46,7 +46,7 @@ pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     Some(match done {
         Ok(code) => ExitCode::from(code),
         Err(reason) => {
-            eprintln!("{reason}");
+            sys::tell_failure(&reason);
             ExitCode::from(UNAVAILABLE)
         }
     })

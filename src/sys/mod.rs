@@ -15,5 +15,5 @@ pub use clock::now;
 pub use exec::{Exec, ExecError, Output};
 pub use hairpin::let_ports_reach_themselves;
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
-pub use notify::Notifier;
+pub use notify::{Notifier, tell_failure};
 pub use resolv::name_servers;

@@ -58,6 +58,19 @@ impl Notifier {
     }
 }
 
+/// Tells why a service ends before it has begun: the journal, and whoever asks the manager. Without words
+/// nothing is told: somebody else has.
+pub fn tell_failure(reason: &str) {
+    if reason.is_empty() {
+        return;
+    }
+    eprintln!("{reason}");
+    if let Ok(manager) = Notifier::from_environment() {
+        // The journal has it in any case.
+        let _ = manager.status(reason);
+    }
+}
+
 /// A status is one line: a line break would begin another assignment.
 fn line(text: &str) -> String {
     text.chars()

@@ -15,7 +15,8 @@ use crate::slot::Slot;
 
 /// What must be the same after `down` as it was before `up`.
 const LOOK: &str = r"
-echo '## rules'; nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/'
+echo '## rules'; nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/' | sort
+echo '## units'; ls /etc/systemd/system | grep -i locker; systemctl list-units --all --plain --no-legend 'locker*' | cut -c1-60
 echo '## legacy'; cat /proc/net/ip_tables_names 2>/dev/null
 echo '## links'; ls /sys/class/net
 echo '## routes'; ip -4 route; ip -6 route | grep -v 'fe80::/64 dev eth0'

@@ -3,6 +3,7 @@
 //! The mark (`locker.json`) is written last at creation and removed first at destruction; between
 //! the two a note beside the container's directory names who is at work. Neither is ever guessed.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -82,11 +83,23 @@ pub(super) fn begin(site: &Site, name: &Name) -> Result<(), BackendError> {
         path: path.clone(),
         reason: e.to_string(),
     })?;
-    write_whole(&path, &text)
+    // Under one name, so that what a killed run left of it is replaced by the next one.
+    let fresh = fresh(&path);
+    let mut file = std::fs::File::create(&fresh).map_err(io("write", &fresh))?;
+    let written = file.write_all(&text).and_then(|()| file.sync_all());
+    written.map_err(io("write", &fresh))?;
+    std::fs::rename(&fresh, &path).map_err(io("write", &path))
+}
+
+fn fresh(note: &Path) -> std::path::PathBuf {
+    let mut fresh = note.as_os_str().to_owned();
+    fresh.push(".new");
+    fresh.into()
 }
 
 /// Takes the note away.
 pub(super) fn end(site: &Site, name: &Name) -> Result<(), BackendError> {
+    remove_file(&fresh(&site.partial(name)))?;
     remove_file(&site.partial(name))
 }
 

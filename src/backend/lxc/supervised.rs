@@ -71,7 +71,7 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
         std::process::exit(0); // the guard and the one in between
     }
     let Some(code) = ended::code(&dir) else {
-        eprintln!("{}", last_words(&request));
+        crate::sys::tell_failure(&last_words(&request));
         std::process::exit(NOT_STARTED);
     };
     std::process::exit(code)
@@ -103,14 +103,15 @@ fn prepare_apart(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     if split().map_err(|error| error.to_string())? == Side::Child {
         let done = prepare(unit, paths);
         if let Err(reason) = &done {
-            eprintln!("{reason}");
+            crate::sys::tell_failure(reason);
         }
         std::process::exit(i32::from(done.is_err()));
     }
     let status = rustix::process::wait(WaitOptions::empty()).map_err(|error| error.to_string())?;
     match status {
         Some((_, status)) if status.exit_status() == Some(0) => Ok(()),
-        _ => Err("the container was not started".into()),
+        // The process has told why.
+        _ => Err(String::new()),
     }
 }
 
