@@ -151,8 +151,20 @@ impl Systemd {
             Some(Variant::U64(number)) => *number,
             Some(_) | None => 0,
         };
+        // One whose turn has not come yet: what it needs is not ready.
+        let waits = match all.get("Job").map(|value| &**value) {
+            Some(Variant::Structure(job)) => match job.fields().first() {
+                Some(Variant::U32(id)) => *id != 0,
+                Some(_) | None => false,
+            },
+            Some(_) | None => false,
+        };
+        let active = match text("ActiveState") {
+            active if waits && (active == "inactive" || active == "failed") => "activating".into(),
+            active => active,
+        };
         Ok(UnitState {
-            active: text("ActiveState"),
+            active,
             sub: text("SubState"),
             result: text("Result"),
             restarts: u32::try_from(number("NRestarts")).unwrap_or(u32::MAX),
@@ -274,6 +286,7 @@ impl Systemd {
             let off = manager.disable_unit_files(&[names::NETWORK], false).await;
             off.map_err(failed("disable", names::NETWORK))?;
             self.finish(names::NETWORK, Job::Stop).await?;
+            self.finish(names::SLICE, Job::Stop).await?;
             manager
                 .reload()
                 .await

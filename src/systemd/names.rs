@@ -5,6 +5,9 @@ use crate::model::{Name, UnitSpec, escaped_in_unit as escaped};
 /// The service that keeps bridges and rules of all projects.
 pub const NETWORK: &str = "locker-network.service";
 
+/// The slice of all projects; systemd makes it by itself for the first of its children.
+pub const SLICE: &str = "locker.slice";
+
 /// The service of a container.
 pub fn service(project: &Name, container: &Name) -> String {
     format!("locker-{}-{}.service", escaped(project), escaped(container))
