@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::NetworkError;
 use crate::store::{Paths, StoreError, write_atomic};
 
+const ENGINE_BRIDGE: &str = "/sys/class/net/docker0";
 const FORWARD4: &str = "/proc/sys/net/ipv4/ip_forward";
 const FORWARD6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 const CONF6: &str = "/proc/sys/net/ipv6/conf";
@@ -75,6 +76,11 @@ impl Settings {
             .iter()
             .partition(|(path, _)| path.as_str() == FORWARD4 || path.as_str() == FORWARD6);
         for (path, changed) in forward.into_iter().chain(rest) {
+            // After a boot locker may have been the first to ask for forwarding; an engine that came later
+            // found it on, and its own containers need it.
+            if path.as_str() == FORWARD4 && Path::new(ENGINE_BRIDGE).exists() {
+                continue;
+            }
             // The interface may be gone.
             if read(path).is_ok_and(|value| value == changed.ours) {
                 write(path, &changed.before)?;

@@ -118,6 +118,13 @@ fn a_mixed_project_of_ten_comes_back_after_a_reboot_in_its_order() {
         count.parse().expect("LOCKER_REBOOTS is a number")
     });
     on_a_host_with_docker(|host| {
+        // A host that forwards anyway: else dockerd closes the forward chain only when it is the first
+        // to ask for forwarding, which is another one before and after the reboot.
+        host.sh(
+            "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/90-forward.conf; sysctl -qw net.ipv4.ip_forward=1; \
+             iptables -P FORWARD ACCEPT",
+        );
+        host.remember_as_clean();
         let project = Project::new(host, "ten", TEN);
         project.up();
         project.locker("enable").exits(0);
