@@ -21,8 +21,9 @@ impl Builder<'_> {
                 if !self.beside.contains_key(name) {
                     self.stop(name, causes.clone());
                 }
-                if !self.waits_for_callers(name) {
-                    self.start(name, causes);
+                match self.waits_for_callers(name) {
+                    true => self.await_callers(name),
+                    false => self.start(name, causes),
                 }
             }
             (Power::Cycle, None) if up => {
@@ -36,7 +37,7 @@ impl Builder<'_> {
                 self.running.insert(name.clone());
             }
             (Power::On | Power::Cycle, None) if self.is_done(name) => {}
-            (Power::On, _) if self.waits_for_callers(name) => {}
+            (Power::On, _) if self.waits_for_callers(name) => self.await_callers(name),
             (Power::On | Power::Cycle, _) => {
                 let cause = match self.has(Slot::Create, name) {
                     true => self.missing(name),
@@ -55,6 +56,12 @@ impl Builder<'_> {
                 self.freezing(name, intent.power, state);
             }
         }
+    }
+
+    /// Everything that it needs to run must be there before somebody calls: its network most of all.
+    fn await_callers(&mut self, name: &Name) {
+        self.seed_missing(name);
+        self.running.insert(name.clone());
     }
 
     /// Whether `up` leaves its start to the first who calls.

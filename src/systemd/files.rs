@@ -179,9 +179,14 @@ impl Files {
     /// Removes the host's network service when no project has a unit any more; whether it did.
     pub(super) fn remove_network(&self) -> Result<bool, UnitsError> {
         let dir = self.paths.units();
-        let others = list(&dir)?.into_iter().any(|name| {
-            name.starts_with("locker-") && name != names::NETWORK && !name.ends_with(".wants")
-        });
+        // What somebody else calls by such a name needs nothing of ours.
+        let needs = |name: &String| {
+            let text = read(&dir.join(name)).ok().flatten();
+            text.is_some_and(|text| text.starts_with("# locker:"))
+        };
+        let units = list(&dir)?.into_iter();
+        let mut units = units.filter(|name| name.starts_with("locker-") && name != names::NETWORK);
+        let others = units.any(|name| needs(&name));
         let path = dir.join(names::NETWORK);
         let ours = read(&path)?.is_some_and(|text| text.starts_with("# locker:~"));
         if others || !ours {
