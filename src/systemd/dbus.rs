@@ -359,13 +359,7 @@ impl Units for Systemd {
     }
 
     async fn reset(&self, project: &Name, name: &Name) -> Result<(), UnitsError> {
-        let unit = names::service(project, name);
-        let done = self.manager().await?.reset_failed_unit(&unit).await;
-        match done {
-            // It is not loaded, so there is nothing to forget.
-            Err(zbus::Error::MethodError(name, _, _)) if name.ends_with("NoSuchUnit") => Ok(()),
-            done => done.map_err(failed("reset", &unit)),
-        }
+        self.forget_failure(&names::service(project, name)).await
     }
 
     async fn transient(&self, job: &TransientJob) -> Result<(), UnitsError> {
@@ -443,8 +437,18 @@ impl Systemd {
             self.finish(socket, Job::Stop).await?;
             let way = socket.replace(".socket", ".service");
             self.finish(&way, Job::Stop).await?;
+            self.forget_failure(&way).await?;
         }
         Ok(())
+    }
+
+    async fn forget_failure(&self, unit: &str) -> Result<(), UnitsError> {
+        let done = self.manager().await?.reset_failed_unit(unit).await;
+        match done {
+            // It is not loaded, so there is nothing to forget.
+            Err(zbus::Error::MethodError(name, _, _)) if name.ends_with("NoSuchUnit") => Ok(()),
+            done => done.map_err(failed("reset", unit)),
+        }
     }
 
     /// Ends what systemd still knows of services that are to be no more, while their units are there: a
