@@ -74,6 +74,9 @@ fn wish(network: &NetworkWish) -> Map<String, Value> {
     if let Some(subnet) = network.subnet6 {
         map.insert("subnet6".into(), text(subnet));
     }
+    if !network.ipv6 {
+        map.insert("enable_ipv6".into(), false.into());
+    }
     if network.isolate {
         map.insert("isolate".into(), true.into());
     }

@@ -10,7 +10,7 @@ pub(super) fn rule(port: &str, allow: &[&str]) -> PortRule {
         container: Name::new("web").unwrap(),
         port: parse(port, allow),
         to4: "10.77.0.2".parse().unwrap(),
-        to6: "fd77::2".parse().unwrap(),
+        to6: "fd77::2".parse().ok(),
     }
 }
 
@@ -22,7 +22,7 @@ pub(super) fn network(project: &str, isolate: bool) -> NetworkRules {
         project,
         subnets: crate::model::Subnets {
             v4: "10.77.0.0/24".parse().unwrap(),
-            v6: "fd77::/64".parse().unwrap(),
+            v6: "fd77::/64".parse().ok(),
         },
         isolate,
         internal: false,
@@ -36,7 +36,7 @@ pub(super) fn internal() -> NetworkRules {
         bridge: bridge_of_network(&project, &key),
         subnets: crate::model::Subnets {
             v4: "10.79.0.0/24".parse().unwrap(),
-            v6: "fd79::/64".parse().unwrap(),
+            v6: "fd79::/64".parse().ok(),
         },
         internal: true,
         ..network("shop", false)

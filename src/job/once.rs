@@ -146,7 +146,7 @@ async fn prepare(
 /// Writes the links into its hosts file, which the engine makes; its own names are the engine's.
 fn know_others(spec: &mut ContainerSpec, hosts: &[HostsLine]) {
     let own = spec.nic.as_ref().map(|nic| nic.addresses);
-    let is_own = |ip: IpAddr| own.is_some_and(|own| [own.v4.into(), own.v6.into()].contains(&ip));
+    let is_own = |ip: IpAddr| own.is_some_and(|own| own.each().any(|own| own == ip));
     let Some(app) = spec.app.as_mut() else {
         return;
     };

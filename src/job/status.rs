@@ -142,8 +142,7 @@ fn addresses(found: Option<&ObservedContainer>) -> Vec<IpAddr> {
     let further = spec.app.iter().flat_map(|app| app.attached.iter().skip(1));
     let further = further.filter_map(|attached| attached.nic.as_ref());
     let nics = spec.nic.iter().chain(further);
-    nics.flat_map(|nic| [nic.addresses.v4.into(), nic.addresses.v6.into()])
-        .collect()
+    nics.flat_map(|nic| nic.addresses.each()).collect()
 }
 
 fn active_ports(project: &Project, observed: &Observed, name: &Name) -> Vec<String> {

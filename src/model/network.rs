@@ -1,6 +1,7 @@
 //! The project's network.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -8,16 +9,30 @@ use serde::{Deserialize, Serialize};
 use super::{Name, Place};
 
 /// The key `network` of the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkWish {
     /// The IPv4 subnet; none means locker picks one that is free.
     pub subnet: Option<Ipv4Net>,
     /// The IPv6 subnet; none means locker picks one.
     pub subnet6: Option<Ipv6Net>,
+    /// Whether it has IPv6 at all. Networks of a Compose file have it when they ask for it.
+    pub ipv6: bool,
     /// Whether other projects on this host are kept out.
     pub isolate: bool,
     /// Where it stands.
     pub place: Place,
+}
+
+impl Default for NetworkWish {
+    fn default() -> Self {
+        Self {
+            subnet: None,
+            subnet6: None,
+            ipv6: true,
+            isolate: false,
+            place: Place::default(),
+        }
+    }
 }
 
 /// A network of the file beside the project's own.
@@ -43,8 +58,8 @@ pub fn default_network() -> Name {
 pub struct Subnets {
     /// IPv4.
     pub v4: Ipv4Net,
-    /// IPv6.
-    pub v6: Ipv6Net,
+    /// IPv6, where the network has it.
+    pub v6: Option<Ipv6Net>,
 }
 
 impl Subnets {
@@ -54,8 +69,23 @@ impl Subnets {
     }
 
     /// The bridge's IPv6 address: the first of the subnet.
-    pub fn gateway6(&self) -> std::net::Ipv6Addr {
-        std::net::Ipv6Addr::from(u128::from(self.v6.network()) + 1)
+    pub fn gateway6(&self) -> Option<std::net::Ipv6Addr> {
+        let first = |net: Ipv6Net| std::net::Ipv6Addr::from(u128::from(net.network()) + 1);
+        self.v6.map(first)
+    }
+
+    /// Both as nets.
+    pub fn each(&self) -> impl Iterator<Item = IpNet> + use<> {
+        let v6 = self.v6.map(IpNet::from);
+        std::iter::once(IpNet::from(self.v4)).chain(v6)
+    }
+
+    /// The bridge's addresses, each with its subnet's prefix length.
+    pub fn gateways(&self) -> impl Iterator<Item = IpNet> + use<> {
+        let v6 = self.gateway6().zip(self.v6.map(|net| net.prefix_len()));
+        let v4 = (IpAddr::from(self.gateway4()), self.v4.prefix_len());
+        let all = std::iter::once(v4).chain(v6.map(|(address, len)| (address.into(), len)));
+        all.filter_map(|(address, len)| IpNet::new(address, len).ok())
     }
 }
 

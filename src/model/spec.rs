@@ -21,8 +21,16 @@ use super::{
 pub struct Addresses {
     /// IPv4 address.
     pub v4: Ipv4Addr,
-    /// IPv6 address.
-    pub v6: Ipv6Addr,
+    /// IPv6 address, where the network has IPv6.
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl Addresses {
+    /// All of them, IPv4 first.
+    pub fn each(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let v6 = self.v6.map(IpAddr::from);
+        std::iter::once(IpAddr::from(self.v4)).chain(v6)
+    }
 }
 
 /// The network card of one container.
@@ -145,8 +153,8 @@ pub struct PortRule {
     pub port: Port,
     /// Where it leads for IPv4 clients.
     pub to4: Ipv4Addr,
-    /// Where it leads for IPv6 clients.
-    pub to6: Ipv6Addr,
+    /// Where it leads for IPv6 clients; none on a network without IPv6, where they find nothing.
+    pub to6: Option<Ipv6Addr>,
 }
 
 /// A network as the firewall must know it: what may go out and who is kept apart.

@@ -153,11 +153,9 @@ pub(super) async fn set_addresses(
     name: &str,
     subnets: &Subnets,
 ) -> Result<(), NetworkError> {
-    let mut wanted: BTreeSet<(IpAddr, u8)> = [
-        (subnets.gateway4().into(), subnets.v4.prefix_len()),
-        (subnets.gateway6().into(), subnets.v6.prefix_len()),
-    ]
-    .into();
+    let gateways = subnets.gateways();
+    let mut wanted: BTreeSet<(IpAddr, u8)> =
+        gateways.map(|net| (net.addr(), net.prefix_len())).collect();
     if !look::has_ipv6() {
         wanted.retain(|(address, _)| address.is_ipv4());
     }

@@ -99,8 +99,9 @@ fn take_records(
         }
         for subnets in std::iter::once(&record.subnets).chain(record.networks.values()) {
             let by = format!("locker project {}", record.name);
-            take(taken, subnets.v4.into(), by.clone());
-            take(taken, subnets.v6.into(), by);
+            for net in subnets.each() {
+                take(taken, net, by.clone());
+            }
         }
     }
     Ok(())

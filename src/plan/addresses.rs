@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ipnet::Ipv6Net;
+
 use crate::model::{
     Addresses, Attachment, Name, Nic, Project, Subnets, bridge_of_network, default_network,
     host_name_of, stable_hash, veth_of,
@@ -53,7 +55,8 @@ impl Net {
         let subnets = self.subnets_of(&at.network)?;
         let index = self.indexes.of(container)?;
         let v4 = Ipv4Addr::from(u32::from(subnets.v4.network()).checked_add(index)?);
-        let v6 = Ipv6Addr::from(u128::from(subnets.v6.network()).checked_add(u128::from(index))?);
+        let nth = |net: Ipv6Net| u128::from(net.network()).checked_add(u128::from(index));
+        let v6 = subnets.v6.map(|net| nth(net).map(Ipv6Addr::from));
         let v4 = at.v4.unwrap_or(v4);
         let word = format!("{}/{}/{v4}", host_name_of(project, container), at.network);
         Some(Nic {
@@ -62,7 +65,7 @@ impl Net {
             mac: at.mac.clone().unwrap_or_else(|| mac_of(stable_hash(&word))),
             addresses: Addresses {
                 v4,
-                v6: at.v6.unwrap_or(v6),
+                v6: at.v6.or(v6.flatten()),
             },
             subnets,
         })
@@ -180,7 +183,7 @@ impl Search<'_> {
             .filter(|(n, _)| !self.chosen.contains_key(*n));
         for (other, subnets) in known.chain(&self.chosen).filter(|(n, _)| *n != network) {
             let by = format!("network `{other}` of this project");
-            for net in [subnets.v4.into(), subnets.v6.into()] {
+            for net in subnets.each() {
                 let by = by.clone();
                 taken.push(TakenNet { net, by });
             }

@@ -25,9 +25,11 @@ pub(super) fn wished(at: &Attachment, subnets: Subnets) -> Vec<(Wish, String)> {
         (wish, address.to_string())
     });
     let v6 = at.v6.map(|address| {
-        let index = u128::from(address).wrapping_sub(u128::from(subnets.v6.network()));
+        let net = subnets.v6.filter(|net| net.contains(&address));
+        let first = net.map_or(0, |net| u128::from(net.network()));
+        let index = u128::from(address).wrapping_sub(first);
         let far = u128::from(room4(subnets.v4));
-        let wish = match (subnets.v6.contains(&address), u32::try_from(index)) {
+        let wish = match (net.is_some(), u32::try_from(index)) {
             (false, _) => Wish::Outside,
             (true, Ok(index)) if u128::from(index) <= far + 1 => Wish::At(index),
             (true, _) => Wish::Far,
@@ -45,12 +47,13 @@ pub(super) fn outside(
     subnets: Subnets,
     address: &str,
 ) -> Problem {
-    let (v4, v6) = (subnets.v4, subnets.v6);
+    let nets = subnets.each().map(|net| format!("`{net}`"));
+    let nets = nets.collect::<Vec<_>>().join(" and ");
     refusal(
         project,
         name,
         format!(
-            "container `{name}` cannot have the address `{address}`: network `{}` is `{v4}` and `{v6}`, whose first address is the bridge's",
+            "container `{name}` cannot have the address `{address}`: network `{}` is {nets}, whose first address is the bridge's",
             at.network
         ),
         format!(

@@ -67,7 +67,8 @@ impl Indexes {
         problems: &mut Vec<Problem>,
     ) -> Self {
         let last = |subnets: &Subnets| {
-            let room6 = u32::try_from(room6(subnets.v6)).unwrap_or(u32::MAX);
+            let room6 = subnets.v6.map(room6).unwrap_or(u128::MAX);
+            let room6 = u32::try_from(room6).unwrap_or(u32::MAX);
             room4(subnets.v4).min(room6).saturating_add(1)
         };
         let last = subnets.iter().map(|(n, s)| (n.clone(), last(s)));

@@ -97,7 +97,8 @@ fn subnet_moves_for_all(project: &Project, observed: &Observed, wish: &Wish) -> 
     let has = marks.find_map(|mark| Some(mark.spec.nic.as_ref()?.subnets))?;
     let network = &project.network;
     let moved = network.subnet.is_some_and(|net| net != has.v4)
-        || network.subnet6.is_some_and(|net| net != has.v6);
+        || network.ipv6 != has.v6.is_some()
+        || network.subnet6.is_some_and(|net| Some(net) != has.v6);
     let part = wish.goal == Goal::Up && wish.selection.is_some();
     (moved && part).then(|| Problem {
         place: Some(network.place.clone()),

@@ -7,12 +7,12 @@ use crate::model::{Addresses, Container, ContainerSpec, HostsLine, Name, Project
 
 use super::{needs, networks};
 
-fn lines(addresses: Addresses, names: &[String]) -> [HostsLine; 2] {
-    let line = |address: IpAddr| HostsLine {
+fn lines(addresses: Addresses, names: &[String]) -> impl Iterator<Item = HostsLine> {
+    let line = move |address: IpAddr| HostsLine {
         address,
         names: names.to_vec(),
     };
-    [line(addresses.v4.into()), line(addresses.v6.into())]
+    addresses.each().map(line)
 }
 
 /// The lines of a container on all its networks.

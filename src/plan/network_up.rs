@@ -258,9 +258,7 @@ impl Builder<'_> {
             return None;
         }
         let has: BTreeSet<IpNet> = found.addresses.iter().copied().collect();
-        let v4 = IpNet::new(subnets.gateway4().into(), subnets.v4.prefix_len()).ok();
-        let v6 = IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len()).ok();
-        let wants: BTreeSet<IpNet> = v4.into_iter().chain(v6).collect();
+        let wants: BTreeSet<IpNet> = subnets.gateways().collect();
         if has != wants {
             return Some(self.moved(network, subnets, "its addresses differ"));
         }

@@ -81,8 +81,24 @@ pub(super) fn conflicts(
             })
         });
         problems.extend(owner.map(|owner| in_use(rule, place, &owner)));
+        problems.extend(without_ipv6(rule, place));
     }
     problems
+}
+
+/// A port on an IPv6 address of the host leads nowhere on a network without IPv6.
+fn without_ipv6(rule: &PortRule, place: &Place) -> Option<Problem> {
+    let six = rule.port.host_ip.is_some_and(|ip| ip.is_ipv6());
+    (six && rule.to6.is_none()).then(|| Problem {
+        message: format!(
+            "port `{}` of container `{}` needs IPv6, which its network does not have",
+            rule.port, rule.container
+        ),
+        container: Some(rule.container.clone()),
+        key: Some(Key::Ports),
+        place: place.is_somewhere().then(|| place.clone()),
+        help: Some("write `enable_ipv6: true` for its network, and run `locker up`".into()),
+    })
 }
 
 fn owner_by_rule<'a>(

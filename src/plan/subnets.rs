@@ -38,20 +38,22 @@ impl Ground<'_> {
     pub(super) fn choose(&self) -> Result<Chosen, Vec<Problem>> {
         let place = &self.wish.place;
         let mut problems = self.taken_wishes();
-        let (Some(v4), Some(v6)) = (self.v4(), self.v6()) else {
+        let v6 = self.v6();
+        let (Some(v4), true) = (self.v4(), v6.is_some() || !self.has_v6()) else {
             problems.push(none_free());
             return Err(problems);
         };
         let room = u128::from(room4(v4));
         problems.extend(too_small(v4.into(), room, self.need, place));
-        problems.extend(too_small(v6.into(), room6(v6), self.need, place));
+        problems.extend(v6.and_then(|v6| too_small(v6.into(), room6(v6), self.need, place)));
         if !problems.is_empty() {
             return Err(problems);
         }
-        let nets = [IpNet::from(v4), IpNet::from(v6)].into_iter();
+        let subnets = Subnets { v4, v6 };
+        let nets = subnets.each();
         let doubts = nets.filter_map(|net| Some(self.doubt(net, overlap(net, self.taken)?)));
         Ok(Chosen {
-            subnets: Subnets { v4, v6 },
+            subnets,
             warnings: doubts.collect(),
         })
     }
@@ -96,8 +98,14 @@ impl Ground<'_> {
         self.usable(net.into()).then_some(net)
     }
 
+    /// Whether it has IPv6: as the file says, or as it is where the containers must stay.
+    fn has_v6(&self) -> bool {
+        let known = self.known.filter(|_| self.stays);
+        known.map_or(self.wish.ipv6, |known| known.v6.is_some())
+    }
+
     fn known6(&self) -> Option<Ipv6Net> {
-        let net = self.known?.v6;
+        let net = self.known?.v6?;
         self.usable(net.into()).then_some(net)
     }
 
@@ -121,6 +129,9 @@ impl Ground<'_> {
     }
 
     fn v6(&self) -> Option<Ipv6Net> {
+        if !self.has_v6() {
+            return None;
+        }
         let (wish, need) = (self.wish.subnet6, u128::from(self.need));
         let fits = |net: &Ipv6Net| self.stays || wish == Some(*net) || room6(*net) >= need;
         let known = self.known6().filter(fits);

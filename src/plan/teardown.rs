@@ -125,7 +125,7 @@ impl Builder<'_> {
         let net = self.net.as_ref().map(|net| net.subnets);
         Some(Subnets {
             v4: v4.or(net.map(|net| net.v4))?,
-            v6: v6.or(net.map(|net| net.v6))?,
+            v6: v6.or(net.and_then(|net| net.v6)),
         })
     }
 

@@ -135,7 +135,8 @@ impl Step {
         match self {
             Self::Create(spec) => spec.source.to_string(),
             Self::EnsureBridge { subnets, .. } | Self::RemoveBridge { subnets, .. } => {
-                format!("{} {}", subnets.v4, subnets.v6)
+                let nets: Vec<String> = subnets.each().map(|net| net.to_string()).collect();
+                nets.join(" ")
             }
             Self::OpenNetwork(rules) | Self::CloseNetwork(rules) => manner(rules),
             Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => {

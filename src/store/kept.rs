@@ -128,7 +128,7 @@ mod tests {
     fn kept() -> Kept {
         let subnets = Subnets {
             v4: "10.77.0.0/24".parse().unwrap(),
-            v6: "fd77::/64".parse().unwrap(),
+            v6: "fd77::/64".parse().ok(),
         };
         let adopt = true;
         Kept {

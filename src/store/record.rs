@@ -131,7 +131,7 @@ mod tests {
             lxcpath: "/var/lib/lxc".into(),
             subnets: Subnets {
                 v4: "10.77.0.0/24".parse().unwrap(),
-                v6: "fd77::/64".parse().unwrap(),
+                v6: "fd77::/64".parse().ok(),
             },
             networks: Default::default(),
             applications: false,

@@ -23,6 +23,8 @@ containers:
     image: \"nginx:${TAG:-1.27}\"
     ports:
       - \"8080:80\"
+network:
+  enable_ipv6: false
 ",
             "\
 warning: `version` is left out; it has no meaning

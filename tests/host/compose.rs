@@ -119,6 +119,45 @@ fn a_compose_file_runs_as_it_is() {
 }
 
 #[test]
+fn a_network_has_ipv6_when_the_file_asks_for_it() {
+    on_a_host_with_docker(|host| {
+        let file = |network: &str| {
+            let text = format!(
+                "services: {{web: {{image: 'busybox:test', ports: ['8090:80'], stop_signal: KILL}}}}\n{network}"
+            );
+            host.write("/srv/shop/compose.yaml", &text);
+        };
+        let addresses = || host.sh("docker exec shop_web ip -6 address show dev eth0 scope global");
+        let over6 = || {
+            let ask = "exec 3<>/dev/tcp/::1/8090; printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3; grep -q hello <&3";
+            host.try_sh(&format!("timeout 3 bash -c '{ask}'")).code
+        };
+        host.sh("sysctl -qw net.bridge.bridge-nf-call-ip6tables=0");
+        file("");
+        locker(host, "up").exits(0);
+        answers(host, 8090, "hello");
+        assert_eq!(addresses(), "");
+        // Refused at once, so that who tries `localhost` goes on to 127.0.0.1.
+        assert_eq!(over6(), 1);
+        locker(host, "plan --exit-code").exits(0);
+
+        file("networks: {default: {enable_ipv6: true}}\n");
+        locker(host, "up").exits(0);
+        answers(host, 8090, "hello");
+        assert!(addresses().contains("inet6 fd"), "{}", addresses());
+        assert_eq!(over6(), 0);
+        locker(host, "plan --exit-code").exits(0);
+
+        file("networks: {default: {enable_ipv6: false}}\n");
+        locker(host, "up").exits(0);
+        assert_eq!(addresses(), "");
+        answers(host, 8090, "hello");
+        locker(host, "plan --exit-code").exits(0);
+        locker(host, "port add web '[::1]:8099:80'").says(&["needs IPv6"]);
+    });
+}
+
+#[test]
 fn several_files_scales_and_volumes_come_and_go() {
     on_a_host_with_docker(|host| {
         lay_out(host);

@@ -126,7 +126,7 @@ fn a_container_with_another_address_takes_its_rules_along() {
         let (old, mut new) = (shapes(), shapes());
         for rule in &mut new {
             rule.to4 = "10.77.0.3".parse().unwrap();
-            rule.to6 = "fd77::3".parse().unwrap();
+            rule.to6 = "fd77::3".parse().ok();
         }
         world.apply(FirewallChange {
             add: new.clone(),
@@ -137,6 +137,54 @@ fn a_container_with_another_address_takes_its_rules_along() {
         assert_eq!(world.observe().rules, expected, "{:?}", world.driver);
         let answer = world.client.ask(Tcp, "10.9.0.1", 80);
         assert_eq!(answer.as_deref(), Some("db 10.9.0.2"));
+    });
+}
+
+#[test]
+fn a_network_without_ipv6_is_served_on_ipv4_alone() {
+    let four = |mut rule: PortRule| {
+        rule.to6 = None;
+        rule
+    };
+    let is_six = |rule: &PortRule| rule.port.host_ip.is_some_and(|ip| ip.is_ipv6());
+    let rules: Vec<PortRule> = shapes().into_iter().filter(|rule| !is_six(rule)).collect();
+    each(|world| {
+        let mut own = network("shop", true);
+        own.subnets.v6 = None;
+        let change = FirewallChange {
+            open: vec![own.clone()],
+            add: rules.iter().cloned().map(four).collect(),
+            ..FirewallChange::default()
+        };
+        world.apply(change.clone());
+        let observed = world.observe();
+        let expected: BTreeSet<PortRule> = change.add.iter().cloned().collect();
+        assert_eq!(observed.rules, expected, "{:?}", world.driver);
+        let networks: Vec<_> = observed.networks.into_values().collect();
+        assert_eq!(networks, [own], "{:?}", world.driver);
+        assert!(world.client.ask(Tcp, "10.9.0.1", 80).is_some());
+        assert_eq!(world.client.ask(Tcp, "fd09::1", 80), None);
+
+        // The same container on a network that got IPv6.
+        world.apply(FirewallChange {
+            open: vec![network("shop", true)],
+            add: rules.clone(),
+            remove: change.add.clone(),
+            ..FirewallChange::default()
+        });
+        assert!(
+            world.client.ask(Tcp, "fd09::1", 80).is_some(),
+            "{:?}",
+            world.driver
+        );
+        assert_eq!(world.observe().rules, rules.iter().cloned().collect());
+        world.apply(FirewallChange {
+            close: vec![network("shop", true)],
+            remove: rules.clone(),
+            ..FirewallChange::default()
+        });
+        let left = world.ruleset();
+        assert!(!left.contains("locker"), "{left}");
     });
 }
 

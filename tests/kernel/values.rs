@@ -12,7 +12,7 @@ pub fn network(project: &str, isolate: bool) -> NetworkRules {
         bridge: bridge_of(&project),
         subnets: Subnets {
             v4: format!("10.{number}.0.0/24").parse().unwrap(),
-            v6: format!("fd{number}::/64").parse().unwrap(),
+            v6: format!("fd{number}::/64").parse().ok(),
         },
         project,
         isolate,
@@ -27,7 +27,7 @@ pub fn second(internal: bool) -> NetworkRules {
         bridge: bridge_of_network(&project, &key),
         subnets: Subnets {
             v4: "10.79.0.0/24".parse().unwrap(),
-            v6: "fd79::/64".parse().unwrap(),
+            v6: "fd79::/64".parse().ok(),
         },
         internal,
         ..network("shop", false)
@@ -53,7 +53,7 @@ pub fn rule(ip: &str, host: (u16, u16), to: (u16, u16), protocol: Protocol) -> P
             allow: Vec::new(),
         },
         to4: "10.77.0.2".parse().unwrap(),
-        to6: "fd77::2".parse().unwrap(),
+        to6: "fd77::2".parse().ok(),
     }
 }
 

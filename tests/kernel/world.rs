@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use locker::firewall::{Firewall, Iptables, Nftables};
-use locker::model::{NetworkRules, Protocol, Subnets};
+use locker::model::{NetworkRules, Protocol};
 use locker::network::{BridgeWish, KernelNetwork, Network};
 use locker::store::Paths;
 
@@ -253,16 +254,15 @@ impl World {
 
     /// Plugs `space` into a network as its address with this last number.
     pub fn join(&self, space: &Space, veth: &str, net: &NetworkRules, last: u8) {
-        let Subnets { v4, v6 } = net.subnets;
-        let (four, six) = (v4.to_string(), v6.to_string());
-        let four = four.replace("0/24", &format!("{last}/24"));
-        let six = six.replace("::/", &format!("::{last}/"));
-        let gateways = [
-            net.subnets.gateway4().to_string(),
-            net.subnets.gateway6().to_string(),
-        ];
-        let gateways = gateways.each_ref().map(String::as_str);
-        self.host.plug(veth, space, &[&four, &six], &gateways);
+        let own = net.subnets.each().map(|net| match net {
+            IpNet::V4(net) => net.to_string().replace("0/24", &format!("{last}/24")),
+            IpNet::V6(net) => net.to_string().replace("::/", &format!("::{last}/")),
+        });
+        let gateways = net.subnets.gateways().map(|net| net.addr().to_string());
+        let (own, gateways): (Vec<String>, Vec<String>) = (own.collect(), gateways.collect());
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let gateways: Vec<&str> = gateways.iter().map(String::as_str).collect();
+        self.host.plug(veth, space, &own, &gateways);
         let bridge = &net.bridge;
         self.host.sh(&format!(
             "ip link set {veth} master {bridge}

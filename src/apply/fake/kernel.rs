@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use ipnet::IpNet;
 
 use super::{Fake, Made};
 use crate::firewall::{Firewall, FirewallChange, FirewallError};
@@ -19,14 +18,10 @@ impl Network for Fake {
         _: &BTreeSet<String>,
     ) -> Result<NetworkView, NetworkError> {
         let bridge = |(name, subnets): (String, Subnets)| {
-            let nets = [
-                IpNet::new(subnets.gateway4().into(), subnets.v4.prefix_len()),
-                IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len()),
-            ];
             let bridge = ObservedBridge {
                 mark: Some(format!("locker:{project}")),
                 up: true,
-                addresses: nets.map(Result::unwrap).into(),
+                addresses: subnets.gateways().collect(),
             };
             (name, bridge)
         };

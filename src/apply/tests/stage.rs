@@ -28,7 +28,7 @@ pub(super) fn name(word: &str) -> Name {
 pub(super) fn subnets() -> Subnets {
     Subnets {
         v4: "10.77.0.0/24".parse().unwrap(),
-        v6: "fd77::/64".parse().unwrap(),
+        v6: "fd77::/64".parse().ok(),
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
             mac: "02:00:00:00:00:02".into(),
             addresses: Addresses {
                 v4: "10.77.0.2".parse().unwrap(),
-                v6: "fd77::2".parse().unwrap(),
+                v6: "fd77::2".parse().ok(),
             },
             subnets: subnets(),
         }),
@@ -94,7 +94,7 @@ pub(super) fn rule(container: &str, host: u16) -> PortRule {
             allow: Vec::new(),
         },
         to4: "10.77.0.2".parse().unwrap(),
-        to6: "fd77::2".parse().unwrap(),
+        to6: "fd77::2".parse().ok(),
     }
 }
 

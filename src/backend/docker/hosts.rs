@@ -133,7 +133,7 @@ fn own(spec: &ContainerSpec) -> Vec<HostsLine> {
     names.push(spec.hostname.clone());
     let addresses = spec.nic.iter().map(|nic| nic.addresses);
     addresses
-        .flat_map(|both| [both.v4.into(), both.v6.into()])
+        .flat_map(|both| both.each())
         .map(|address| HostsLine {
             address,
             names: names.clone(),

@@ -66,7 +66,7 @@ fn ours(site: &Site, network: Network) -> Option<EngineNetwork> {
         project: site.project.clone(),
         network: Name::new(labels.get(NETWORK)?).ok()?,
         bridge: network.options?.get(BRIDGE)?.clone(),
-        subnets: Subnets { v4: v4?, v6: v6? },
+        subnets: Subnets { v4: v4?, v6 },
         internal: network.internal.unwrap_or_default(),
         labels: user_labels(labels).collect(),
     })
@@ -81,22 +81,19 @@ fn request(site: &Site, network: &EngineNetwork, own_rules: bool) -> NetworkCrea
     if own_rules {
         options.extend(GATEWAY_MODES.map(|mode| (mode.into(), "nat-unprotected".into())));
     }
-    let config = |net: IpNet, gateway: std::net::IpAddr| IpamConfig {
-        subnet: Some(net.to_string()),
-        gateway: Some(gateway.to_string()),
+    let gateways = network.subnets.gateways();
+    let config = gateways.map(|gateway| IpamConfig {
+        subnet: Some(gateway.trunc().to_string()),
+        gateway: Some(gateway.addr().to_string()),
         ..IpamConfig::default()
-    };
-    let subnets = &network.subnets;
+    });
     NetworkCreateRequest {
         name: network.host_name(),
         driver: Some("bridge".into()),
         internal: Some(network.internal),
-        enable_ipv6: Some(true),
+        enable_ipv6: Some(network.subnets.v6.is_some()),
         ipam: Some(Ipam {
-            config: Some(vec![
-                config(subnets.v4.into(), subnets.gateway4().into()),
-                config(subnets.v6.into(), subnets.gateway6().into()),
-            ]),
+            config: Some(config.collect()),
             ..Ipam::default()
         }),
         options: Some(options),
@@ -199,7 +196,7 @@ mod tests {
             bridge: "lk-shop-back".into(),
             subnets: Subnets {
                 v4: "10.77.1.0/24".parse().unwrap(),
-                v6: "fd77:1::/64".parse().unwrap(),
+                v6: "fd77:1::/64".parse().ok(),
             },
             internal: true,
             labels: [("tier".to_owned(), "data".to_owned())].into(),

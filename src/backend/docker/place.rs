@@ -56,7 +56,7 @@ pub(super) fn later(app: &AppSpec, all: bool) -> impl Iterator<Item = &Attached>
 pub(super) fn endpoint(name: &Name, attached: &Attached) -> EndpointSettings {
     let address = |nic: &Nic| EndpointIpamConfig {
         ipv4_address: Some(nic.addresses.v4.to_string()),
-        ipv6_address: Some(nic.addresses.v6.to_string()),
+        ipv6_address: nic.addresses.v6.map(|ip| ip.to_string()),
         link_local_ips: None,
     };
     let mut aliases: BTreeSet<String> = attached.aliases.iter().cloned().collect();

@@ -39,8 +39,8 @@ const SETTLED: Duration = Duration::from_millis(300);
 pub(super) struct Guarded {
     pub(super) v4: (Ipv4Addr, u8),
     pub(super) gateway4: Ipv4Addr,
-    pub(super) v6: (Ipv6Addr, u8),
-    pub(super) gateway6: Ipv6Addr,
+    pub(super) v6: Option<(Ipv6Addr, u8)>,
+    pub(super) gateway6: Option<Ipv6Addr>,
     /// The host's end of the veth pair.
     veth: String,
     pub(super) lease: Lease,
@@ -55,7 +55,7 @@ impl Guarded {
         Some(Self {
             v4: (nic.addresses.v4, prefix),
             gateway4: subnets.gateway4(),
-            v6: (nic.addresses.v6, subnets.v6.prefix_len()),
+            v6: (nic.addresses.v6).zip(subnets.v6.map(|net| net.prefix_len())),
             gateway6: subnets.gateway6(),
             veth: nic.veth.clone(),
             lease: Lease {

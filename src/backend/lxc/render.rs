@@ -126,13 +126,15 @@ fn network(lines: &mut Lines, spec: &ContainerSpec) -> Result<(), RenderError> {
             format!("{}/{}", nic.addresses.v4, subnets.v4.prefix_len()),
         ),
         ("ipv4.gateway", subnets.gateway4().to_string()),
-        (
-            "ipv6.address",
-            format!("{}/{}", nic.addresses.v6, subnets.v6.prefix_len()),
-        ),
-        ("ipv6.gateway", subnets.gateway6().to_string()),
     ] {
         lines.set(&format!("lxc.net.0.{key}"), &value)?;
+    }
+    if let (Some(address), Some(net)) = (nic.addresses.v6, subnets.v6) {
+        let address = format!("{address}/{}", net.prefix_len());
+        lines.set("lxc.net.0.ipv6.address", &address)?;
+    }
+    if let Some(gateway) = subnets.gateway6() {
+        lines.set("lxc.net.0.ipv6.gateway", &gateway.to_string())?;
     }
     Ok(())
 }

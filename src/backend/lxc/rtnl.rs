@@ -54,13 +54,10 @@ pub(super) fn repair(socket: &OwnedFd, guarded: &Guarded) {
         return;
     };
     let v4 = (IpAddr::V4(guarded.v4.0), guarded.v4.1);
-    let v6 = (IpAddr::V6(guarded.v6.0), guarded.v6.1);
-    for message in [
-        address(index, v4),
-        address(index, v6),
-        default_route(index, IpAddr::V4(guarded.gateway4)),
-        default_route(index, IpAddr::V6(guarded.gateway6)),
-    ] {
+    let addresses = std::iter::once(v4).chain(guarded.v6.map(|(ip, len)| (ip.into(), len)));
+    let gateways = std::iter::once(guarded.gateway4.into()).chain(guarded.gateway6.map(IpAddr::V6));
+    let routes = gateways.map(|gateway| default_route(index, gateway));
+    for message in addresses.map(|it| address(index, it)).chain(routes) {
         // A refusal (the link is down, say) is followed by the announcement that mends it.
         let _ = rustix::net::sendto(
             socket,

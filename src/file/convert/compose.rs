@@ -77,6 +77,9 @@ fn network(notes: &mut Notes<'_, '_>, all: &mut Vec<Entry>, entry: Entry) {
     for part in entries(entry.value) {
         match part.key.as_str() {
             "subnet" => subnets.push(map("subnet", part.value)),
+            // What Compose means without it.
+            "enable_ipv6" if part.value.as_text() == Some("false") => {}
+            "enable_ipv6" => ipv6 = Some(part.value),
             "subnet6" => {
                 ipv6 = Some(Node::scalar(part.spot, "true").unquoted(true));
                 subnets.push(map("subnet", part.value));
@@ -87,12 +90,15 @@ fn network(notes: &mut Notes<'_, '_>, all: &mut Vec<Entry>, entry: Entry) {
             }
         }
     }
-    if subnets.is_empty() {
+    let mut own = Vec::new();
+    if !subnets.is_empty() {
+        let config = map("config", Node::new(spot, Kind::Sequence(subnets)));
+        own.push(Entry::new("ipam", spot, config));
+    }
+    own.extend(ipv6.map(|on| Entry::new("enable_ipv6", on.spot, on)));
+    if own.is_empty() {
         return;
     }
-    let config = map("config", Node::new(spot, Kind::Sequence(subnets)));
-    let mut own = vec![Entry::new("ipam", spot, config)];
-    own.extend(ipv6.map(|on| Entry::new("enable_ipv6", on.spot, on)));
     let value = map("default", Node::new(spot, Kind::Mapping(own)));
     match all.iter_mut().find(|old| old.key == "networks") {
         Some(old) => {

@@ -7,6 +7,7 @@
 mod compose;
 mod compose_body;
 mod compose_values;
+mod ipv6;
 mod local;
 mod locker;
 mod words;
@@ -84,9 +85,13 @@ fn one(
     };
     let root = local::localise(&mut notes, root, layout);
     let root = match (layout, target) {
-        (Layout::Compose, Target::Locker) => locker::from_compose(&mut notes, root),
+        (Layout::Compose, Target::Locker) => {
+            ipv6::forbid(locker::from_compose(&mut notes, root), project)
+        }
         (Layout::Locker | Layout::Early, Target::Compose) => {
-            compose::from_locker(&mut notes, root, project)
+            let root = compose::from_locker(&mut notes, root, project);
+            ipv6::tell(&mut notes, &root, project);
+            root
         }
         (Layout::Compose, Target::Compose) | (Layout::Locker | Layout::Early, Target::Locker) => {
             root

@@ -29,6 +29,7 @@ pub(in crate::file) const TOP: &[KeySpec] = &[
 pub(in crate::file) const NETWORK: &[KeySpec] = &[
     key("subnet", "IPv4 subnet; picked when left out", schema::text),
     key("subnet6", "IPv6 subnet; picked when left out", schema::text),
+    key("enable_ipv6", "whether it has IPv6; `true` when left out", schema::boolean),
     key("isolate", "whether other projects are kept out", schema::boolean),
 ];
 
@@ -47,7 +48,7 @@ pub(in crate::file) const NETWORKS: &[KeySpec] = &[
     key("labels", "marks of your own", schema::pairs),
     key("attachable", "for swarm; every network here is", schema::boolean),
     key("enable_ipv4", "`true`: every network here has IPv4", schema::boolean),
-    key("enable_ipv6", "every network here has IPv6", schema::boolean),
+    key("enable_ipv6", "whether it has IPv6; in a Compose file only with `true`, an IPv6 subnet, or a container that asks for an IPv6 address", schema::boolean),
 ];
 
 /// `ipam` of a network.

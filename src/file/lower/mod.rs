@@ -10,6 +10,7 @@ mod container;
 mod deploy;
 mod health;
 mod inside;
+mod ipv6;
 mod networks;
 mod order;
 mod ports;

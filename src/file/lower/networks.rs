@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::stores::{check_engine_name, external, named};
-use super::values::{Fields, items, warn};
+use super::values::{Fields, boolean, items, warn};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::tree::{Entry, Node, Spot};
@@ -17,6 +17,8 @@ pub(super) struct Networks {
     pub all: BTreeMap<Name, ExtraNetwork>,
     /// What takes the place of the project's own network: its key in [`Self::all`].
     pub instead: Option<Name>,
+    /// What `enable_ipv6` says of them.
+    pub ipv6: BTreeMap<Name, bool>,
 }
 
 /// Reads them.
@@ -27,6 +29,9 @@ pub(super) fn lower(desk: &Desk<'_>, entry: Option<&Entry>) -> Networks {
         let Some(network) = network(desk, &name, entry) else {
             continue;
         };
+        let said = entry.value.get("enable_ipv6");
+        let said = said.and_then(|said| boolean(desk, &said.value, Scope::Project, "enable_ipv6"));
+        networks.ipv6.extend(said.map(|said| (name.clone(), said)));
         match &network.external {
             Some(host) if name == default_network() => renamed = Some((host.clone(), network)),
             Some(_) | None => {
@@ -136,7 +141,6 @@ fn wishes(desk: &Desk<'_>, fields: Fields<'_, '_>, network: &mut ExtraNetwork) {
         );
     }
     fields.flag(desk, "attachable");
-    fields.flag(desk, "enable_ipv6");
     if fields.flag(desk, "enable_ipv4") == Some(false)
         && let Some(node) = fields.node("enable_ipv4")
     {

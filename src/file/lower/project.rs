@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::container::{self, Shared};
+use super::ipv6;
 use super::reach::known;
 use super::stores::{self, Stores};
 use super::values::{boolean, items, one_or_more};
@@ -47,8 +48,11 @@ pub(in crate::file) fn lower(
     refused_names(desk, &shared, parts.containers);
     let groups = groups(desk, &shared, top("groups"));
     join(&mut containers, &groups);
-    let mut wish = network(desk, top("network"));
+    let mut stores = stores;
+    let mut wish = network(desk, top("network"), &mut stores.networks.ipv6);
     own_network(desk, &stores, &mut wish);
+    let always = parts.layout != Layout::Compose;
+    ipv6::settle(desk, always, &containers, &mut wish, &mut stores.networks);
     Project {
         network: wish,
         networks: stores.networks.all,
@@ -170,7 +174,7 @@ fn defaults<'n>(desk: &Desk<'_>, entry: &'n Entry) -> Option<&'n Node> {
     }
 }
 
-fn network(desk: &Desk<'_>, entry: Option<&Entry>) -> NetworkWish {
+fn network(desk: &Desk<'_>, entry: Option<&Entry>, ipv6: &mut BTreeMap<Name, bool>) -> NetworkWish {
     let mut wish = NetworkWish::default();
     let Some(entry) = entry else { return wish };
     wish.place = desk.place(entry.spot);
@@ -192,6 +196,10 @@ fn network(desk: &Desk<'_>, entry: Option<&Entry>) -> NetworkWish {
         text("subnet").and_then(|(text, spot)| desk.check(spot, NetworkWish::parse_subnet(&text)));
     wish.subnet6 = text("subnet6")
         .and_then(|(text, spot)| desk.check(spot, NetworkWish::parse_subnet6(&text)));
+    if let Some(said) = entry.value.get("enable_ipv6") {
+        let said = boolean(desk, &said.value, Scope::Project, "enable_ipv6");
+        ipv6.extend(said.map(|said| (default_network(), said)));
+    }
     if let Some(isolate) = entry.value.get("isolate") {
         wish.isolate = boolean(desk, &isolate.value, Scope::Project, "isolate").unwrap_or_default();
     }

@@ -95,7 +95,7 @@ impl Home {
 
 /// All that is said about a text, as the user sees it; empty when nothing is.
 #[track_caller]
-fn drawn(text: &str) -> String {
+pub(super) fn drawn(text: &str) -> String {
     let diagnostics = match read_text(text) {
         Ok(loaded) => loaded.warnings,
         Err(LoadError::Invalid(diagnostics)) => diagnostics,
@@ -107,7 +107,7 @@ fn drawn(text: &str) -> String {
 
 /// The project of a text that must be right, without a warning.
 #[track_caller]
-fn project(text: &str) -> Project {
+pub(super) fn project(text: &str) -> Project {
     match read_text(text) {
         Ok(loaded) if loaded.warnings.is_empty() => loaded.project,
         Ok(_) | Err(_) => panic!("{}", drawn(text)),

@@ -1,13 +1,14 @@
 //! The notes: what shall be, as comments of rules in a chain that no packet reaches.
 //!
 //! ```text
-//! locker:<project> network <bridge> <subnet> <subnet6> <isolate|open> [internal]
-//! locker:<project>:<name> port <port> <to4> <to6>
+//! locker:<project> network <bridge> <subnet> <subnet6|-> <isolate|open> [internal]
+//! locker:<project>:<name> port <port> <to4> <to6|->
 //! locker:<project>:<name> allow <cidr>            (of the port before it)
 //! ```
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -36,6 +37,21 @@ pub(super) fn mark_of_rule(rule: &PortRule) -> String {
     format!("{} {}", mark::of_rule(rule), rule.port)
 }
 
+/// What stands where there is no IPv6.
+const NO_IPV6: &str = "-";
+
+/// Outer none: it cannot be read.
+fn optional<T: FromStr>(word: &str) -> Option<Option<T>> {
+    match word {
+        NO_IPV6 => Some(None),
+        word => word.parse().ok().map(Some),
+    }
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| NO_IPV6.into(), |value| value.to_string())
+}
+
 impl State {
     /// From what `iptables-save` printed; a note that is not understood is passed over.
     pub(super) fn parse(saved: &str) -> Self {
@@ -59,7 +75,7 @@ impl State {
                     bridge: (*bridge).into(),
                     subnets: Subnets {
                         v4: v4.parse().ok()?,
-                        v6: v6.parse().ok()?,
+                        v6: optional(v6)?,
                     },
                     isolate: *isolate == "isolate",
                     internal: more.contains(&"internal"),
@@ -70,7 +86,7 @@ impl State {
                 container,
                 port: parse_port(port)?,
                 to4: to4.parse().ok()?,
-                to6: to6.parse().ok()?,
+                to6: optional(to6)?,
             }),
             ("allow", Some(container), [net]) => {
                 let last = self.rules.last_mut()?;
@@ -90,6 +106,7 @@ impl State {
         for network in &self.networks {
             let mark = mark::of_network(network);
             let Subnets { v4, v6 } = network.subnets;
+            let v6 = or_none(v6);
             let isolate = if network.isolate { "isolate" } else { "open" };
             let internal = if network.internal { " internal" } else { "" };
             notes.push(format!(
@@ -101,7 +118,9 @@ impl State {
             let mark = mark::of_rule(rule);
             notes.push(format!(
                 "{mark} port {} {} {}",
-                rule.port, rule.to4, rule.to6
+                rule.port,
+                rule.to4,
+                or_none(rule.to6)
             ));
             let allow = rule.port.allow.iter();
             notes.extend(allow.map(|net| format!("{mark} allow {net}")));

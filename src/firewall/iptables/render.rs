@@ -1,7 +1,7 @@
 //! The text that is given to `iptables-restore`: the only place that writes its language.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -49,19 +49,18 @@ impl Family {
         }
     }
 
-    fn subnet(self, network: &NetworkRules) -> IpNet {
+    fn subnet(self, network: &NetworkRules) -> Option<IpNet> {
         match self {
-            Self::V4 => network.subnets.v4.into(),
-            Self::V6 => network.subnets.v6.into(),
+            Self::V4 => Some(network.subnets.v4.into()),
+            Self::V6 => network.subnets.v6.map(IpNet::from),
         }
     }
 
-    fn target(self, rule: &PortRule, port: Option<u16>) -> String {
-        match (self, port) {
-            (Self::V4, Some(port)) => format!("{}:{port}", rule.to4),
-            (Self::V4, None) => rule.to4.to_string(),
-            (Self::V6, Some(port)) => format!("[{}]:{port}", rule.to6),
-            (Self::V6, None) => rule.to6.to_string(),
+    /// The container's address; none where its network has none of this family.
+    fn target(self, rule: &PortRule) -> Option<IpAddr> {
+        match self {
+            Self::V4 => Some(rule.to4.into()),
+            Self::V6 => rule.to6.map(IpAddr::from),
         }
     }
 
@@ -114,9 +113,10 @@ fn masquerade(
     networks: &[NetworkRules],
     put: &mut impl FnMut(&'static str, String, &str, &str),
 ) {
-    for network in networks {
+    let of_family = |network| Some((network, family.subnet(network)?));
+    let networks = || networks.iter().filter_map(of_family);
+    for (network, subnet) in networks() {
         let (bridge, mark) = (&network.bridge, mark_of_network(network));
-        let subnet = family.subnet(network);
         let mut out = |matching| put("LOCKER-MASQ", matching, &mark, "MASQUERADE");
         out(format!("-s {subnet} -o {bridge} {DNAT}"));
         let loopback = family.loopback();
@@ -126,14 +126,9 @@ fn masquerade(
         // Another project of this host is seen by its own address.
         put("LOCKER-MASQ", format!("-o {bridge}"), &mark, "RETURN");
     }
-    for network in networks.iter().filter(|network| !network.internal) {
-        let matching = format!("-s {}", family.subnet(network));
-        put(
-            "LOCKER-MASQ",
-            matching,
-            &mark_of_network(network),
-            "MASQUERADE",
-        );
+    for (network, subnet) in networks().filter(|(network, _)| !network.internal) {
+        let mark = mark_of_network(network);
+        put("LOCKER-MASQ", format!("-s {subnet}"), &mark, "MASQUERADE");
     }
 }
 
@@ -191,6 +186,9 @@ fn publish(
     if port.host_ip.is_some_and(|ip| !family.owns(ip)) {
         return;
     }
+    let Some(to) = family.target(rule) else {
+        return;
+    };
     let destination = match port.host_ip {
         Some(ip) if !ip.is_unspecified() => format!("-d {} ", IpNet::from(ip)),
         Some(_) | None => String::new(),
@@ -199,10 +197,12 @@ fn publish(
     let mut ways = Vec::new();
     if same && port.host.count() > 1 {
         let ports = format!("{}:{}", port.host.first, port.host.last);
-        ways.push((ports, family.target(rule, None)));
+        ways.push((ports, to.to_string()));
     } else {
         let pairs = (port.host.first..=port.host.last).zip(port.container.first..);
-        ways.extend(pairs.map(|(host, to)| (host.to_string(), family.target(rule, Some(to)))));
+        ways.extend(
+            pairs.map(|(host, port)| (host.to_string(), SocketAddr::new(to, port).to_string())),
+        );
     }
     let mark = mark_of_rule(rule);
     for (ports, target) in ways {
@@ -288,7 +288,7 @@ mod tests {
     fn the_full_rules_of_two_projects_in_both_families() {
         let mut open = network("open", false);
         open.subnets.v4 = "10.78.0.0/24".parse().unwrap();
-        open.subnets.v6 = "fd78::/64".parse().unwrap();
+        open.subnets.v6 = "fd78::/64".parse().ok();
         let state = State {
             networks: vec![network("shop", true), open, internal()],
             rules: vec![

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 use crate::firewall::{apart, mark};
 use crate::model::{NetworkRules, PortRange, PortRule, Subnets};
 
+/// What stands for the subnet of a network without IPv6.
+pub(super) const NO_IPV6: &str = "-";
+
 /// One element, in nft's own words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Element {
@@ -38,23 +41,16 @@ pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     let mark = mark::of_network(network);
     let bridge = format!("\"{}\"", network.bridge);
     let Subnets { v4, v6 } = network.subnets;
-    let full = format!("{mark} {v4} {v6}{}", kind_of(network));
+    let six = v6.map_or(NO_IPV6.into(), |net| net.to_string());
+    let full = format!("{mark} {v4} {six}{}", kind_of(network));
     let set =
         |set: &str, key: &str, comment: &str| Element::new(set.into(), key.into(), None, comment);
     let mut elements = vec![
         set("bridges", &bridge, &full),
         set("same", &format!("{bridge} . {bridge}"), &mark),
-        set(
-            "home4",
-            &format!("{bridge} . {}", network.subnets.v4),
-            &mark,
-        ),
-        set(
-            "home6",
-            &format!("{bridge} . {}", network.subnets.v6),
-            &mark,
-        ),
+        set("home4", &format!("{bridge} . {v4}"), &mark),
     ];
+    elements.extend(v6.map(|v6| set("home6", &format!("{bridge} . {v6}"), &mark)));
     if network.isolate {
         elements.push(set("isolated", &bridge, &mark));
     }
@@ -112,10 +108,14 @@ enum Scope {
 }
 
 /// The families that the rule serves, each with its scope, where it leads and the other target.
-fn families(rule: &PortRule) -> Vec<(char, Scope, IpAddr, IpAddr)> {
-    let (to4, to6) = (IpAddr::V4(rule.to4), IpAddr::V6(rule.to6));
+fn families(rule: &PortRule) -> Vec<(char, Scope, IpAddr, Option<IpAddr>)> {
+    let (to4, to6) = (IpAddr::V4(rule.to4), rule.to6.map(IpAddr::V6));
+    let six = |scope| to6.map(|to6| ('6', scope, to6, Some(to4)));
     match rule.port.host_ip {
-        None => vec![('4', Scope::Any, to4, to6), ('6', Scope::Any, to6, to4)],
+        None => {
+            let four = ('4', Scope::Any, to4, to6);
+            std::iter::once(four).chain(six(Scope::Any)).collect()
+        }
         Some(ip) => {
             let scope = match ip.is_unspecified() {
                 true => Scope::Any,
@@ -123,17 +123,20 @@ fn families(rule: &PortRule) -> Vec<(char, Scope, IpAddr, IpAddr)> {
             };
             match ip {
                 IpAddr::V4(_) => vec![('4', scope, to4, to6)],
-                IpAddr::V6(_) => vec![('6', scope, to6, to4)],
+                IpAddr::V6(_) => six(scope).into_iter().collect(),
             }
         }
     }
 }
 
-/// The comment of a rule's elements: `*` serves both families, `=` one, then the host's ports.
+/// The comment of a rule's elements: `*` serves both families, `=` one that it is bound to, `4` and `-` the
+/// same for a container without IPv6; then the host's ports.
 pub(super) fn comment_of(rule: &PortRule) -> String {
-    let sign = match rule.port.host_ip {
-        None => '*',
-        Some(_) => '=',
+    let sign = match (rule.port.host_ip, rule.to6) {
+        (None, Some(_)) => '*',
+        (None, None) => '4',
+        (Some(_), Some(_)) => '=',
+        (Some(_), None) => '-',
     };
     format!("{} {sign}{}", mark::of_rule(rule), rule.port.host)
 }
@@ -175,7 +178,7 @@ pub(super) fn of_rule(rule: &PortRule) -> Vec<Element> {
                 format!("jump {}", allow_chain(rule)),
             );
         }
-        if let Some(ip) = port.host_ip {
+        if let (Some(ip), Some(other)) = (port.host_ip, other) {
             let key = format!("{ip} . {} . {}", port.protocol, port.host.first);
             let twin = Some(other.to_string());
             elements.push(Element::new(format!("twin{family}"), key, twin, &comment));
@@ -268,9 +271,7 @@ mod tests {
         let mut network = crate::firewall::testing::network("shop", true);
         network.project = longest.project;
         network.subnets.v4 = "255.255.255.248/29".parse().unwrap();
-        network.subnets.v6 = "fd12:3456:789a:bcde:f012:3456:789a:bcd8/125"
-            .parse()
-            .unwrap();
+        network.subnets.v6 = "fd12:3456:789a:bcde:f012:3456:789a:bcd8/125".parse().ok();
         assert!(of_any(&network).iter().all(|e| e.comment.len() <= 128));
     }
 }

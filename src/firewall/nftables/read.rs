@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::element::{Element, kept, of_any, of_network, of_pairs, of_rule};
+use super::element::{Element, NO_IPV6, kept, of_any, of_network, of_pairs, of_rule};
 use super::script::skeleton_rules;
 use crate::firewall::mark;
 use crate::model::{NetworkRules, Port, PortRange, PortRule, Protocol, Subnets};
@@ -102,7 +102,10 @@ impl Table {
             bridge: bridge.key.trim_matches('"').into(),
             subnets: Subnets {
                 v4: v4.parse().ok()?,
-                v6: v6.parse().ok()?,
+                v6: match v6 {
+                    NO_IPV6 => None,
+                    v6 => Some(v6.parse().ok()?),
+                },
             },
             isolate: kind.contains('i'),
             internal: kind.contains('n'),
@@ -125,31 +128,29 @@ impl Table {
         let (project, Some(container), rest) = mark::parse(&element.comment)? else {
             return None;
         };
-        let both = rest.starts_with('*');
+        let sign = rest.chars().next()?;
+        let (any, six) = (matches!(sign, '*' | '4'), matches!(sign, '*' | '='));
         let host = range(rest.get(1..)?)?;
         let key = Key::of(element)?;
-        if key.first != host.first || both && key.family == "6" {
+        if key.first != host.first || any && key.family == "6" {
             return None;
         }
         let (to, start) = target(element.value.as_deref()?, host.first)?;
-        let (twin_map, twin_key) = match both {
-            true => (format!("{}6", key.kind), element.key.clone()),
-            false => (
-                format!("twin{}", key.family),
-                format!("{} . {} . {}", key.host_ip, key.protocol, key.first),
-            ),
+        let other = match six {
+            true => Some(key.other(element, any, by_key)?),
+            false => None,
         };
-        let twin = by_key.get(&(twin_map.as_str(), twin_key.as_str()))?;
-        let (other, _) = target(twin.value.as_deref()?, host.first)?;
         let (to4, to6) = match (to, other) {
-            (IpAddr::V4(to4), IpAddr::V6(to6)) | (IpAddr::V6(to6), IpAddr::V4(to4)) => (to4, to6),
-            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => return None,
+            (IpAddr::V4(to4), None) => (to4, None),
+            (IpAddr::V4(to4), Some(IpAddr::V6(to6))) => (to4, Some(to6)),
+            (IpAddr::V6(to6), Some(IpAddr::V4(to4))) => (to4, Some(to6)),
+            (IpAddr::V4(_), Some(IpAddr::V4(_))) | (IpAddr::V6(_), _) => return None,
         };
         let mut rule = PortRule {
             project,
             container,
             port: Port {
-                host_ip: (!both).then_some(key.host_ip),
+                host_ip: (!any).then_some(key.host_ip),
                 host,
                 container: PortRange {
                     first: start,
@@ -228,6 +229,22 @@ impl<'a> Key<'a> {
             protocol,
             first,
         })
+    }
+}
+
+impl Key<'_> {
+    /// Where the rule of this element leads for the other family.
+    fn other(&self, element: &Element, any: bool, by_key: &ByKey<'_>) -> Option<IpAddr> {
+        let (map, key) = match any {
+            true => (format!("{}6", self.kind), element.key.clone()),
+            false => (
+                format!("twin{}", self.family),
+                format!("{} . {} . {}", self.host_ip, self.protocol, self.first),
+            ),
+        };
+        let twin = by_key.get(&(map.as_str(), key.as_str()))?;
+        let (other, _) = target(twin.value.as_deref()?, self.first)?;
+        Some(other)
     }
 }
 

@@ -256,8 +256,8 @@ fn missing_bridges(
 
 /// Whether all of its own are there; a kernel without IPv6 has none of those.
 fn has_addresses(found: &ObservedBridge, subnets: &Subnets) -> bool {
-    let v4 = IpNet::new(subnets.gateway4().into(), subnets.v4.prefix_len());
-    let v6 = IpNet::new(subnets.gateway6().into(), subnets.v6.prefix_len());
-    let has = |net: Result<IpNet, _>| net.is_ok_and(|net| found.addresses.contains(&net));
-    has(v4) && (has(v6) || !std::path::Path::new("/proc/sys/net/ipv6").exists())
+    let has = |net: &IpNet| found.addresses.contains(net);
+    let without6 = || !std::path::Path::new("/proc/sys/net/ipv6").exists();
+    let mut gateways = subnets.gateways();
+    gateways.all(|net| has(&net) || net.addr().is_ipv6() && without6())
 }

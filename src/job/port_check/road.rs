@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::firewall::loopback6;
-use crate::model::{Name, PortRule, Subnets};
+use crate::model::{Name, PortRule};
 use crate::network::{Guest, NetworkError, Space};
 use crate::observed::{Observed, State};
 
@@ -103,10 +103,8 @@ pub(super) fn questions<'a>(
         let Some(nic) = mark.and_then(|mark| mark.spec.nic.as_ref()) else {
             continue;
         };
-        let pairs = [
-            (gateway(&nic.subnets, true), nic.addresses.v4.into()),
-            (gateway(&nic.subnets, false), nic.addresses.v6.into()),
-        ];
+        let gateways = nic.subnets.gateways().map(|net| net.addr());
+        let pairs = gateways.zip(nic.addresses.each());
         for (to, source) in pairs {
             let to = bound
                 .filter(|ip| ip.is_ipv4() == to.is_ipv4())
@@ -117,13 +115,6 @@ pub(super) fn questions<'a>(
         }
     }
     all
-}
-
-fn gateway(subnets: &Subnets, v4: bool) -> IpAddr {
-    match v4 {
-        true => subnets.gateway4().into(),
-        false => subnets.gateway6().into(),
-    }
 }
 
 /// A running sibling, if there is one, and the container itself.
@@ -139,7 +130,7 @@ fn neighbours<'a>(rule: &'a PortRule, observed: &'a Observed) -> Vec<&'a Name> {
 /// Whether the rule takes packets to this address.
 fn serves(rule: &PortRule, ip: IpAddr) -> bool {
     match rule.port.host_ip {
-        None => true,
+        None => ip.is_ipv4() || rule.to6.is_some(),
         Some(only) if only.is_unspecified() => only.is_ipv4() == ip.is_ipv4(),
         Some(only) => only == ip,
     }
@@ -174,7 +165,7 @@ mod tests {
             container: Name::new("web").unwrap(),
             port: port.parse().unwrap(),
             to4: [10, 77, 0, 2].into(),
-            to6: "fd77::2".parse().unwrap(),
+            to6: "fd77::2".parse().ok(),
         }
     }
 

@@ -36,7 +36,22 @@ fn first_runs() -> Vec<Scenario> {
         ),
         ("applications added to a project", added),
         ("several networks", fresh.text(&several(), &wish(Goal::Up))),
+        (
+            "a network without IPv6",
+            fresh.text(&without_ipv6(), &wish(Goal::Up)),
+        ),
+        ("IPv6 left out", changed(&without_ipv6())),
+        (
+            "IPv6 asked for",
+            World::of(&without_ipv6()).text(&mixed(), &wish(Goal::Up)),
+        ),
     ]
+}
+
+fn without_ipv6() -> Project {
+    let mut project = mixed();
+    project.network.ipv6 = false;
+    project
 }
 
 fn changes() -> Vec<Scenario> {

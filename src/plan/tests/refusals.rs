@@ -42,7 +42,7 @@ fn a_port_that_another_project_or_process_has_is_refused_by_name_and_line() {
         container: name("front"),
         port: port("8080:80"),
         to4: "10.0.0.2".parse().unwrap(),
-        to6: "fd00::2".parse().unwrap(),
+        to6: "fd00::2".parse().ok(),
     };
     observed.firewall.rules.insert(other);
     let help = "[publish another port, or free this one]";

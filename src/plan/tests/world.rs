@@ -276,12 +276,10 @@ impl World {
             ..
         } = step
         {
-            let v4 = format!("{}/{}", subnets.gateway4(), subnets.v4.prefix_len());
-            let v6 = format!("{}/{}", subnets.gateway6(), subnets.v6.prefix_len());
             let new = ObservedBridge {
                 mark: Some("locker:shop".into()),
                 up: true,
-                addresses: vec![v4.parse().unwrap(), v6.parse().unwrap()],
+                addresses: subnets.gateways().collect(),
             };
             let before = network.bridges.insert(bridge.clone(), new);
             assert!(*adopt || before.is_none_or(|b| b.mark.is_some()));
