@@ -204,7 +204,9 @@ impl Backend for DockerBackend {
         };
         let (link, full) = (self.link().await?, self.site.full(name));
         let stop = power::stop(link, &full, known, timeout);
-        self.stops.in_turn(stop).await?;
+        let nic = known.mark.spec.nic.as_ref();
+        let has_ipv6 = nic.is_some_and(|nic| nic.addresses.v6.is_some());
+        self.stops.in_turn(has_ipv6, stop).await?;
         self.note(name, |bodies| {
             if let Some(known) = bodies.slot(body) {
                 known.frozen = false;

@@ -20,6 +20,9 @@ use crate::model::Healthcheck;
 /// How many containers the engine takes down at once, for each core. With thirty at once on two cores
 /// it needs twice the time that it needs with eight.
 const STOPS_PER_CORE: usize = 4;
+/// How many places a container with IPv6 takes: the engine runs itself once more for it, and those
+/// processes spin while others hold the kernel's lock on the network.
+const PLACES_WITH_IPV6: u32 = 2;
 /// How long a stop may hold its place. What takes longer waits for the container, not for the engine.
 const HOLDS: Duration = Duration::from_secs(1);
 
@@ -41,11 +44,16 @@ impl Default for Stops {
 }
 
 impl Stops {
-    /// Does `stop` when there is a place for it. Containers that ignore the signal let others begin,
+    /// Does `stop` when there is a place for it; with IPv6 it takes more of them. Containers that ignore the signal let others begin,
     /// so that their time limits run side by side.
-    pub(super) async fn in_turn<T>(&self, stop: impl Future<Output = T>) -> T {
+    pub(super) async fn in_turn<T>(
+        &self,
+        has_ipv6: bool,
+        stop: impl Future<Output = T>,
+    ) -> T {
+        let places = if has_ipv6 { PLACES_WITH_IPV6 } else { 1 };
         // Never closed; without a place it would only be slower.
-        let place = self.places.acquire().await.ok();
+        let place = self.places.acquire_many(places).await.ok();
         let mut stop = pin!(stop);
         let done = tokio::time::timeout(self.holds, stop.as_mut()).await;
         drop(place);
@@ -188,8 +196,10 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(2)).await;
             now.fetch_sub(1, Ordering::SeqCst);
         };
-        join_all((0..6).map(|_| stops.in_turn(stop()))).await;
-        assert_eq!(most.load(Ordering::SeqCst), 2);
+        join_all((0..6).map(|_| stops.in_turn(false, stop()))).await;
+        assert_eq!(most.swap(0, Ordering::SeqCst), 2);
+        join_all((0..6).map(|_| stops.in_turn(true, stop()))).await;
+        assert_eq!(most.load(Ordering::SeqCst), 1, "with IPv6 each counts twice");
     }
 
     #[tokio::test]
@@ -198,7 +208,7 @@ mod tests {
         let all = Barrier::new(6);
         // Each ends only when all have begun.
         let stop = || all.wait();
-        let together = join_all((0..6).map(|_| stops.in_turn(stop())));
+        let together = join_all((0..6).map(|_| stops.in_turn(false, stop())));
         let done = tokio::time::timeout(Duration::from_secs(60), together).await;
         assert_eq!(done.map(|done| done.len()), Ok(6));
     }
