@@ -7,12 +7,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::{backoff, gate};
+use crate::backend::lxc::supervised::shed;
 use crate::model::{Healthcheck, Restart, UnitSpec};
 use crate::store::Paths;
 use crate::sys::Notifier;
 
 /// While it starts, a check is repeated at least this often, so that what waits for it starts early.
 const EAGER: Duration = Duration::from_millis(500);
+
+/// How long after a look the threads that hand on the output sleep again.
+const SETTLED: Duration = Duration::from_millis(500);
+/// A sleep that is worth the millisecond that letting go of memory takes.
+const LONG: Duration = Duration::from_secs(10);
 
 /// What one look at the container's health gave.
 pub(super) enum Look {
@@ -62,6 +68,7 @@ pub(super) fn attend(
     let mut failures = 0;
     let mut forgiven = false;
     let mut is_said = None; // held until the container has ended
+    let mut is_small = false;
     loop {
         if !forgiven && begun.elapsed() >= backoff::good_run() {
             backoff::forgive(&notes.failures);
@@ -85,7 +92,10 @@ pub(super) fn attend(
                 failed(unit, notifier, ask, ready, failures, &said);
             }
         }
-        match ended.recv_timeout(pause(check, ready, begun, forgiven)) {
+        let pause = pause(check, ready, begun, forgiven);
+        let tidies = ready && pause > SETTLED && (!is_small || pause >= LONG);
+        is_small |= tidies;
+        match sleep(ended, pause, tidies) {
             Ok(code) => {
                 gate::shut(&notes.ready);
                 drop(is_said.take());
@@ -101,6 +111,21 @@ pub(super) fn attend(
             // Whoever waited for the end is gone: nothing can be known any more.
             Err(RecvTimeoutError::Disconnected) => return super::UNAVAILABLE,
         }
+    }
+}
+
+/// Waits for the end of the container for so long; with `tidies` it lets go of what a look needed and a
+/// sleeper does not: the kernel brings it back from the files.
+fn sleep(ended: &Receiver<u8>, pause: Duration, tidies: bool) -> Result<u8, RecvTimeoutError> {
+    if !tidies {
+        return ended.recv_timeout(pause);
+    }
+    match ended.recv_timeout(SETTLED) {
+        Err(RecvTimeoutError::Timeout) => {
+            shed();
+            ended.recv_timeout(pause.saturating_sub(SETTLED))
+        }
+        end @ (Ok(_) | Err(RecvTimeoutError::Disconnected)) => end,
     }
 }
 

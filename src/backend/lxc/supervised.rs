@@ -77,6 +77,11 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
     std::process::exit(code)
 }
 
+/// Lets go of the memory of this process that is the same in its files.
+pub fn shed() {
+    super::memory::shed();
+}
+
 /// Stops the unit's container within the time that its unit allows.
 ///
 /// # Errors
