@@ -151,6 +151,7 @@ async fn over(most: Option<Duration>) -> Duration {
 async fn last_lines(watch: &dyn Watch, name: &Name) -> Vec<String> {
     let wish = LogWish {
         lines: Some(LOG_LINES),
+        fresh: true,
         ..LogWish::default()
     };
     let read = async {

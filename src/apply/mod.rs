@@ -21,6 +21,7 @@ mod life;
 mod marks;
 mod perform;
 mod supervised;
+mod supervised_output;
 mod undo;
 mod verify;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use tokio::sync::OnceCell;
 
 use crate::backend::{
     Backend, BackendError, BackendView, Body, Engine, Inside, LogWish, Probe, Progress, Sought,
@@ -16,7 +17,7 @@ use crate::backend::{
 };
 use crate::model::{Name, UnitState, host_name_of};
 use crate::observed::Mark;
-use crate::systemd::{Job, Units, UnitsError};
+use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
 /// How often a container that is being started is looked at.
 const LOOK: Duration = Duration::from_millis(15);
@@ -25,8 +26,11 @@ const LAST_LINES: usize = 10;
 
 /// The engines, with systemd in front of them.
 pub struct Supervised {
-    project: Name,
-    engines: Arc<dyn Backend>,
+    pub(super) project: Name,
+    pub(super) engines: Arc<dyn Backend>,
+    pub(super) journal: JournalReader,
+    /// The services whose output the journal holds; asked once.
+    pub(super) in_journal: OnceCell<BTreeSet<String>>,
     units: Arc<dyn Units>,
     /// The containers that systemd runs.
     known: Mutex<BTreeSet<Name>>,
@@ -39,6 +43,8 @@ impl Supervised {
             project,
             engines,
             units,
+            journal: JournalReader,
+            in_journal: OnceCell::new(),
             known: Mutex::default(),
         }
     }
@@ -56,7 +62,7 @@ impl Supervised {
         };
     }
 
-    fn is_supervised(&self, name: &Name, body: Body) -> bool {
+    pub(super) fn is_supervised(&self, name: &Name, body: Body) -> bool {
         match body {
             Body::Present => self.known().contains(name),
             // Only the container itself has a service.
@@ -113,7 +119,9 @@ impl Supervised {
     }
 
     async fn state(&self, name: &Name) -> Result<UnitState, UnitsError> {
-        self.units.state(&self.project, name).await
+        let asked = BTreeSet::from([name.clone()]);
+        let states = self.units.states(&self.project, &asked).await?;
+        Ok(states.into_values().next().unwrap_or_default())
     }
 
     fn told(&self, verb: &'static str, name: &Name, error: &UnitsError) -> BackendError {
@@ -221,7 +229,7 @@ impl Backend for Supervised {
     }
 
     fn watch(&self) -> &dyn Watch {
-        self.engines.watch()
+        self
     }
 
     fn engine(&self) -> Option<&dyn Engine> {

@@ -160,6 +160,16 @@ pub trait Watch: Send + Sync {
     /// is dropped.
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError>;
 
+    /// What is printed from `since` on by those of `names` whose output is kept in one place. An engine
+    /// has each container's own.
+    async fn lasting(
+        &self,
+        _names: &BTreeSet<Name>,
+        _since: SystemTime,
+    ) -> Result<Lasting, BackendError> {
+        Ok(Lasting::default())
+    }
+
     /// Its processes.
     async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError>;
 
@@ -231,6 +241,27 @@ pub struct LogWish {
     pub until: Option<SystemTime>,
     /// Only so many of the last lines.
     pub lines: Option<usize>,
+    /// What its engine has of it at this moment, also where it is handed on to be kept elsewhere: a
+    /// container's last words before it ended are there first.
+    pub fresh: bool,
+}
+
+/// Output of several containers that goes on while they end, are started again and are made anew.
+pub struct Lasting {
+    /// Of whom; the others are followed one by one.
+    pub names: BTreeSet<Name>,
+    /// Whose line, and the line; without end.
+    pub lines: BoxStream<'static, Result<(Name, LogLine), BackendError>>,
+}
+
+impl Default for Lasting {
+    /// Of nobody.
+    fn default() -> Self {
+        Self {
+            names: BTreeSet::new(),
+            lines: Box::pin(futures_util::stream::pending()),
+        }
+    }
 }
 
 /// A line of output, without its end.

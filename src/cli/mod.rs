@@ -16,6 +16,7 @@ mod progress;
 mod report;
 mod size;
 mod status_table;
+mod status_unit;
 mod table;
 mod time;
 mod ui;

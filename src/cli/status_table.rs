@@ -1,12 +1,13 @@
 //! The table of `status`: which columns, what stands in a cell, and its colours.
 
 use std::fmt::Write;
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 use colored::Colorize;
 
-use super::table;
-use crate::job::{State, StatusRow};
+use super::{status_unit, table};
+use crate::job::{State, StatusRow, UnitRow};
 
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,7 +27,7 @@ pub enum Column {
     Group,
     /// Host name and domain
     Fqdn,
-    /// absent, stopped with its exit code, starting, running, frozen
+    /// absent, stopped or failed with its exit code, starting, restarting, running, frozen
     State,
     /// What its health check says
     Health,
@@ -43,6 +44,12 @@ pub enum Column {
     Shares,
     /// Peak and limit of its memory, in MiB
     Memory,
+    /// The state of its service
+    Unit,
+    /// How often systemd has started it again by itself
+    Restarts,
+    /// For how long its service is in this state
+    Since,
 }
 
 /// The columns of plain `status`.
@@ -58,7 +65,18 @@ pub const USUAL: [Column; 8] = [
 ];
 
 /// What `--extended` adds.
-pub const EXTENDED: [Column; 4] = [Column::Links, Column::Cpus, Column::Shares, Column::Memory];
+pub const EXTENDED: [Column; 7] = [
+    Column::Unit,
+    Column::Restarts,
+    Column::Since,
+    Column::Links,
+    Column::Cpus,
+    Column::Shares,
+    Column::Memory,
+];
+
+/// What only systemd knows.
+pub const UNIT: [Column; 3] = [Column::Unit, Column::Restarts, Column::Since];
 
 /// The table, at most `width` columns wide where that is possible.
 pub fn render(rows: &[StatusRow], columns: &[Column], width: Option<u16>) -> String {
@@ -87,11 +105,18 @@ fn title(column: Column) -> &'static str {
         Column::Cpus => "CPUs",
         Column::Shares => "Shares",
         Column::Memory => "Memory [MiB]",
+        Column::Unit => "Unit",
+        Column::Restarts => "Restarts",
+        Column::Since => "Since",
     }
 }
 
 fn cell(row: &StatusRow, column: Column) -> String {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    let of_unit = |told: &dyn Fn(&UnitRow) -> Option<String>| {
+        let told = row.unit.as_ref().and_then(told);
+        told.unwrap_or_else(|| "-".into())
+    };
     match column {
         Column::Def => if row.defined { "yes" } else { "no" }.into(),
         Column::Name => row.name.to_string(),
@@ -108,6 +133,9 @@ fn cell(row: &StatusRow, column: Column) -> String {
         Column::Cpus => or_dash(&row.cpus),
         Column::Shares => or_dash(&row.shares),
         Column::Memory => memory(row),
+        Column::Unit => of_unit(&|unit| Some(status_unit::unit(unit))),
+        Column::Restarts => of_unit(&|unit| Some(unit.restarts.to_string())),
+        Column::Since => of_unit(&|unit| Some(status_unit::ago(unit.since?, SystemTime::now()))),
     }
 }
 
@@ -130,9 +158,10 @@ fn memory(row: &StatusRow) -> String {
 
 /// The state, with the exit code of what has ended.
 fn state(row: &StatusRow) -> String {
+    let word = status_unit::state_word(row).unwrap_or_else(|| state_word(row.state));
     match (row.state, row.exit_code) {
-        (State::Stopped, Some(code)) => format!("stopped ({code})"),
-        (state, _) => state_word(state).into(),
+        (State::Stopped, Some(code)) if word != "starting" => format!("{word} ({code})"),
+        _ => word.into(),
     }
 }
 
@@ -177,29 +206,28 @@ fn split_state(line: &str, at: usize) -> Option<(&str, &str, &str)> {
         State::Running,
         State::Frozen,
     ];
-    let word = states
-        .into_iter()
-        .map(state_word)
-        .find(|word| rest.starts_with(word))?;
+    let words = states.into_iter().map(state_word);
+    let mut words = words.chain(["failed", "restarting"]);
+    let word = words.find(|word| rest.starts_with(word))?;
     Some((before, word, &rest[word.len()..]))
 }
 
 fn coloured(word: &str) -> colored::ColoredString {
     match word {
         "running" => word.green(),
-        "stopped" => word.red(),
+        "stopped" | "failed" => word.red(),
         "frozen" => word.cyan(),
-        "starting" => word.yellow(),
+        "starting" | "restarting" => word.yellow(),
         _ => word.dimmed(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) mod testing {
+    use crate::job::{State, StatusRow};
     use crate::model::Name;
 
-    fn row(name: &str, state: State) -> StatusRow {
+    pub(in crate::cli) fn row(name: &str, state: State) -> StatusRow {
         StatusRow {
             project: Name::new("shop").unwrap(),
             name: Name::new(name).unwrap(),
@@ -220,8 +248,15 @@ mod tests {
             shares: None,
             memory_peak: None,
             memory_limit: None,
+            unit: None,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::row;
+    use super::*;
 
     fn plain(rows: &[StatusRow], columns: &[Column], width: Option<u16>) -> String {
         anstream::adapter::strip_str(&render(rows, columns, width)).to_string()

@@ -2,7 +2,8 @@
 //!
 //! The engines' streams end when a container ends. What happens to containers says when to open the
 //! next one: after the end of the old for a container that was started again, at once for one that was
-//! made anew, since its older self may go on for a while.
+//! made anew, since its older self may go on for a while. What systemd keeps running prints to one
+//! journal, whose stream goes on through all that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -37,13 +38,21 @@ pub(super) async fn follow(
         open: BTreeMap::new(),
         fresh: BTreeSet::new(),
         again: BTreeSet::new(),
+        lasting: BTreeSet::new(),
     };
-    for name in names {
-        followed.open(name).await?;
+    let lasting = watch.lasting(&names, since).await?;
+    for name in names.difference(&lasting.names) {
+        followed.open(name.clone()).await?;
     }
+    followed.lasting = lasting.names;
+    let mut lasting = lasting.lines.fuse();
     loop {
         let told = tokio::select! {
             Some(told) = followed.streams.next() => told,
+            Some(line) = lasting.next(), if !followed.lasting.is_empty() => {
+                let (name, line) = line?;
+                (name, Some(Ok(line)))
+            }
             Some(happened) = events.next() => {
                 let happened = happened?;
                 if chosen(&happened.container) {
@@ -78,6 +87,8 @@ struct Followed<'a> {
     fresh: BTreeSet<Name>,
     /// Started again while their stream was open.
     again: BTreeSet<Name>,
+    /// Whose output comes without a stream of their own.
+    lasting: BTreeSet<Name>,
 }
 
 impl Followed<'_> {
@@ -98,6 +109,9 @@ impl Followed<'_> {
 
     async fn heard(&mut self, happened: Happening) -> Result<(), JobError> {
         let name = happened.container;
+        if self.lasting.contains(&name) {
+            return Ok(());
+        }
         match happened.what {
             What::Created => {
                 self.fresh.insert(name);
@@ -171,6 +185,21 @@ mod tests {
                 happened("web", What::Started),
             ]);
         assert_eq!(told(&watch).await, ["web new"]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_by_the_journal_gets_no_stream_of_its_own() {
+        let watch = Listening::default()
+            .printed("web", vec![line(1, "a")])
+            .printed("db", vec![line(1, "by the engine")])
+            .lasts("web", vec![line(1, "a"), line(2, "b")])
+            .happens(vec![
+                happened("web", What::Created),
+                happened("web", What::Started),
+            ]);
+        let mut told = told(&watch).await;
+        told.sort();
+        assert_eq!(told, ["db by the engine", "web a", "web b"]);
     }
 
     #[tokio::test]

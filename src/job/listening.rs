@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
 use crate::backend::{
-    BackendError, EventStream, Happening, LogLine, LogStream, LogWish, Probe, Process, Watch, What,
+    BackendError, EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Probe, Process,
+    Watch, What,
 };
 use crate::model::{Healthcheck, Name};
 
@@ -17,6 +18,7 @@ use crate::model::{Healthcheck, Name};
 pub(super) struct Listening {
     outputs: Mutex<BTreeMap<Name, VecDeque<Vec<LogLine>>>>,
     names: BTreeSet<Name>,
+    lasting: Vec<(Name, LogLine)>,
     happenings: Vec<Happening>,
 }
 
@@ -32,6 +34,13 @@ impl Listening {
         let mut outputs = self.outputs.lock().unwrap();
         outputs.entry(name(word)).or_default().push_back(lines);
         drop(outputs);
+        self
+    }
+
+    /// What the journal tells of a container.
+    pub(super) fn lasts(mut self, word: &str, lines: Vec<LogLine>) -> Self {
+        let lines = lines.into_iter().map(|line| (name(word), line));
+        self.lasting.extend(lines);
         self
     }
 
@@ -63,6 +72,12 @@ impl Watch for Listening {
         };
         let lines = lines.unwrap_or_default().into_iter().filter(meant).map(Ok);
         Ok(stream::iter(lines.collect::<Vec<_>>()).boxed())
+    }
+
+    async fn lasting(&self, _: &BTreeSet<Name>, _: SystemTime) -> Result<Lasting, BackendError> {
+        let names = self.lasting.iter().map(|(name, _)| name.clone()).collect();
+        let lines = stream::iter(self.lasting.clone().into_iter().map(Ok)).boxed();
+        Ok(Lasting { names, lines })
     }
 
     async fn processes(&self, _: &Name) -> Result<Vec<Process>, BackendError> {

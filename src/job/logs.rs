@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::backend::{LogStream, LogWish, Watch};
 use crate::model::Name;
@@ -12,6 +12,9 @@ use crate::model::Name;
 use super::follow::follow;
 use super::select::select;
 use super::{JobError, LogLine, Setting, road};
+
+/// So many outputs are opened side by side.
+const AT_ONCE: usize = 8;
 
 /// Which output of which containers.
 #[derive(Clone, Debug, Default)]
@@ -71,19 +74,9 @@ async fn past(
         until: Some(wish.until.map_or(now, |until| until.min(now))),
         ..wish.clone()
     };
-    let mut heads = Vec::new();
-    for name in names {
-        let stream = watch.logs(name, &wish).await?;
-        let mut head = Head {
-            name: name.clone(),
-            stream,
-            next: None,
-            at: SystemTime::UNIX_EPOCH,
-        };
-        if head.step().await? {
-            heads.push(head);
-        }
-    }
+    let heads = stream::iter(names).map(|name| Head::open(watch, name, &wish));
+    let heads: Vec<Option<Head>> = heads.buffered(AT_ONCE).try_collect().await?;
+    let mut heads: Vec<Head> = heads.into_iter().flatten().collect();
     while let Some(first) = earliest(&heads) {
         let head = &mut heads[first];
         let line = head.next.take();
@@ -107,6 +100,21 @@ struct Head {
 }
 
 impl Head {
+    /// At the first line; none when there is none.
+    async fn open(
+        watch: &dyn Watch,
+        name: &Name,
+        wish: &LogWish,
+    ) -> Result<Option<Self>, JobError> {
+        let mut head = Self {
+            name: name.clone(),
+            stream: watch.logs(name, wish).await?,
+            next: None,
+            at: SystemTime::UNIX_EPOCH,
+        };
+        Ok(head.step().await?.then_some(head))
+    }
+
     /// Takes the next line; false at the end.
     async fn step(&mut self) -> Result<bool, JobError> {
         self.next = self.stream.next().await.transpose()?;

@@ -28,6 +28,7 @@ mod processes;
 mod road;
 mod select;
 mod status;
+mod unit_rows;
 mod usage;
 mod validate;
 mod wait;
@@ -63,7 +64,8 @@ pub use plan::{Planned, plan};
 pub use port_check::{PortCheckRow, PortResult, port_check};
 pub use ports::{PortRow, ports};
 pub use processes::{Processes, processes};
-pub use status::{StatusRow, status};
+pub use status::{StatusRequest, StatusRow, status};
+pub use unit_rows::UnitRow;
 pub use validate::{Valid, validate};
 pub use wait::{Ended, wait};
 

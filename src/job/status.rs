@@ -6,17 +6,27 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::backend::Probe;
-use crate::model::{Container, Healthcheck, Kind, Name, Project, host_name_of};
+use crate::model::{Container, Healthcheck, Kind, Name, Project, UnitState, host_name_of};
 use crate::observed::{Health, Observed, ObservedContainer, State};
 
 use super::drift::Drift;
 use super::road::{self, Opened};
 use super::select::select;
+use super::unit_rows::{UnitRow, units};
 use super::usage;
 use super::{JobError, Setting, Usage};
 
 /// A health check is asked once for the table and must not hold it up longer than this.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct StatusRequest {
+    /// Names and `@group`s; none means all of the project.
+    pub names: Vec<String>,
+    /// All services in full; else those only that failed or are between two states.
+    pub units: bool,
+}
 
 /// One container. Its JSON form is the published one; the names of its keys are a promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,13 +69,19 @@ pub struct StatusRow {
     pub memory_peak: Option<u64>,
     /// Most memory it may have, in bytes; none is no limit.
     pub memory_limit: Option<u64>,
+    /// Its service; none when systemd does not run it.
+    pub unit: Option<UnitRow>,
 }
 
 /// The rows of the selected containers, by name.
-pub async fn status(setting: &Setting, names: &[String]) -> Result<Vec<StatusRow>, JobError> {
+pub async fn status(
+    setting: &Setting,
+    request: &StatusRequest,
+) -> Result<Vec<StatusRow>, JobError> {
     let opened = road::open(setting, "status")?;
     let observed = opened.host.observe(&opened.project, None).await?;
-    let selection = select(&opened.project, &observed, names)?;
+    let selection = select(&opened.project, &observed, &request.names)?;
+    let mut units = units(&opened, &observed, request.units).await?;
     let drift = Drift::find(&opened, &observed);
     let mut all: Vec<&Name> = opened.project.containers.keys().collect();
     all.extend(observed.containers.keys());
@@ -75,7 +91,11 @@ pub async fn status(setting: &Setting, names: &[String]) -> Result<Vec<StatusRow
         .into_iter()
         .filter(|name| selection.as_ref().is_none_or(|some| some.contains(*name)))
         .map(|name| row(&opened, &observed, &drift, name));
-    Ok(futures_util::future::join_all(rows).await)
+    let mut rows = futures_util::future::join_all(rows).await;
+    for row in &mut rows {
+        row.unit = units.remove(&row.name);
+    }
+    Ok(rows)
 }
 
 async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -> StatusRow {
@@ -102,7 +122,7 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
         fqdn: fqdn(wanted, found),
         state,
         exit_code: found.and_then(|found| found.exit).filter(|_| !runs),
-        health: health(opened, wanted, name, found).await,
+        health: health(opened, observed, name, found).await,
         ips: if runs { addresses(found) } else { Vec::new() },
         links: links(wanted),
         drift: drift.of(name, defined, state, found, &ports),
@@ -111,6 +131,7 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
         shares: usage.shares,
         memory_peak: usage.memory_peak,
         memory_limit: usage.memory_limit,
+        unit: None,
     }
 }
 
@@ -154,35 +175,54 @@ fn active_ports(project: &Project, observed: &Observed, name: &Name) -> Vec<Stri
     ours.map(|rule| rule.port.to_string()).collect()
 }
 
-/// The engine of an application container has watched it. Nobody watches a system container between
-/// two commands, so its check is run now.
+/// The engine of an application container has watched it, but looks for the first time an interval after
+/// the start only, and the supervisor or `up --wait` may know better by then. Nobody watches a system
+/// container between two commands, so its check is run now.
 async fn health(
     opened: &Opened,
-    wanted: Option<&Container>,
+    observed: &Observed,
     name: &Name,
     found: Option<&ObservedContainer>,
 ) -> Option<String> {
     let found = found.filter(|found| found.state == State::Running)?;
+    let unit = observed.units.states.get(name);
+    let is_ready = unit.is_some_and(|unit| unit.active == "active");
     let word = match (found.kind, found.health) {
-        (_, Some(Health::Starting)) => "starting",
         (_, Some(Health::Healthy)) => "healthy",
         (_, Some(Health::Unhealthy)) => "unhealthy",
+        // Its service is active since its check has passed.
+        (_, Some(Health::Starting)) if is_ready => "healthy",
+        (Kind::Application, Some(Health::Starting)) => match check_now(opened, name).await {
+            Some(Probe::Healthy | Probe::Running) => "healthy",
+            Some(Probe::Ended(_)) => return None,
+            Some(Probe::Failing(_) | Probe::Unhealthy(_)) | None => "starting",
+        },
         (Kind::Application, None) => return None,
-        (Kind::System, None) => {
-            let check = wanted?.healthcheck.as_ref()?;
-            let quick = Healthcheck {
-                timeout: check.timeout.min(PATIENCE),
-                ..check.clone()
-            };
-            match opened.host.backend.watch().probe(name, Some(&quick)).await {
-                Ok(Probe::Healthy | Probe::Running) => "healthy",
-                Ok(Probe::Failing(_) | Probe::Unhealthy(_)) | Err(_) => "unhealthy",
-                // It ended between the look and the check.
-                Ok(Probe::Ended(_)) => return None,
-            }
-        }
+        (Kind::System, Some(Health::Starting) | None) => match check_now(opened, name).await? {
+            Probe::Healthy | Probe::Running => "healthy",
+            Probe::Failing(_) | Probe::Unhealthy(_) if unit.is_some_and(starts) => "starting",
+            Probe::Failing(_) | Probe::Unhealthy(_) => "unhealthy",
+            // It ended between the look and the check.
+            Probe::Ended(_) => return None,
+        },
     };
     Some(word.into())
+}
+
+fn starts(unit: &UnitState) -> bool {
+    unit.active == "activating"
+}
+
+/// Runs the check of the file; none where the file has none.
+async fn check_now(opened: &Opened, name: &Name) -> Option<Probe> {
+    let wanted = opened.project.containers.get(name)?;
+    let check = wanted.healthcheck.as_ref()?;
+    let quick = Healthcheck {
+        timeout: check.timeout.min(PATIENCE),
+        ..check.clone()
+    };
+    let seen = opened.host.backend.watch().probe(name, Some(&quick)).await;
+    Some(seen.unwrap_or_else(|error| Probe::Failing(error.to_string())))
 }
 
 fn kind(wanted: Option<&Container>, found: Option<&ObservedContainer>) -> Kind {

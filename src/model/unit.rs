@@ -110,6 +110,12 @@ pub fn escaped_in_unit(name: &Name) -> String {
     name.as_str().replace('-', "\\x2d")
 }
 
+/// The service of a container.
+pub fn service_of(project: &Name, container: &Name) -> String {
+    let (project, container) = (escaped_in_unit(project), escaped_in_unit(container));
+    format!("locker-{project}-{container}.service")
+}
+
 /// The slice of a project's containers, a child of `locker.slice`.
 pub fn slice_of(project: &Name) -> String {
     format!("locker-{}.slice", escaped_in_unit(project))

@@ -117,6 +117,13 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
+    /// How far a container's output was handed on; gone when it has ended.
+    pub fn handed_on(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("output")
+            .join(format!("{project}~{container}"))
+    }
+
     /// Where everything is that is kept, when it is not where it usually is.
     pub fn moved(&self) -> Option<PathBuf> {
         let usual = self.state == Path::new("/var/lib/locker");

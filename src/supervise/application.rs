@@ -1,12 +1,17 @@
 //! An application container: the engine runs it, this process stands for it in systemd.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::attend::{Ask, Look, Notes, attend};
+use super::bookmark::Bookmark;
 use super::engine::{Engine, SOCKET, Shown};
 use super::gate;
+use super::output::Output;
 use super::stream::copy;
 use crate::model::{Healthcheck, UnitSpec, host_name_of};
 use crate::store::Paths;
@@ -14,6 +19,8 @@ use crate::sys::Notifier;
 
 /// How long the engine may be away: it is restarted, or the host boots.
 const ENGINE_AWAY: Duration = Duration::from_secs(90);
+/// How long to wait before a stream of output that has ended is asked for once more.
+const AGAIN: Duration = Duration::from_millis(20);
 
 struct Container<'a> {
     engine: &'a Engine,
@@ -39,8 +46,7 @@ pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> 
         return Ok(0);
     }
     engine.start(&full).map_err(told("start"))?;
-    let notes = Notes::of(unit, paths);
-    stay(unit, &notes, notifier, &engine, &full).map_err(told("attend to"))
+    stay(unit, paths, notifier, &engine, &full).map_err(told("attend to"))
 }
 
 /// Stops it within the time that its unit allows.
@@ -63,11 +69,12 @@ fn is_done(shown: &Shown) -> bool {
 /// self runs under the name and is taken over.
 fn stay(
     unit: &UnitSpec,
-    notes: &Notes,
+    paths: &Paths,
     notifier: &Notifier,
     engine: &Engine,
     full: &str,
 ) -> io::Result<u8> {
+    let notes = Notes::of(unit, paths);
     let mut before = String::new();
     loop {
         let shown = engine.show(full)?;
@@ -75,7 +82,14 @@ fn stay(
             return Ok(code(shown.state.exit_code));
         }
         before.clone_from(&shown.id);
-        let ended = run(unit, notes, notifier, engine, full, &shown)?;
+        let shown = &shown;
+        let run = Run {
+            unit,
+            engine,
+            full,
+            shown,
+        };
+        let ended = run.attend(&notes, notifier, paths.handed_on(&unit.project, &unit.name));
         match engine.show(full) {
             // Its new self, or itself once more: the engine came back and had not lost it.
             Ok(now) if now.state.running => {}
@@ -84,34 +98,67 @@ fn stay(
     }
 }
 
-fn run(
-    unit: &UnitSpec,
-    notes: &Notes,
-    notifier: &Notifier,
-    engine: &Engine,
-    full: &str,
-    shown: &Shown,
-) -> io::Result<u8> {
-    let (id, framed, since) = (&shown.id, !shown.config.tty, since(&shown.state.started_at));
-    let container = Container {
-        engine,
-        full: full.into(),
-    };
-    std::thread::scope(|scope| {
-        let (tell, ended) = mpsc::channel();
-        scope.spawn(move || {
-            let code = wait(engine, id);
-            // The other end is gone only when this whole process ends.
-            let _ = tell.send(code);
-        });
-        scope.spawn(move || {
+/// One self of the container, as it is attended to.
+struct Run<'a> {
+    unit: &'a UnitSpec,
+    engine: &'a Engine,
+    full: &'a str,
+    shown: &'a Shown,
+}
+
+impl Run<'_> {
+    fn attend(&self, notes: &Notes, notifier: &Notifier, handed_on: PathBuf) -> u8 {
+        let container = Container {
+            engine: self.engine,
+            full: self.full.into(),
+        };
+        std::thread::scope(|scope| {
+            let (tell, ended) = mpsc::channel();
+            scope.spawn(move || {
+                let code = wait(self.engine, &self.shown.id);
+                // The other end is gone only when this whole process ends.
+                let _ = tell.send(code);
+            });
+            scope.spawn(move || self.hand_on(Bookmark::new(handed_on)));
+            attend(self.unit, notes, notifier, &container, &ended)
+        })
+    }
+
+    /// Hands its output on until it has ended, through restarts of the engine.
+    fn hand_on(&self, mut bookmark: Bookmark) {
+        let (id, framed) = (&self.shown.id, !self.shown.config.tty);
+        let mut output = Output::of(self.unit);
+        loop {
+            let since = bookmark.since(id, &self.shown.state.started_at);
             // A driver without reading back (`logging: none`) has no output to hand on.
-            if let Ok(body) = engine.logs(id, &since) {
-                let _ = copy(body, framed, &mut io::stdout().lock());
+            if let Ok(body) = self.engine.logs(id, &since, framed) {
+                // A stream that breaks off is asked for again, if there is anything to come.
+                let _ = copy(body, framed, &mut |piece| {
+                    // What the journal does not take is still in the engine's log.
+                    let _ = output.take(piece.error, piece.bytes);
+                    bookmark.set(id, piece.at.unwrap_or_else(Timestamp::now));
+                    Ok(())
+                });
             }
-        });
-        Ok(attend(unit, notes, notifier, &container, &ended))
-    })
+            std::thread::sleep(AGAIN);
+            let back = self.engine.await_engine(ENGINE_AWAY);
+            let seen = back.and_then(|()| self.engine.show(id));
+            match seen.map(|seen| seen.state) {
+                Ok(now) if now.running && now.started_at == self.shown.state.started_at => {}
+                // It has ended and runs once more: whoever attends to that run goes on at the bookmark.
+                Ok(now) if now.running => return finish(output),
+                Ok(_) | Err(_) => {
+                    bookmark.forget();
+                    return finish(output);
+                }
+            }
+        }
+    }
+}
+
+fn finish(mut output: Output) {
+    // The journal that is away now is told nothing more of this run.
+    let _ = output.finish();
 }
 
 /// Waits for its end through restarts of the engine.
@@ -129,14 +176,6 @@ fn wait(engine: &Engine, id: &str) -> u8 {
 /// An exit code as a process can have one.
 fn code(code: i64) -> u8 {
     u8::try_from(code).unwrap_or(255)
-}
-
-/// RFC 3339 as the seconds that the engine's `since` takes.
-fn since(started_at: &str) -> String {
-    match started_at.parse::<jiff::Timestamp>() {
-        Ok(at) => format!("{}.{:09}", at.as_second(), at.subsec_nanosecond()),
-        Err(_) => "0".into(),
-    }
 }
 
 impl Ask for Container<'_> {

@@ -156,10 +156,13 @@ impl Engine {
         Ok(ended.status_code)
     }
 
-    /// Its output from `since` on, seconds since 1970 with a fraction, as it comes.
-    pub(super) fn logs(&self, container: &str, since: &str) -> io::Result<Body> {
-        let target =
-            format!("/containers/{container}/logs?follow=1&stdout=1&stderr=1&since={since}");
+    /// Its output from `since` on, seconds since 1970 with a fraction, as it comes; without a terminal each
+    /// frame begins with its time.
+    pub(super) fn logs(&self, container: &str, since: &str, timed: bool) -> io::Result<Body> {
+        let timed = u8::from(timed);
+        let target = format!(
+            "/containers/{container}/logs?follow=1&stdout=1&stderr=1&timestamps={timed}&since={since}"
+        );
         self.ask("GET", &target, None, None)
     }
 

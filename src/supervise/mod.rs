@@ -8,9 +8,11 @@
 mod application;
 mod attend;
 mod backoff;
+mod bookmark;
 mod engine;
 mod gate;
 mod http;
+mod output;
 mod stream;
 mod system;
 

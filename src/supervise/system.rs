@@ -2,14 +2,14 @@
 //! systemd.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::attend::{Ask, Look, Notes, attend};
-use super::stream::write;
+use super::output::Output;
 use crate::backend::lxc::supervised::{self, Attended};
 use crate::model::{Healthcheck, UnitSpec};
 use crate::store::Paths;
@@ -55,7 +55,7 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
             }
         }
         let (over, is_over) = mpsc::channel::<()>();
-        scope.spawn(move || hand_on(&container.console, from, &is_over));
+        scope.spawn(move || hand_on(unit, &container.console, from, &is_over));
         let notes = Notes::of(unit, paths);
         attend(unit, &notes, notifier, container, &ended);
         drop(over);
@@ -63,21 +63,30 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
 }
 
 /// Hands the console's new bytes on to the journal until there is nobody left who writes any.
-fn hand_on(path: &Path, from: u64, over: &mpsc::Receiver<()>) {
+fn hand_on(unit: &UnitSpec, path: &Path, from: u64, over: &mpsc::Receiver<()>) {
     let mut reader = Reader {
         log: None,
         at: from,
     };
-    let mut out = io::stdout().lock();
+    let mut output = Output::of(unit);
     loop {
         let ended = over.recv_timeout(HEAR);
-        // A log that cannot be read now may be read the next time; nothing of it is lost.
-        let _ = reader.copy(path, &mut out);
+        let before = reader.at;
+        // A log that cannot be read now may be read the next time; nothing of it is lost. What the journal
+        // does not take is still in the log.
+        let _ = reader.copy(path, &mut |bytes| output.take(false, bytes));
         if ended == Err(mpsc::RecvTimeoutError::Disconnected) {
+            let _ = output.finish();
             return;
+        }
+        if reader.at == before {
+            let _ = output.settle();
         }
     }
 }
+
+/// Who gets the bytes of a log.
+type Hear<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<()>;
 
 /// A log and how far it was read.
 struct Reader {
@@ -86,14 +95,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn copy(&mut self, path: &Path, out: &mut dyn Write) -> io::Result<()> {
+    fn copy(&mut self, path: &Path, hear: Hear<'_>) -> io::Result<()> {
         let now = File::open(path)?;
         let (meta, mut log) = (now.metadata()?, now);
         if let Some(before) = self.log.take() {
             let same = before.metadata().is_ok_and(|old| old.ino() == meta.ino());
             if !same {
                 // liblxc has renamed it: the rest of the old one first.
-                self.drain(before, out)?;
+                self.drain(before, hear)?;
                 self.at = 0;
             }
         }
@@ -102,20 +111,21 @@ impl Reader {
         }
         self.log = Some(log.try_clone()?);
         log.seek(SeekFrom::Start(self.at))?;
-        self.read(log, out)
+        self.read(log, hear)
     }
 
-    fn drain(&mut self, mut log: File, out: &mut dyn Write) -> io::Result<()> {
+    fn drain(&mut self, mut log: File, hear: Hear<'_>) -> io::Result<()> {
         log.seek(SeekFrom::Start(self.at))?;
-        self.read(log, out)
+        self.read(log, hear)
     }
 
-    fn read(&mut self, mut log: File, out: &mut dyn Write) -> io::Result<()> {
+    fn read(&mut self, mut log: File, hear: Hear<'_>) -> io::Result<()> {
         let mut bytes = [0; 4096];
         loop {
             match log.read(&mut bytes)? {
                 0 => return Ok(()),
                 read => {
+                    self.at += read as u64;
                     // A console ends its lines as a terminal does; the journal would show such lines
                     // as bytes without a meaning.
                     let text: Vec<u8> = bytes[..read]
@@ -123,8 +133,7 @@ impl Reader {
                         .copied()
                         .filter(|b| *b != b'\r')
                         .collect();
-                    write(out, &text)?;
-                    self.at += read as u64;
+                    hear(&text)?;
                 }
             }
         }
@@ -151,6 +160,8 @@ impl Ask for Attended {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -160,12 +171,16 @@ mod tests {
         std::fs::write(&path, "old\none\n").unwrap();
         let mut reader = Reader { log: None, at: 4 };
         let mut out = Vec::new();
-        reader.copy(&path, &mut out).unwrap();
+        let mut hear = |bytes: &[u8]| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        };
+        reader.copy(&path, &mut hear).unwrap();
         let mut log = File::options().append(true).open(&path).unwrap();
         log.write_all(b"two\n").unwrap();
         std::fs::rename(&path, dir.path().join("console.1")).unwrap();
         std::fs::write(&path, "three\n").unwrap();
-        reader.copy(&path, &mut out).unwrap();
+        reader.copy(&path, &mut hear).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "one\ntwo\nthree\n");
     }
 }

@@ -37,7 +37,7 @@ pub enum ExecError {
     /// It could not be started, fed or waited for.
     #[error("cannot {verb} `{program}`: {source}")]
     Io {
-        /// `start`, `write to`, `wait for`.
+        /// `start`, `write to`, `read from`, `wait for`.
         verb: &'static str,
         /// The program.
         program: String,
@@ -73,6 +73,14 @@ impl Exec {
             stdin: Vec::new(),
             limit: PATIENCE,
         }
+    }
+
+    pub(super) fn program(&self) -> &str {
+        &self.program
+    }
+
+    pub(super) fn args(&self) -> &[String] {
+        &self.args
     }
 
     /// Gives it `bytes` on stdin; without this, stdin is empty.

@@ -1,14 +1,17 @@
-//! The manager over D-Bus (org.freedesktop.systemd1(5)). zbus stays in this file.
+//! The manager over D-Bus (org.freedesktop.systemd1(5)). zbus stays here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod states;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use tokio::sync::Mutex;
-use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, fdo};
+use zbus::{Connection, OwnedObjectPath, Variant};
 
+use self::states::{ListedUnit, service_names};
 use super::files::{Files, OnDisk};
 use super::{Job, TransientJob, Units, UnitsError, names, render};
 use crate::model::{Name, ProjectUnits, UnitSpec, UnitState, UnitsChange};
@@ -44,24 +47,7 @@ trait Manager {
         files: &[&str],
         runtime: bool,
     ) -> zbus::Result<Vec<(String, String, String)>>;
-    #[allow(clippy::type_complexity)]
-    fn list_units_by_names(
-        &self,
-        names: &[&str],
-    ) -> zbus::Result<
-        Vec<(
-            String,
-            String,
-            String,
-            String,
-            String,
-            String,
-            OwnedObjectPath,
-            u32,
-            String,
-            OwnedObjectPath,
-        )>,
-    >;
+    fn list_units_by_names(&self, names: &[&str]) -> zbus::Result<Vec<ListedUnit>>;
     #[allow(clippy::type_complexity)]
     fn start_transient_unit(
         &self,
@@ -120,57 +106,6 @@ impl Systemd {
         let connection = self.connection().await?;
         let manager = ManagerProxy::new(&connection).await;
         manager.map_err(failed("reach", "systemd"))
-    }
-
-    async fn properties(&self, unit: &str) -> Result<HashMap<String, OwnedVariant>, UnitsError> {
-        let path = self.manager().await?.load_unit(unit).await;
-        let path = path.map_err(failed("read", unit))?;
-        let connection = self.connection().await?;
-        let mut all = HashMap::new();
-        for interface in [
-            "org.freedesktop.systemd1.Unit",
-            "org.freedesktop.systemd1.Service",
-        ] {
-            let proxy = fdo::PropertiesProxy::new(&connection, "org.freedesktop.systemd1", &path);
-            let proxy = proxy.await.map_err(failed("read", unit))?;
-            let interface = interface.try_into().map_err(failed("read", unit))?;
-            let some = proxy.get_all(interface).await;
-            all.extend(some.map_err(failed("read", unit))?);
-        }
-        Ok(all)
-    }
-
-    async fn state_of(&self, unit: &str) -> Result<UnitState, UnitsError> {
-        let all = self.properties(unit).await?;
-        let text = |key: &str| match all.get(key).map(|value| &**value) {
-            Some(Variant::Str(text)) => text.to_string(),
-            Some(_) | None => String::new(),
-        };
-        let number = |key: &str| match all.get(key).map(|value| &**value) {
-            Some(Variant::U32(number)) => u64::from(*number),
-            Some(Variant::U64(number)) => *number,
-            Some(_) | None => 0,
-        };
-        // One whose turn has not come yet: what it needs is not ready.
-        let waits = match all.get("Job").map(|value| &**value) {
-            Some(Variant::Structure(job)) => match job.fields().first() {
-                Some(Variant::U32(id)) => *id != 0,
-                Some(_) | None => false,
-            },
-            Some(_) | None => false,
-        };
-        let active = match text("ActiveState") {
-            active if waits && (active == "inactive" || active == "failed") => "activating".into(),
-            active => active,
-        };
-        Ok(UnitState {
-            active,
-            sub: text("SubState"),
-            result: text("Result"),
-            restarts: u32::try_from(number("NRestarts")).unwrap_or(u32::MAX),
-            since: number("StateChangeTimestamp"),
-            status: text("StatusText"),
-        })
     }
 
     async fn begin(&self, unit: &str, job: Job) -> Result<OwnedObjectPath, UnitsError> {
@@ -321,7 +256,8 @@ impl Units for Systemd {
             services: disk.services.clone(),
         };
         view.drifted = self.files.differs(&disk, &units)?;
-        view.states = self.states(project, &disk).await?;
+        let services = service_names(project, disk.services.keys());
+        view.states = self.brief_states(services).await?;
         view.services = disk.services;
         Ok(view)
     }
@@ -354,8 +290,12 @@ impl Units for Systemd {
         Ok(())
     }
 
-    async fn state(&self, project: &Name, name: &Name) -> Result<UnitState, UnitsError> {
-        self.state_of(&names::service(project, name)).await
+    async fn states(
+        &self,
+        project: &Name,
+        names: &BTreeSet<Name>,
+    ) -> Result<BTreeMap<Name, UnitState>, UnitsError> {
+        self.full_states(&service_names(project, names)).await
     }
 
     async fn reset(&self, project: &Name, name: &Name) -> Result<(), UnitsError> {
@@ -472,36 +412,6 @@ impl Systemd {
             self.finish(&names::slice(project), Job::Stop).await?;
         }
         Ok(())
-    }
-
-    async fn states(
-        &self,
-        project: &Name,
-        disk: &OnDisk,
-    ) -> Result<BTreeMap<Name, UnitState>, UnitsError> {
-        let names: Vec<(String, Name)> = disk
-            .services
-            .keys()
-            .map(|name| (names::service(project, name), name.clone()))
-            .collect();
-        let wanted: Vec<&str> = names.iter().map(|(unit, _)| unit.as_str()).collect();
-        let manager = self.manager().await?;
-        let listed = manager.list_units_by_names(&wanted).await;
-        let listed = listed.map_err(failed("list", "units"))?;
-        let listed: BTreeMap<String, (String, String)> = listed
-            .into_iter()
-            .map(|unit| (unit.0, (unit.3, unit.4)))
-            .collect();
-        let state = |(unit, name): (String, Name)| {
-            let (active, sub) = listed.get(&unit).cloned().unwrap_or_default();
-            let state = UnitState {
-                active,
-                sub,
-                ..UnitState::default()
-            };
-            (name, state)
-        };
-        Ok(names.into_iter().map(state).collect())
     }
 }
 

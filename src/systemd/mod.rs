@@ -1,19 +1,22 @@
 //! systemd: the containers of a project as units, over D-Bus.
 //!
 //! A project is a target and a slice, each group a target, each container a service whose main process
-//! is `locker __supervise`. This room renders and writes unit files and talks to the manager; it decides
-//! nothing, starts no process and never touches a unit file without our mark.
+//! is `locker __supervise`. This room renders and writes unit files, talks to the manager and reads the
+//! journal; it decides nothing and never touches a unit file without our mark.
 
 mod dbus;
 mod files;
+mod journal;
 pub mod names;
 mod none;
+mod printed;
 mod render;
 mod sandbox;
 #[cfg(test)]
 mod tests;
 mod write;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -23,7 +26,9 @@ use crate::observed::ObservedUnits;
 use crate::store::{Paths, StoreError};
 
 pub use dbus::Systemd;
+pub use journal::{JournalReader, PrintedStream, Span};
 pub use none::NoUnits;
+pub use printed::Printed;
 
 /// What becomes of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +55,12 @@ pub trait Units: Send + Sync {
     /// As [`Self::run`], and does not wait for the end of the job.
     async fn queue(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError>;
 
-    /// The state of one service.
-    async fn state(&self, project: &Name, name: &Name) -> Result<UnitState, UnitsError>;
+    /// The states of the services of `names`, in full; [`Self::observe`] tells `active` and `sub` alone.
+    async fn states(
+        &self,
+        project: &Name,
+        names: &BTreeSet<Name>,
+    ) -> Result<BTreeMap<Name, UnitState>, UnitsError>;
 
     /// Forgets failures and their counts, so that a start by hand is a new one.
     async fn reset(&self, project: &Name, name: &Name) -> Result<(), UnitsError>;

@@ -8,11 +8,6 @@ pub const NETWORK: &str = "locker-network.service";
 /// The slice of all projects; systemd makes it by itself for the first of its children.
 pub const SLICE: &str = "locker.slice";
 
-/// The service of a container.
-pub fn service(project: &Name, container: &Name) -> String {
-    format!("locker-{}-{}.service", escaped(project), escaped(container))
-}
-
 /// The target of a project.
 pub fn target(project: &Name) -> String {
     format!("locker-{}.target", escaped(project))
@@ -23,6 +18,7 @@ pub fn group(project: &Name, group: &Name) -> String {
     format!("locker-{}-{}.target", escaped(project), escaped(group))
 }
 
+pub use crate::model::service_of as service;
 pub use crate::model::slice_of as slice;
 
 /// Socket and proxy of a port that systemd holds.

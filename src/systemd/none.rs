@@ -1,5 +1,7 @@
 //! A host without systemd, or a project that wants none: nothing is there, nothing is written.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 
 use super::{Job, TransientJob, Units, UnitsError};
@@ -24,8 +26,12 @@ impl Units for NoUnits {
     async fn queue(&self, _: &Name, _: &Name, _: Job) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)
     }
-    async fn state(&self, _: &Name, _: &Name) -> Result<UnitState, UnitsError> {
-        Err(UnitsError::Absent)
+    async fn states(
+        &self,
+        _: &Name,
+        _: &BTreeSet<Name>,
+    ) -> Result<BTreeMap<Name, UnitState>, UnitsError> {
+        Ok(BTreeMap::new())
     }
     async fn reset(&self, _: &Name, _: &Name) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)

@@ -117,7 +117,6 @@ fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
             At::Ours,
             seconds(unit.stop_timeout + Duration::from_secs(5)),
         ),
-        ("identifier", At::Setting, unit.name.to_string()),
         ("properties", At::Ours, properties(unit)?),
         ("sandbox", At::Ours, sandbox(unit)),
     ])

@@ -106,6 +106,7 @@ impl Logs {
                 since: self.since,
                 until: self.until,
                 lines: self.lines.and_then(|lines| lines.0),
+                fresh: false,
             },
         };
         change::block_on(job::logs(&setting, &request, &mut print))??;

@@ -8,9 +8,10 @@ use crate::cli::error::CliError;
 use crate::cli::flags::{ListFormat, Names};
 use crate::cli::global::GlobalArgs;
 use crate::cli::status_table::{self, Column};
+use crate::cli::status_unit;
 use crate::cli::ui::Ui;
 use crate::cli::{change, yaml};
-use crate::job::{self, StatusRow};
+use crate::job::{self, StatusRequest, StatusRow};
 
 /// How often `--watch` looks when it is not told.
 const WATCH: &str = "2";
@@ -21,7 +22,7 @@ const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
 const EXAMPLES: &str = "\
 Examples:
   locker status
-  locker ps -e web              with links and limits
+  locker ps -e web              with its service, links and limits
   locker status --columns name,state,ips
   locker status --format json | jq -r '.[] | select(.state == \"running\") | .name'
 ";
@@ -32,7 +33,7 @@ Examples:
 pub struct Status {
     #[command(flatten)]
     names: Names,
-    /// Links, processors and memory as well
+    /// Services, links, processors and memory as well
     #[arg(short, long)]
     extended: bool,
     /// Only these columns, in this order
@@ -61,7 +62,7 @@ impl Status {
     async fn show(&self, global: &GlobalArgs, ui: &Ui) -> Result<(), CliError> {
         let setting = global.setting()?;
         loop {
-            let rows = job::status(&setting, &self.names.names).await?;
+            let rows = job::status(&setting, &self.request()).await?;
             if self.watch.is_some() && ui.shows_data_on_terminal() {
                 ui.data_raw(CLEAR_SCREEN)?;
             }
@@ -70,6 +71,18 @@ impl Status {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
                 None => return Ok(()),
             }
+        }
+    }
+
+    fn request(&self) -> StatusRequest {
+        let shows = |column: &Column| status_table::UNIT.contains(column);
+        let units = match self.format {
+            ListFormat::Json | ListFormat::Yaml => true,
+            ListFormat::Table => self.columns().iter().any(shows),
+        };
+        StatusRequest {
+            names: self.names.names.clone(),
+            units,
         }
     }
 
@@ -84,8 +97,9 @@ impl Status {
             ListFormat::Table => {
                 ui.data(&status_table::render(rows, &self.columns(), ui.width()))?;
                 for row in rows {
-                    for drift in &row.drift {
-                        ui.say(&format!("warning: {}: {drift}\n", row.name));
+                    let unit = status_unit::warning(row);
+                    for warning in row.drift.iter().chain(&unit) {
+                        ui.say(&format!("warning: {}: {warning}\n", row.name));
                     }
                 }
                 Ok(())

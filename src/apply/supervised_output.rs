@@ -1,0 +1,140 @@
+//! What tells about supervised containers: the engines, but their output comes from the journal.
+//!
+//! The journal holds what a container printed in all its runs, and in those of its older selves. Where
+//! it cannot be read, or holds nothing of a container (one that was started before systemd ran it, a
+//! journal that is kept in memory only), the engine's own log is as good as before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+
+use super::Supervised;
+use crate::backend::{
+    BackendError, Body, EventStream, Lasting, LogLine, LogStream, LogWish, Probe, Process, Watch,
+};
+use crate::model::{Healthcheck, Name, host_name_of};
+use crate::sys::ExecError;
+use crate::systemd::{Printed, Span, names};
+
+impl Supervised {
+    /// The services of which the journal holds output; none where it cannot be read.
+    async fn in_journal(&self) -> &BTreeSet<String> {
+        let services = async || self.journal.services().await.unwrap_or_default();
+        self.in_journal.get_or_init(services).await
+    }
+
+    /// The service of a container whose output the journal holds.
+    async fn journaled(&self, name: &Name) -> Option<String> {
+        if !self.is_supervised(name, Body::Present) {
+            return None;
+        }
+        let service = names::service(&self.project, name);
+        let held = self.in_journal().await;
+        held.contains(&service).then_some(service)
+    }
+
+    fn unread(&self, name: &Name) -> impl Fn(ExecError) -> BackendError + Send + 'static {
+        let container = host_name_of(&self.project, name);
+        move |error| BackendError::Engine {
+            verb: "read the journal of",
+            container: container.clone(),
+            reason: error.to_string(),
+            log: Vec::new(),
+        }
+    }
+}
+
+fn line(printed: Printed) -> LogLine {
+    LogLine {
+        at: Some(printed.at),
+        error: printed.error,
+        text: printed.text,
+    }
+}
+
+#[async_trait]
+impl Watch for Supervised {
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
+        self.engines.watch().probe(name, check).await
+    }
+
+    async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
+        // What is followed through the journal comes by `lasting`.
+        let from_engine = wish.fresh || wish.follow;
+        let service = match from_engine {
+            true => None,
+            false => self.journaled(name).await,
+        };
+        let Some(service) = service else {
+            return self.engines.watch().logs(name, wish).await;
+        };
+        let span = Span {
+            since: wish.since,
+            until: wish.until,
+        };
+        let unread = self.unread(name);
+        let Some(count) = wish.lines else {
+            let lines = self.journal.past(&service, span).map_err(&unread)?;
+            return Ok(lines
+                .map(move |read| read.map(line).map_err(&unread))
+                .boxed());
+        };
+        let lines = self.journal.last(&service, count, span).await;
+        let lines = lines.map_err(unread)?.into_iter();
+        Ok(stream::iter(lines.map(line).map(Ok)).boxed())
+    }
+
+    async fn lasting(
+        &self,
+        names: &BTreeSet<Name>,
+        since: SystemTime,
+    ) -> Result<Lasting, BackendError> {
+        let mut services = BTreeMap::new();
+        for name in names {
+            if let Some(service) = self.journaled(name).await {
+                services.insert(service, name.clone());
+            }
+        }
+        let Some(first) = services.values().next() else {
+            return Ok(Lasting::default());
+        };
+        let unread = self.unread(first);
+        let over = BackendError::Engine {
+            verb: "follow the journal of",
+            container: host_name_of(&self.project, first),
+            reason: "`journalctl` has ended".into(),
+            log: Vec::new(),
+        };
+        let asked = services.keys().cloned().collect();
+        let lines = self.journal.follow(&asked, since).map_err(&unread)?;
+        let names = services.values().cloned().collect();
+        let lines = lines.filter_map(move |read| {
+            let told = match read {
+                Ok(printed) => {
+                    let name = services.get(&printed.service).cloned();
+                    name.map(|name| Ok((name, line(printed))))
+                }
+                Err(error) => Some(Err(unread(error))),
+            };
+            async move { told }
+        });
+        Ok(Lasting {
+            names,
+            lines: lines.chain(stream::iter([Err(over)])).boxed(),
+        })
+    }
+
+    async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError> {
+        self.engines.watch().processes(name).await
+    }
+
+    async fn ended(&self, name: &Name) -> Result<i32, BackendError> {
+        self.engines.watch().ended(name).await
+    }
+
+    async fn events(&self) -> Result<EventStream, BackendError> {
+        self.engines.watch().events().await
+    }
+}

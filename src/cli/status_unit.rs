@@ -1,0 +1,126 @@
+//! What `status` says about the service of a container, in words.
+
+use std::time::{Duration, SystemTime};
+
+use crate::job::{State, StatusRow, UnitRow};
+
+/// The word for a container whose service failed, or that is between two of its runs; none where the
+/// state of the container says all.
+pub fn state_word(row: &StatusRow) -> Option<&'static str> {
+    let unit = row.unit.as_ref().filter(|_| !runs(row))?;
+    match unit.active.as_str() {
+        "failed" => Some("failed"),
+        "activating" if unit.restarts > 0 || unit.sub.starts_with("auto-restart") => {
+            Some("restarting")
+        }
+        "activating" => Some("starting"),
+        _ => None,
+    }
+}
+
+/// What is wrong with it and what can be done.
+pub fn warning(row: &StatusRow) -> Option<String> {
+    let (unit, name) = (row.unit.as_ref()?, &row.name);
+    let said = match unit.status.as_str() {
+        "" => String::new(),
+        status => format!(": {status}"),
+    };
+    match (unit.active.as_str(), state_word(row)) {
+        ("failed", _) => {
+            let tries = match unit.restarts {
+                0 => "and is not started again".to_string(),
+                count => format!("after it was started again {}", times(count)),
+            };
+            Some(format!(
+                "its service failed ({}) {tries}; see `locker logs {name}`, then `locker start {name}`",
+                unit.result
+            ))
+        }
+        (_, Some("restarting")) => Some(format!(
+            "it ended and is started again, {} so far{said}; see `locker logs {name}`",
+            times(unit.restarts)
+        )),
+        (_, Some("starting")) if !unit.status.is_empty() => {
+            Some(format!("is not started yet{said}"))
+        }
+        _ => None,
+    }
+}
+
+fn runs(row: &StatusRow) -> bool {
+    matches!(row.state, State::Running | State::Frozen)
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".into(),
+        count => format!("{count} times"),
+    }
+}
+
+/// The service's state, and why where it is not active.
+pub fn unit(unit: &UnitRow) -> String {
+    match unit.active.as_str() {
+        "failed" => format!("failed ({})", unit.result),
+        "activating" | "deactivating" => format!("{} ({})", unit.active, unit.sub),
+        active => active.into(),
+    }
+}
+
+/// How long ago, in the greatest unit: `3m`.
+pub fn ago(at: SystemTime, now: SystemTime) -> String {
+    let seconds = now.duration_since(at).unwrap_or(Duration::ZERO).as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status_table::testing::row;
+
+    fn with(state: State, active: &str, sub: &str, restarts: u32) -> StatusRow {
+        let mut row = row("web", state);
+        row.unit = Some(UnitRow {
+            name: "locker-shop-web.service".into(),
+            active: active.into(),
+            sub: sub.into(),
+            result: "exit-code".into(),
+            restarts,
+            since: None,
+            status: "waits 3s".into(),
+        });
+        row
+    }
+
+    #[test]
+    fn trouble_is_told_with_what_to_do() {
+        let told = |row: &StatusRow| (state_word(row), warning(row).unwrap_or_default());
+        let failed = with(State::Stopped, "failed", "failed", 3);
+        let words = "its service failed (exit-code) after it was started again 3 times; see `locker logs web`, then `locker start web`";
+        assert_eq!(told(&failed), (Some("failed"), words.into()));
+        let again = with(State::Stopped, "activating", "auto-restart", 1);
+        let words = "it ended and is started again, once so far: waits 3s; see `locker logs web`";
+        assert_eq!(told(&again), (Some("restarting"), words.into()));
+        let first = with(State::Stopped, "activating", "start", 0);
+        let words = "is not started yet: waits 3s";
+        assert_eq!(told(&first), (Some("starting"), words.into()));
+        let runs = with(State::Running, "activating", "start", 2);
+        assert_eq!(told(&runs), (None, String::new()));
+        let well = with(State::Running, "active", "running", 2);
+        assert_eq!(told(&well), (None, String::new()));
+    }
+
+    #[test]
+    fn times_are_short() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let told = |seconds| ago(now - Duration::from_secs(seconds), now);
+        let all = [0, 59, 60, 3599, 3600, 86_399, 86_400].map(told);
+        assert_eq!(all, ["0s", "59s", "1m", "59m", "1h", "23h", "1d"]);
+        assert_eq!(ago(now + Duration::from_secs(9), now), "0s");
+    }
+}

@@ -1,0 +1,163 @@
+//! How services are: one question for all of them, and a few for each where all is to be known.
+
+use std::collections::BTreeMap;
+
+use zbus::{OwnedObjectPath, OwnedVariant, Variant};
+
+use super::{Systemd, failed};
+use crate::model::{Name, UnitState};
+use crate::systemd::{UnitsError, names};
+
+/// Containers by the names of their services.
+pub(super) type Services = BTreeMap<String, Name>;
+
+/// A unit as systemd lists it: name, description, load, active and sub state, whom it follows, its path,
+/// the id of its job, the job's kind and path.
+pub(super) type ListedUnit = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+/// What is needed of it.
+struct Listed {
+    unit: String,
+    active: String,
+    sub: String,
+    path: OwnedObjectPath,
+}
+
+impl Systemd {
+    /// What systemd lists of these units; it loads those that are not loaded.
+    async fn list(&self, units: &[&str]) -> Result<Vec<Listed>, UnitsError> {
+        let listed = self.manager().await?.list_units_by_names(units).await;
+        let listed = listed.map_err(failed("list", "units"))?.into_iter();
+        let read = |unit: ListedUnit| Listed {
+            unit: unit.0,
+            // One whose turn has not come yet: what it needs is not ready.
+            active: match unit.3.as_str() {
+                "inactive" | "failed" if unit.7 != 0 => "activating".into(),
+                _ => unit.3,
+            },
+            sub: unit.4,
+            path: unit.6,
+        };
+        Ok(listed.map(read).collect())
+    }
+
+    /// Of hundreds of properties those few alone: all of them cost systemd a millisecond for each unit.
+    async fn state_of_listed(&self, listed: &Listed) -> Result<UnitState, UnitsError> {
+        let connection = self.connection().await?;
+        let get = async |interface: &str, key: &str| {
+            let arguments = (format!("org.freedesktop.systemd1.{interface}"), key);
+            let answer = connection.call_method(
+                Some("org.freedesktop.systemd1"),
+                &*listed.path,
+                Some("org.freedesktop.DBus.Properties"),
+                "Get",
+                &arguments,
+            );
+            let answer = answer.await.map_err(failed("read", &listed.unit))?;
+            let value = answer.body().deserialize::<OwnedVariant>();
+            value.map_err(failed("read", &listed.unit))
+        };
+        let (since, result, restarts, status) = tokio::try_join!(
+            get("Unit", "StateChangeTimestamp"),
+            get("Service", "Result"),
+            get("Service", "NRestarts"),
+            get("Service", "StatusText"),
+        )?;
+        Ok(UnitState {
+            active: listed.active.clone(),
+            sub: listed.sub.clone(),
+            result: text(&result),
+            restarts: u32::try_from(number(&restarts)).unwrap_or(u32::MAX),
+            since: number(&since),
+            status: text(&status),
+        })
+    }
+
+    pub(super) async fn state_of(&self, unit: &str) -> Result<UnitState, UnitsError> {
+        match self.list(&[unit]).await?.first() {
+            Some(listed) if unit.ends_with(".service") => self.state_of_listed(listed).await,
+            Some(listed) => Ok(UnitState {
+                active: listed.active.clone(),
+                sub: listed.sub.clone(),
+                ..UnitState::default()
+            }),
+            None => Ok(UnitState::default()),
+        }
+    }
+
+    /// Whether each service runs; one question for all.
+    pub(super) async fn brief_states(
+        &self,
+        mut services: Services,
+    ) -> Result<BTreeMap<Name, UnitState>, UnitsError> {
+        let units: Vec<&str> = services.keys().map(String::as_str).collect();
+        let listed = self.list(&units).await?;
+        let mut states = BTreeMap::new();
+        for listed in listed {
+            let state = UnitState {
+                active: listed.active,
+                sub: listed.sub,
+                ..UnitState::default()
+            };
+            states.extend(services.remove(&listed.unit).map(|name| (name, state)));
+        }
+        let unknown = services.into_values();
+        states.extend(unknown.map(|name| (name, UnitState::default())));
+        Ok(states)
+    }
+
+    /// The same in full: some small questions for each, all on their way at once.
+    pub(super) async fn full_states(
+        &self,
+        services: &Services,
+    ) -> Result<BTreeMap<Name, UnitState>, UnitsError> {
+        let units: Vec<&str> = services.keys().map(String::as_str).collect();
+        let listed = self.list(&units).await?;
+        let states = listed.iter().map(|listed| self.state_of_listed(listed));
+        let states = futures_util::future::try_join_all(states).await?;
+        let named = listed
+            .iter()
+            .map(|listed| services.get(&listed.unit).cloned());
+        let named = named.zip(states);
+        Ok(named
+            .filter_map(|(name, state)| Some((name?, state)))
+            .collect())
+    }
+}
+
+/// The containers by the names of their services.
+pub(super) fn service_names<'a>(
+    project: &Name,
+    names: impl IntoIterator<Item = &'a Name>,
+) -> Services {
+    let names = names.into_iter();
+    names
+        .map(|name| (names::service(project, name), name.clone()))
+        .collect()
+}
+
+fn text(value: &OwnedVariant) -> String {
+    match &**value {
+        Variant::Str(text) => text.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn number(value: &OwnedVariant) -> u64 {
+    match &**value {
+        Variant::U32(number) => u64::from(*number),
+        Variant::U64(number) => *number,
+        _ => 0,
+    }
+}
