@@ -204,6 +204,15 @@ pub struct ObservedUnits {
     pub project_enabled: bool,
 }
 
+impl ObservedUnits {
+    /// Whether systemd is about to start the container: it is tried again after it has ended, or waits for
+    /// its turn.
+    pub fn starts(&self, name: &Name) -> bool {
+        let state = self.states.get(name);
+        state.is_some_and(|state| state.active == "activating")
+    }
+}
+
 /// A subnet that is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenNet {

@@ -85,10 +85,10 @@ impl<'a> Before<'a> {
         runs && !self.stopped.contains(name)
     }
 
-    /// Whether it rests and the plan does not start it.
+    /// Whether it rests and neither the plan nor systemd starts it.
     fn rests(&self, name: &Name) -> bool {
         let rests = matches!(self.state(name), Some(State::Stopped | State::Absent));
-        rests && !self.started.contains(name)
+        rests && !self.started.contains(name) && !self.observed.units.starts(name)
     }
 
     /// Whether it is so already, so that nothing is to be done and, above all, nothing to be undone.

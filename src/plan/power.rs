@@ -97,9 +97,11 @@ impl Builder<'_> {
         self.draft.add_in(Slot::Thaw, name, step, vec![cause]);
     }
 
-    /// Stops it if it runs.
+    /// Stops it if it runs, or if systemd would start it again in a moment.
     pub(super) fn stop(&mut self, name: &Name, causes: Vec<Cause>) {
-        if !runs(self.there(name)) {
+        let found = self.there(name);
+        let starts = found.is_some() && self.observed.units.starts(name);
+        if !runs(found) && !starts {
             return;
         }
         let step = Step::Stop {

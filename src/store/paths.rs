@@ -117,7 +117,7 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
-    /// How far a container's output was handed on; gone when it has ended.
+    /// How far a container's output was handed on to the journal.
     pub fn handed_on(&self, project: &Name, container: &Name) -> PathBuf {
         self.run
             .join("output")

@@ -129,7 +129,7 @@ impl Run<'_> {
         let (id, framed) = (&self.shown.id, !self.shown.config.tty);
         let mut output = Output::of(self.unit);
         loop {
-            let since = bookmark.since(id, &self.shown.state.started_at);
+            let since = bookmark.since(id, &self.shown.state.finished_at);
             // A driver without reading back (`logging: none`) has no output to hand on.
             if let Ok(body) = self.engine.logs(id, &since, framed) {
                 // A stream that breaks off is asked for again, if there is anything to come.
@@ -143,22 +143,15 @@ impl Run<'_> {
             std::thread::sleep(AGAIN);
             let back = self.engine.await_engine(ENGINE_AWAY);
             let seen = back.and_then(|()| self.engine.show(id));
-            match seen.map(|seen| seen.state) {
-                Ok(now) if now.running && now.started_at == self.shown.state.started_at => {}
-                // It has ended and runs once more: whoever attends to that run goes on at the bookmark.
-                Ok(now) if now.running => return finish(output),
-                Ok(_) | Err(_) => {
-                    bookmark.forget();
-                    return finish(output);
-                }
+            let same = |now: &Shown| now.state.started_at == self.shown.state.started_at;
+            // It may run once more: whoever attends to that run goes on at the bookmark.
+            if !seen.is_ok_and(|now| now.state.running && same(&now)) {
+                // A journal that is away now is told nothing more of this run.
+                let _ = output.finish();
+                return;
             }
         }
     }
-}
-
-fn finish(mut output: Output) {
-    // The journal that is away now is told nothing more of this run.
-    let _ = output.finish();
 }
 
 /// Waits for its end through restarts of the engine.

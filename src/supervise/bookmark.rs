@@ -18,12 +18,14 @@ impl Bookmark {
         Self { path, file: None }
     }
 
-    /// Where to go on with the container of this id, which runs since `started`; as the engine's `since`
-    /// wants it.
-    pub(super) fn since(&self, id: &str, started: &str) -> String {
+    /// Where to go on with the container of this id, whose run before ended at `ended`; as the engine's
+    /// `since` wants it. The start of this run is no such time: the first lines may be older.
+    pub(super) fn since(&self, id: &str, ended: &str) -> String {
         let note = fs::read_to_string(&self.path).unwrap_or_default();
         let of = note.trim_end().strip_prefix(id).and_then(after);
-        match of.or_else(|| started.parse().ok()) {
+        // One that has never ended did so in the year 1.
+        let known = of.or_else(|| ended.parse().ok());
+        match known.filter(|at| *at > Timestamp::UNIX_EPOCH) {
             Some(at) => format!("{}.{:09}", at.as_second(), at.subsec_nanosecond()),
             None => "0".into(),
         }
@@ -38,16 +40,10 @@ impl Bookmark {
             self.file = File::create(&self.path).ok();
         }
         // Always of the same length, so it is written over. Without it a later supervisor begins with the
-        // container's start, which is all the harm.
+        // end of the run before, which is all the harm.
         if let Some(file) = &self.file {
             let _ = file.write_all_at(format!("{id} {at:.9}\n").as_bytes(), 0);
         }
-    }
-
-    /// The container has ended, and all that it printed was handed on.
-    pub(super) fn forget(&mut self) {
-        self.file = None;
-        let _ = fs::remove_file(&self.path); // Not there is what is wanted.
     }
 }
 
@@ -65,16 +61,15 @@ mod tests {
     fn the_next_supervisor_goes_on_after_the_last_line_of_the_same_container() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("output/shop~web");
-        let started = "1970-01-01T00:00:05.5Z";
+        let ended = "1970-01-01T00:00:05.5Z";
         let mut mark = Bookmark::new(path.clone());
-        assert_eq!(mark.since("abc", started), "5.500000000");
+        assert_eq!(mark.since("abc", ended), "5.500000000");
         mark.set("abc", "1970-01-01T00:00:07.000000009Z".parse().unwrap());
         mark.set("abc", "1970-01-01T00:00:08Z".parse().unwrap());
         let next = Bookmark::new(path);
-        assert_eq!(next.since("abc", started), "8.000000001");
-        assert_eq!(next.since("def", started), "5.500000000");
-        mark.forget();
-        assert_eq!(next.since("abc", started), "5.500000000");
-        assert_eq!(next.since("abc", "no time"), "0");
+        assert_eq!(next.since("abc", ended), "8.000000001");
+        assert_eq!(next.since("def", ended), "5.500000000");
+        assert_eq!(next.since("def", "0001-01-01T00:00:00Z"), "0");
+        assert_eq!(next.since("def", "no time"), "0");
     }
 }

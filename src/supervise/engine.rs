@@ -39,6 +39,8 @@ pub(super) struct ShownState {
     pub(super) exit_code: i64,
     #[serde(default)]
     pub(super) started_at: String,
+    #[serde(default)]
+    pub(super) finished_at: String,
     pub(super) health: Option<ShownHealth>,
 }
 

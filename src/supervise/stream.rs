@@ -60,11 +60,10 @@ fn frame(from: &mut dyn Read, error: bool, hear: Hear<'_>) -> io::Result<()> {
         }
     }
     let (at, text) = timed(&bytes[..filled]);
-    hear(&Piece {
-        error,
-        at,
-        bytes: text,
-    })?;
+    if !text.is_empty() {
+        let bytes = text;
+        hear(&Piece { error, at, bytes })?;
+    }
     loop {
         match from.read(&mut bytes)? {
             0 => return Ok(()),
@@ -122,7 +121,6 @@ mod tests {
             (false, Some(1), "wo".into()),
             (true, Some(2), "\n".into()),
             (false, None, "no time".into()),
-            (false, None, String::new()),
         ];
         assert_eq!(heard(&bytes.concat(), true), wanted);
         assert_eq!(heard(b"plain\n", false), [(false, None, "plain\n".into())]);

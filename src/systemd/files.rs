@@ -131,12 +131,26 @@ impl Files {
         let kept: BTreeSet<String> = units.services.keys().map(|n| format!("{n}.json")).collect();
         let specs = self.paths.unit_specs(project);
         for file in list(&specs)?.into_iter().filter(|f| !kept.contains(f)) {
-            undo.remove(&specs.join(file))?;
+            undo.remove(&specs.join(&file))?;
+            self.forget_notes(project, &file);
         }
         if kept.is_empty() {
             let _ = fs::remove_dir(&specs); // Not there, or something foreign is in it: both are fine.
         }
         Ok(())
+    }
+
+    /// What supervisors have noted below /run about a container that has no service any more.
+    fn forget_notes(&self, project: &Name, file: &str) {
+        let Some(Ok(name)) = file.strip_suffix(".json").map(Name::new) else {
+            return;
+        };
+        for note in [
+            self.paths.backoff(project, &name),
+            self.paths.handed_on(project, &name),
+        ] {
+            let _ = fs::remove_file(note); // Not there is what is wanted.
+        }
     }
 
     fn refuse_foreign<'a>(

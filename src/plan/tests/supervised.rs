@@ -158,6 +158,24 @@ fn a_container_on_demand_is_started_by_its_first_caller() {
 }
 
 #[test]
+fn what_systemd_tries_again_and_again_is_stopped_too() {
+    let file = mixed();
+    let mut world = up_with_systemd(&file);
+    world.container("web").state = crate::observed::State::Stopped;
+    let stop = chosen(Goal::Stop, &["web"]);
+    assert_eq!(world.text(&file, &stop), "nothing to do");
+    let state = crate::model::UnitState {
+        active: "activating".into(),
+        sub: "auto-restart".into(),
+        ..crate::model::UnitState::default()
+    };
+    world.seen.units.states.insert(name("web"), state);
+    assert_eq!(world.text(&file, &stop), "- stop     web  asked for");
+    let text = world.text(&file, &wish(DOWN));
+    assert!(text.contains("- stop     web"), "{text}");
+}
+
+#[test]
 fn isolated_containers_never_share_a_host_id() {
     let mut file = mixed();
     for container in file.containers.values_mut() {

@@ -1,0 +1,134 @@
+//! What `status` tells of services: how often, since when, what is wrong and what to do.
+
+use serde_json::Value;
+
+use crate::beside::on_a_host_with_docker;
+use crate::project::{Project, eventually};
+
+fn row(project: &Project<'_>, name: &str) -> Value {
+    let told = project.locker(&format!("status --format json {name}"));
+    let rows: Value = serde_json::from_str(&told.exits(0).out).expect("status prints JSON");
+    rows[0].clone()
+}
+
+#[test]
+fn status_counts_new_starts_and_tells_since_when() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(
+            host,
+            "both",
+            "  db:\n    template: {name: tiny}\n    restart: always\n  \
+             web:\n    image: busybox:test\n    restart: always\n    stop_grace_period: 0s\n  \
+             alone:\n    image: busybox:test\n    supervisor: none\n    stop_grace_period: 0s\n",
+        );
+        project.up();
+        host.sh(
+            "kill -9 $(docker inspect -f '{{.State.Pid}}' both_web) $(lxc-info -n both_db -pH)",
+        );
+        for name in ["db", "web"] {
+            eventually(("active".into(), 1), || {
+                let unit = row(&project, name)["unit"].clone();
+                let active = unit["active"].as_str().unwrap_or_default().to_owned();
+                (active, unit["restarts"].as_u64().unwrap_or_default())
+            });
+            let unit = row(&project, name)["unit"].clone();
+            assert_eq!(unit["name"], format!("locker-both-{name}.service"));
+            assert_eq!(
+                (&unit["sub"], &unit["status"]),
+                (&"running".into(), &"running".into())
+            );
+            let since = unit["since"].as_str().expect("a time").to_owned();
+            let age = host.sh(&format!("echo $(( $(date +%s) - $(date -d {since} +%s) ))"));
+            assert!(
+                (0..30).contains(&age.parse::<i64>().expect("seconds")),
+                "{age}"
+            );
+        }
+        assert_eq!(row(&project, "alone")["unit"], Value::Null);
+        let table = project
+            .locker("status --columns name,unit,restarts,since")
+            .exits(0)
+            .out;
+        let words: Vec<Vec<&str>> = table
+            .lines()
+            .map(|l| l.split_whitespace().collect())
+            .collect();
+        assert_eq!(words[0], ["Name", "Unit", "Restarts", "Since"]);
+        assert_eq!(words[2], ["alone", "-", "-", "-"]);
+        assert_eq!(words[3][..3], ["db", "active", "1"]);
+        assert!(words[3][3].ends_with('s'), "{table}");
+        let table = project.locker("status -e").exits(0).out;
+        assert!(table.contains("Restarts"), "{table}");
+    });
+}
+
+#[test]
+fn a_service_that_fails_or_is_tried_again_is_told_with_what_to_do() {
+    on_a_host_with_docker(|host| {
+        let ends =
+            |code: u8| format!("    image: busybox:test\n    command: [sh, -c, \"exit {code}\"]\n");
+        let project = Project::new(
+            host,
+            "both",
+            &format!(
+                "  tries:\n{}    restart: on-failure:2\n  always:\n{}    restart: always\n",
+                ends(3),
+                ends(4)
+            ),
+        );
+        project.locker("up");
+        let state = |name: &str| {
+            let table = project.locker(&format!("status --columns state {name}"));
+            table
+                .out
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
+        eventually("failed (3)".to_owned(), || state("tries"));
+        eventually("restarting (4)".to_owned(), || state("always"));
+        let told = project.locker("status").exits(0);
+        told.says(&[
+            "tries: its service failed",
+            "`locker logs tries`",
+            "`locker start tries`",
+        ]);
+        let told = project.locker("status always").exits(0);
+        told.says(&[
+            "always: it ended and is started again",
+            "`locker logs always`",
+        ]);
+        let unit = row(&project, "tries")["unit"].clone();
+        assert_eq!(unit["active"], "failed");
+        assert!(unit["restarts"].as_u64() >= Some(2), "{unit}");
+        project.locker("stop always").exits(0);
+        eventually("stopped (4)".to_owned(), || state("always"));
+        let pid = host.sh("systemctl show -P MainPID locker-both-always");
+        assert_eq!(pid, "0", "systemd still tries");
+    });
+}
+
+#[test]
+fn status_does_not_contradict_up_that_has_waited() {
+    on_a_host_with_docker(|host| {
+        // The engine's own first look comes after an interval.
+        let check = "    healthcheck: {test: test -e /data/seed, interval: 30s}\n    stop_grace_period: 0s\n";
+        let project = Project::new(
+            host,
+            "both",
+            &format!(
+                "  db:\n    template: {{name: tiny}}\n    healthcheck: {{test: \"true\", interval: 30s}}\n  web:\n    image: busybox:test\n{check}  \
+                 alone:\n    image: busybox:test\n    supervisor: none\n{check}"
+            ),
+        );
+        project.locker("up --wait").exits(0);
+        for name in ["alone", "db", "web"] {
+            assert_eq!(row(&project, name)["health"], "healthy", "{name}");
+        }
+        // One that does not pass before the engine has looked is no healthy one by this.
+        host.sh("docker exec both_alone rm /data/seed");
+        assert_eq!(row(&project, "alone")["health"], "starting");
+    });
+}
