@@ -21,6 +21,9 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use crate::model::{Kind, Name, UnitSpec};
 use crate::store::Paths;
 use crate::sys::{self, Notifier};
@@ -30,6 +33,9 @@ const STOP: &str = "__stop";
 
 /// Exit code when the container could not be supervised at all, as sysexits(3)'s `EX_UNAVAILABLE`.
 const UNAVAILABLE: u8 = 69;
+
+/// How long a supervisor may take to end after its container, seconds.
+const LAST_WORDS: i64 = 3;
 
 /// Supervises a container, or stops one, when the arguments ask for it, else returns at once.
 pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
@@ -98,11 +104,28 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
 /// killed; then there is no main process any more (systemd.exec(5), `$MAINPID`), and a container that
 /// still runs is left to the next supervisor.
 fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
-    if std::env::var_os("MAINPID").is_none() {
+    let Some(main) = std::env::var("MAINPID").ok() else {
         return Ok(0);
-    }
-    match unit.kind {
+    };
+    let code = match unit.kind {
         Kind::System => system::stop(unit, paths),
         Kind::Application => application::stop(unit),
-    }
+    }?;
+    await_end(&main);
+    Ok(code)
+}
+
+/// Waits until the supervisor has ended with its container: systemd would end it as soon as this process
+/// does, in the middle of its last words.
+fn await_end(main: &str) {
+    let pid = main.parse().ok().and_then(Pid::from_raw);
+    let Some(Ok(main)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
+        return;
+    };
+    let most = Timespec {
+        tv_sec: LAST_WORDS,
+        tv_nsec: 0,
+    };
+    // Whether it has ended or not, systemd goes on now.
+    let _ = poll(&mut [PollFd::new(&main, PollFlags::IN)], Some(&most));
 }

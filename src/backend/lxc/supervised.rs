@@ -25,6 +25,9 @@ use crate::store::Paths;
 /// Exit code when liblxc did not start it, sysexits(3)'s `EX_UNAVAILABLE`.
 const NOT_STARTED: i32 = 69;
 
+/// How long the attendant may take to hand on what is left of the output.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What an attendant may know and do.
 pub struct Attended {
     lxcpath: PathBuf,
@@ -48,10 +51,15 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
     let console = paths
         .logs(&unit.project)
         .join(format!("{}.console", unit.name));
+    let note = paths.handed_on(&unit.project, &unit.name);
+    let attended =
+        locked(&note).map_err(|error| format!("cannot lock `{}`: {error}", note.display()))?;
     let split = attendant(unit, &full, &console, attend);
     if split.map_err(|error| format!("cannot make an attendant: {error}"))? == Side::Child {
+        drop(attended);
         return Ok(0);
     }
+    drop(attended); // held on by the attendant alone
     let mark = mark::read(&dir).map_err(|error| error.to_string())?;
     let guarded = mark.and_then(|mark| Guarded::of(&mark.spec));
     let request = Request {
@@ -74,12 +82,35 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
         crate::sys::tell_failure(&last_words(&request));
         std::process::exit(NOT_STARTED);
     };
+    await_unlocked(&note);
     std::process::exit(code)
 }
 
 /// Lets go of the memory of this process that is the same in its files.
 pub fn shed() {
     super::memory::shed();
+}
+
+/// A file that is locked until the attendant, which inherits it, has ended.
+fn locked(note: &Path) -> io::Result<fs::File> {
+    if let Some(dir) = note.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let file = fs::File::create(note)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Waits until the attendant has handed on the last of the output: with the end of this process systemd
+/// ends all others of the service.
+fn await_unlocked(note: &Path) {
+    let Ok(file) = fs::File::open(note) else {
+        return;
+    };
+    let begun = Instant::now();
+    while begun.elapsed() < LAST_WORDS && file.try_lock_shared().is_err() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Stops the unit's container within the time that its unit allows.
@@ -213,11 +244,36 @@ impl Attended {
         ended::started(&self.dir).is_some()
     }
 
-    /// Waits until the monitor has ended; the exit code of the container.
+    /// Waits until the container has ended; its exit code. The monitor notes it, and is still there to wait
+    /// for the attendant then; one that was killed notes nothing.
     pub fn wait(&self) -> u8 {
         use rustix::event::{PollFd, PollFlags, poll};
-        while poll(&mut [PollFd::new(&self.monitor, PollFlags::IN)], None).is_err() {}
-        u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255)
+        let ears = self.ears().ok();
+        loop {
+            if let Some(code) = ended::code(&self.dir) {
+                return u8::try_from(code).unwrap_or(255);
+            }
+            let monitor = PollFd::new(&self.monitor, PollFlags::IN);
+            let mut ways = vec![monitor];
+            ways.extend(ears.iter().map(|ears| PollFd::new(ears, PollFlags::IN)));
+            let heard = poll(&mut ways, None);
+            if heard.is_ok() && !ways[0].revents().is_empty() {
+                return u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255);
+            }
+            // What it was is found by looking again.
+            if let Some(ears) = &ears {
+                let _ = rustix::io::read(ears, &mut [0; 4096]);
+            }
+        }
+    }
+
+    /// Hears of notes that are written in the container's directory.
+    fn ears(&self) -> io::Result<std::os::fd::OwnedFd> {
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        let ears = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let flags = WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
+        add_watch(&ears, &self.dir, flags)?;
+        Ok(ears)
     }
 
     /// Runs a command inside; its exit code. One that takes longer than `most` is ended.

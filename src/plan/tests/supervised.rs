@@ -163,14 +163,16 @@ fn what_systemd_tries_again_and_again_is_stopped_too() {
     let mut world = up_with_systemd(&file);
     world.container("web").state = crate::observed::State::Stopped;
     let stop = chosen(Goal::Stop, &["web"]);
-    assert_eq!(world.text(&file, &stop), "nothing to do");
+    let text = world.text(&file, &stop);
+    assert!(!text.contains("- stop"), "{text}");
     let state = crate::model::UnitState {
         active: "activating".into(),
         sub: "auto-restart".into(),
         ..crate::model::UnitState::default()
     };
     world.seen.units.states.insert(name("web"), state);
-    assert_eq!(world.text(&file, &stop), "- stop     web  asked for");
+    let text = world.text(&file, &stop);
+    assert!(text.contains("- stop     web"), "{text}");
     let text = world.text(&file, &wish(DOWN));
     assert!(text.contains("- stop     web"), "{text}");
 }
