@@ -126,31 +126,39 @@ impl Run<'_> {
 
     /// Hands its output on until it has ended, through restarts of the engine.
     fn hand_on(&self, mut bookmark: Bookmark) {
-        let (id, framed) = (&self.shown.id, !self.shown.config.tty);
         let mut output = Output::of(self.unit);
         loop {
-            let since = bookmark.since(id, &self.shown.state.finished_at);
-            // A driver without reading back (`logging: none`) has no output to hand on.
-            if let Ok(body) = self.engine.logs(id, &since, framed) {
-                // A stream that breaks off is asked for again, if there is anything to come.
-                let _ = copy(body, framed, &mut |piece| {
-                    // What the journal does not take is still in the engine's log.
-                    let _ = output.take(piece.error, piece.bytes);
-                    bookmark.set(id, piece.at.unwrap_or_else(Timestamp::now));
-                    Ok(())
-                });
-            }
+            self.copy(true, &mut bookmark, &mut output);
             std::thread::sleep(AGAIN);
             let back = self.engine.await_engine(ENGINE_AWAY);
-            let seen = back.and_then(|()| self.engine.show(id));
+            let seen = back.and_then(|()| self.engine.show(&self.shown.id));
             let same = |now: &Shown| now.state.started_at == self.shown.state.started_at;
             // It may run once more: whoever attends to that run goes on at the bookmark.
             if !seen.is_ok_and(|now| now.state.running && same(&now)) {
+                // What the engine wrote down while it ended the stream.
+                self.copy(false, &mut bookmark, &mut output);
                 // A journal that is away now is told nothing more of this run.
                 let _ = output.finish();
                 return;
             }
         }
+    }
+
+    /// Hands on what the engine has after the bookmark, and with `follow` what comes.
+    fn copy(&self, follow: bool, bookmark: &mut Bookmark, output: &mut Output) {
+        let (id, framed) = (&self.shown.id, !self.shown.config.tty);
+        let since = bookmark.since(id, &self.shown.state.finished_at);
+        // A driver without reading back (`logging: none`) has no output to hand on.
+        let Ok(body) = self.engine.logs(id, &since, framed, follow) else {
+            return;
+        };
+        // A stream that breaks off is asked for again, if there is anything to come.
+        let _ = copy(body, framed, &mut |piece| {
+            // What the journal does not take is still in the engine's log.
+            let _ = output.take(piece.error, piece.bytes);
+            bookmark.set(id, piece.at.unwrap_or_else(Timestamp::now));
+            Ok(())
+        });
     }
 }
 

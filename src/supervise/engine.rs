@@ -158,14 +158,20 @@ impl Engine {
         Ok(ended.status_code)
     }
 
-    /// Its output from `since` on, seconds since 1970 with a fraction, as it comes; without a terminal each
-    /// frame begins with its time.
-    pub(super) fn logs(&self, container: &str, since: &str, timed: bool) -> io::Result<Body> {
-        let timed = u8::from(timed);
-        let target = format!(
-            "/containers/{container}/logs?follow=1&stdout=1&stderr=1&timestamps={timed}&since={since}"
-        );
-        self.ask("GET", &target, None, None)
+    /// Its output from `since` on, seconds since 1970 with a fraction, with `follow` as it comes; each frame
+    /// begins with its time when it is `timed`.
+    pub(super) fn logs(
+        &self,
+        container: &str,
+        since: &str,
+        timed: bool,
+        follow: bool,
+    ) -> io::Result<Body> {
+        let (follow, timed) = (u8::from(follow), u8::from(timed));
+        let wish = format!("follow={follow}&stdout=1&stderr=1&timestamps={timed}&since={since}");
+        let target = format!("/containers/{container}/logs?{wish}");
+        let patience = (follow == 0).then_some(PATIENCE);
+        self.ask("GET", &target, None, patience)
     }
 
     /// Runs a command inside; its exit code. One that takes longer than `most` has failed.

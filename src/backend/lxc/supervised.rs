@@ -250,8 +250,8 @@ impl Attended {
         use rustix::event::{PollFd, PollFlags, poll};
         let ears = self.ears().ok();
         loop {
-            if let Some(code) = ended::code(&self.dir) {
-                return u8::try_from(code).unwrap_or(255);
+            if let Some(ended) = ended::ended(&self.dir) {
+                return u8::try_from(ended.code).unwrap_or(255);
             }
             let monitor = PollFd::new(&self.monitor, PollFlags::IN);
             let mut ways = vec![monitor];
