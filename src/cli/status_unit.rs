@@ -81,7 +81,7 @@ pub fn ago(at: SystemTime, now: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::status_table::testing::row;
+    use crate::cli::status_table::tests::row;
 
     fn with(state: State, active: &str, sub: &str, restarts: u32) -> StatusRow {
         let mut row = row("web", state);

@@ -37,7 +37,8 @@ Examples:
 /// Show what containers printed, all of them in the order of time
 ///
 /// Of a system container it is what its console shows, of an application container the output of its
-/// program. A container that is started again while it is followed goes on being followed.
+/// program. Containers that systemd runs print to the journal, which has all their runs; of others it is
+/// what the engine has kept. A container that is started again while it is followed goes on being followed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Logs {
