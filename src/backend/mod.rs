@@ -7,6 +7,7 @@ pub mod absent;
 pub mod docker;
 pub mod engines;
 pub mod lxc;
+mod meter;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,6 +22,8 @@ use crate::model::{
     Mount, Name,
 };
 use crate::observed::{Health, Mark, ObservedContainer, ObservedEngine};
+
+pub use meter::{Meter, Reading};
 
 /// What a backend is asked about beside the project's containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

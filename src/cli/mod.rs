@@ -12,6 +12,7 @@ mod error;
 mod flags;
 mod global;
 mod list;
+mod live;
 mod progress;
 mod report;
 mod size;

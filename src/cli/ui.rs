@@ -83,6 +83,14 @@ impl Ui {
             .filter(|columns| *columns > 0)
     }
 
+    /// Lines of the terminal that standard output is; none when it is not one.
+    pub fn height(&self) -> Option<u16> {
+        rustix::termios::tcgetwinsize(std::io::stdout())
+            .ok()
+            .map(|size| size.ws_row)
+            .filter(|lines| *lines > 0)
+    }
+
     /// Data, to standard output.
     pub fn data(&self, text: &str) -> Result<(), CliError> {
         let mut out = AutoStream::new(std::io::stdout().lock(), self.colour_of_stdout());
@@ -93,8 +101,9 @@ impl Ui {
 
     /// Data that steers the terminal, for one that is known to be there.
     pub fn data_raw(&self, text: &str) -> Result<(), CliError> {
-        std::io::stdout()
-            .write_all(text.as_bytes())
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
             .map_err(|source| CliError::Output { source })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::backend::Probe;
+use crate::backend::{Meter, Probe};
 use crate::model::{Container, Healthcheck, Kind, Name, Project, UnitState, host_name_of};
 use crate::observed::{Health, Observed, ObservedContainer, State};
 
@@ -83,6 +83,7 @@ pub async fn status(
     let selection = select(&opened.project, &observed, &request.names)?;
     let mut units = units(&opened, &observed, request.units).await?;
     let drift = Drift::find(&opened, &observed);
+    let meter = Meter::here();
     let mut all: Vec<&Name> = opened.project.containers.keys().collect();
     all.extend(observed.containers.keys());
     all.sort();
@@ -90,7 +91,7 @@ pub async fn status(
     let rows = all
         .into_iter()
         .filter(|name| selection.as_ref().is_none_or(|some| some.contains(*name)))
-        .map(|name| row(&opened, &observed, &drift, name));
+        .map(|name| row(&opened, &observed, (&drift, &meter), name));
     let mut rows = futures_util::future::join_all(rows).await;
     for row in &mut rows {
         row.unit = units.remove(&row.name);
@@ -98,7 +99,12 @@ pub async fn status(
     Ok(rows)
 }
 
-async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -> StatusRow {
+async fn row(
+    opened: &Opened,
+    observed: &Observed,
+    (drift, meter): (&Drift, &Meter),
+    name: &Name,
+) -> StatusRow {
     let project = &opened.project;
     let wanted = project.containers.get(name);
     let found = observed.containers.get(name);
@@ -108,7 +114,7 @@ async fn row(opened: &Opened, observed: &Observed, drift: &Drift, name: &Name) -
     let container = host_name_of(&project.name, name);
     let ports = active_ports(project, observed, name);
     let usage = match found.and_then(|found| found.pid) {
-        Some(pid) if runs => usage::read(pid, &container),
+        Some(pid) if runs => usage::read(meter, pid, &container),
         Some(_) | None => Usage::default(),
     };
     StatusRow {

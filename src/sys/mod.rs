@@ -3,6 +3,7 @@
 //! Everything is read from the calling thread's own namespaces (`/proc/thread-self`), so that a test
 //! in a private network namespace never looks at the host.
 
+mod cgroup;
 mod clock;
 mod diag;
 mod exec;
@@ -11,8 +12,10 @@ mod journal;
 mod lines;
 mod listeners;
 mod notify;
+pub mod process;
 mod resolv;
 
+pub use cgroup::{Cgroup, Figures, Hierarchies};
 pub use clock::now;
 pub use exec::{Exec, ExecError, Output};
 pub use hairpin::let_ports_reach_themselves;

@@ -19,7 +19,7 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("scale", "`locker up --scale NAME=N` makes so many"),
     (
         "stats",
-        "`locker status --extended` shows processors and memory",
+        "`locker top` shows processors, memory, input and output",
     ),
     ("update", "`locker up` changes what differs from the file"),
     ("version", "`locker --version` prints it"),
