@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CgroupVersion, ContainerSpec, EngineNetwork, HostsLine, IdRange, Kind, Listener, Name,
-    NetworkRules, Port, PortRule, Subnets, UnitSpec, UnitState,
+    CgroupVersion, ContainerSpec, EngineNetwork, HostsLine, IdRange, JobRecord, JobState, Kind,
+    Listener, Name, NetworkRules, Port, PortRule, Subnets, UnitSpec, UnitState,
 };
 
 /// All that the planner may know about the host.
@@ -36,6 +36,8 @@ pub struct Observed {
     pub listeners: Vec<Listener>,
     /// What systemd has of the project.
     pub units: ObservedUnits,
+    /// Commands that were run in containers of their own, by the short name of that container.
+    pub jobs: BTreeMap<Name, ObservedJob>,
     /// This project's block in the host's /etc/hosts; none when there is no block.
     pub host_names: Option<Vec<HostsLine>>,
 }
@@ -210,6 +212,28 @@ impl ObservedUnits {
     pub fn starts(&self, name: &Name) -> bool {
         let state = self.states.get(name);
         state.is_some_and(|state| state.active == "activating")
+    }
+}
+
+/// A command in a container of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedJob {
+    /// What was written down when it began.
+    pub record: JobRecord,
+    /// What systemd says of its service; none when it has none, or none any more.
+    pub unit: Option<JobState>,
+    /// The process that was to stay with it is there.
+    pub attended: bool,
+}
+
+impl ObservedJob {
+    /// Whether its container should have gone with its end, and nobody is left who would see to that;
+    /// `there` says whether the container is there.
+    pub fn is_lost(&self, there: bool) -> bool {
+        let unit = self.unit.as_ref().is_some_and(JobState::runs);
+        // Of a service the exit code is kept when all went well; otherwise the engine sees to it.
+        let left = self.record.runner.is_some() || (self.record.unit && there);
+        self.record.remove && !self.attended && !unit && left
     }
 }
 

@@ -111,6 +111,7 @@ impl<'a> Worker<'a> {
             | Step::Unfreeze { .. }
             | Step::SetAside { .. }
             | Step::Destroy { .. } => self.act_on_body(step).await?,
+            Step::EndJob { job, timeout } => self.end_job(job, *timeout).await?,
             Step::RemoveVolume { path, engine } => {
                 self.remove_volume(path.as_deref(), engine.as_deref())
                     .await?;

@@ -80,6 +80,7 @@ pub(super) fn may_be_half_done(step: &Step) -> bool {
         | Step::Unfreeze { .. }
         | Step::Publish { .. }
         | Step::SetAside { .. }
+        | Step::EndJob { .. }
         | Step::Destroy { .. }
         | Step::RemoveVolume { .. } => false,
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::backend::{Body, Sought};
 use crate::firewall::FirewallChange;
 use crate::model::{Kind, Name, PortRule, ProjectUnits, UnitsChange};
-use crate::observed::{Observed, ObservedContainer, State};
+use crate::observed::{Observed, ObservedContainer, ObservedJob, State};
 use crate::plan::{Plan, Step};
 
 use super::back::Back;
@@ -138,9 +138,20 @@ impl<'a> Before<'a> {
             | Step::AwaitCompleted { .. }
             | Step::Setup { .. }
             | Step::SetAside { .. }
+            | Step::EndJob { .. }
             | Step::Destroy { .. }
             | Step::RemoveVolume { .. } => false,
         }
+    }
+
+    /// What is known of a command in a container of its own.
+    pub(super) fn job(&self, name: &Name) -> Option<&ObservedJob> {
+        self.observed.jobs.get(name)
+    }
+
+    /// Whether a container of this name was there.
+    pub(super) fn is_there(&self, name: &Name) -> bool {
+        self.observed.containers.contains_key(name)
     }
 
     /// The rules that are really new, and those that are really there to be taken out.
@@ -213,6 +224,7 @@ impl<'a> Before<'a> {
             | Step::AwaitHealthy { .. }
             | Step::AwaitCompleted { .. }
             | Step::Setup { .. }
+            | Step::EndJob { .. }
             | Step::Destroy { .. }
             | Step::RemoveVolume { .. } => Back::Nothing,
         }

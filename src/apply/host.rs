@@ -19,7 +19,7 @@ use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
 use crate::systemd::{Units, UnitsError};
 
-use super::facts;
+use super::{facts, jobs};
 
 /// The drivers, passed in: a test passes its own.
 #[derive(Clone)]
@@ -115,12 +115,13 @@ impl Host {
         let bridges = bridges(project, record.as_ref());
         let (paths, name) = (self.paths.clone(), self.project.clone());
         let on_disk = tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted));
-        let (backend, network, firewall, host_names, units, on_disk) = tokio::join!(
+        let (backend, network, firewall, host_names, units, jobs, on_disk) = tokio::join!(
             self.backend.observe(&sought),
             self.network.observe(&self.project, &bridges),
             self.firewall.observe(),
             self.hosts.read(self.project.as_str()),
             self.units.observe(&self.project),
+            jobs::observe(self),
             on_disk,
         );
         let on_disk = on_disk.map_err(|source| ObserveError::Thread { source })??;
@@ -139,6 +140,7 @@ impl Host {
             firewall: firewall?,
             listeners: on_disk.listeners,
             units: units?,
+            jobs: jobs?,
             host_names: host_names?,
         })
     }

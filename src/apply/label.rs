@@ -41,6 +41,7 @@ pub fn label(step: &Step) -> String {
         Step::Publish { .. } => "publish ports".into(),
         Step::WriteHostNames { .. } => "write the host's names".into(),
         Step::SetAside { container } => format!("set {container} aside"),
+        Step::EndJob { job, .. } => format!("end the job {job}"),
         Step::Destroy {
             container,
             aside: false,

@@ -54,6 +54,7 @@ fn lane_of(step: &Step) -> Lane {
         | Step::Unfreeze { .. }
         | Step::Publish { .. }
         | Step::WriteHostNames { .. }
+        | Step::EndJob { .. }
         | Step::SetAside { .. } => Lane::Wait,
     }
 }

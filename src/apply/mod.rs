@@ -13,6 +13,7 @@ pub mod events;
 mod facts;
 mod health;
 mod host;
+mod jobs;
 mod journal;
 mod kept;
 mod label;

@@ -17,6 +17,7 @@ use crate::backend::{
 };
 use crate::model::{Name, UnitState, host_name_of};
 use crate::observed::Mark;
+use crate::store::Paths;
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
 /// How often a container that is being started is looked at.
@@ -34,11 +35,19 @@ pub struct Supervised {
     units: Arc<dyn Units>,
     /// The containers that systemd runs.
     known: Mutex<BTreeSet<Name>>,
+    /// The containers that were there when last looked at.
+    there: Mutex<BTreeSet<Name>>,
+    paths: Paths,
 }
 
 impl Supervised {
     /// Puts `units` in front of `engines`.
-    pub fn new(project: Name, engines: Arc<dyn Backend>, units: Arc<dyn Units>) -> Self {
+    pub fn new(
+        project: Name,
+        engines: Arc<dyn Backend>,
+        units: Arc<dyn Units>,
+        paths: Paths,
+    ) -> Self {
         Self {
             project,
             engines,
@@ -46,6 +55,8 @@ impl Supervised {
             journal: JournalReader,
             in_journal: OnceCell::new(),
             known: Mutex::default(),
+            there: Mutex::default(),
+            paths,
         }
     }
 
@@ -68,6 +79,12 @@ impl Supervised {
             // Only the container itself has a service.
             Body::Aside => false,
         }
+    }
+
+    /// Whether it is a command that was run in a container of its own, which went with its end.
+    pub(super) fn is_past(&self, name: &Name) -> bool {
+        let there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        !there.contains(name) && self.paths.job(&self.project, name).exists()
     }
 
     /// Queues the start and waits until the container runs: whether it is ready is a question of its
@@ -168,6 +185,8 @@ impl Backend for Supervised {
         let view = self.engines.observe(sought).await?;
         let marks = view.containers.values().filter_map(|c| c.mark.as_ref());
         marks.for_each(|mark| self.learn(mark));
+        let there = view.containers.keys().cloned().collect();
+        *self.there.lock().unwrap_or_else(PoisonError::into_inner) = there;
         Ok(view)
     }
 

@@ -64,6 +64,8 @@ impl Watch for Supervised {
         // What is followed through the journal comes by `lasting`.
         let from_engine = wish.fresh || wish.follow;
         let service = match from_engine {
+            // Its engine has nothing of it any more.
+            _ if self.is_past(name) => Some(names::job(&self.project, name)),
             true => None,
             false => self.journaled(name).await,
         };

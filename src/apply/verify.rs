@@ -95,6 +95,7 @@ fn is_no_difference(step: &Step, observed: &Observed) -> bool {
         | Step::Freeze { .. }
         | Step::Unfreeze { .. }
         | Step::WriteHostNames { .. }
+        | Step::EndJob { .. }
         | Step::SetAside { .. }
         | Step::Destroy { .. }
         | Step::RemoveVolume { .. } => false,

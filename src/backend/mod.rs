@@ -209,13 +209,26 @@ pub trait Engine: Send + Sync {
     /// The images that are there under one of `names`.
     async fn images(&self, names: &BTreeSet<String>) -> Result<Vec<ImageInfo>, BackendError>;
 
-    /// Runs one container more of a container's image with its settings and other arguments, attached
-    /// to this process's terminal and streams; returns its exit code. `spec` bears the name it gets.
-    async fn run_once(
-        &self,
-        spec: &ContainerSpec,
-        options: &RunOptions,
-    ) -> Result<i32, BackendError>;
+    /// Containers for one command.
+    fn once(&self) -> &dyn Once;
+}
+
+/// Containers for one command: one more of a container's image with its settings and other arguments.
+#[async_trait]
+pub trait Once: Send + Sync {
+    /// Runs one, attached to this process's terminal and streams; returns its exit code. `spec` bears the
+    /// name it gets.
+    async fn run(&self, spec: &ContainerSpec, options: &RunOptions) -> Result<i32, BackendError>;
+
+    /// Makes one that somebody else starts and waits for, in the project's slice.
+    async fn make(&self, spec: &ContainerSpec) -> Result<(), BackendError>;
+
+    /// Removes one with its files, by force; an absent one is fine. `volumes` takes its volumes without
+    /// a name as well.
+    async fn remove(&self, name: &Name, volumes: bool) -> Result<(), BackendError>;
+
+    /// Where another process of this host reaches the engine; none when it cannot.
+    fn socket(&self) -> Option<PathBuf>;
 }
 
 /// How ready a container is.

@@ -3,7 +3,6 @@
 //! The other screen of the terminal is used, so that nothing that stood there is lost; the last text
 //! is printed on the usual one. Must only be begun where standard output is a terminal.
 
-use std::future::Future;
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,18 +87,16 @@ fn frame(text: &str, height: Option<u16>) -> String {
 }
 
 /// Waits until somebody wants this to end: Ctrl-C, SIGTERM, or the terminal is closed.
-pub fn asked_to_end() -> impl Future<Output = io::Result<()>> {
-    async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-        Ok(())
+pub async fn asked_to_end() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
+    Ok(())
 }
 
 #[cfg(test)]

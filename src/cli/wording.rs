@@ -73,6 +73,7 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
         Step::Publish { .. } => ("ports", "publish", "published"),
         Step::WriteHostNames { .. } => ("host names", "write", "written"),
         Step::SetAside { container } => (container.as_str(), "set aside", "set aside"),
+        Step::EndJob { job, .. } => (job.as_str(), "end", "ended and removed"),
         Step::Destroy { container, .. } => (container.as_str(), "destroy", "destroyed"),
         Step::RemoveVolume { .. } => ("volume", "remove", "removed"),
     }

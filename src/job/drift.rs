@@ -1,5 +1,6 @@
 //! What differs from the file, told for each container: what `up` would do to what runs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::{Name, PortRule};
@@ -11,6 +12,8 @@ use super::road::Opened;
 /// What `up` would do now, as far as it touches what runs.
 pub(super) struct Drift {
     plan: Plan,
+    /// Commands in containers of their own, and whether nobody is left who sees to them.
+    jobs: BTreeMap<Name, bool>,
 }
 
 impl Drift {
@@ -34,7 +37,12 @@ impl Drift {
             renew_anonymous: false,
         };
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
-        Self { plan }
+        let jobs = observed.jobs.iter();
+        let jobs = jobs.map(|(name, job)| (name.clone(), job.is_lost(true)));
+        Self {
+            plan,
+            jobs: jobs.collect(),
+        }
     }
 
     /// What is to be said of the container `name`.
@@ -47,7 +55,9 @@ impl Drift {
         ports: &[String],
     ) -> Vec<String> {
         let mut notes = Vec::new();
-        if found.is_some() && !defined {
+        if self.jobs.get(name).is_some_and(|lost| *lost) {
+            notes.push("is left of a `run --rm` that was killed; the next `up` removes it".into());
+        } else if found.is_some() && !defined && !self.jobs.contains_key(name) {
             notes.push("is not in the file; `up --remove-orphans` removes it".into());
         }
         if found.is_some_and(|found| found.wreck) {
@@ -113,6 +123,7 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         | Step::Unfreeze { .. }
         | Step::WriteHostNames { .. }
         | Step::SetAside { .. }
+        | Step::EndJob { .. }
         | Step::Destroy { .. }
         | Step::RemoveVolume { .. } => Vec::new(),
     }

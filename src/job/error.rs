@@ -111,6 +111,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A command in a container of its own has ended, and nobody has kept its exit code.
+    #[error("`{name}` has ended, and its exit code is not known")]
+    NoCode {
+        /// Short name of its container.
+        name: Name,
+    },
     /// What only a supervisor can do was asked for without one.
     #[error("`{command}` needs a supervisor, and none keeps the containers of this project")]
     NoSupervisor {
@@ -197,6 +203,7 @@ impl JobError {
             | Self::NotInFile { .. }
             | Self::NotOnce { .. }
             | Self::NameTaken { .. }
+            | Self::NoCode { .. }
             | Self::Random { .. }
             | Self::NoSupervisor { .. }
             | Self::Program { .. }

@@ -35,7 +35,10 @@ pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Resu
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
     let chosen = |name: &Name| selection.as_ref().is_none_or(|some| some.contains(name));
-    let names: BTreeSet<Name> = observed.containers.keys().cloned().collect();
+    let mut names: BTreeSet<Name> = observed.containers.keys().cloned().collect();
+    // A command whose container went with its end is shown when it is asked for.
+    let gone = observed.jobs.keys().filter(|_| selection.is_some());
+    names.extend(gone.cloned());
     let names: BTreeSet<Name> = names.into_iter().filter(&chosen).collect();
     let watch = opened.host.backend.watch();
     let now = SystemTime::now();

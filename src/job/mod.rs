@@ -3,6 +3,7 @@
 //! `up`, `plan` and `--dry-run` walk the same road, [`change`] and [`plan()`] differ only in where
 //! they stop: file → lock → look → plan → consent → apply → look again.
 
+mod begun;
 mod change;
 mod config;
 mod consent;
@@ -15,6 +16,7 @@ mod follow;
 mod happenings;
 mod image_list;
 mod images;
+mod jobs;
 pub mod keep_network;
 #[cfg(test)]
 mod listening;
@@ -59,6 +61,7 @@ pub use exec::{ExecRequest, exec};
 pub use happenings::happenings;
 pub use image_list::{ImageRow, images};
 pub use images::ImageWish;
+pub use jobs::{JobPhase, JobRow, jobs};
 pub use logs::{LogRequest, logs};
 pub use once::{Once, OnceRequest, once};
 pub use plan::{Planned, plan};

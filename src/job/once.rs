@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::Events;
 use crate::backend::{BackendError, RunOptions};
-use crate::model::{ContainerSpec, HostsLine, Name};
+use crate::model::{ContainerSpec, HostsLine, JobState, Name};
+use crate::observed::ObservedJob;
 use crate::plan::{Goal, Plan, PlannedStep, Recreate, Step, StepId};
 
+use super::begun::Begun;
 use super::change::{ask, lock, perform};
 use super::consent::Consent;
 use super::one_off::copy_of;
@@ -78,7 +80,11 @@ pub async fn once(
     let name = one(&opened.project, &observed, &request.name, None)?;
     let copy = copy_of(&opened, &name, request, setting)?;
     let called = copy.name.clone();
-    if observed.containers.contains_key(&called) || opened.project.containers.contains_key(&called)
+    let old = observed.jobs.get(&called);
+    let runs = |job: &ObservedJob| job.attended || job.unit.as_ref().is_some_and(JobState::runs);
+    if observed.containers.contains_key(&called)
+        || opened.project.containers.contains_key(&called)
+        || old.is_some_and(runs)
     {
         return Err(JobError::NameTaken { name: called });
     }
@@ -94,10 +100,8 @@ pub async fn once(
     let spec = prepare(setting, &change, (&opened, &called), events, consent).await?;
     // Others may change the project while it runs; its address is in the record.
     let held = request.options.detach.then_some(held);
-    let Some(engine) = opened.host.backend.engine() else {
-        return Err(no_engine());
-    };
-    let code = engine.run_once(&spec, &request.options).await;
+    let begun = Begun::new(&opened, &spec, (&name, request), observed.units.available)?;
+    let code = begun.run(old).await;
     drop(held);
     if request.service_ports && !request.options.detach {
         close(setting, &change, &mut opened, &called, events).await?;
@@ -184,7 +188,7 @@ async fn close(
     perform(setting, &unpublish, opened, planned, events).await
 }
 
-fn no_engine() -> JobError {
+pub(super) fn no_engine() -> JobError {
     JobError::Backend(BackendError::Unavailable {
         engine: "Docker",
         reason: "there is no engine of application containers".into(),

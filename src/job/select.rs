@@ -62,7 +62,8 @@ pub(super) fn one(
 
 fn known<'a>(project: &'a Project, observed: &'a Observed) -> BTreeSet<&'a Name> {
     let defined = project.containers.keys();
-    defined.chain(observed.containers.keys()).collect()
+    let there = observed.containers.keys().chain(observed.jobs.keys());
+    defined.chain(there).collect()
 }
 
 /// The further containers of the service `name`, the second first: those of the file, and those that an

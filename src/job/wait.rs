@@ -1,5 +1,7 @@
 //! Waiting until containers have ended.
 
+use std::collections::BTreeSet;
+
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
@@ -7,7 +9,7 @@ use serde::Serialize;
 use crate::model::Name;
 
 use super::select::select;
-use super::{JobError, Setting, road};
+use super::{JobError, Setting, jobs, road};
 
 /// How a container ended. Its JSON form is the published one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,15 +31,37 @@ pub async fn wait(
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
     for name in selection.iter().flatten() {
-        if !observed.containers.contains_key(name) {
+        if !observed.containers.contains_key(name) && !observed.jobs.contains_key(name) {
             return Err(JobError::NotMade { name: name.clone() });
         }
     }
     let watch = opened.host.backend.watch();
-    let chosen = observed.containers.keys();
-    let chosen = chosen.filter(|name| selection.as_ref().is_none_or(|some| some.contains(*name)));
+    let chosen: BTreeSet<&Name> = match &selection {
+        Some(names) => names.iter().collect(),
+        None => observed.containers.keys().collect(),
+    };
+    let ended = |name| {
+        let there = observed.containers.contains_key(name);
+        let job = observed.jobs.contains_key(name);
+        let opened = &opened;
+        async move {
+            let code = match there {
+                true => watch.ended(name).await.map_err(JobError::from),
+                false => jobs::ended(opened, name).await,
+            };
+            match code {
+                // Its container went with it, before it could be asked.
+                Err(_) if there && job => jobs::ended(opened, name).await,
+                code => code,
+            }
+        }
+    };
     let mut open: FuturesUnordered<_> = chosen
-        .map(|name| async move { (name, watch.ended(name).await) })
+        .into_iter()
+        .map(|name| {
+            let ended = ended(name);
+            async move { (name, ended.await) }
+        })
         .collect();
     let mut all = Vec::new();
     while let Some((name, code)) = open.next().await {

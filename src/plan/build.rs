@@ -78,6 +78,10 @@ impl<'a> Builder<'a> {
         if let Some(mark) = mark {
             self.specs.insert(name.clone(), mark.spec.clone());
         }
+        if intent.destroy && self.is_job(name) {
+            self.specs.remove(name);
+            return self.end_job(name);
+        }
         let found = self.observed.containers.get(name);
         let wreck = found.filter(|c| c.wreck);
         let back = wreck.is_some_and(|wreck| self.clear(name, intent, wreck.set_aside));

@@ -74,6 +74,24 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether it is a command in a container of its own.
+    pub(super) fn is_job(&self, name: &Name) -> bool {
+        !self.project.containers.contains_key(name) && self.observed.jobs.contains_key(name)
+    }
+
+    /// Ends such a command, whether it runs or is over.
+    pub(super) fn end_job(&mut self, name: &Name) {
+        let cause = match self.wish.goal == Goal::Up {
+            true => Cause::Unfinished,
+            false => Cause::Asked,
+        };
+        let step = Step::EndJob {
+            job: name.clone(),
+            timeout: self.grace(name),
+        };
+        self.draft.add_in(Slot::Stop, name, step, vec![cause]);
+    }
+
     /// The named volumes of the project, whether a container of today has them or not.
     pub(super) fn volumes(&mut self) {
         let Goal::Down {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Container, Key, Kind, Name, Project, Source};
-use crate::observed::{Observed, ObservedContainer, State};
+use crate::observed::{Observed, ObservedContainer, ObservedJob, State};
 
 use super::goal::Existence;
 use super::{Goal, Problem, Warning, Wish, needs};
@@ -58,7 +58,11 @@ pub(super) fn intents(
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Warning>,
 ) -> BTreeMap<Name, Intent> {
-    let all = || project.containers.keys().chain(observed.containers.keys());
+    let defined = || project.containers.keys();
+    let all = || {
+        let there = observed.containers.keys().chain(observed.jobs.keys());
+        defined().chain(there)
+    };
     let mut found: BTreeMap<Name, Intent> = all().map(|n| (n.clone(), Intent::default())).collect();
     let chosen: Vec<Name> = match &wish.selection {
         None => found.keys().cloned().collect(),
@@ -72,8 +76,19 @@ pub(super) fn intents(
         let defined = project.containers.contains_key(&name);
         let there = observed.containers.get(&name);
         let explicit = wish.selection.is_some();
+        let job = observed.jobs.get(&name).filter(|_| !defined);
         let orphan = !defined && !project.disabled.contains_key(&name);
-        let intent = intent_of(wish, defined, orphan, there, explicit);
+        let intent = match job {
+            Some(job) if ends(&wish.goal, job, there.is_some()) => Intent {
+                destroy: true,
+                power: Power::Off,
+                chosen: true,
+                ..Intent::default()
+            },
+            // A command that runs is no leftover.
+            Some(_) => intent_of(wish, defined, false, there, explicit),
+            None => intent_of(wish, defined, orphan, there, explicit),
+        };
         let must_exist = match wish.goal.must_exist() {
             Existence::All => defined || explicit,
             Existence::Named => explicit,
@@ -88,6 +103,31 @@ pub(super) fn intents(
     }
     close(project, observed, wish, &mut found, warnings);
     found
+}
+
+/// Whether a command in a container of its own is ended: with the project, when it is named, and when
+/// its container should have gone and nobody is left who would see to that.
+fn ends(goal: &Goal, job: &ObservedJob, there: bool) -> bool {
+    match goal {
+        Goal::Down { .. } | Goal::Cleanup | Goal::Remove => true,
+        Goal::Up => job.is_lost(there),
+        Goal::Create
+        | Goal::Start { .. }
+        | Goal::Stop
+        | Goal::Restart
+        | Goal::Ports
+        | Goal::Unports
+        | Goal::PortAdd(_)
+        | Goal::PortRemove(_)
+        | Goal::Links
+        | Goal::Unlinks
+        | Goal::Limits
+        | Goal::Freeze
+        | Goal::Unfreeze
+        | Goal::Pull
+        | Goal::Build
+        | Goal::Enable(_) => false,
+    }
 }
 
 fn intent_of(

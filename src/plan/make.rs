@@ -148,7 +148,8 @@ fn orphans(builder: &mut Builder<'_>) {
     let project = builder.project;
     let known =
         |name: &Name| project.containers.contains_key(name) || project.disabled.contains_key(name);
-    let orphans = names.filter(|name| !known(name));
+    let jobs = &builder.observed.jobs;
+    let orphans = names.filter(|name| !known(name) && !jobs.contains_key(*name));
     builder.warnings.extend(orphans.map(|name| Warning {
         message: format!(
             "container `{name}` is of this project and not in the file; `--remove-orphans` removes it"

@@ -128,7 +128,7 @@ impl Builder<'_> {
     }
 
     /// How long it gets to end: what the user says, else the file, else what is usual for its kind.
-    fn grace(&self, name: &Name) -> Duration {
+    pub(super) fn grace(&self, name: &Name) -> Duration {
         let asked = self.wish.timeout;
         asked.unwrap_or_else(|| self.lasting_grace(name))
     }
@@ -144,6 +144,7 @@ impl Builder<'_> {
         ) {
             (Some(found), _) => found.kind,
             (None, Some(container)) => container.kind(),
+            (None, None) if self.is_job(name) => Kind::Application,
             (None, None) => Kind::System,
         };
         grace.unwrap_or_else(|| usual_grace(kind))

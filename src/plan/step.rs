@@ -167,6 +167,14 @@ pub enum Step {
         /// The older self that was set aside, not the container itself.
         aside: bool,
     },
+    /// End a command that was run in a container of its own: its service, its container and what is known
+    /// of it. Never undone: nobody can begin it again.
+    EndJob {
+        /// Short name of its container.
+        job: Name,
+        /// How long it gets to end.
+        timeout: Duration,
+    },
     /// Remove a named volume and its data. Cannot be undone, so it comes last.
     RemoveVolume {
         /// Its directory on the host; none for one that the engine keeps.
@@ -207,6 +215,7 @@ impl Step {
             | Self::Unfreeze { .. }
             | Self::Publish { .. }
             | Self::WriteHostNames { .. }
+            | Self::EndJob { .. }
             | Self::SetAside { .. } => false,
         }
     }

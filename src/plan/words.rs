@@ -33,6 +33,7 @@ impl Step {
             | Self::Unfreeze { container }
             | Self::SetAside { container }
             | Self::Destroy { container, .. } => Some(container),
+            Self::EndJob { job, .. } => Some(job),
             Self::SaveRecord(_)
             | Self::ForgetProject(_)
             | Self::EnsureBridge { .. }
@@ -81,6 +82,7 @@ impl Step {
             | Self::Freeze { .. }
             | Self::Unfreeze { .. }
             | Self::SetAside { .. }
+            | Self::EndJob { .. }
             | Self::Destroy { .. } => self.container().map_or(String::new(), Name::to_string),
         };
         Words {
@@ -126,6 +128,7 @@ impl Step {
             Self::Publish { .. } => ('~', "publish", "publish"),
             Self::WriteHostNames { .. } => ('~', "names", "write_host_names"),
             Self::SetAside { .. } => ('~', "aside", "set_aside"),
+            Self::EndJob { .. } => ('-', "end", "end_job"),
             Self::Destroy { .. } => ('!', "destroy", "destroy"),
             Self::RemoveVolume { .. } => ('!', "remove", "remove_volume"),
         }
@@ -167,6 +170,7 @@ impl Step {
             | Self::Freeze { .. }
             | Self::Unfreeze { .. }
             | Self::SetAside { .. }
+            | Self::EndJob { .. }
             | Self::RemoveVolume { .. } => String::new(),
         }
     }

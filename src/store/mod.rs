@@ -4,12 +4,14 @@
 //! knows an engine.
 
 mod atomic;
+mod jobs;
 mod kept;
 mod lock;
 mod paths;
 mod record;
 
 pub use atomic::{StoreError, write_atomic};
+pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;

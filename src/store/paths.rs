@@ -62,6 +62,16 @@ impl Paths {
         self.project(project).join("journal.jsonl")
     }
 
+    /// What is known of commands in containers of their own.
+    pub fn jobs(&self, project: &Name) -> PathBuf {
+        self.project(project).join("jobs")
+    }
+
+    /// One of them.
+    pub fn job(&self, project: &Name, job: &Name) -> PathBuf {
+        self.jobs(project).join(format!("{job}.json"))
+    }
+
     /// The project's lock.
     pub fn lock(&self, project: &Name) -> PathBuf {
         self.run.join(format!("{project}.lock"))

@@ -18,9 +18,9 @@ use crate::store::Paths;
 use crate::sys::Notifier;
 
 /// How long the engine may be away: it is restarted, or the host boots.
-const ENGINE_AWAY: Duration = Duration::from_secs(90);
+pub(super) const ENGINE_AWAY: Duration = Duration::from_secs(90);
 /// How long to wait before a stream of output that has ended is asked for once more.
-const AGAIN: Duration = Duration::from_millis(20);
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 struct Container<'a> {
     engine: &'a Engine,
@@ -163,7 +163,7 @@ impl Run<'_> {
 }
 
 /// Waits for its end through restarts of the engine.
-fn wait(engine: &Engine, id: &str) -> u8 {
+pub(super) fn wait(engine: &Engine, id: &str) -> u8 {
     loop {
         match engine.wait(id) {
             Ok(ended) => return code(ended),

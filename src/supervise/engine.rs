@@ -151,6 +151,15 @@ impl Engine {
         self.ask("POST", &target, None, Some(PATIENCE)).map(drop)
     }
 
+    /// Removes one that has ended, with its volumes without a name; an absent one is fine.
+    pub(super) fn remove(&self, container: &str) -> io::Result<()> {
+        let target = format!("/containers/{container}?v=1");
+        match self.ask("DELETE", &target, None, Some(PATIENCE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Its exit code, as soon as it has ended.
     pub(super) fn wait(&self, container: &str) -> io::Result<i64> {
         let target = format!("/containers/{container}/wait");

@@ -12,6 +12,7 @@ mod bookmark;
 mod engine;
 mod gate;
 mod http;
+mod job;
 mod output;
 mod stream;
 mod system;
@@ -30,6 +31,8 @@ use crate::sys::{self, Notifier};
 
 const SUPERVISE: &str = "__supervise";
 const STOP: &str = "__stop";
+const RUN: &str = "__run";
+const END: &str = "__end";
 
 /// Exit code when the container could not be supervised at all, as sysexits(3)'s `EX_UNAVAILABLE`.
 const UNAVAILABLE: u8 = 69;
@@ -37,20 +40,20 @@ const UNAVAILABLE: u8 = 69;
 /// How long a supervisor may take to end after its container, seconds.
 const LAST_WORDS: i64 = 3;
 
-/// Supervises a container, or stops one, when the arguments ask for it, else returns at once.
+/// Supervises a container or a job, or stops one, when the arguments ask for it, else returns at once.
 pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let words: Vec<String> = args
         .skip(1)
         .map(|word| word.into_string().unwrap_or_default())
         .collect();
-    let verb = words.first().map(String::as_str);
-    if verb != Some(SUPERVISE) && verb != Some(STOP) {
-        return None;
-    }
-    let done = read(&words[1..]).and_then(|(unit, paths)| match verb {
-        Some(SUPERVISE) => supervise(&unit, &paths),
-        Some(_) | None => stop(&unit, &paths),
-    });
+    let (verb, words) = words.split_first()?;
+    let done = match verb.as_str() {
+        SUPERVISE => read(words).and_then(|(unit, paths)| supervise(&unit, &paths)),
+        STOP => read(words).and_then(|(unit, paths)| stop(&unit, &paths)),
+        RUN => job::Call::read(words).and_then(|call| job::run(&call)),
+        END => job::Call::read(words).and_then(|call| job::end(&call)),
+        _ => return None,
+    };
     Some(match done {
         Ok(code) => ExitCode::from(code),
         Err(reason) => {

@@ -6,7 +6,9 @@
 
 use std::io::{self, Write};
 
-use crate::model::{JOURNAL_PART, JOURNAL_STREAM, JOURNAL_UNIT, LinePart, UnitSpec, service_of};
+use crate::model::{
+    JOURNAL_PART, JOURNAL_STREAM, JOURNAL_UNIT, LinePart, Name, UnitSpec, service_of,
+};
 use crate::sys::{Journal, journal_field};
 
 /// A longer line becomes several entries.
@@ -36,16 +38,21 @@ struct Line {
 impl Output {
     /// The way that the service's output is to go.
     pub(super) fn of(unit: &UnitSpec) -> Self {
+        Self::from(&unit.name, &service_of(&unit.project, &unit.name))
+    }
+
+    /// The same for the container `name` that the service `service` runs.
+    pub(super) fn from(name: &Name, service: &str) -> Self {
         let to = match Journal::instead_of_stdout() {
             Some(journal) => To::Journal(journal),
             None => To::Plain(Box::new(io::stdout())),
         };
-        Self::to(unit, to)
+        Self::to(name, service, to)
     }
 
-    fn to(unit: &UnitSpec, to: To) -> Self {
+    fn to(name: &Name, service: &str, to: To) -> Self {
         let line = |stream, priority| Line {
-            fields: fields(unit, stream, priority),
+            fields: fields(name, service, stream, priority),
             bytes: Vec::new(),
             begun: false,
         };
@@ -124,16 +131,15 @@ impl Line {
     }
 }
 
-fn fields(unit: &UnitSpec, stream: &str, priority: &str) -> Vec<u8> {
-    let service = service_of(&unit.project, &unit.name);
+fn fields(name: &Name, service: &str, stream: &str, priority: &str) -> Vec<u8> {
     let fields = [
-        ("SYSLOG_IDENTIFIER", unit.name.as_str()),
+        ("SYSLOG_IDENTIFIER", name.as_str()),
         ("PRIORITY", priority),
         (JOURNAL_STREAM, stream),
-        (JOURNAL_UNIT, &service),
+        (JOURNAL_UNIT, service),
         // The journal finds out by itself who has sent an entry, but not of a process that has just ended;
         // `journalctl -u` looks here as well (systemd.journal-fields(7)).
-        ("OBJECT_SYSTEMD_UNIT", &service),
+        ("OBJECT_SYSTEMD_UNIT", service),
     ];
     let fields = fields.into_iter();
     fields

@@ -7,6 +7,10 @@ use std::time::Duration;
 use super::*;
 use crate::model::{Kind, Name, Restart};
 
+fn service() -> String {
+    service_of(&unit().project, &unit().name)
+}
+
 fn unit() -> UnitSpec {
     UnitSpec {
         project: Name::new("shop").unwrap(),
@@ -38,7 +42,11 @@ fn heard(say: impl FnOnce(&mut Output)) -> Vec<(String, String, Vec<u8>)> {
     let path = dir.path().join("socket");
     let ears = UnixDatagram::bind(&path).unwrap();
     ears.set_nonblocking(true).unwrap();
-    let mut output = Output::to(&unit(), To::Journal(Journal::at(path).unwrap()));
+    let mut output = Output::to(
+        &unit().name,
+        &service(),
+        To::Journal(Journal::at(path).unwrap()),
+    );
     say(&mut output);
     let mut entries = Vec::new();
     let mut bytes = vec![0; 1 << 17];
@@ -108,7 +116,7 @@ fn a_long_line_is_cut_and_one_without_an_end_is_shown() {
 
 #[test]
 fn without_a_journal_the_bytes_go_as_they_are() {
-    let mut output = Output::to(&unit(), To::Plain(Box::new(io::sink())));
+    let mut output = Output::to(&unit().name, &service(), To::Plain(Box::new(io::sink())));
     output.take(true, b"a\nb").unwrap();
     output.finish().unwrap();
     assert!(output.lines.iter().all(|line| line.bytes.is_empty()));

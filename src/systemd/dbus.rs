@@ -1,5 +1,6 @@
 //! The manager over D-Bus (org.freedesktop.systemd1(5)). zbus stays here.
 
+mod jobs;
 mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use zbus::{Connection, OwnedObjectPath, Variant};
 
 use self::states::{ListedUnit, service_names};
 use super::files::{Files, OnDisk};
-use super::{Job, TransientJob, Units, UnitsError, names, render};
+use super::{Job, Jobs, Units, UnitsError, names, render};
 use crate::model::{Name, ProjectUnits, UnitSpec, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 use crate::store::Paths;
@@ -35,6 +36,7 @@ trait Manager {
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn get_unit_processes(&self, name: &str) -> zbus::Result<Vec<(String, u32, String)>>;
     #[allow(clippy::type_complexity)]
     fn enable_unit_files(
         &self,
@@ -48,6 +50,11 @@ trait Manager {
         runtime: bool,
     ) -> zbus::Result<Vec<(String, String, String)>>;
     fn list_units_by_names(&self, names: &[&str]) -> zbus::Result<Vec<ListedUnit>>;
+    fn list_units_by_patterns(
+        &self,
+        states: &[&str],
+        patterns: &[&str],
+    ) -> zbus::Result<Vec<ListedUnit>>;
     #[allow(clippy::type_complexity)]
     fn start_transient_unit(
         &self,
@@ -120,13 +127,23 @@ impl Systemd {
 
     /// Does the job and waits for the signal of its end; when the bus goes away meanwhile, for the unit.
     async fn finish(&self, unit: &str, job: Job) -> Result<(), UnitsError> {
-        let manager = self.manager().await?;
-        let removed = manager.receive_job_removed().await;
-        let mut removed = removed.map_err(failed("watch", unit))?;
+        let removed = self.manager().await?.receive_job_removed().await;
+        let removed = removed.map_err(failed("watch", unit))?;
         let path = self.begin(unit, job).await?;
+        self.done(removed, &path, unit, job).await
+    }
+
+    /// Waits for the signal that the job `path` is over.
+    async fn done(
+        &self,
+        mut removed: JobRemovedStream,
+        path: &OwnedObjectPath,
+        unit: &str,
+        job: Job,
+    ) -> Result<(), UnitsError> {
         while let Some(signal) = removed.next().await {
             let Ok(args) = signal.args() else { continue };
-            if *args.job() != path {
+            if args.job() != path {
                 continue;
             }
             return match args.result().as_str() {
@@ -302,34 +319,8 @@ impl Units for Systemd {
         self.forget_failure(&names::service(project, name)).await
     }
 
-    async fn transient(&self, job: &TransientJob) -> Result<(), UnitsError> {
-        let unit = names::job(&job.project, &job.id);
-        let program = job.argv.first().cloned().unwrap_or_default();
-        let command = vec![(program, job.argv.clone(), false)];
-        let properties: Vec<(&str, Variant<'_>)> = vec![
-            ("Description", job.description.clone().into()),
-            ("ExecStart", Variant::from(command)),
-            ("Slice", names::slice(&job.project).into()),
-            ("SyslogIdentifier", job.identifier.clone().into()),
-            ("RemainAfterExit", true.into()),
-        ];
-        let begun = self.manager().await?;
-        let begun = begun
-            .start_transient_unit(&unit, "fail", &properties, &[])
-            .await;
-        begun.map_err(failed("start", &unit))?;
-        Ok(())
-    }
-
-    async fn forget(&self, project: &Name, job: &str) -> Result<(), UnitsError> {
-        let unit = names::job(project, job);
-        let manager = self.manager().await?;
-        let state = self.state_of(&unit).await?;
-        if state.active == "failed" {
-            let done = manager.reset_failed_unit(&unit).await;
-            return done.map_err(failed("reset", &unit));
-        }
-        self.finish(&unit, Job::Stop).await
+    fn jobs(&self) -> &dyn Jobs {
+        self
     }
 }
 

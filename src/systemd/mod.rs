@@ -18,10 +18,11 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{Name, Supervisor, UnitState, UnitsChange};
+use crate::model::{JobState, Name, Supervisor, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 use crate::store::{Paths, StoreError};
 
@@ -65,12 +66,27 @@ pub trait Units: Send + Sync {
     /// Forgets failures and their counts, so that a start by hand is a new one.
     async fn reset(&self, project: &Name, name: &Name) -> Result<(), UnitsError>;
 
-    /// Runs a program as a transient service of the project's slice; its exit code stays known until
-    /// [`Self::forget`].
-    async fn transient(&self, job: &TransientJob) -> Result<(), UnitsError>;
+    /// Programs that are run once.
+    fn jobs(&self) -> &dyn Jobs;
+}
 
-    /// Forgets a transient service that has ended.
-    async fn forget(&self, project: &Name, job: &str) -> Result<(), UnitsError>;
+/// Programs that are run once, as transient services of a project's slice.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Starts one and returns when it says that it is ready. Its exit code stays known until
+    /// [`Self::forget`].
+    async fn start(&self, job: &TransientJob) -> Result<(), UnitsError>;
+
+    /// What is known of `jobs`; one that is not known (any more) is left out.
+    async fn states(
+        &self,
+        project: &Name,
+        jobs: &BTreeSet<Name>,
+    ) -> Result<BTreeMap<Name, JobState>, UnitsError>;
+
+    /// Stops one that runs and forgets it; an absent one is fine. What systemd has made by itself for the
+    /// last of a project without units goes too.
+    async fn forget(&self, project: &Name, job: &Name) -> Result<(), UnitsError>;
 }
 
 /// A program that is run once.
@@ -78,12 +94,16 @@ pub trait Units: Send + Sync {
 pub struct TransientJob {
     /// The project.
     pub project: Name,
-    /// Letters and digits that tell it from others.
-    pub id: String,
+    /// What tells it from the project's others.
+    pub id: Name,
     /// For people.
     pub description: String,
-    /// Program and arguments.
+    /// Program, an absolute path, and arguments. It says READY (sd_notify(3)).
     pub argv: Vec<String>,
+    /// What ends it.
+    pub stop: Vec<String>,
+    /// How long that may take.
+    pub grace: Duration,
     /// What its output is called in the journal.
     pub identifier: String,
 }

@@ -44,10 +44,7 @@ pub fn at_boot(unit: &UnitSpec) -> Vec<String> {
     }
 }
 
-/// A command that was run once, detached.
-pub fn job(project: &Name, job: &str) -> String {
-    format!("locker-{}-run\\x2d{job}.service", escaped(project))
-}
+pub use crate::model::job_service_of as job;
 
 /// What the names of all units of a project begin with.
 pub fn stems(project: &Name) -> [String; 2] {
@@ -77,5 +74,10 @@ mod tests {
         assert_eq!(slice(&name("my-shop")), "locker-my\\x2dshop.slice");
         let port = demand(&name("shop"), &name("db"), 80, "socket");
         assert_ne!(port, service(&name("shop"), &name("db-on-demand-80")));
+        let job = job(&name("shop"), &name("web_run_1"));
+        assert_eq!(job, "locker-shop-run-web_run_1.service");
+        assert_ne!(job, service(&name("shop"), &name("run-web_run_1")));
+        let port = demand(&name("shop"), &name("run"), 80, "service");
+        assert_ne!(super::job(&name("shop"), &name("on-demand-80")), port);
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::{Job, TransientJob, Units, UnitsError};
-use crate::model::{Name, UnitState, UnitsChange};
+use super::{Job, Jobs, TransientJob, Units, UnitsError};
+use crate::model::{JobState, Name, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 
 /// No manager.
@@ -36,10 +36,24 @@ impl Units for NoUnits {
     async fn reset(&self, _: &Name, _: &Name) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)
     }
-    async fn transient(&self, _: &TransientJob) -> Result<(), UnitsError> {
+    fn jobs(&self) -> &dyn Jobs {
+        self
+    }
+}
+
+#[async_trait]
+impl Jobs for NoUnits {
+    async fn start(&self, _: &TransientJob) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)
     }
-    async fn forget(&self, _: &Name, _: &str) -> Result<(), UnitsError> {
-        Err(UnitsError::Absent)
+    async fn states(
+        &self,
+        _: &Name,
+        _: &BTreeSet<Name>,
+    ) -> Result<BTreeMap<Name, JobState>, UnitsError> {
+        Ok(BTreeMap::new())
+    }
+    async fn forget(&self, _: &Name, _: &Name) -> Result<(), UnitsError> {
+        Ok(())
     }
 }

@@ -265,7 +265,7 @@ fn a_command_inside_has_these_streams_this_terminal_and_its_own_exit_code() {
             .exits(0);
         assert_eq!(env.out, "x y\n/www\n");
         shop.locker("exec web nosuch").exits(126);
-        let shown = shop.locker("top").exits(0).out;
+        let shown = shop.locker("top --processes").exits(0).out;
         assert!(shown.contains("httpd -f -p 80"), "{shown}");
     });
 }

@@ -25,6 +25,7 @@ mod firewalls;
 mod held;
 mod images;
 mod itself;
+mod jobs;
 mod life;
 mod live;
 mod logs;
@@ -35,6 +36,7 @@ mod ports;
 mod services;
 mod sources;
 mod supervised;
+mod top;
 mod variants;
 mod volumes;
 

@@ -312,7 +312,7 @@ fn logs_files_processes_and_commands_are_the_same_for_both_kinds() {
             let out = project.locker(&format!("exec {name} sh -c 'hostname; exit 7'"));
             assert_eq!(out.code, 7, "{}", out.err);
         }
-        let top = project.locker("top").exits(0).out;
+        let top = project.locker("top --processes").exits(0).out;
         assert_eq!(
             top.lines().filter(|line| line.contains("httpd")).count(),
             2,

@@ -1,12 +1,13 @@
 //! What the fake engine has beside containers.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 
 use super::{Fake, broken};
-use crate::backend::{BackendError, Engine, ImageInfo, Progress, RunOptions};
-use crate::model::{Build, ContainerSpec, EngineNetwork};
+use crate::backend::{BackendError, Engine, ImageInfo, Once, Progress, RunOptions};
+use crate::model::{Build, ContainerSpec, EngineNetwork, Name};
 use crate::observed::State;
 
 #[async_trait]
@@ -74,7 +75,28 @@ impl Engine for Fake {
         Ok(Vec::new())
     }
 
-    async fn run_once(&self, spec: &ContainerSpec, _: &RunOptions) -> Result<i32, BackendError> {
+    fn once(&self) -> &dyn Once {
+        self
+    }
+}
+
+#[async_trait]
+impl Once for Fake {
+    async fn run(&self, spec: &ContainerSpec, _: &RunOptions) -> Result<i32, BackendError> {
         Err(broken(spec.name.as_str(), "the fake runs nothing once"))
+    }
+
+    async fn make(&self, spec: &ContainerSpec) -> Result<(), BackendError> {
+        Err(broken(spec.name.as_str(), "the fake runs nothing once"))
+    }
+
+    async fn remove(&self, name: &Name, _: bool) -> Result<(), BackendError> {
+        self.backend(format!("remove once {name}")).await?;
+        self.world.lock().unwrap().containers.remove(name);
+        Ok(())
+    }
+
+    fn socket(&self) -> Option<PathBuf> {
+        None
     }
 }

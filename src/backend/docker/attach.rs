@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::error::{failed, refused};
-use super::terminal::{self, End, Remote, Wires};
+use super::terminal::{self, End, Orders, Remote, Wires};
 use crate::backend::{AttachOptions, BackendError, Ran};
 use crate::model::InnerCommand;
 
@@ -81,7 +81,11 @@ pub(super) async fn attach(
     let Some(wires) = exec.start(options.detach, tty).await? else {
         return Ok(0);
     };
-    match exec.ok(terminal::join(wires, tty, &exec).await)? {
+    let joined = match Orders::listen(None) {
+        Ok(mut orders) => terminal::join(wires, tty, &exec, &mut orders).await,
+        Err(error) => Err(error.into()),
+    };
+    match exec.ok(joined)? {
         End::Closed => exec.code().await,
         End::Left(code) => Ok(code),
     }

@@ -1,14 +1,18 @@
 //! What the engine has beside containers, and containers that are run once.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
-use bollard::query_parameters::RemoveContainerOptions;
+use bollard::models::ContainerCreateBody;
 
+use super::context::{self, Endpoint};
+use super::error::refused;
 use super::known::Bodies;
+use super::terminal::Orders;
 use super::{DockerBackend, build, create, images, network, once, volume};
-use crate::backend::{BackendError, Engine, ImageInfo, Progress, RunOptions};
-use crate::model::{Build, ContainerSpec, EngineNetwork};
+use crate::backend::{BackendError, Engine, ImageInfo, Once, Progress, RunOptions};
+use crate::model::{Build, ContainerSpec, EngineNetwork, Name, STOP_GRACE};
 use crate::observed::Mark;
 
 #[async_trait]
@@ -42,12 +46,70 @@ impl Engine for DockerBackend {
         images::list(&self.link().await?.docker, names).await
     }
 
-    async fn run_once(
+    fn once(&self) -> &dyn Once {
+        self
+    }
+}
+
+#[async_trait]
+impl Once for DockerBackend {
+    async fn run(&self, spec: &ContainerSpec, options: &RunOptions) -> Result<i32, BackendError> {
+        // Heard from now on: a signal that comes while it is made ends it as one that comes later.
+        // One that is to go with us may not hold us up for ever.
+        let grace = spec.stop_grace.unwrap_or(STOP_GRACE);
+        let mut orders = Orders::listen(options.remove.then_some(grace))
+            .map_err(|error| refused("run", &spec.host_name(), format!("no signals: {error}")))?;
+        let link = self.link().await?;
+        let id = self
+            .make_once(spec, |body| once::adapt(body, options))
+            .await?;
+        let ran = once::run(&link.docker, &id, options, &mut orders).await;
+        // It took itself away, but not its files; nor did it when it never came to run.
+        if options.remove && !options.detach || ran.is_err() {
+            // Mostly it is gone already; how it ended is what is to be told.
+            let _ = once::remove(&link.docker, &id, true).await;
+            self.site.sweep_homes(&spec.name, &[])?;
+        }
+        ran
+    }
+
+    async fn make(&self, spec: &ContainerSpec) -> Result<(), BackendError> {
+        let slice = self.link().await?.slice(&spec.project).await?;
+        let alone = RunOptions {
+            detach: true,
+            ..RunOptions::default()
+        };
+        let adapt = |body: &mut ContainerCreateBody| {
+            once::adapt(body, &alone);
+            let host = body.host_config.get_or_insert_default();
+            host.cgroup_parent = host.cgroup_parent.take().or(slice);
+        };
+        self.make_once(spec, adapt).await.map(drop)
+    }
+
+    async fn remove(&self, name: &Name, volumes: bool) -> Result<(), BackendError> {
+        if let Some(known) = self.bodies(name).await?.present {
+            once::remove(&self.link().await?.docker, &known.id, volumes).await?;
+            self.note(name, |bodies| bodies.present = None);
+        }
+        self.site.sweep_homes(name, &[])
+    }
+
+    fn socket(&self) -> Option<PathBuf> {
+        match context::endpoint(&|name| std::env::var(name).ok()) {
+            Ok(Endpoint::Socket(path)) => Some(path),
+            Ok(Endpoint::Tcp(_)) | Err(_) => None,
+        }
+    }
+}
+
+impl DockerBackend {
+    /// Makes one and returns its id.
+    async fn make_once(
         &self,
         spec: &ContainerSpec,
-        options: &RunOptions,
-    ) -> Result<i32, BackendError> {
-        let link = self.link().await?;
+        adapt: impl FnOnce(&mut ContainerCreateBody) + Send,
+    ) -> Result<String, BackendError> {
         let mark = Mark {
             version: 1,
             directory: self.site.directory.clone(),
@@ -55,21 +117,10 @@ impl Engine for DockerBackend {
             setup_done: true,
             seeded: true,
         };
-        let adapt = |body: &mut _| once::adapt(body, options);
-        let older = Bodies::default();
+        let (link, older) = (self.link().await?, Bodies::default());
         let made = create::create(&self.site, link, &mark, &older, true, adapt, &|_| {}).await?;
-        let ran = once::run(&link.docker, &made.id, options).await;
-        // It took itself away, but not its files; nor did it when it never came to run.
-        if options.remove && !options.detach || ran.is_err() {
-            let remove = RemoveContainerOptions {
-                v: true,
-                force: true,
-                link: false,
-            };
-            // Mostly it is gone already; how it ended is what is to be told.
-            let _ = link.docker.remove_container(&made.id, Some(remove)).await;
-            self.site.sweep_homes(&spec.name, &[])?;
-        }
-        ran
+        let id = made.id.clone();
+        self.note(&spec.name, |bodies| bodies.present = Some(made));
+        Ok(id)
     }
 }

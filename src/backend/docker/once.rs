@@ -3,18 +3,24 @@
 //! The driver makes it like any other; here it is adapted, started and waited for. Its streams are joined
 //! before it starts, so that nothing it prints is lost.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::{
-    AttachContainerOptions, KillContainerOptions, RemoveContainerOptions,
+    AttachContainerOptions, InspectContainerOptions, KillContainerOptions, RemoveContainerOptions,
     ResizeContainerTTYOptions, StartContainerOptions,
 };
 
 use super::ended::ended;
-use super::error::{failed, is_missing};
-use super::terminal::{self, End, Remote, Wires};
+use super::error::{failed, is_missing, reason, refused};
+use super::terminal::{self, End, Orders, Remote, Wires};
 use crate::backend::{BackendError, RunOptions};
+
+/// How often, and how many times, is looked whether one that somebody else removes is gone.
+const REMOVAL: Duration = Duration::from_millis(50);
+const REMOVALS: u32 = 200;
 
 /// Whether it gets a terminal.
 fn tty(options: &RunOptions) -> bool {
@@ -49,6 +55,7 @@ pub(super) async fn run(
     docker: &Docker,
     full: &str,
     options: &RunOptions,
+    orders: &mut Orders,
 ) -> Result<i32, BackendError> {
     if options.detach {
         start(docker, full).await?;
@@ -69,13 +76,17 @@ pub(super) async fn run(
         output: wires.output,
         input: options.interactive.then_some(wires.input),
     };
-    let joined = terminal::join(wires, tty(options), &remote).await;
+    let joined = terminal::join(wires, tty(options), &remote, orders).await;
     let code = match joined.map_err(|error| failed("attach to", full, &error))? {
-        End::Closed => ended(docker, full).await?,
+        // The streams may be closed long before its end.
+        End::Closed => tokio::select! {
+            code = ended(docker, full) => code?,
+            code = orders.heed(&remote, false) => code,
+        },
         End::Left(code) => code,
     };
     if options.remove {
-        remove(docker, full).await?;
+        remove(docker, full, true).await?;
     }
     Ok(code)
 }
@@ -86,17 +97,32 @@ async fn start(docker: &Docker, full: &str) -> Result<(), BackendError> {
     started.map_err(|error| failed("start", full, &error))
 }
 
-/// Removes it with its volumes without a name, also when it still runs since the user left it.
-async fn remove(docker: &Docker, full: &str) -> Result<(), BackendError> {
+/// Removes it, with `volumes` its volumes without a name too, also when it still runs since the user
+/// left it.
+pub(super) async fn remove(docker: &Docker, full: &str, volumes: bool) -> Result<(), BackendError> {
     let options = RemoveContainerOptions {
-        v: true,
+        v: volumes,
         force: true,
         link: false,
     };
     match docker.remove_container(full, Some(options)).await {
+        // Somebody else removes it just now.
+        Err(error) if reason(&error).contains("already in progress") => gone(docker, full).await,
         Err(error) if !is_missing(&error) => Err(failed("remove", full, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Waits until it is gone.
+async fn gone(docker: &Docker, full: &str) -> Result<(), BackendError> {
+    for _ in 0..REMOVALS {
+        let options = None::<InspectContainerOptions>;
+        if docker.inspect_container(full, options).await.is_err() {
+            return Ok(());
+        }
+        tokio::time::sleep(REMOVAL).await;
+    }
+    Err(refused("remove", full, "it does not go"))
 }
 
 struct Once<'a> {

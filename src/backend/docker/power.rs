@@ -46,11 +46,7 @@ impl Default for Stops {
 impl Stops {
     /// Does `stop` when there is a place for it; with IPv6 it takes more of them. Containers that ignore the signal let others begin,
     /// so that their time limits run side by side.
-    pub(super) async fn in_turn<T>(
-        &self,
-        has_ipv6: bool,
-        stop: impl Future<Output = T>,
-    ) -> T {
+    pub(super) async fn in_turn<T>(&self, has_ipv6: bool, stop: impl Future<Output = T>) -> T {
         let places = if has_ipv6 { PLACES_WITH_IPV6 } else { 1 };
         // Never closed; without a place it would only be slower.
         let place = self.places.acquire_many(places).await.ok();
@@ -199,7 +195,11 @@ mod tests {
         join_all((0..6).map(|_| stops.in_turn(false, stop()))).await;
         assert_eq!(most.swap(0, Ordering::SeqCst), 2);
         join_all((0..6).map(|_| stops.in_turn(true, stop()))).await;
-        assert_eq!(most.load(Ordering::SeqCst), 1, "with IPv6 each counts twice");
+        assert_eq!(
+            most.load(Ordering::SeqCst),
+            1,
+            "with IPv6 each counts twice"
+        );
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::container::LogOutput;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// A third signal of the user's ends us even when the other side does not.
 const PATIENCE: u32 = 3;
@@ -79,40 +81,48 @@ impl Drop for Raw {
     }
 }
 
-/// Joins the streams until one side ends.
-pub(super) async fn join(wires: Wires, tty: bool, remote: &dyn Remote) -> Result<End, Error> {
+/// Joins the streams until one side ends, and heeds signals meanwhile.
+pub(super) async fn join(
+    wires: Wires,
+    tty: bool,
+    remote: &dyn Remote,
+    orders: &mut Orders,
+) -> Result<End, Error> {
     let Wires { mut output, input } = wires;
     let _raw = (tty && input.is_some()).then(Raw::enter);
     let _feeding = input.map(|input| Feeding(tokio::spawn(feed(input, standard_input()))));
-    let mut signals = Signals::listen()?;
     if let (true, Some((rows, columns))) = (tty, size()) {
         remote.resize(rows, columns).await;
     }
-    let mut asked = 0;
+    // One for all pieces: a signal that is being handed on must not be dropped.
+    let mut heed = std::pin::pin!(orders.heed(remote, tty));
     loop {
         tokio::select! {
             piece = output.next() => match piece {
                 None => return Ok(End::Closed),
                 Some(piece) => if let Err(error) = print(&piece?) {
-                    if error.kind() != ErrorKind::BrokenPipe {
+                    if !is_gone(&error) {
                         return Err(error.into());
                     }
                     remote.signal(rustix::process::Signal::TERM.as_raw()).await;
                     return Ok(End::Left(PIPE));
                 },
             },
-            number = signals.next() => match (number, size()) {
-                (None, Some((rows, columns))) if tty => remote.resize(rows, columns).await,
-                (None, _) => {}
-                (Some(number), _) => {
-                    asked += 1;
-                    if asked >= PATIENCE || !remote.signal(number).await {
-                        return Ok(End::Left(128 + number));
-                    }
-                }
-            },
+            code = &mut heed => return Ok(End::Left(code)),
         }
     }
+}
+
+/// Whether nobody reads what we print any more: a pipe or a terminal was closed.
+fn is_gone(error: &io::Error) -> bool {
+    let closed = rustix::io::Errno::IO.raw_os_error();
+    error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(closed)
+}
+
+/// Whether the sender wants us to be gone, rather than that the program hears it.
+fn is_final(number: i32) -> bool {
+    let of = |kind: SignalKind| kind.as_raw_value();
+    number == of(SignalKind::terminate()) || number == of(SignalKind::hangup())
 }
 
 /// Ends with the joining, not with the input.
@@ -169,6 +179,65 @@ fn print(piece: &LogOutput) -> io::Result<()> {
             stream.write_all(message)?;
             stream.flush()
         }
+    }
+}
+
+/// What the user or the system tells us, and how long the other side may take over it.
+pub(super) struct Orders {
+    signals: Signals,
+    /// Once we are told to end, the other side gets so long; none is without end.
+    patience: Option<Duration>,
+    asked: u32,
+    /// The signal by which we were told to end, and when the patience is over.
+    ending: Option<(i32, Instant)>,
+}
+
+impl Orders {
+    /// Hears what comes from now on.
+    pub(super) fn listen(patience: Option<Duration>) -> io::Result<Self> {
+        Ok(Self {
+            signals: Signals::listen()?,
+            patience,
+            asked: 0,
+            ending: None,
+        })
+    }
+
+    /// Hands signals on until we must end, and gives the code to end with.
+    pub(super) async fn heed(&mut self, remote: &dyn Remote, tty: bool) -> i32 {
+        loop {
+            let number = tokio::select! {
+                number = self.signals.next() => number,
+                code = over(self.ending) => return code,
+            };
+            let Some(number) = number else {
+                if let (true, Some((rows, columns))) = (tty, size()) {
+                    remote.resize(rows, columns).await;
+                }
+                continue;
+            };
+            self.asked += 1;
+            if let Some(patience) = self.patience.filter(|_| is_final(number)) {
+                let since = self
+                    .ending
+                    .get_or_insert((number, Instant::now() + patience));
+                since.0 = number;
+            }
+            if self.asked >= PATIENCE || !remote.signal(number).await {
+                return 128 + number;
+            }
+        }
+    }
+}
+
+/// Waits until the patience is over; for ever when nobody has told us to end.
+async fn over(ending: Option<(i32, Instant)>) -> i32 {
+    match ending {
+        Some((number, at)) => {
+            tokio::time::sleep_until(at).await;
+            128 + number
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -15,6 +15,7 @@ mod events;
 mod exec;
 mod freeze;
 mod images;
+mod jobs;
 mod links;
 mod logs;
 mod plan;
@@ -81,6 +82,7 @@ pub enum Command {
     Top(top::Top),
     Wait(wait::Wait),
     Events(events::Events),
+    Jobs(jobs::Jobs),
     Images(images::Images),
     Pull(pull::Pull),
     Build(build::Build),
@@ -122,6 +124,7 @@ impl Command {
             Self::Top(args) => args.run(global, ui),
             Self::Wait(args) => args.run(global, ui),
             Self::Events(args) => args.run(global, ui),
+            Self::Jobs(args) => args.run(global, ui),
             Self::Images(args) => args.run(global, ui),
             Self::Pull(args) => args.run(global, ui),
             Self::Build(args) => args.run(global, ui),

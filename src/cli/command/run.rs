@@ -19,22 +19,27 @@ const EXAMPLES: &str = "\
 Examples:
   locker run --rm web ./manage.py migrate
   locker run --rm -e DEBUG=1 web sh
+  locker run --detach --rm web ./backup.sh
   locker run --rm --no-deps --entrypoint sh web -c 'id; pwd'
 ";
 
 /// Run one command in a container of its own, made from a container's image and settings
 ///
 /// What the container depends on is started first. Its ports are not published unless
-/// `--service-ports` is given. The new container is called `NAME_run_…`, `status` shows it and `down`
-/// removes it. The exit status is that of the command. System containers have no image to run from:
-/// `exec` runs a command in them.
+/// `--service-ports` is given. The new container is called `NAME_run_…`, `jobs` and `status` show it and
+/// `down` removes it. The exit status is that of the command. System containers have no image to run
+/// from: `exec` runs a command in them.
+///
+/// With `--detach` it is a job: a service of systemd's where systemd runs the host, else a container that
+/// the engine runs. Its id is printed; `logs`, `wait` and `jobs` tell its output and its exit code, also
+/// after its end.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Run {
     /// Remove the container when it has ended
     #[arg(long)]
     rm: bool,
-    /// Return as soon as it runs, and print its name
+    /// Return as soon as it runs, and print its id
     #[arg(short, long)]
     detach: bool,
     /// Leave alone what it depends on

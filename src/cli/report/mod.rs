@@ -201,6 +201,9 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::NameTaken { .. } => {
             report.help = vec!["choose another one with `--name`".into()];
         }
+        JobError::NoCode { name } => {
+            report.help = vec![format!("`locker jobs {name}` tells what is known of it")];
+        }
         JobError::Frozen { name } => {
             report.help = vec![format!("run `sudo locker unfreeze {name}`")];
         }

@@ -4,6 +4,7 @@ mod app_plans;
 mod app_rules;
 mod apps;
 mod converge;
+mod jobs;
 mod order;
 mod plans;
 mod properties;

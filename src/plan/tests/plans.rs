@@ -310,6 +310,7 @@ fn every_scenario_has_exactly_the_plan_that_is_written_down() {
     all.extend(port_goals());
     all.extend(volumes());
     all.extend(super::app_plans::all());
+    all.extend(super::jobs::all());
     let mut expected = expected();
     let mut others = String::new();
     for (name, plan) in &all {

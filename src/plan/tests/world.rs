@@ -145,6 +145,7 @@ impl World {
             Step::ForgetProject(_) => self.seen.record = None,
             Step::RemoveWreck { .. }
             | Step::BringBack { .. }
+            | Step::EndJob { .. }
             | Step::SetAside { .. }
             | Step::Create(_)
             | Step::Destroy { .. } => self.step_of_life(step),
@@ -190,6 +191,10 @@ impl World {
     }
 
     fn step_of_life(&mut self, step: &Step) {
+        if let Step::EndJob { job, .. } = step {
+            self.seen.containers.remove(job);
+            assert!(self.seen.jobs.remove(job).is_some());
+        }
         if let Step::RemoveWreck { container } = step {
             self.half.remove(container);
             if let Some(whole) = self.seen.containers.remove(container) {

@@ -27,20 +27,23 @@ pub(super) type ListedUnit = (
 );
 
 /// What is needed of it.
-struct Listed {
-    unit: String,
-    active: String,
-    sub: String,
+pub(super) struct Listed {
+    pub(super) unit: String,
+    /// Whether systemd knows more of it than its name.
+    pub(super) loaded: bool,
+    pub(super) active: String,
+    pub(super) sub: String,
     path: OwnedObjectPath,
 }
 
 impl Systemd {
     /// What systemd lists of these units; it loads those that are not loaded.
-    async fn list(&self, units: &[&str]) -> Result<Vec<Listed>, UnitsError> {
+    pub(super) async fn list(&self, units: &[&str]) -> Result<Vec<Listed>, UnitsError> {
         let listed = self.manager().await?.list_units_by_names(units).await;
         let listed = listed.map_err(failed("list", "units"))?.into_iter();
         let read = |unit: ListedUnit| Listed {
             unit: unit.0,
+            loaded: unit.2 == "loaded",
             // One whose turn has not come yet: what it needs is not ready.
             active: match unit.3.as_str() {
                 "inactive" | "failed" if unit.7 != 0 => "activating".into(),
@@ -52,22 +55,30 @@ impl Systemd {
         Ok(listed.map(read).collect())
     }
 
+    /// A property of it by its interface's last word: `Unit`, `Service`.
+    pub(super) async fn property(
+        &self,
+        listed: &Listed,
+        interface: &str,
+        key: &str,
+    ) -> Result<OwnedVariant, UnitsError> {
+        let arguments = (format!("org.freedesktop.systemd1.{interface}"), key);
+        let connection = self.connection().await?;
+        let answer = connection.call_method(
+            Some("org.freedesktop.systemd1"),
+            &*listed.path,
+            Some("org.freedesktop.DBus.Properties"),
+            "Get",
+            &arguments,
+        );
+        let answer = answer.await.map_err(failed("read", &listed.unit))?;
+        let value = answer.body().deserialize::<OwnedVariant>();
+        value.map_err(failed("read", &listed.unit))
+    }
+
     /// Of hundreds of properties those few alone: all of them cost systemd a millisecond for each unit.
     async fn state_of_listed(&self, listed: &Listed) -> Result<UnitState, UnitsError> {
-        let connection = self.connection().await?;
-        let get = async |interface: &str, key: &str| {
-            let arguments = (format!("org.freedesktop.systemd1.{interface}"), key);
-            let answer = connection.call_method(
-                Some("org.freedesktop.systemd1"),
-                &*listed.path,
-                Some("org.freedesktop.DBus.Properties"),
-                "Get",
-                &arguments,
-            );
-            let answer = answer.await.map_err(failed("read", &listed.unit))?;
-            let value = answer.body().deserialize::<OwnedVariant>();
-            value.map_err(failed("read", &listed.unit))
-        };
+        let get = async |interface, key| self.property(listed, interface, key).await;
         let (since, result, restarts, status) = tokio::try_join!(
             get("Unit", "StateChangeTimestamp"),
             get("Service", "Result"),
@@ -154,7 +165,7 @@ fn text(value: &OwnedVariant) -> String {
     }
 }
 
-fn number(value: &OwnedVariant) -> u64 {
+pub(super) fn number(value: &OwnedVariant) -> u64 {
     match &**value {
         Variant::U32(number) => u64::from(*number),
         Variant::U64(number) => *number,
