@@ -1,4 +1,4 @@
-//! The reader of cgroups against files as the kernel writes them (Debian 12 with both versions).
+//! The reader of cgroups against files in the form that the kernel writes.
 
 use super::*;
 
