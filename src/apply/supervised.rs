@@ -16,6 +16,7 @@ use crate::backend::{
 };
 use crate::model::{Name, UnitState, host_name_of};
 use crate::observed::Mark;
+use crate::store::{self, Paths};
 use crate::systemd::{Job, Units, UnitsError};
 
 /// How often a container that is being started is looked at.
@@ -28,17 +29,24 @@ pub struct Supervised {
     project: Name,
     engines: Arc<dyn Backend>,
     units: Arc<dyn Units>,
+    paths: Paths,
     /// The containers that systemd runs.
     known: Mutex<BTreeSet<Name>>,
 }
 
 impl Supervised {
     /// Puts `units` in front of `engines`.
-    pub fn new(project: Name, engines: Arc<dyn Backend>, units: Arc<dyn Units>) -> Self {
+    pub fn new(
+        project: Name,
+        engines: Arc<dyn Backend>,
+        units: Arc<dyn Units>,
+        paths: Paths,
+    ) -> Self {
         Self {
             project,
             engines,
             units,
+            paths,
             known: Mutex::default(),
         }
     }
@@ -75,6 +83,9 @@ impl Supervised {
             return self.engines.start(name, Body::Present).await;
         }
         units.reset(project, name).await.map_err(told)?;
+        // Held until the start is over.
+        let asked = store::ask(&self.paths, project, name);
+        let _asked = asked.map_err(|error| told(error.into()))?;
         units.queue(project, name, Job::Start).await.map_err(told)?;
         loop {
             tokio::time::sleep(LOOK).await;

@@ -62,7 +62,12 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
     let units: Arc<dyn Units> = Arc::from(systemd::open(Supervisor::Auto, &paths)?);
     let host = Host {
         directory: project.directory.clone(),
-        backend: Arc::new(Supervised::new(name.clone(), engines, units.clone())),
+        backend: Arc::new(Supervised::new(
+            name.clone(),
+            engines,
+            units.clone(),
+            paths.clone(),
+        )),
         network: Arc::new(KernelNetwork::new(&paths)),
         firewall: Arc::from(firewall::open(choice, &paths)?),
         units,

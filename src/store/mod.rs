@@ -3,12 +3,14 @@
 //! The root is injectable (`--state-dir`), so that tests touch nothing of the host's. Nothing here
 //! knows an engine.
 
+mod asked;
 mod atomic;
 mod kept;
 mod lock;
 mod paths;
 mod record;
 
+pub use asked::{Asked, ask, take_asked};
 pub use atomic::{StoreError, write_atomic};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};

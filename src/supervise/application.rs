@@ -20,8 +20,14 @@ struct Container<'a> {
     full: String,
 }
 
-/// Starts it, or takes it over when it runs, and stays with it; its exit code.
-pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<u8, String> {
+/// Starts it, or takes it over when it runs, and stays with it; its exit code. One whose work is done is
+/// started only when that was asked for.
+pub(super) fn supervise(
+    unit: &UnitSpec,
+    paths: &Paths,
+    notifier: &Notifier,
+    asked: bool,
+) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
     let engine = Engine::new(SOCKET);
     let told = |verb: &'static str| {
@@ -33,7 +39,7 @@ pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> 
         .await_engine(ENGINE_AWAY)
         .map_err(told("reach the engine of"))?;
     let shown = engine.show(&full).map_err(told("find"))?;
-    if unit.oneshot && is_done(&shown) {
+    if !asked && unit.oneshot && is_done(&shown) {
         // What others wait for is done for good.
         gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
@@ -140,6 +146,11 @@ fn since(started_at: &str) -> String {
 }
 
 impl Ask for Container<'_> {
+    /// The engine does not tell; a program that is asked to end seldom ends with 0.
+    fn was_stopped(&self) -> bool {
+        false
+    }
+
     fn look(&self, check: Option<&Healthcheck>) -> Look {
         if let Some(check) = check {
             return match self.engine.run(&self.full, &check.test, check.timeout) {

@@ -30,6 +30,7 @@ mod live;
 mod looking;
 mod mixed;
 mod network;
+mod once;
 mod ports;
 mod sources;
 mod supervised;

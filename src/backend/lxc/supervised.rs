@@ -77,6 +77,12 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
     std::process::exit(code)
 }
 
+/// Whether the last run of the unit's container ended by itself with 0.
+pub fn is_done(unit: &UnitSpec) -> bool {
+    let full = crate::model::host_name_of(&unit.project, &unit.name);
+    ended::is_done(&unit.lxcpath.join(full))
+}
+
 /// Stops the unit's container within the time that its unit allows.
 ///
 /// # Errors
@@ -213,6 +219,11 @@ impl Attended {
         use rustix::event::{PollFd, PollFlags, poll};
         while poll(&mut [PollFd::new(&self.monitor, PollFlags::IN)], None).is_err() {}
         u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255)
+    }
+
+    /// Whether it has ended because it was asked to, whatever its exit code.
+    pub fn was_stopped(&self) -> bool {
+        ended::ended(&self.dir).is_some_and(|ended| ended.asked)
     }
 
     /// Runs a command inside; its exit code. One that takes longer than `most` is ended.
