@@ -5,6 +5,7 @@
 //! they bear our labels; all others are only listed. Addresses, published ports and names are locker's
 //! work for both kinds of containers, so the engine is told about addresses and never about ports.
 
+mod archive;
 mod attach;
 mod body;
 mod build;
