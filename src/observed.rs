@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -177,6 +178,8 @@ pub enum Health {
 pub struct ObservedEngine {
     /// Images that were asked about and are there: id by the name that was asked with.
     pub images: BTreeMap<String, String>,
+    /// When each of those was fetched, built or tagged last, where the engine knows it.
+    pub tagged: BTreeMap<String, SystemTime>,
     /// Networks of this project, by their key in the file.
     pub networks: BTreeMap<Name, EngineNetwork>,
     /// Names of all other networks.
