@@ -30,23 +30,27 @@ pub struct Supervised {
     engines: Arc<dyn Backend>,
     units: Arc<dyn Units>,
     paths: Paths,
+    /// What a container depends on is left alone when it starts.
+    alone: bool,
     /// The containers that systemd runs.
     known: Mutex<BTreeSet<Name>>,
 }
 
 impl Supervised {
-    /// Puts `units` in front of `engines`.
+    /// Puts `units` in front of `engines`. `alone` starts containers without what they depend on.
     pub fn new(
         project: Name,
         engines: Arc<dyn Backend>,
         units: Arc<dyn Units>,
         paths: Paths,
+        alone: bool,
     ) -> Self {
         Self {
             project,
             engines,
             units,
             paths,
+            alone,
             known: Mutex::default(),
         }
     }
@@ -84,9 +88,13 @@ impl Supervised {
         }
         units.reset(project, name).await.map_err(told)?;
         // Held until the start is over.
-        let asked = store::ask(&self.paths, project, name);
+        let asked = store::ask(&self.paths, project, name, self.alone);
         let _asked = asked.map_err(|error| told(error.into()))?;
-        units.queue(project, name, Job::Start).await.map_err(told)?;
+        let job = match self.alone {
+            true => Job::StartAlone,
+            false => Job::Start,
+        };
+        units.queue(project, name, job).await.map_err(told)?;
         loop {
             tokio::time::sleep(LOOK).await;
             if self.runs(name).await {

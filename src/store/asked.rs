@@ -4,7 +4,7 @@
 //! note that is locked while he waits: one of a process that was killed counts for nothing.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use crate::model::Name;
@@ -25,17 +25,38 @@ impl Drop for Asked {
     }
 }
 
-/// Says that this start of a container is asked for: it starts even when its work is done.
+/// Why a service starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// systemd does it: a boot, a restart, another one that needs it.
+    Due,
+    /// It was asked for by name.
+    Asked {
+        /// It, and nothing that it depends on.
+        alone: bool,
+    },
+}
+
+const ALONE: &str = "alone";
+
+/// Says that this start of a container is asked for: it starts even when its work is done, and `alone`
+/// even when nothing runs that it depends on.
 ///
 /// # Errors
 /// The note cannot be written.
-pub fn ask(paths: &Paths, project: &Name, container: &Name) -> Result<Asked, StoreError> {
+pub fn ask(
+    paths: &Paths,
+    project: &Name,
+    container: &Name,
+    alone: bool,
+) -> Result<Asked, StoreError> {
     let path = paths.asked(project, container);
     let written = || -> io::Result<File> {
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
-        let file = File::create(&path)?;
+        let mut file = File::create(&path)?;
+        file.write_all(if alone { ALONE } else { "" }.as_bytes())?;
         file.lock()?;
         Ok(file)
     };
@@ -45,16 +66,23 @@ pub fn ask(paths: &Paths, project: &Name, container: &Name) -> Result<Asked, Sto
     }
 }
 
-/// Whether the start that is under way was asked for. Only the first who looks hears it, so that a
-/// container which systemd starts again by itself is not taken for one that was asked for.
-pub fn take_asked(paths: &Paths, project: &Name, container: &Name) -> bool {
+/// Why the start that is under way happens. Only the first who looks hears that it was asked for, so that a
+/// container which systemd starts again by itself is not taken for one that was.
+pub fn take_asked(paths: &Paths, project: &Name, container: &Name) -> Why {
     let path = paths.asked(project, container);
-    let Ok(note) = File::open(&path) else {
-        return false;
+    let Ok(mut note) = File::open(&path) else {
+        return Why::Due;
     };
+    let mut text = String::new();
+    let read = note.read_to_string(&mut text).is_ok();
     let held = matches!(note.try_lock_shared(), Err(TryLockError::WouldBlock));
     let _ = fs::remove_file(&path); // One that stays is not held for long.
-    held
+    match read && held {
+        true => Why::Asked {
+            alone: text == ALONE,
+        },
+        false => Why::Due,
+    }
 }
 
 #[cfg(test)]
@@ -67,15 +95,18 @@ mod tests {
         let paths = Paths::under(dir.path());
         let name = |word: &str| Name::new(word).unwrap();
         let (shop, job) = (name("shop"), name("job"));
-        assert!(!take_asked(&paths, &shop, &job));
-        let asked = ask(&paths, &shop, &job).unwrap();
-        assert!(!take_asked(&paths, &shop, &name("db")));
-        assert!(take_asked(&paths, &shop, &job));
-        assert!(!take_asked(&paths, &shop, &job));
+        let take = |word: &str| take_asked(&paths, &shop, &name(word));
+        assert_eq!(take("job"), Why::Due);
+        let asked = ask(&paths, &shop, &job, false).unwrap();
+        assert_eq!(take("db"), Why::Due);
+        assert_eq!(take("job"), Why::Asked { alone: false });
+        assert_eq!(take("job"), Why::Due);
         drop(asked);
+        let _asked = ask(&paths, &shop, &job, true).unwrap();
+        assert_eq!(take("job"), Why::Asked { alone: true });
         // As after a kill: the note is there, and nobody holds it.
         fs::write(paths.asked(&shop, &job), "").unwrap();
-        assert!(!take_asked(&paths, &shop, &job));
+        assert_eq!(take("job"), Why::Due);
         assert!(!paths.asked(&shop, &job).exists());
     }
 }

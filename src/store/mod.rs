@@ -10,7 +10,7 @@ mod lock;
 mod paths;
 mod record;
 
-pub use asked::{Asked, ask, take_asked};
+pub use asked::{Asked, Why, ask, take_asked};
 pub use atomic::{StoreError, write_atomic};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};

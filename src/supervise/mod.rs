@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::model::{Kind, Name, UnitSpec};
-use crate::store::{self, Paths};
+use crate::store::{self, Paths, Why};
 use crate::sys::{self, Notifier};
 
 const SUPERVISE: &str = "__supervise";
@@ -85,8 +85,11 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
         &notifier,
     );
     gate::shut(&paths.ready(&unit.project, &unit.name));
-    let asked = store::take_asked(paths, &unit.project, &unit.name);
-    gate::wait(unit, paths, &notifier)?;
+    let why = store::take_asked(paths, &unit.project, &unit.name);
+    let asked = why != Why::Due;
+    if why != (Why::Asked { alone: true }) {
+        gate::wait(unit, paths, &notifier)?;
+    }
     match unit.kind {
         Kind::System if !asked && unit.oneshot && system::is_done(unit) => {
             // What others wait for is done for good, also after a reboot.

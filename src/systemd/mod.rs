@@ -30,6 +30,8 @@ pub use none::NoUnits;
 pub enum Job {
     /// It is started, with what it requires.
     Start,
+    /// It is started, and nothing else; what it requires may not run.
+    StartAlone,
     /// It is stopped, and it alone.
     Stop,
 }
