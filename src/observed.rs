@@ -173,9 +173,20 @@ pub enum Health {
     Unhealthy,
 }
 
+/// Where the engine of application containers listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineAt {
+    /// A socket.
+    Socket(PathBuf),
+    /// `tcp://ADDRESS:PORT`, an address of this host.
+    Network(String),
+}
+
 /// What the engine of application containers has beside containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedEngine {
+    /// Where it listens; none when nobody asked it.
+    pub at: Option<EngineAt>,
     /// Images that were asked about and are there: id by the name that was asked with.
     pub images: BTreeMap<String, String>,
     /// When each of those was fetched, built or tagged last, where the engine knows it.

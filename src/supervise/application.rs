@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::attend::{Ask, Look, Notes, attend};
-use super::engine::{Engine, SOCKET, Shown};
+use super::engine::{Engine, Shown};
 use super::gate;
 use super::stream::copy;
 use crate::model::{Healthcheck, UnitSpec, host_name_of};
@@ -29,7 +29,7 @@ pub(super) fn supervise(
     asked: bool,
 ) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
-    let engine = Engine::new(SOCKET);
+    let engine = Engine::of(unit);
     let told = |verb: &'static str| {
         let full = full.clone();
         move |error: io::Error| format!("cannot {verb} container `{full}`: {error}")
@@ -52,7 +52,7 @@ pub(super) fn supervise(
 /// Stops it within the time that its unit allows.
 pub(super) fn stop(unit: &UnitSpec) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
-    match Engine::new(SOCKET).stop(&full, unit.stop_timeout) {
+    match Engine::of(unit).stop(&full, unit.stop_timeout) {
         Ok(()) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(format!("cannot stop container `{full}`: {error}")),

@@ -20,6 +20,7 @@ mod compose;
 mod contract;
 mod crash;
 mod docker;
+mod engines;
 mod failures;
 mod firewalls;
 mod held;

@@ -9,6 +9,7 @@ use bollard::models::{ContainerSummary, Volume};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join_all;
 
+use super::client::Link;
 use super::error::{ENGINE, image_failed, is_missing, reason, unreachable};
 use super::known::{self, All, Known};
 use super::network;
@@ -27,9 +28,10 @@ pub(super) struct Look {
 /// Asks the engine.
 pub(super) async fn look(
     site: &Site,
-    docker: &Docker,
+    link: &Link,
     images: &BTreeSet<String>,
 ) -> Result<Look, BackendError> {
+    let docker = &link.docker;
     let networks = docker.list_networks(None::<ListNetworksOptions>);
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
     let (containers, networks, volumes, images) = tokio::join!(
@@ -38,7 +40,10 @@ pub(super) async fn look(
         volumes,
         try_join_all(images.iter().map(|name| image(docker, name))),
     );
-    let mut engine = ObservedEngine::default();
+    let mut engine = ObservedEngine {
+        at: Some(link.endpoint.observed()),
+        ..ObservedEngine::default()
+    };
     for image in images?.into_iter().flatten() {
         let tagged = image.tagged.map(|at| (image.name.clone(), at));
         engine.tagged.extend(tagged);
