@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -174,11 +175,24 @@ pub enum Health {
     Unhealthy,
 }
 
+/// Where the engine of application containers listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineAt {
+    /// A socket.
+    Socket(PathBuf),
+    /// `tcp://ADDRESS:PORT`, an address of this host.
+    Network(String),
+}
+
 /// What the engine of application containers has beside containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedEngine {
+    /// Where it listens; none when nobody asked it.
+    pub at: Option<EngineAt>,
     /// Images that were asked about and are there: id by the name that was asked with.
     pub images: BTreeMap<String, String>,
+    /// When each of those was fetched, built or tagged last, where the engine knows it.
+    pub tagged: BTreeMap<String, SystemTime>,
     /// Networks of this project, by their key in the file.
     pub networks: BTreeMap<Name, EngineNetwork>,
     /// Names of all other networks.

@@ -45,10 +45,12 @@ pub fn label(step: &Step) -> String {
         Step::Destroy {
             container,
             aside: false,
+            ..
         } => format!("destroy {container}"),
         Step::Destroy {
             container,
             aside: true,
+            ..
         } => format!("destroy the older {container}"),
         Step::RemoveVolume {
             path: Some(path), ..

@@ -32,7 +32,10 @@ impl Worker<'_> {
             self.set_frozen(container, true).await?;
         } else if let Step::Unfreeze { container } = step {
             self.set_frozen(container, false).await?;
-        } else if let Step::Destroy { container, aside } = step {
+        } else if let Step::Destroy {
+            container, aside, ..
+        } = step
+        {
             let volumes = self.volumes.destroy && !aside;
             backend.destroy(container, body(*aside), volumes).await?;
         }

@@ -17,7 +17,7 @@ use crate::backend::{
 };
 use crate::model::{Name, UnitState, host_name_of};
 use crate::observed::Mark;
-use crate::store::Paths;
+use crate::store::{self, Paths};
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
 /// How often a container that is being started is looked at.
@@ -33,20 +33,23 @@ pub struct Supervised {
     /// The services whose output the journal holds; asked once.
     pub(super) in_journal: OnceCell<BTreeSet<String>>,
     units: Arc<dyn Units>,
+    paths: Paths,
+    /// What a container depends on is left alone when it starts.
+    alone: bool,
     /// The containers that systemd runs.
     known: Mutex<BTreeSet<Name>>,
     /// The containers that were there when last looked at.
     there: Mutex<BTreeSet<Name>>,
-    paths: Paths,
 }
 
 impl Supervised {
-    /// Puts `units` in front of `engines`.
+    /// Puts `units` in front of `engines`. `alone` starts containers without what they depend on.
     pub fn new(
         project: Name,
         engines: Arc<dyn Backend>,
         units: Arc<dyn Units>,
         paths: Paths,
+        alone: bool,
     ) -> Self {
         Self {
             project,
@@ -54,6 +57,7 @@ impl Supervised {
             units,
             journal: JournalReader,
             in_journal: OnceCell::new(),
+            alone,
             known: Mutex::default(),
             there: Mutex::default(),
             paths,
@@ -98,7 +102,14 @@ impl Supervised {
             return self.engines.start(name, Body::Present).await;
         }
         units.reset(project, name).await.map_err(told)?;
-        units.queue(project, name, Job::Start).await.map_err(told)?;
+        // Held until the start is over.
+        let asked = store::ask(&self.paths, project, name, self.alone);
+        let _asked = asked.map_err(|error| told(error.into()))?;
+        let job = match self.alone {
+            true => Job::StartAlone,
+            false => Job::Start,
+        };
+        units.queue(project, name, job).await.map_err(told)?;
         loop {
             tokio::time::sleep(LOOK).await;
             if self.runs(name).await {

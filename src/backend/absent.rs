@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{
     AttachOptions, Backend, BackendError, BackendView, Body, Engine, EventStream, Inside,
-    LogStream, LogWish, Probe, Process, Progress, Ran, Sought, Watch,
+    LogStream, LogWish, Outer, Probe, Process, Progress, Ran, Sought, Watch,
 };
 use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
 use crate::observed::Mark;
@@ -127,11 +127,11 @@ impl Inside for AbsentBackend {
         self.answer()
     }
 
-    async fn copy_in(&self, _: &Name, _: &Path, _: &Path) -> Result<(), BackendError> {
+    async fn copy_in(&self, _: &Name, _: Outer<'_>, _: &Path) -> Result<(), BackendError> {
         self.answer()
     }
 
-    async fn copy_out(&self, _: &Name, _: &Path, _: &Path) -> Result<(), BackendError> {
+    async fn copy_out(&self, _: &Name, _: &Path, _: Outer<'_>) -> Result<(), BackendError> {
         self.answer()
     }
 

@@ -102,6 +102,25 @@ pub trait Backend: Send + Sync {
     fn engine(&self) -> Option<&dyn Engine>;
 }
 
+/// The side of a copy that is not in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outer<'a> {
+    /// A path of the host.
+    Path(&'a Path),
+    /// A tar archive on this process's standard input or output.
+    Stream,
+}
+
+impl Outer<'_> {
+    /// The path, when it is one.
+    fn path(self) -> Option<PathBuf> {
+        match self {
+            Self::Path(path) => Some(path.to_owned()),
+            Self::Stream => None,
+        }
+    }
+}
+
 /// The inside of a container.
 #[async_trait]
 pub trait Inside: Send + Sync {
@@ -143,11 +162,12 @@ pub trait Inside: Send + Sync {
     ) -> Result<i32, BackendError>;
 
     /// Copies a file or a directory with all that is in it into the container, as `cp -a` names the
-    /// target; never through a symbolic link that leads out of it.
-    async fn copy_in(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError>;
+    /// target; never through a symbolic link that leads out of it. An archive on standard input goes into
+    /// a directory that is there.
+    async fn copy_in(&self, name: &Name, from: Outer<'_>, to: &Path) -> Result<(), BackendError>;
 
-    /// Copies a file or a directory out of the container.
-    async fn copy_out(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError>;
+    /// Copies a file or a directory out of the container; to standard output as an archive.
+    async fn copy_out(&self, name: &Name, from: &Path, to: Outer<'_>) -> Result<(), BackendError>;
 
     /// Size of the root file system in bytes, for questions about losing it.
     async fn size(&self, name: &Name) -> Result<u64, BackendError>;

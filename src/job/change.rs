@@ -33,7 +33,7 @@ pub async fn change(
     events: &dyn Events,
     consent: &dyn Consent,
 ) -> Result<Changed, JobError> {
-    let mut opened = road::open(setting, request.command)?;
+    let mut opened = road::open_for(setting, request.command, request.no_deps)?;
     request.images.put_into(&mut opened.project);
     let _lock = lock(setting, request, &opened, events).await?;
     let (host, project) = (&opened.host, &opened.project);

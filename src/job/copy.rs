@@ -1,9 +1,10 @@
 //! Copying between the host and a container.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::select::one;
 use super::{JobError, Setting, road};
+use crate::backend::Outer;
 
 /// Which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,9 @@ pub struct CopyRequest {
     pub index: Option<u32>,
     /// Which way.
     pub way: Way,
-    /// What is copied.
+    /// What is copied; `-` of the host is an archive on standard input.
     pub from: PathBuf,
-    /// Where it goes.
+    /// Where it goes; `-` of the host is an archive on standard output.
     pub to: PathBuf,
 }
 
@@ -40,8 +41,16 @@ pub async fn copy(setting: &Setting, request: &CopyRequest) -> Result<(), JobErr
     let inside = opened.host.backend.inside();
     let (from, to) = (&request.from, &request.to);
     match request.way {
-        Way::In => inside.copy_in(&name, from, to).await?,
-        Way::Out => inside.copy_out(&name, from, to).await?,
+        Way::In => inside.copy_in(&name, outer(from), to).await?,
+        Way::Out => inside.copy_out(&name, from, outer(to)).await?,
     }
     Ok(())
+}
+
+/// `-` is standard input or output; a file of that name is written `./-`.
+fn outer(path: &Path) -> Outer<'_> {
+    match path == Path::new("-") {
+        true => Outer::Stream,
+        false => Outer::Path(path),
+    }
 }

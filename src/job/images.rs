@@ -2,9 +2,10 @@
 //! sees the images that the containers will be made from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
 
 use crate::apply::{Event, Events};
-use crate::model::{Name, Project, PullPolicy, Source};
+use crate::model::{Container, Name, Project, PullPolicy, Source};
 use crate::observed::Observed;
 use crate::plan::{self, Goal, Plan, PlannedStep, Problem, Step, StepId, Wish};
 
@@ -87,7 +88,8 @@ impl ImageWish {
 }
 
 /// What is fetched and built before `wish` is planned for good: the images of the containers whose
-/// policy is `always` or `build`, those that they depend on included. Empty for most projects.
+/// policy is `always` or `build`, or asks for a
+/// fresh one and the host's is older, those that they depend on included. Empty for most projects.
 pub(super) fn first(
     project: &Project,
     observed: &Observed,
@@ -98,13 +100,11 @@ pub(super) fn first(
         return Ok(all);
     }
     let names = scope(project, wish.selection.as_ref(), wish.no_deps);
-    for (goal, policy) in [
-        (Goal::Pull, PullPolicy::Always),
-        (Goal::Build, PullPolicy::Build),
-    ] {
+    let now = SystemTime::now();
+    for goal in [Goal::Pull, Goal::Build] {
         let meant = names.iter().filter(|name| {
-            let app = project.containers.get(*name).and_then(|c| c.app.as_ref());
-            app.is_some_and(|app| app.pull == policy)
+            let container = project.containers.get(*name);
+            container.and_then(|c| wanted(c, observed, now)) == Some(&goal)
         });
         let selection: BTreeSet<Name> = meant.cloned().collect();
         if selection.is_empty() {
@@ -118,6 +118,32 @@ pub(super) fn first(
         all = join(all, plan::plan(project, observed, &wish)?);
     }
     Ok(all)
+}
+
+/// What is done about a container's image before its host is planned for: nothing for most.
+fn wanted(container: &Container, observed: &Observed, now: SystemTime) -> Option<&'static Goal> {
+    let app = container.app.as_ref()?;
+    match app.pull {
+        PullPolicy::Always => Some(&Goal::Pull),
+        PullPolicy::Build => Some(&Goal::Build),
+        PullPolicy::Missing | PullPolicy::Never => None,
+        PullPolicy::Refresh(after) => {
+            let image = container.source.image()?;
+            is_old(image, after, observed, now).then_some(&Goal::Pull)
+        }
+    }
+}
+
+/// Whether an image that is there was fetched so long ago, or nobody knows when. One that is missing is
+/// fetched with the containers that need it, and one with a digest is never another.
+fn is_old(image: &str, after: Duration, observed: &Observed, now: SystemTime) -> bool {
+    if image.contains('@') || !observed.engine.images.contains_key(image) {
+        return false;
+    }
+    let fetched = observed.engine.tagged.get(image);
+    // One from the future says that the clock was set back.
+    let age = fetched.and_then(|at| now.duration_since(*at).ok());
+    age.is_none_or(|age| age >= after)
 }
 
 /// The chosen containers of the file, with all that they depend on unless `no_deps`.
@@ -189,7 +215,7 @@ impl Events for QuietPull<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{App, Condition, Container, Dependency};
+    use crate::model::{App, Condition, Dependency};
     use crate::plan::Cause;
 
     fn name(word: &str) -> Name {
@@ -256,6 +282,50 @@ mod tests {
                 .into_iter()
                 .all(|app| app.pull == PullPolicy::Never)
         );
+    }
+
+    #[test]
+    fn an_image_is_fetched_anew_when_it_is_old_or_of_unknown_age() {
+        let mut project = project();
+        for container in project.containers.values_mut() {
+            if let Some(app) = container.app.as_mut() {
+                app.pull = PullPolicy::Refresh(Duration::from_secs(3600));
+            }
+        }
+        let now = SystemTime::now();
+        let mut observed = Observed::default();
+        for (image, minutes) in [
+            ("nginx", Some(61)),
+            ("shop_api", Some(59)),
+            ("loaded", None),
+        ] {
+            observed
+                .engine
+                .images
+                .insert(image.into(), "sha256:1".into());
+            let at = minutes.and_then(|m| now.checked_sub(Duration::from_secs(m * 60)));
+            observed
+                .engine
+                .tagged
+                .extend(at.map(|at| (image.to_string(), at)));
+        }
+        let mut wanted_of = |word: &str, image: &str| {
+            let container = project.containers.get_mut(&name(word)).unwrap();
+            container.source = Source::Image(image.into());
+            wanted(container, &observed, now).cloned()
+        };
+        assert_eq!(wanted_of("web", "nginx"), Some(Goal::Pull));
+        assert_eq!(wanted_of("web", "shop_api"), None);
+        assert_eq!(wanted_of("web", "loaded"), Some(Goal::Pull));
+        assert_eq!(wanted_of("web", "missing"), None);
+        let digest = "nginx@sha256:1";
+        observed
+            .engine
+            .images
+            .insert(digest.into(), "sha256:1".into());
+        let container = project.containers.get_mut(&name("web")).unwrap();
+        container.source = Source::Image(digest.into());
+        assert_eq!(wanted(container, &observed, now), None);
     }
 
     #[test]

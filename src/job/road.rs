@@ -48,6 +48,15 @@ pub(super) struct Looked {
 
 /// Reads the file, then opens the drivers. Errors of the file come before any question of rights.
 pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, JobError> {
+    open_for(setting, command, false)
+}
+
+/// The same; `alone` leaves alone what a container depends on when it is started.
+pub(super) fn open_for(
+    setting: &Setting,
+    command: &'static str,
+    alone: bool,
+) -> Result<Opened, JobError> {
     let loaded = file::load(&setting.load)?;
     if !rustix::process::geteuid().is_root() {
         return Err(JobError::NotRoot { command });
@@ -67,6 +76,7 @@ pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, J
             engines,
             units.clone(),
             paths.clone(),
+            alone,
         )),
         network: Arc::new(KernelNetwork::new(&paths)),
         firewall: Arc::from(firewall::open(choice, &paths)?),

@@ -180,6 +180,8 @@ pub enum PullPolicy {
     Never,
     /// It is built before every `up`.
     Build,
+    /// Before an `up`, when it was fetched so long ago.
+    Refresh(Duration),
 }
 
 /// A resource limit.

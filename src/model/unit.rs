@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Healthcheck, Kind, Name, Port, Restart};
 
+/// Where the engine of application containers listens when nobody says it.
+pub const ENGINE_SOCKET: &str = "/var/run/docker.sock";
+
 /// A container as a service. Written beside the unit file it is the mark by which the unit is known as
 /// ours, what `locker supervise` is told, and what the planner compares with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ pub struct UnitSpec {
     pub state_dir: Option<PathBuf>,
     /// Where LXC containers are kept.
     pub lxcpath: PathBuf,
+    /// The engine's socket when it is not [`ENGINE_SOCKET`].
+    #[serde(default)]
+    pub engine: Option<PathBuf>,
     /// Containers that must be ready first; without them it does not start.
     pub requires: BTreeSet<Name>,
     /// Containers that are started first where they are started at all.

@@ -19,6 +19,7 @@ impl Builder<'_> {
         }
         let step = Step::Destroy {
             container: name.clone(),
+            kind,
             aside,
         };
         let slot = match aside {

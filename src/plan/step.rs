@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Mount, Name,
+    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name,
     NetworkRules, PortRule, Subnets, UnitsChange,
 };
 use crate::observed::ProjectRecord;
@@ -160,10 +160,13 @@ pub enum Step {
         /// Short name.
         container: Name,
     },
-    /// Destroy a container and its root file system. Cannot be undone, so it comes last.
+    /// Destroy a container with all that is its own. Cannot be undone, so it comes last.
     Destroy {
         /// Short name.
         container: Name,
+        /// What it is: a system container goes with its root file system, an application container is made
+        /// again from its image.
+        kind: Kind,
         /// The older self that was set aside, not the container itself.
         aside: bool,
     },

@@ -1,9 +1,11 @@
 //! Who keeps containers up, what cannot be promised without systemd, and who is kept apart.
 
+use std::path::{Path, PathBuf};
+
 use crate::model::{
-    AppSpec, Container, IdRange, Key, Kind, Project, Protocol, Restart, Supervisor,
+    AppSpec, Container, ENGINE_SOCKET, IdRange, Key, Kind, Project, Protocol, Restart, Supervisor,
 };
-use crate::observed::Observed;
+use crate::observed::{EngineAt, Observed};
 
 use super::desire::refusal;
 use super::{Problem, Warning};
@@ -16,7 +18,31 @@ fn choice(project: &Project, container: &Container) -> Supervisor {
 pub(super) fn is_supervised(project: &Project, container: &Container, observed: &Observed) -> bool {
     match choice(project, container) {
         Supervisor::None => false,
-        Supervisor::Auto | Supervisor::Systemd => observed.units.available,
+        Supervisor::Auto | Supervisor::Systemd => {
+            observed.units.available && out_of_reach(container, observed).is_none()
+        }
+    }
+}
+
+/// Where the engine of an application container listens when its supervisor cannot reach it there: one is
+/// locked down to sockets.
+fn out_of_reach<'a>(container: &Container, observed: &'a Observed) -> Option<&'a str> {
+    match (container.kind(), &observed.engine.at) {
+        (Kind::Application, Some(EngineAt::Network(address))) => Some(address),
+        (Kind::Application, Some(EngineAt::Socket(_)) | None) | (Kind::System, _) => None,
+    }
+}
+
+/// The engine's socket for a supervisor, when it is not the usual one.
+pub(super) fn engine_socket(kind: Kind, observed: &Observed) -> Option<PathBuf> {
+    match (kind, &observed.engine.at) {
+        (Kind::Application, Some(EngineAt::Socket(path))) => {
+            // /var/run is /run (Filesystem Hierarchy Standard 3.0, 5.13).
+            let usual = [ENGINE_SOCKET, "/run/docker.sock"];
+            let usual = usual.iter().any(|usual| path == Path::new(usual));
+            (!usual).then(|| path.clone())
+        }
+        (Kind::Application, Some(EngineAt::Network(_)) | None) | (Kind::System, _) => None,
     }
 }
 
@@ -27,11 +53,17 @@ pub(super) fn check(
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Warning>,
 ) {
-    let mut unkept = Vec::new();
+    let (mut unkept, mut far) = (Vec::new(), Vec::new());
     for container in project.containers.values() {
         let supervised = is_supervised(project, container, observed);
-        if choice(project, container) == Supervisor::Systemd && !supervised {
-            problems.push(no_systemd(container, Key::Supervisor));
+        let address = out_of_reach(container, observed).filter(|_| observed.units.available);
+        match (choice(project, container), address) {
+            (Supervisor::Systemd, Some(address)) => problems.push(no_socket(container, address)),
+            (Supervisor::Systemd, None) if !supervised => {
+                problems.push(no_systemd(container, Key::Supervisor));
+            }
+            (Supervisor::Auto, Some(_)) => far.push(container.name.as_str()),
+            (Supervisor::Auto | Supervisor::Systemd | Supervisor::None, _) => {}
         }
         if container.on_demand {
             problems.extend(on_demand(container, supervised));
@@ -40,14 +72,34 @@ pub(super) fn check(
             unkept.push(container.name.as_str());
         }
     }
+    let mut warn = |message: String| {
+        let place = None;
+        warnings.push(Warning { message, place });
+    };
+    if let (Some(EngineAt::Network(address)), false) = (&observed.engine.at, far.is_empty()) {
+        warn(format!(
+            "systemd does not keep these up, since a supervisor reaches the engine by a socket and not on `{address}`; the engine's own restart policy does: {}",
+            far.join(", ")
+        ));
+    }
     if !unkept.is_empty() {
-        warnings.push(Warning {
-            message: format!(
-                "without systemd nobody starts these at boot or again when they end or get unhealthy, as the file asks: {}",
-                unkept.join(", ")
-            ),
-            place: None,
-        });
+        warn(format!(
+            "without systemd nobody starts these at boot or again when they end or get unhealthy, as the file asks: {}",
+            unkept.join(", ")
+        ));
+    }
+}
+
+fn no_socket(container: &Container, address: &str) -> Problem {
+    let message = format!(
+        "`supervisor: systemd` of container `{}` needs the engine's socket, and the engine listens on `{address}`",
+        container.name
+    );
+    Problem {
+        help: Some(format!(
+            "unset DOCKER_HOST for `{ENGINE_SOCKET}`, name another socket with `DOCKER_HOST=unix:///PATH`, or take `supervisor` out"
+        )),
+        ..refusal(container, Key::Supervisor, None, message)
     }
 }
 

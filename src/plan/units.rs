@@ -13,6 +13,7 @@ use crate::model::{
 use super::build::Builder;
 use super::graph::{Slot, circles};
 use super::power::usual_grace;
+use super::supervision::engine_socket;
 use super::unit_limits::properties;
 use super::{Cause, Goal, Step, needs};
 
@@ -136,6 +137,7 @@ impl Builder<'_> {
             directory: self.project.directory.clone(),
             state_dir: self.wish.state_dir.clone(),
             lxcpath: self.wish.lxcpath.clone(),
+            engine: engine_socket(spec.kind(), self.observed),
             requires,
             after,
             binds: binds.filter(|with| names.contains(with)).collect(),

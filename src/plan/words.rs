@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{HostsLine, Name, NetworkRules, PortRule, UnitsChange};
+use crate::model::{HostsLine, Kind, Name, NetworkRules, PortRule, UnitsChange};
 
 use super::Step;
 
@@ -158,7 +158,10 @@ impl Step {
             Self::Publish { add, remove } => rules(add, remove),
             Self::Stop { aside: true, .. } => "the older self".into(),
             Self::Destroy { aside: true, .. } => "the older self".into(),
-            Self::Destroy { aside: false, .. } => "with its root file system".into(),
+            Self::Destroy { kind, .. } => match kind {
+                Kind::System => "with its root file system".into(),
+                Kind::Application => "with what it wrote inside".into(),
+            },
             Self::SaveRecord(_)
             | Self::ForgetProject(_)
             | Self::RemoveWreck { .. }

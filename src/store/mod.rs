@@ -3,6 +3,7 @@
 //! The root is injectable (`--state-dir`), so that tests touch nothing of the host's. Nothing here
 //! knows an engine.
 
+mod asked;
 mod atomic;
 mod jobs;
 mod kept;
@@ -10,6 +11,7 @@ mod lock;
 mod paths;
 mod record;
 
+pub use asked::{Asked, Why, ask, take_asked};
 pub use atomic::{StoreError, write_atomic};
 pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};

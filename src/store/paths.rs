@@ -120,6 +120,13 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
+    /// Says that a start of a service was asked for by name.
+    pub fn asked(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("asked")
+            .join(format!("{project}~{container}"))
+    }
+
     /// How often a service has failed to start in a row; a reboot forgives.
     pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
         self.run

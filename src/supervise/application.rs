@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::attend::{Ask, Look, Notes, attend};
 use super::bookmark::Bookmark;
-use super::engine::{Engine, SOCKET, Shown};
+use super::engine::{Engine, Shown};
 use super::gate;
 use super::output::Output;
 use super::stream::copy;
@@ -27,10 +27,16 @@ struct Container<'a> {
     full: String,
 }
 
-/// Starts it, or takes it over when it runs, and stays with it; its exit code.
-pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<u8, String> {
+/// Starts it, or takes it over when it runs, and stays with it; its exit code. One whose work is done is
+/// started only when that was asked for.
+pub(super) fn supervise(
+    unit: &UnitSpec,
+    paths: &Paths,
+    notifier: &Notifier,
+    asked: bool,
+) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
-    let engine = Engine::new(SOCKET);
+    let engine = Engine::of(unit);
     let told = |verb: &'static str| {
         let full = full.clone();
         move |error: io::Error| format!("cannot {verb} container `{full}`: {error}")
@@ -40,7 +46,7 @@ pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> 
         .await_engine(ENGINE_AWAY)
         .map_err(told("reach the engine of"))?;
     let shown = engine.show(&full).map_err(told("find"))?;
-    if unit.oneshot && is_done(&shown) {
+    if !asked && unit.oneshot && is_done(&shown) {
         // What others wait for is done for good.
         gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
@@ -52,7 +58,7 @@ pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> 
 /// Stops it within the time that its unit allows.
 pub(super) fn stop(unit: &UnitSpec) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
-    match Engine::new(SOCKET).stop(&full, unit.stop_timeout) {
+    match Engine::of(unit).stop(&full, unit.stop_timeout) {
         Ok(()) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(format!("cannot stop container `{full}`: {error}")),
@@ -180,6 +186,11 @@ fn code(code: i64) -> u8 {
 }
 
 impl Ask for Container<'_> {
+    /// The engine does not tell; a program that is asked to end seldom ends with 0.
+    fn was_stopped(&self) -> bool {
+        false
+    }
+
     fn look(&self, check: Option<&Healthcheck>) -> Look {
         if let Some(check) = check {
             return match self.engine.run(&self.full, &check.test, check.timeout) {

@@ -35,6 +35,9 @@ pub(super) trait Ask {
     /// Looks at its health: the file's check, else the one that comes with its image.
     fn look(&self, check: Option<&Healthcheck>) -> Look;
 
+    /// Whether it has ended because it was asked to, which an exit code of 0 does not tell.
+    fn was_stopped(&self) -> bool;
+
     /// Ends it, because it is not healthy.
     fn end(&self);
 }
@@ -101,7 +104,7 @@ pub(super) fn attend(
                 drop(is_said.take());
                 if code == 0 {
                     backoff::forgive(&notes.failures);
-                    if unit.oneshot {
+                    if unit.oneshot && !ask.was_stopped() {
                         gate::done(&notes.ready);
                     }
                 }

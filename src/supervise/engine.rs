@@ -8,10 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::http::{self, Answer, Body};
-use crate::model::InnerCommand;
+use crate::model::{ENGINE_SOCKET, InnerCommand, UnitSpec};
 
-/// The engine's usual socket.
-pub(super) const SOCKET: &str = "/var/run/docker.sock";
 /// How long an answer may take that needs no waiting.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often an engine that is away is asked again.
@@ -83,6 +81,13 @@ struct Said {
 }
 
 impl Engine {
+    /// The one that has the unit's container.
+    pub(super) fn of(unit: &UnitSpec) -> Self {
+        let usual = || ENGINE_SOCKET.into();
+        Self::new(unit.engine.clone().unwrap_or_else(usual))
+    }
+
+    /// The one that listens there.
     pub(super) fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
             socket: socket.into(),

@@ -26,7 +26,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::model::{Kind, Name, UnitSpec};
-use crate::store::Paths;
+use crate::store::{self, Paths, Why};
 use crate::sys::{self, Notifier};
 
 const SUPERVISE: &str = "__supervise";
@@ -96,10 +96,19 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
         &notifier,
     );
     gate::shut(&paths.ready(&unit.project, &unit.name));
-    gate::wait(unit, paths, &notifier)?;
+    let why = store::take_asked(paths, &unit.project, &unit.name);
+    let asked = why != Why::Due;
+    if why != (Why::Asked { alone: true }) {
+        gate::wait(unit, paths, &notifier)?;
+    }
     match unit.kind {
+        Kind::System if !asked && unit.oneshot && system::is_done(unit) => {
+            // What others wait for is done for good, also after a reboot.
+            gate::done(&paths.ready(&unit.project, &unit.name));
+            Ok(0)
+        }
         Kind::System => system::supervise(unit, paths, &notifier),
-        Kind::Application => application::supervise(unit, paths, &notifier),
+        Kind::Application => application::supervise(unit, paths, &notifier, asked),
     }
 }
 

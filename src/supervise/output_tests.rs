@@ -20,6 +20,7 @@ fn unit() -> UnitSpec {
         directory: "/srv/shop".into(),
         state_dir: None,
         lxcpath: "/var/lib/lxc".into(),
+        engine: None,
         requires: BTreeSet::new(),
         after: BTreeSet::new(),
         binds: BTreeSet::new(),

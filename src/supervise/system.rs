@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::attend::{Ask, Look, Notes, attend};
+use super::gate;
 use super::output::Output;
 use crate::backend::lxc::supervised::{self, Attended};
 use crate::model::{Healthcheck, UnitSpec};
@@ -21,6 +22,11 @@ const LOOK: Duration = Duration::from_millis(3);
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 /// How often a console log is looked at for new lines.
 const HEAR: Duration = Duration::from_millis(200);
+
+/// Whether its work is done: its last run ended by itself with 0.
+pub(super) fn is_done(unit: &UnitSpec) -> bool {
+    supervised::is_done(unit)
+}
 
 /// Becomes the container's monitor; its exit code.
 pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<u8, String> {
@@ -51,7 +57,11 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
                 .recv_timeout(if slow { SLOW_LOOK } else { LOOK })
                 .is_ok()
             {
-                return; // the monitor tells why
+                // It did not start, of which the monitor tells why, or it was quicker than a look.
+                if unit.oneshot && is_done(unit) {
+                    gate::done(&paths.ready(&unit.project, &unit.name));
+                }
+                return;
             }
         }
         let (over, is_over) = mpsc::channel::<()>();
@@ -141,6 +151,10 @@ impl Reader {
 }
 
 impl Ask for Attended {
+    fn was_stopped(&self) -> bool {
+        Attended::was_stopped(self)
+    }
+
     fn look(&self, check: Option<&Healthcheck>) -> Look {
         let Some(check) = check else {
             return Look::Nothing;

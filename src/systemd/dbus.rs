@@ -119,6 +119,8 @@ impl Systemd {
         let manager = self.manager().await?;
         let path = match job {
             Job::Start => manager.start_unit(unit, "replace").await,
+            // Its slice is a need like any other and would be left out, too; it has none of its own.
+            Job::StartAlone => manager.start_unit(unit, "ignore-dependencies").await,
             // It alone: what needs it is stopped by whoever decides that, not by a side effect.
             Job::Stop => manager.stop_unit(unit, "ignore-dependencies").await,
         };
@@ -162,7 +164,8 @@ impl Systemd {
             match self.state_of(unit).await {
                 Ok(state) => match (state.active.as_str(), job) {
                     ("activating" | "deactivating" | "reloading", _) => {}
-                    ("active", Job::Start) | ("inactive" | "failed", Job::Stop) => return Ok(()),
+                    ("active", Job::Start | Job::StartAlone)
+                    | ("inactive" | "failed", Job::Stop) => return Ok(()),
                     (_, _) => return Err(self.failure(unit, job, &state.active).await),
                 },
                 Err(error) if begun.elapsed() > BUS_GONE => return Err(error),
@@ -408,7 +411,7 @@ impl Systemd {
 
 fn verb(job: Job) -> &'static str {
     match job {
-        Job::Start => "start",
+        Job::Start | Job::StartAlone => "start",
         Job::Stop => "stop",
     }
 }

@@ -140,6 +140,8 @@ fn dependencies(unit: &UnitSpec) -> String {
     put("Wants", names::NETWORK);
     put("After", names::NETWORK);
     match unit.kind {
+        // Of another engine nobody knows the unit; its supervisor waits for it.
+        Kind::Application if unit.engine.is_some() => {}
         Kind::Application => {
             // Not `Requires`: a restart of the engine must not stop what it keeps alive.
             put("Wants", "docker.service");

@@ -46,5 +46,19 @@ pub(super) fn sandbox(unit: &UnitSpec) -> String {
         Kind::System if unit.isolate => SYSTEM,
         Kind::System => &SYSTEM[..1],
     };
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    let lines = lines.iter().filter(|line| !hides(line, unit));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether a directive would hide the engine's socket.
+fn hides(line: &str, unit: &UnitSpec) -> bool {
+    let below = |dirs: &[&str]| {
+        let engine = unit.engine.as_ref();
+        engine.is_some_and(|socket| dirs.iter().any(|dir| socket.starts_with(dir)))
+    };
+    match line {
+        "PrivateTmp=yes" => below(&["/tmp", "/var/tmp"]),
+        "ProtectHome=yes" => below(&["/home", "/root", "/run/user"]),
+        _ => false,
+    }
 }

@@ -42,6 +42,41 @@ fn with_builder(host: &Host) {
 }
 
 #[test]
+fn an_image_is_fetched_anew_when_it_is_older_than_the_file_allows() {
+    on_a_host(|host| {
+        with_registries(host);
+        let image = "127.0.0.1:5000/shop/web:1";
+        let file = |policy: &str| {
+            format!("  web: {{image: '{image}', stop_signal: KILL, pull_policy: {policy}}}\n")
+        };
+        let shop = Project::new(host, "shop", &file("daily"));
+        shop.up();
+        let of = |what: &str| host.sh(&format!("docker inspect -f '{{{{.Image}}}}' {what}"));
+        let first = of("shop_web");
+        // Somebody else gives the name in the registry to another image.
+        host.sh(&format!(
+            "docker commit --change 'LABEL v=2' shop_web {image} && docker push -q {image} && docker tag {first} {image}"
+        ));
+        shop.locker("plan --exit-code").exits(0);
+        shop.up();
+        assert_eq!(of("shop_web"), first);
+
+        shop.rewrite(&file("every_1s"));
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let plan = shop.locker("plan").exits(0).out;
+        assert!(plan.contains("pull") && plan.contains(image), "{plan}");
+        shop.up();
+        let second = of("shop_web");
+        assert_ne!(second, first, "the old image runs on");
+        // Fresh again: what was fetched now is not fetched at once again.
+        shop.rewrite(&file("every_1h"));
+        host.sh("systemctl stop reg-5000 reg-5001");
+        shop.up();
+        assert_eq!(of("shop_web"), second);
+    });
+}
+
+#[test]
 fn an_image_is_pulled_when_it_is_missing_with_the_account_of_docker_login() {
     on_a_host(|host| {
         with_registries(host);

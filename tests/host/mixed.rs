@@ -267,6 +267,37 @@ fn a_killed_recreation_converges_and_anonymous_data_stays() {
     });
 }
 
+/// `cp` with `-`, whether the containers run or not.
+#[track_caller]
+fn archives_go_both_ways(host: &Host) {
+    host.sh("rm -rf /srv/both/tree && mkdir -p /srv/both/tree/deep && echo packed > /srv/both/tree/deep/file");
+    for name in ["db", "web"] {
+        host.sh(&format!(
+            "cd /srv/both && ln -sfn /etc tree/link && tar -c tree | locker cp - {name}:/www"
+        ));
+        let listed = host.sh(&format!(
+            "cd /srv/both && locker cp {name}:/www/tree - | tar -t | sort | tr '\\n' ' '"
+        ));
+        assert_eq!(
+            listed, "tree/ tree/deep/ tree/deep/file tree/link",
+            "{name}"
+        );
+        let packed = host.sh(&format!(
+            "cd /srv/both && locker cp {name}:/www/tree/deep/file - | tar -xO"
+        ));
+        assert_eq!(packed, "packed", "{name}");
+        let ran = host.try_sh(&format!(
+            "cd /srv/both && tar -c tree | locker cp - {name}:/no/such"
+        ));
+        assert_ne!(ran.code, 0, "{name}");
+        assert!(ran.err.contains("/no/such"), "{name}: {}", ran.err);
+        let ran = host.try_sh(&format!(
+            "cd /srv/both && echo junk | locker cp - {name}:/www"
+        ));
+        assert_ne!(ran.code, 0, "{name}");
+    }
+}
+
 #[test]
 fn logs_files_processes_and_commands_are_the_same_for_both_kinds() {
     on_a_host_with_docker(|host| {
@@ -323,9 +354,11 @@ fn logs_files_processes_and_commands_are_the_same_for_both_kinds() {
         assert_eq!(status.matches("frozen").count(), 2, "{status}");
         project.locker("unfreeze").exits(0);
         answers(host, 8081, "copied");
+        archives_go_both_ways(host);
         project.locker("stop").exits(0);
         let codes = project.locker("wait db web").out;
         assert_eq!(codes.lines().count(), 2, "{codes}");
+        archives_go_both_ways(host);
         project.locker("start").exits(0);
         answers(host, 8081, "copied");
     });

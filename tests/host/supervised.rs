@@ -246,3 +246,40 @@ fn two_isolated_containers_never_share_a_user() {
         assert_eq!(users.len(), 4, "two share a user");
     });
 }
+
+#[test]
+fn a_container_that_is_started_alone_does_not_wait_for_what_it_depends_on() {
+    on_a_host(|host| {
+        let check = "healthcheck: {test: [CMD, test, -e, /well], interval: 200ms, retries: 3}";
+        let project = Project::new(
+            host,
+            "both",
+            &format!(
+                "  db:\n    template: {{name: tiny}}\n    {check}\n  \
+                 web:\n    template: {{name: tiny}}\n    depends_on: {{db: {{condition: healthy}}}}\n    ports: [\"8080:80\"]\n"
+            ),
+        );
+        project.locker("create").exits(0);
+        let begun = Instant::now();
+        project.locker("start --no-deps web").exits(0);
+        eprintln!("started alone after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(project.state("db"), "STOPPED");
+        assert_eq!(unit(host, "db", "ActiveState"), "inactive");
+        eventually("active".into(), || unit(host, "web", "ActiveState"));
+        answers(host, 8080, "web");
+        let group = host.sh(&format!("cat /proc/{}/cgroup", project.init("web")));
+        assert!(
+            group.contains("/locker.slice/locker-both.slice/"),
+            "{group}"
+        );
+        // Nobody asked for that alone: it waits as ever.
+        project.locker("stop").exits(0);
+        host.sh("systemctl start --no-block locker-both-web.service");
+        eventually("RUNNING".into(), || project.state("db"));
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(project.state("web"), "STOPPED");
+        project.inside("db", "touch /well").exits(0);
+        eventually("RUNNING".into(), || project.state("web"));
+    });
+}

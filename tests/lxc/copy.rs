@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use locker::backend::{Backend, Body, Inside};
+use locker::backend::{Backend, Body, Inside, Outer};
 use serde_json::json;
 
 use crate::rig::{in_own_network, name, sh, shell};
@@ -42,7 +42,7 @@ fn trees_keep_what_they_are_on_their_way_in_and_out() {
                 }
                 let inside = format!("/srv/data/{round}");
                 rig.lxc
-                    .copy_in(&db, &tree, Path::new(&inside))
+                    .copy_in(&db, Outer::Path(&tree), Path::new(&inside))
                     .await
                     .unwrap();
                 let there = volume.join(round);
@@ -59,7 +59,7 @@ fn trees_keep_what_they_are_on_their_way_in_and_out() {
                 ));
                 // Into a directory that is there, under its own name.
                 rig.lxc
-                    .copy_in(&db, &tree.join("deep/file"), Path::new("/etc"))
+                    .copy_in(&db, Outer::Path(&tree.join("deep/file")), Path::new("/etc"))
                     .await
                     .unwrap();
                 assert_eq!(
@@ -69,7 +69,7 @@ fn trees_keep_what_they_are_on_their_way_in_and_out() {
 
                 let back = top.join(format!("back-{round}"));
                 rig.lxc
-                    .copy_out(&db, Path::new(&inside), &back)
+                    .copy_out(&db, Path::new(&inside), Outer::Path(&back))
                     .await
                     .unwrap();
                 assert_eq!(facts(&back.join("deep")), (7, 8, 0o751, 1000));
@@ -82,7 +82,7 @@ fn trees_keep_what_they_are_on_their_way_in_and_out() {
                     .copy_out(
                         &db,
                         &Path::new(&inside).join("."),
-                        &top.join("back-content"),
+                        Outer::Path(&top.join("back-content")),
                     )
                     .await
                     .unwrap();
@@ -124,12 +124,12 @@ fn a_hostile_container_gets_nothing_of_the_host_and_gives_no_device() {
             for link in ["/abs/key", "/up/key", "/../../../secret/key"] {
                 let out = rig
                     .lxc
-                    .copy_out(&db, Path::new(link), &top.join("stolen"))
+                    .copy_out(&db, Path::new(link), Outer::Path(&top.join("stolen")))
                     .await;
                 assert!(out.is_err() && !top.join("stolen").exists(), "{link}");
                 let into = rig
                     .lxc
-                    .copy_in(&db, &top.join("new"), Path::new(link))
+                    .copy_in(&db, Outer::Path(&top.join("new")), Path::new(link))
                     .await;
                 assert!(into.unwrap_err().to_string().contains("db"), "{link}");
             }
@@ -140,7 +140,7 @@ fn a_hostile_container_gets_nothing_of_the_host_and_gives_no_device() {
             ));
             let error = rig
                 .lxc
-                .copy_out(&db, Path::new("/d"), &top.join("d"))
+                .copy_out(&db, Path::new("/d"), Outer::Path(&top.join("d")))
                 .await
                 .unwrap_err();
             assert!(error.to_string().contains("device node"), "{error}");
@@ -159,19 +159,19 @@ fn a_hostile_container_gets_nothing_of_the_host_and_gives_no_device() {
             std::fs::create_dir(root.join("d/new")).unwrap();
             assert!(
                 rig.lxc
-                    .copy_in(&db, &top.join("new"), Path::new("/d"))
+                    .copy_in(&db, Outer::Path(&top.join("new")), Path::new("/d"))
                     .await
                     .is_err()
             );
             assert!(
                 rig.lxc
-                    .copy_in(&db, &secret, Path::new("/d/a"))
+                    .copy_in(&db, Outer::Path(&secret), Path::new("/d/a"))
                     .await
                     .is_err()
             );
             let missing = rig
                 .lxc
-                .copy_out(&db, Path::new("/no/such"), &top)
+                .copy_out(&db, Path::new("/no/such"), Outer::Path(&top))
                 .await
                 .unwrap_err();
             assert!(missing.to_string().contains("/no/such"), "{missing}");

@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 
 use super::{ANY, Fake, broken};
 use crate::backend::{
-    AttachOptions, BackendError, Body, EventStream, Inside, LogLine, LogStream, LogWish, Probe,
-    Process, Ran, Watch,
+    AttachOptions, BackendError, Body, EventStream, Inside, LogLine, LogStream, LogWish, Outer,
+    Probe, Process, Ran, Watch,
 };
 use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
 use crate::observed::State;
@@ -80,11 +80,11 @@ impl Inside for Fake {
         Err(broken(name.as_str(), "the fake has no terminal"))
     }
 
-    async fn copy_in(&self, name: &Name, _: &Path, _: &Path) -> Result<(), BackendError> {
+    async fn copy_in(&self, name: &Name, _: Outer<'_>, _: &Path) -> Result<(), BackendError> {
         Err(broken(name.as_str(), "the fake copies nothing"))
     }
 
-    async fn copy_out(&self, name: &Name, _: &Path, _: &Path) -> Result<(), BackendError> {
+    async fn copy_out(&self, name: &Name, _: &Path, _: Outer<'_>) -> Result<(), BackendError> {
         Err(broken(name.as_str(), "the fake copies nothing"))
     }
 

@@ -10,7 +10,7 @@ use super::stage::{
 use crate::apply::fake::OnCall;
 use crate::apply::{ApplyError, Canceller, StepError};
 use crate::firewall::Firewall;
-use crate::model::{Build, EngineNetwork, Healthcheck, InnerCommand, NetworkRules};
+use crate::model::{Build, EngineNetwork, Healthcheck, InnerCommand, Kind, NetworkRules};
 use crate::observed::State;
 use crate::plan::{Plan, Step};
 
@@ -48,6 +48,7 @@ fn destroy_old(word: &str) -> Step {
     let container = name(word);
     Step::Destroy {
         container,
+        kind: Kind::Application,
         aside: true,
     }
 }

@@ -176,6 +176,7 @@ async fn a_failure_while_destroying_undoes_nothing_and_says_so() {
         (
             Step::Destroy {
                 container: name("web"),
+                kind: crate::model::Kind::System,
                 aside: false,
             },
             vec![0],

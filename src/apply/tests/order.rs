@@ -72,6 +72,7 @@ async fn nothing_is_destroyed_before_all_else_is_done() {
     let stage = Stage::living();
     let destroy = Step::Destroy {
         container: name("old"),
+        kind: crate::model::Kind::System,
         aside: false,
     };
     let plan = plan_of(vec![

@@ -100,6 +100,7 @@ pub(super) fn big_plan(data: &Path) -> Plan {
         (
             Step::Destroy {
                 container: name("web"),
+                kind: crate::model::Kind::System,
                 aside: true,
             },
             vec![7],

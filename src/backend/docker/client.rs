@@ -46,6 +46,8 @@ impl fmt::Display for Api {
 pub(super) struct Link {
     /// The client; cloning it is cheap.
     pub(super) docker: Docker,
+    /// Where it listens.
+    pub(super) endpoint: Endpoint,
     api: Api,
     /// Whether the engine has systemd make the containers' cgroups.
     by_systemd: OnceCell<bool>,
@@ -141,6 +143,7 @@ async fn reach() -> Result<Link, BackendError> {
     })?;
     Ok(Link {
         docker,
+        endpoint,
         api,
         by_systemd: OnceCell::new(),
     })

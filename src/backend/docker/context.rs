@@ -12,8 +12,9 @@ use serde::Deserialize;
 use super::config::{self, Env};
 use super::error::ENGINE;
 use crate::backend::BackendError;
+use crate::model::ENGINE_SOCKET;
+use crate::observed::EngineAt;
 
-const USUAL: &str = "/var/run/docker.sock";
 /// The name of no context.
 const DEFAULT: &str = "default";
 /// Below it are the sockets of engines of users.
@@ -26,6 +27,16 @@ pub(super) enum Endpoint {
     Socket(PathBuf),
     /// `tcp://ADDRESS:PORT`, an address of this host.
     Tcp(String),
+}
+
+impl Endpoint {
+    /// In the planner's words.
+    pub(super) fn observed(&self) -> EngineAt {
+        match self {
+            Self::Socket(path) => EngineAt::Socket(path.clone()),
+            Self::Tcp(address) => EngineAt::Network(address.clone()),
+        }
+    }
 }
 
 /// As `DOCKER_HOST` has it.
@@ -76,7 +87,7 @@ pub(super) fn endpoint(env: Env<'_>) -> Result<Endpoint, BackendError> {
         }
     };
     if name.is_empty() || name == DEFAULT {
-        return Ok(Endpoint::Socket(USUAL.into()));
+        return Ok(Endpoint::Socket(ENGINE_SOCKET.into()));
     }
     let contexts = directory.map(|directory| directory.join("contexts"));
     let found = contexts.and_then(|contexts| find(&contexts, &name));
@@ -87,7 +98,7 @@ pub(super) fn endpoint(env: Env<'_>) -> Result<Endpoint, BackendError> {
         ));
     };
     if host.is_empty() {
-        return Ok(Endpoint::Socket(USUAL.into()));
+        return Ok(Endpoint::Socket(ENGINE_SOCKET.into()));
     }
     parse(&host, tls, &format!("the context `{name}`"))
 }
@@ -198,11 +209,11 @@ mod tests {
         let home = with_context("unix:///run/other.sock");
         let home = home.path().to_str().unwrap();
         let socket = |path: &str| Ok(Endpoint::Socket(path.into()));
-        assert_eq!(chosen(&[]), socket(USUAL));
+        assert_eq!(chosen(&[]), socket(ENGINE_SOCKET));
         assert_eq!(chosen(&[("HOME", home)]), socket("/run/other.sock"));
         assert_eq!(
             chosen(&[("HOME", home), ("DOCKER_CONTEXT", "default")]),
-            socket(USUAL)
+            socket(ENGINE_SOCKET)
         );
         assert_eq!(
             chosen(&[("HOME", home), ("DOCKER_HOST", "unix:///x")]),
@@ -210,7 +221,7 @@ mod tests {
         );
         assert_eq!(
             chosen(&[("HOME", "/nowhere"), ("DOCKER_HOST", "")]),
-            socket(USUAL)
+            socket(ENGINE_SOCKET)
         );
     }
 

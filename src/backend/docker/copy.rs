@@ -26,8 +26,8 @@ use super::images::LONG;
 use super::unpack::{Unpack, Unpacked};
 use crate::backend::BackendError;
 
-const IN: &str = "copy into";
-const OUT: &str = "copy out of";
+pub(super) const IN: &str = "copy into";
+pub(super) const OUT: &str = "copy out of";
 /// Pieces of an archive that may wait.
 const QUEUE: usize = 8;
 /// Go's bits of a directory and of a symbolic link in a mode.
@@ -141,7 +141,7 @@ fn own_name(from: &Path) -> Result<PathBuf, BackendError> {
 }
 
 /// Whether a path inside is a directory, links followed; none when it is not there.
-async fn stat(
+pub(super) async fn stat(
     docker: &Docker,
     full: &str,
     path: &Path,
@@ -281,7 +281,7 @@ fn special(verb: &'static str, full: &str, skipped: &[PathBuf]) -> Result<(), Ba
     Err(refused(verb, full, reason))
 }
 
-fn io_error(verb: &'static str, path: &Path, source: io::Error) -> BackendError {
+pub(super) fn io_error(verb: &'static str, path: &Path, source: io::Error) -> BackendError {
     BackendError::Io {
         verb,
         path: path.to_owned(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::models::CreateImageInfo;
-use bollard::query_parameters::CreateImageOptions;
+use bollard::query_parameters::{CreateImageOptions, TagImageOptions};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
@@ -38,7 +38,7 @@ pub(super) async fn pull(
         platform: platform.unwrap_or_default().into(),
         ..CreateImageOptions::default()
     };
-    let docker = header::url_safe(docker, "").with_timeout(LONG);
+    let (fast, docker) = (docker, header::url_safe(docker, "").with_timeout(LONG));
     let mut stream = docker.create_image(Some(options), None, account);
     let mut layers = Layers::new(image);
     while let Some(news) = stream.next().await {
@@ -48,7 +48,24 @@ pub(super) async fn pull(
             progress(&line);
         }
     }
+    stamp(fast, image).await;
     Ok(())
+}
+
+/// Has the engine write down that the image is fresh: what it fetched it dates by its maker only, and what
+/// was up to date not at all, but it keeps when a name was given last. So the name is given once more.
+async fn stamp(docker: &Docker, image: &str) {
+    // One with a digest is the same for ever, and is never fetched anew.
+    let name = with_tag(image);
+    let Some((repo, tag)) = name.rsplit_once(':').filter(|_| !name.contains('@')) else {
+        return;
+    };
+    let options = TagImageOptions {
+        repo: Some(repo.into()),
+        tag: Some(tag.into()),
+    };
+    // Without the date it counts as old, and is fetched once more than needed.
+    let _ = docker.tag_image(&name, Some(options)).await;
 }
 
 /// The images that are there under one of `names`, asked side by side.

@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use bollard::query_parameters::InspectContainerOptions;
 
 use super::error::failed;
-use super::{DockerBackend, attach, copy, create, ended, events, hosts, logs, power, processes};
+use super::{
+    DockerBackend, archive, attach, copy, create, ended, events, hosts, logs, power, processes,
+};
 use crate::backend::{
-    AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, Probe, Process,
-    Ran, Watch,
+    AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, Outer, Probe,
+    Process, Ran, Watch,
 };
 use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
 
@@ -88,14 +90,22 @@ impl Inside for DockerBackend {
         attach::attach(docker, &self.site.full(name), argv, options).await
     }
 
-    async fn copy_in(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+    async fn copy_in(&self, name: &Name, from: Outer<'_>, to: &Path) -> Result<(), BackendError> {
         self.body("copy into", name, Body::Present).await?;
-        copy::copy_in(&self.link().await?.docker, &self.site.full(name), from, to).await
+        let (docker, full) = (&self.link().await?.docker, self.site.full(name));
+        match from {
+            Outer::Path(from) => copy::copy_in(docker, &full, from, to).await,
+            Outer::Stream => archive::unpack(docker, &full, to).await,
+        }
     }
 
-    async fn copy_out(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+    async fn copy_out(&self, name: &Name, from: &Path, to: Outer<'_>) -> Result<(), BackendError> {
         self.body("copy out of", name, Body::Present).await?;
-        copy::copy_out(&self.link().await?.docker, &self.site.full(name), from, to).await
+        let (docker, full) = (&self.link().await?.docker, self.site.full(name));
+        match to {
+            Outer::Path(to) => copy::copy_out(docker, &full, from, to).await,
+            Outer::Stream => archive::pack(docker, &full, from).await,
+        }
     }
 
     /// What it wrote itself; its image is not lost with it.

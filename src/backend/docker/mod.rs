@@ -5,6 +5,7 @@
 //! they bear our labels; all others are only listed. Addresses, published ports and names are locker's
 //! work for both kinds of containers, so the engine is told about addresses and never about ports.
 
+mod archive;
 mod attach;
 mod body;
 mod build;
@@ -155,8 +156,8 @@ impl Backend for DockerBackend {
         if !sought.kinds.contains(&Kind::Application) {
             return Ok(BackendView::default());
         }
-        let docker = &self.link().await?.docker;
-        let look = observe::look(&self.site, docker, &sought.images).await?;
+        let link = self.link().await?;
+        let look = observe::look(&self.site, link, &sought.images).await?;
         let (view, all) = self.blocking(move |site| observe::view(site, look)).await?;
         *self.all() = Some(all);
         Ok(view)

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
 use bollard::models::{ContainerSummary, Volume};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join_all;
 
+use super::client::Link;
 use super::error::{ENGINE, image_failed, is_missing, reason, unreachable};
 use super::known::{self, All, Known};
 use super::network;
@@ -26,21 +28,27 @@ pub(super) struct Look {
 /// Asks the engine.
 pub(super) async fn look(
     site: &Site,
-    docker: &Docker,
+    link: &Link,
     images: &BTreeSet<String>,
 ) -> Result<Look, BackendError> {
+    let docker = &link.docker;
     let networks = docker.list_networks(None::<ListNetworksOptions>);
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
     let (containers, networks, volumes, images) = tokio::join!(
         containers(docker),
         networks,
         volumes,
-        try_join_all(images.iter().map(|name| image_id(docker, name))),
+        try_join_all(images.iter().map(|name| image(docker, name))),
     );
     let mut engine = ObservedEngine {
-        images: images?.into_iter().flatten().collect(),
+        at: Some(link.endpoint.observed()),
         ..ObservedEngine::default()
     };
+    for image in images?.into_iter().flatten() {
+        let tagged = image.tagged.map(|at| (image.name.clone(), at));
+        engine.tagged.extend(tagged);
+        engine.images.insert(image.name, image.id);
+    }
     for found in networks.map_err(|e| unlisted(&e))? {
         match network::read(site, found) {
             network::Found::Ours(network) => {
@@ -83,13 +91,33 @@ fn unlisted(error: &bollard::errors::Error) -> BackendError {
     })
 }
 
-/// The id of an image by its name; none when it is not there.
-async fn image_id(docker: &Docker, name: &str) -> Result<Option<(String, String)>, BackendError> {
+/// An image that is there.
+struct Image {
+    name: String,
+    id: String,
+    tagged: Option<SystemTime>,
+}
+
+/// An image by its name; none when it is not there.
+async fn image(docker: &Docker, name: &str) -> Result<Option<Image>, BackendError> {
     match docker.inspect_image(name).await {
-        Ok(image) => Ok(image.id.map(|id| (name.to_owned(), id))),
+        Ok(image) => Ok(image.id.map(|id| Image {
+            name: name.to_owned(),
+            id,
+            tagged: image
+                .metadata
+                .and_then(|data| tag_time(&data.last_tag_time?)),
+        })),
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(image_failed("look at", name, &error)),
     }
+}
+
+/// The engine shows an image that nobody tagged as tagged in the year 1.
+fn tag_time(text: &str) -> Option<SystemTime> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    let seconds = u64::try_from(at.as_second()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// The containers of the project among those of a list, as verbs need them.

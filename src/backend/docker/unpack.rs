@@ -227,7 +227,10 @@ fn file<R: Read>(entry: &mut Entry<'_, R>, path: &Path, mode: u32) -> io::Result
         return Err(io::Error::other(reason));
     }
     let mut temp = NamedTempFile::new_in(parent)?;
-    io::copy(entry, temp.as_file_mut())?;
+    let size = entry.size();
+    if io::copy(entry, temp.as_file_mut())? < size {
+        return Err(ErrorKind::UnexpectedEof.into()); // the archive is cut off
+    }
     temp.as_file()
         .set_permissions(fs::Permissions::from_mode(mode & KEPT))?;
     let file: File = temp.persist(path).map_err(|error| error.error)?;

@@ -10,8 +10,8 @@ use futures_util::stream::select_all;
 
 use super::Engines;
 use crate::backend::{
-    AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Probe, Process, Ran,
-    Watch,
+    AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Outer, Probe, Process,
+    Ran, Watch,
 };
 use crate::model::{Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name};
 
@@ -62,12 +62,12 @@ impl Inside for Engines {
         inside.attach(name, argv, options).await
     }
 
-    async fn copy_in(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+    async fn copy_in(&self, name: &Name, from: Outer<'_>, to: &Path) -> Result<(), BackendError> {
         let inside = self.present(name).await?.inside();
         inside.copy_in(name, from, to).await
     }
 
-    async fn copy_out(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
+    async fn copy_out(&self, name: &Name, from: &Path, to: Outer<'_>) -> Result<(), BackendError> {
         let inside = self.present(name).await?.inside();
         inside.copy_out(name, from, to).await
     }

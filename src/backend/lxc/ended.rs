@@ -36,6 +36,9 @@ pub(super) struct Ended {
     pub(super) code: i32,
     /// Milliseconds since 1970.
     at: u64,
+    /// It was asked to shut down: what it was doing is not done, whatever its code.
+    #[serde(default)]
+    pub(super) asked: bool,
 }
 
 impl Started {
@@ -73,7 +76,8 @@ pub(super) fn begin(dir: &Path, pid: u32) -> std::io::Result<()> {
 /// Notes how it ended, from liblxc's status of its init.
 pub(super) fn end(dir: &Path, status: i32) -> std::io::Result<()> {
     let (code, at) = (code_of(status), millis_of(SystemTime::now()));
-    let text = serde_json::to_vec(&Ended { code, at })?;
+    let asked = started(dir).is_some_and(|run| super::mark::is_stopping(dir, run.pid));
+    let text = serde_json::to_vec(&Ended { code, at, asked })?;
     write_note(&dir.join(ENDED), &text)
 }
 
@@ -105,6 +109,11 @@ pub(super) fn started(dir: &Path) -> Option<Started> {
 pub(super) fn code(dir: &Path) -> Option<i32> {
     let known = ended(dir).map(|ended| ended.code);
     known.or_else(|| started(dir).map(|_| KILLED))
+}
+
+/// Whether its last run ended by itself with 0.
+pub(super) fn is_done(dir: &Path) -> bool {
+    ended(dir).is_some_and(|ended| ended.code == 0 && !ended.asked)
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
@@ -141,7 +150,26 @@ mod tests {
         assert_eq!((code(dir.path()), ended(dir.path())), (Some(KILLED), None));
         end(dir.path(), 0x300).unwrap();
         assert_eq!(code(dir.path()), Some(3));
+        assert!(!is_done(dir.path()));
         forget(dir.path()).unwrap();
         assert_eq!((code(dir.path()), started(dir.path())), (None, None));
+    }
+
+    #[test]
+    fn work_is_done_when_it_ended_well_and_not_because_it_was_asked_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        assert!(!is_done(dir));
+        begin(dir, 7).unwrap();
+        assert!(!is_done(dir), "it runs");
+        end(dir, 0x27f).unwrap();
+        assert!(is_done(dir));
+        begin(dir, 8).unwrap();
+        super::super::mark::begin_stop(dir, 8).unwrap();
+        end(dir, 0x27f).unwrap();
+        assert!(!is_done(dir), "it was shut down");
+        // As written by an earlier version.
+        std::fs::write(dir.join(ENDED), r#"{"code":0,"at":1}"#).unwrap();
+        assert!(is_done(dir));
     }
 }

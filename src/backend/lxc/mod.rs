@@ -24,6 +24,7 @@ mod mark;
 mod memory;
 mod mend;
 pub mod monitor;
+mod pack;
 mod processes;
 mod render;
 mod rtnl;
@@ -37,6 +38,7 @@ pub mod supervised;
 mod times;
 mod transfer;
 mod trees;
+mod unpack;
 mod view;
 mod watch;
 
@@ -48,8 +50,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AttachOptions, Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Ran, Sought,
-    Watch,
+    AttachOptions, Backend, BackendError, BackendView, Body, Engine, Inside, Outer, Progress, Ran,
+    Sought, Watch,
 };
 use crate::model::{HostsLine, InnerCommand, Mount, Name};
 use crate::observed::Mark;
@@ -275,18 +277,20 @@ impl Inside for LxcBackend {
         .await
     }
 
-    async fn copy_in(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
-        let (name, from, to) = (name.clone(), from.to_owned(), to.to_owned());
-        self.blocking("copy into", move |site| {
-            trees::copy_in(site, &name, &from, &to)
+    async fn copy_in(&self, name: &Name, from: Outer<'_>, to: &Path) -> Result<(), BackendError> {
+        let (name, from, to) = (name.clone(), from.path(), to.to_owned());
+        self.blocking("copy into", move |site| match from {
+            Some(from) => trees::copy_in(site, &name, &from, &to),
+            None => trees::unpack(site, &name, &to),
         })
         .await
     }
 
-    async fn copy_out(&self, name: &Name, from: &Path, to: &Path) -> Result<(), BackendError> {
-        let (name, from, to) = (name.clone(), from.to_owned(), to.to_owned());
-        self.blocking("copy out of", move |site| {
-            trees::copy_out(site, &name, &from, &to)
+    async fn copy_out(&self, name: &Name, from: &Path, to: Outer<'_>) -> Result<(), BackendError> {
+        let (name, from, to) = (name.clone(), from.to_owned(), to.path());
+        self.blocking("copy out of", move |site| match to {
+            Some(to) => trees::copy_out(site, &name, &from, &to),
+            None => trees::pack(site, &name, &from),
         })
         .await
     }

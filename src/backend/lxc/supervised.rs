@@ -113,6 +113,12 @@ fn await_unlocked(note: &Path) {
     }
 }
 
+/// Whether the last run of the unit's container ended by itself with 0.
+pub fn is_done(unit: &UnitSpec) -> bool {
+    let full = crate::model::host_name_of(&unit.project, &unit.name);
+    ended::is_done(&unit.lxcpath.join(full))
+}
+
 /// Stops the unit's container within the time that its unit allows.
 ///
 /// # Errors
@@ -274,6 +280,11 @@ impl Attended {
         let flags = WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
         add_watch(&ears, &self.dir, flags)?;
         Ok(ears)
+    }
+
+    /// Whether it has ended because it was asked to, whatever its exit code.
+    pub fn was_stopped(&self) -> bool {
+        ended::ended(&self.dir).is_some_and(|ended| ended.asked)
     }
 
     /// Runs a command inside; its exit code. One that takes longer than `most` is ended.

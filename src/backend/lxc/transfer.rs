@@ -18,7 +18,7 @@ use super::attributes::{Owners, times};
 use super::inner_path::{Spot, Tree};
 
 /// Directories below each other that are entered; more is nobody's data, and each holds descriptors.
-const DEPTH: usize = 200;
+pub(super) const DEPTH: usize = 200;
 /// File systems that show the kernel, not files: /proc, /sys, cgroups, devpts, mqueue (statfs(2)).
 const KERNEL: [i64; 7] = [
     0x9fa0,
@@ -43,12 +43,14 @@ pub(super) struct Transfer<'a> {
 /// Done, or where it failed.
 pub(super) type Done = Result<(), (PathBuf, std::io::Error)>;
 
-fn at(path: &Path) -> impl Fn(Errno) -> (PathBuf, std::io::Error) {
+/// Where it failed, for `map_err`.
+pub(super) fn at(path: &Path) -> impl Fn(Errno) -> (PathBuf, std::io::Error) {
     let path = path.to_owned();
     move |error| (path.clone(), error.into())
 }
 
-fn refused(path: &Path, reason: &str) -> (PathBuf, std::io::Error) {
+/// A failure of our own words.
+pub(super) fn refused(path: &Path, reason: &str) -> (PathBuf, std::io::Error) {
     (path.to_owned(), std::io::Error::other(reason.to_owned()))
 }
 
@@ -90,8 +92,7 @@ impl Transfer<'_> {
         let open = source
             .reopen(OFlags::RDONLY | OFlags::DIRECTORY)
             .map_err(&fail)?;
-        let kernel = fstatfs(&open).map_err(&fail)?.f_type;
-        if KERNEL.contains(&kernel) {
+        if is_kernel(&open).map_err(&fail)? {
             return Ok(());
         }
         for entry in Dir::read_from(&open).map_err(&fail)? {
@@ -217,8 +218,13 @@ impl Transfer<'_> {
     }
 }
 
+/// Whether a directory shows the kernel and no files.
+pub(super) fn is_kernel(directory: &OwnedFd) -> rustix::io::Result<bool> {
+    Ok(KERNEL.contains(&fstatfs(directory)?.f_type))
+}
+
 /// A name that nobody else has.
-fn fresh() -> std::ffi::OsString {
+pub(super) fn fresh() -> std::ffi::OsString {
     let mut bytes = [0u8; 8];
     // Without random bytes the name is taken, and making the file tells so.
     let _ = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty());
@@ -226,7 +232,7 @@ fn fresh() -> std::ffi::OsString {
 }
 
 /// Writes a file that cannot be replaced, since it is a volume itself, where it is.
-fn overwrite(from: OwnedFd, there: &Spot) -> std::io::Result<()> {
+pub(super) fn overwrite(from: OwnedFd, there: &Spot) -> std::io::Result<()> {
     if there.read_only {
         return Err(Errno::ROFS.into());
     }

@@ -15,12 +15,17 @@ use rustix::fs::FileType;
 
 use super::attributes::{Direction, Owners};
 use super::inner_path::{Spot, Tree, Way};
+use super::pack::Pack;
 use super::site::{Site, failed};
 use super::transfer::Transfer;
+use super::unpack::Unpack;
 use super::{mark, view};
 use crate::backend::BackendError;
 use crate::model::Name;
 use crate::observed::Mark;
+
+const IN: &str = "copy into";
+const OUT: &str = "copy out of";
 
 /// Copies `from` of the host to `to` in the container.
 pub(super) fn copy_in(
@@ -29,9 +34,9 @@ pub(super) fn copy_in(
     from: &Path,
     to: &Path,
 ) -> Result<(), BackendError> {
-    let (mark, root) = inside(site, "copy into", name)?;
+    let (mark, root) = inside(site, IN, name)?;
     let (inner, host) = (Tree::new(root, mounts(&mark, site, name)), Tree::host());
-    let refuse = refusal("copy into", site.full(name));
+    let refuse = refusal(IN, site.full(name));
     let source = host.outer(from, false).map_err(|e| refuse(from, e))?;
     let target = inner.find(to, true).map_err(|e| refuse(to, e.into()))?;
     let transfer = Transfer {
@@ -52,9 +57,9 @@ pub(super) fn copy_out(
     from: &Path,
     to: &Path,
 ) -> Result<(), BackendError> {
-    let (mark, root) = inside(site, "copy out of", name)?;
+    let (mark, root) = inside(site, OUT, name)?;
     let (inner, host) = (Tree::new(root, mounts(&mark, site, name)), Tree::host());
-    let refuse = refusal("copy out of", site.full(name));
+    let refuse = refusal(OUT, site.full(name));
     let source = inner
         .find(from, false)
         .map_err(|e| refuse(from, e.into()))?;
@@ -68,6 +73,51 @@ pub(super) fn copy_out(
         },
     };
     copy(&transfer, (from, source), (to, target), &refuse)
+}
+
+/// Writes `from` of the container to standard output as an archive.
+pub(super) fn pack(site: &Site, name: &Name, from: &Path) -> Result<(), BackendError> {
+    let (mark, root) = inside(site, OUT, name)?;
+    let inner = Tree::new(root, mounts(&mark, site, name));
+    let refuse = refusal(OUT, site.full(name));
+    let source = inner
+        .find(from, false)
+        .map_err(|e| refuse(from, e.into()))?;
+    let missing = || refuse(from, std::io::ErrorKind::NotFound.into());
+    let found = source.found.ok_or_else(missing)?;
+    let top = match is_content(from) {
+        true => PathBuf::new(),
+        false => source.name.map(PathBuf::from).unwrap_or_default(),
+    };
+    let pack = Pack {
+        from: &inner,
+        owners: Owners {
+            direction: Direction::Out,
+            map: &mark.spec.idmap,
+        },
+        archive: tar::Builder::new(std::io::BufWriter::new(std::io::stdout().lock())),
+    };
+    let done = pack.all(&found, &top);
+    done.map_err(|(path, error)| refuse(&path, error))
+}
+
+/// Unpacks the archive on standard input into the directory `to` of the container.
+pub(super) fn unpack(site: &Site, name: &Name, to: &Path) -> Result<(), BackendError> {
+    let (mark, root) = inside(site, IN, name)?;
+    let inner = Tree::new(root, mounts(&mark, site, name));
+    let refuse = refusal(IN, site.full(name));
+    let target = inner.find(to, true).map_err(|e| refuse(to, e.into()))?;
+    let directory = |spot: &Spot| spot.kind().is_ok_and(|kind| kind == FileType::Directory);
+    let Some(into) = target.found.filter(directory) else {
+        return Err(refuse(to, std::io::ErrorKind::NotADirectory.into()));
+    };
+    let unpack = Unpack {
+        to: &inner,
+        into: &into.place,
+        map: &mark.spec.idmap,
+    };
+    let done = unpack.all(std::io::stdin().lock());
+    done.map_err(|(path, error)| refuse(&path, error))
 }
 
 /// The container's mark, and its root: as it sees it itself while it runs.
@@ -108,9 +158,7 @@ fn copy(
         Some(spot) => kind(spot)? == FileType::Directory,
         None => false,
     };
-    // `dir/.` and the root stand for what is in them.
-    let content = from.as_os_str().as_encoded_bytes().ends_with(b"/.") || from == Path::new(".");
-    let done = match (target, directory, content || source.name.is_none()) {
+    let done = match (target, directory, is_content(from) || source.name.is_none()) {
         (
             Way {
                 found: Some(into), ..
@@ -134,6 +182,11 @@ fn copy(
         }
     };
     done.map_err(|(path, error)| refuse(&path, error))
+}
+
+/// `dir/.` and the root stand for what is in them.
+fn is_content(from: &Path) -> bool {
+    from.as_os_str().as_encoded_bytes().ends_with(b"/.") || from == Path::new(".")
 }
 
 impl Tree<'static> {

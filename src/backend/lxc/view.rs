@@ -109,10 +109,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         host_name: full,
         kind: Kind::System,
         state,
-        exit: stopped
-            .then(|| ended::ended(&dir))
-            .flatten()
-            .map(|ended| ended.code),
+        exit: stopped.then(|| exit(&dir)).flatten(),
         health: None,
         image: None,
         holds_volumes: false,
@@ -125,6 +122,13 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         stopping: pid.is_some_and(|pid| mark::is_stopping(&dir, pid)),
         mark: Some(mark),
     }
+}
+
+/// Its exit code. An init that was asked to shut down ends with 0 as well, which is not the end of its
+/// work and is not told as one.
+fn exit(dir: &Path) -> Option<i32> {
+    let ended = ended::ended(dir)?;
+    (ended.code != 0 || !ended.asked).then_some(ended.code)
 }
 
 /// State and init of a container; one that liblxc cannot read is stopped.

@@ -1,5 +1,6 @@
 //! `cp`: copy between the host and a container.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -14,12 +15,15 @@ const EXAMPLES: &str = "\
 Examples:
   locker cp ./site web:/srv/www
   locker cp db:/var/backups/today.sql .
+  tar -c site | locker cp - web:/srv/www
+  locker cp db:/etc - > etc.tar
 ";
 
 /// Copy files and directories between the host and a container, running or not
 ///
 /// Exactly one side is `NAME:PATH`; a path of the host with a colon is written `./a:b`. Names are those
-/// of `docker cp`: a directory that is there gets the source inside it, `SRC/.` is its content.
+/// of `docker cp`: a directory that is there gets the source inside it, `SRC/.` is its content. `-` is a tar archive
+/// on standard input, which goes into a directory of the container, or on standard output.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Cp {
@@ -40,10 +44,33 @@ impl Cp {
             return Err(CliError::NoPlan { command: "cp" });
         }
         let request = request(&self.from, &self.to, self.index)?;
+        refuse_terminal(&request)?;
         let names = [request.name.clone()];
         change::block_on(job::copy(&global.setting_for(&names)?, &request))??;
         Ok(0)
     }
+}
+
+/// An archive makes no sense on a terminal.
+fn refuse_terminal(request: &CopyRequest) -> Result<(), CliError> {
+    let (path, terminal) = match request.way {
+        Way::In => (&request.from, std::io::stdin().is_terminal()),
+        Way::Out => (&request.to, std::io::stdout().is_terminal()),
+    };
+    let reason = match request.way {
+        Way::In => {
+            "an archive is read from standard input, which is a terminal: `tar -c … | locker cp - NAME:PATH`"
+        }
+        Way::Out => "an archive is not written to a terminal: `locker cp NAME:PATH - > FILE`",
+    };
+    if path.as_os_str() != "-" || !terminal {
+        return Ok(());
+    }
+    Err(CliError::Value {
+        value: "-".into(),
+        what: "path",
+        reason: reason.into(),
+    })
 }
 
 fn request(from: &str, to: &str, index: Option<u32>) -> Result<CopyRequest, CliError> {
@@ -58,9 +85,6 @@ fn request(from: &str, to: &str, index: Option<u32>) -> Result<CopyRequest, CliE
         (None, None) => return Err(wrong("one of them must be in a container, `NAME:PATH`")),
         (Some(_), Some(_)) => return Err(wrong("only one of them can be in a container")),
     };
-    if from == "-" || to == "-" {
-        return Err(wrong("archives on standard input or output are not taken"));
-    }
     if from.is_empty() || to.is_empty() {
         return Err(wrong("a path is missing after the colon"));
     }
@@ -98,13 +122,11 @@ mod tests {
             made("db:/x/.", "."),
             Ok(("db".into(), Way::Out, path("/x/."), path(".")))
         );
-        for (from, to) in [
-            ("a", "b"),
-            ("a:/b", "c:/d"),
-            ("-", "web:/x"),
-            ("web:/x", "-"),
-            ("web:", "x"),
-        ] {
+        assert_eq!(
+            made("-", "web:/x"),
+            Ok(("web".into(), Way::In, path("-"), path("/x")))
+        );
+        for (from, to) in [("a", "b"), ("-", "-"), ("a:/b", "c:/d"), ("web:", "x")] {
             assert!(made(from, to).is_err(), "{from} {to}");
         }
     }

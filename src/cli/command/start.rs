@@ -23,6 +23,9 @@ pub struct Start {
     /// Stop running ones first
     #[arg(short = 'r', long)]
     restart: bool,
+    /// Leave alone what the named ones depend on; they do not wait for it either
+    #[arg(long)]
+    no_deps: bool,
     #[command(flatten)]
     names: Names,
     #[command(flatten)]
@@ -44,6 +47,7 @@ impl Start {
         request.no_ports = self.around.no_ports;
         request.no_links = self.around.no_links;
         request.host_names = self.around.add_hosts;
+        request.no_deps = self.no_deps;
         request.wait = self.waiting.wish();
         change::run(&request, global, ui, false)
     }

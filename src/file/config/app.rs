@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{list, pairs, put, text};
 use crate::file::lower::THROTTLES;
 use crate::model::{
-    App, AppLimits, AppNetwork, Attachment, InnerFile, PullPolicy, default_network,
+    App, AppLimits, AppNetwork, Attachment, InnerFile, PullPolicy, default_network, show_time,
 };
 
 type Out = Map<String, Value>;
@@ -13,12 +13,13 @@ type Out = Map<String, Value>;
 /// Puts all settings in that say something.
 pub(super) fn settings(map: &mut Out, app: &App) {
     let pull = match app.pull {
-        PullPolicy::Always => Some("always"),
-        PullPolicy::Missing => None,
-        PullPolicy::Never => Some("never"),
-        PullPolicy::Build => Some("build"),
+        PullPolicy::Always => "always".into(),
+        PullPolicy::Missing => Value::Null,
+        PullPolicy::Never => "never".into(),
+        PullPolicy::Build => "build".into(),
+        PullPolicy::Refresh(after) => format!("every_{}", show_time(after)).into(),
     };
-    put(map, "pull", pull.map_or(Value::Null, Value::from));
+    put(map, "pull", pull);
     // An empty list takes the image's away, so it is written too.
     for (key, words) in [("command", &app.command), ("entrypoint", &app.entrypoint)] {
         if let Some(words) = words {

@@ -17,7 +17,9 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
         "external_links" => "make both use an external network; see `networks`",
         "dns_search" | "dns_opt" => "write them into the container's own resolv.conf with `setup`",
         "secrets" | "configs" => "mount the file with `volumes`",
-        "pull" | "pull_policy" | "platform" => "an LXC container is not made from an image",
+        "pull" | "pull_policy" | "pull_refresh_after" | "platform" => {
+            "an LXC container is not made from an image"
+        }
         "config" => "see `sysctls`, `cap_add`, `devices`, `security_opt` and `ulimits`",
         "idmap" => "see `userns_mode`",
         "template" | "clone" | "download" | "rootfs" => {

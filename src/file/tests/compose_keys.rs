@@ -26,6 +26,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("build", "."),
     ("pull", "always"),
     ("pull_policy", "build"),
+    ("pull_refresh_after", "24h"),
     ("platform", "linux/arm64"),
     ("command", "x"),
     ("entrypoint", "x"),

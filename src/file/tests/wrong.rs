@@ -125,6 +125,15 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "pull_policy: sometimes",
             "`sometimes` is not when an image is fetched",
         ),
+        ("pull_policy: every_day", "`day` is not a time"),
+        (
+            "pull_policy: refresh",
+            "`refresh` does not say after what time",
+        ),
+        (
+            "pull_policy: never\n    pull_refresh_after: 1h",
+            "`pull_refresh_after` has no sense with `never`",
+        ),
         (
             "pull: always\n    pull_policy: always",
             "`pull` and `pull_policy` mean the same",
@@ -473,10 +482,6 @@ fn what_is_read_and_has_no_effect_is_told() {
         (
             "volumes: [\"/a:/b:z\"]",
             "`z` has no effect here: locker leaves marks of SELinux alone",
-        ),
-        (
-            "pull_policy: daily",
-            "`daily` counts as `missing` here; `locker pull` fetches images anew",
         ),
         (
             "container_name: my-app",

@@ -1,5 +1,7 @@
 //! Units of a project's containers: written once, before anything starts, and only when they differ.
 
+use crate::observed::EngineAt;
+
 use super::apps::{mixed, mixed_with, on, settings};
 use super::shop::shop;
 use super::world::World;
@@ -108,6 +110,42 @@ fn without_systemd_nothing_is_supervised_and_that_is_said_once() {
     let mut world = systemd();
     world.run(&file, &wish(Goal::Up));
     assert!(world.seen.units.services.is_empty());
+}
+
+#[test]
+fn a_supervisor_has_the_socket_of_the_engine_and_no_engine_without_one_is_supervised() {
+    let mut world = systemd();
+    for (path, noted) in [
+        ("/var/run/docker.sock", None),
+        ("/run/docker.sock", None),
+        ("/run/other.sock", Some("/run/other.sock")),
+    ] {
+        world.seen.engine.at = Some(EngineAt::Socket(path.into()));
+        world.run(&mixed(), &wish(Goal::Up));
+        assert_eq!(unit(&world, "web").engine, noted.map(Into::into));
+        assert_eq!(unit(&world, "db").engine, None, "LXC has no engine");
+    }
+    let mut world = systemd();
+    let mut file = mixed();
+    world.seen.engine.at = Some(EngineAt::Network("tcp://127.0.0.1:2375".into()));
+    let made = plan(&file, &world.look(), &wish(Goal::Up)).unwrap();
+    let told: Vec<&str> = made.warnings.iter().map(|w| w.message.as_str()).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("tcp://127.0.0.1:2375") && told[0].ends_with("job, web"),
+        "{told:?}"
+    );
+    world.run(&file, &wish(Goal::Up));
+    let services: Vec<&Name> = world.seen.units.services.keys().collect();
+    assert_eq!(services, [&name("db")]);
+    file.supervisor = Supervisor::Systemd;
+    let problems = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
+    assert_eq!(problems.len(), 2);
+    assert!(
+        problems[0].message.contains("needs the engine's socket"),
+        "{}",
+        problems[0].message
+    );
 }
 
 #[test]

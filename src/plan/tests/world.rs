@@ -224,7 +224,10 @@ impl World {
             }
             let before = self.seen.containers.insert(spec.name.clone(), new);
             assert!(before.is_none());
-        } else if let Step::Destroy { container, aside } = step {
+        } else if let Step::Destroy {
+            container, aside, ..
+        } = step
+        {
             if *aside {
                 let old = self.aside.remove(container).expect("an older self");
                 assert_eq!(old.state, State::Stopped, "older self of {container}");

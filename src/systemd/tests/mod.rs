@@ -24,6 +24,7 @@ fn unit(container: &str, kind: Kind) -> UnitSpec {
         program: "/usr/bin/locker".into(),
         directory: "/srv/my shop".into(),
         state_dir: None,
+        engine: None,
         lxcpath: "/var/lib/lxc".into(),
         requires: BTreeSet::new(),
         after: BTreeSet::new(),
@@ -92,6 +93,42 @@ fn unit_files_are_exactly_these() {
         fs::write(path, &text).unwrap();
     }
     assert_eq!(text, fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn a_supervisor_sees_the_socket_of_its_engine() {
+    let text = |socket: Option<&str>| {
+        let mut units = shop();
+        let web = units.services.get_mut("web").unwrap();
+        web.engine = socket.map(Into::into);
+        render::project(&units).unwrap()["locker-my\\x2dshop-web.service"].clone()
+    };
+    for (socket, hidden, order) in [
+        (None, ["PrivateTmp=yes", "ProtectHome=yes"], true),
+        (
+            Some("/run/x.sock"),
+            ["PrivateTmp=yes", "ProtectHome=yes"],
+            false,
+        ),
+        (
+            Some("/tmp/x.sock"),
+            ["ProtectHome=yes", "ProtectHome=yes"],
+            false,
+        ),
+        (
+            Some("/home/x.sock"),
+            ["PrivateTmp=yes", "PrivateTmp=yes"],
+            false,
+        ),
+    ] {
+        let text = text(socket);
+        let directives = ["PrivateTmp=yes", "ProtectHome=yes"];
+        for directive in directives {
+            let wanted = hidden.contains(&directive);
+            assert_eq!(text.contains(directive), wanted, "{socket:?}: {directive}");
+        }
+        assert_eq!(text.contains("After=docker.service"), order, "{socket:?}");
+    }
 }
 
 #[test]

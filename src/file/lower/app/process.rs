@@ -1,14 +1,18 @@
 //! What an application container runs, when its image is fetched and where its output goes.
 
+use std::time::Duration;
+
 use super::kept;
 use crate::file::desk::Desk;
 use crate::file::keys;
 use crate::file::lower::container::Layers;
-use crate::file::lower::values::{Fields, one, warn};
+use crate::file::lower::values::{Fields, one};
 use crate::file::tree::{Kind as Shape, Node, Spot};
-use crate::model::{Key, Logging, PullPolicy, check_plain, split_words};
+use crate::model::{Key, Logging, PullPolicy, check_plain, parse_time, split_words};
 
-/// `pull`, or Compose's `pull_policy`.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `pull`, or Compose's `pull_policy`, with `pull_refresh_after`.
 pub(super) fn pull(desk: &Desk<'_>, layers: &Layers<'_>) -> PullPolicy {
     let (pull, policy) = (
         one(desk, layers, Key::Pull),
@@ -17,36 +21,59 @@ pub(super) fn pull(desk: &Desk<'_>, layers: &Layers<'_>) -> PullPolicy {
     if let (Some(_), Some((_, spot))) = (&pull, &policy) {
         desk.error(*spot, "`pull` and `pull_policy` mean the same");
     }
-    let Some((word, spot)) = pull.or(policy) else {
-        return PullPolicy::default();
-    };
-    match word.as_str() {
-        "always" => PullPolicy::Always,
-        "missing" | "if_not_present" => PullPolicy::Missing,
-        "never" => PullPolicy::Never,
-        "build" => PullPolicy::Build,
-        "daily" | "weekly" | "refresh" => stale(desk, spot, &word),
-        word if word.starts_with("every_") => stale(desk, spot, word),
-        other => {
-            let message = format!("`{other}` is not when an image is fetched");
-            desk.error_help(
-                spot,
-                message,
-                "write `always`, `missing`, `never` or `build`",
-            );
+    let age = one(desk, layers, Key::PullRefreshAfter);
+    let policy = pull.or(policy);
+    let refresh = age.and_then(|(text, spot)| refresh_after(desk, spot, &text));
+    match (policy, refresh) {
+        (None, None) => PullPolicy::default(),
+        (None, Some((after, _))) => PullPolicy::Refresh(after),
+        (Some((word, _)), Some((after, _))) if word == "refresh" => PullPolicy::Refresh(after),
+        (Some((word, spot)), None) => policy_of(desk, spot, &word),
+        (Some((word, _)), Some((_, spot))) => {
+            let message = format!("`pull_refresh_after` has no sense with `{word}`");
+            desk.error_help(spot, message, "write `pull_policy: refresh`");
             PullPolicy::default()
         }
     }
 }
 
-/// Policies that ask for an image's age, which the engine does not tell.
-fn stale(desk: &Desk<'_>, spot: Spot, word: &str) -> PullPolicy {
-    warn(
-        desk,
-        spot,
-        format!("`{word}` counts as `missing` here; `locker pull` fetches images anew"),
-    );
-    PullPolicy::Missing
+fn policy_of(desk: &Desk<'_>, spot: Spot, word: &str) -> PullPolicy {
+    let help = "write `always`, `missing`, `never`, `build`, `daily`, `weekly` or `every_12h`";
+    match word {
+        "always" => PullPolicy::Always,
+        "missing" | "if_not_present" => PullPolicy::Missing,
+        "never" => PullPolicy::Never,
+        "build" => PullPolicy::Build,
+        "daily" => PullPolicy::Refresh(DAY),
+        "weekly" => PullPolicy::Refresh(7 * DAY),
+        "refresh" => {
+            let message = "`refresh` does not say after what time";
+            desk.error_help(spot, message, "write `pull_refresh_after: 24h` beside it");
+            PullPolicy::default()
+        }
+        other => match other.strip_prefix("every_") {
+            Some(text) => {
+                let after = refresh_after(desk, spot, text).map(|(after, _)| after);
+                after.map_or(PullPolicy::default(), PullPolicy::Refresh)
+            }
+            None => {
+                let message = format!("`{other}` is not when an image is fetched");
+                desk.error_help(spot, message, help);
+                PullPolicy::default()
+            }
+        },
+    }
+}
+
+/// The age at which an image is fetched anew.
+fn refresh_after(desk: &Desk<'_>, spot: Spot, text: &str) -> Option<(Duration, Spot)> {
+    match parse_time(text) {
+        Ok(after) => Some((after, spot)),
+        Err(error) => {
+            desk.error(spot, error.to_string());
+            None
+        }
+    }
 }
 
 /// A command line: a text is cut into words as a shell would, a list is taken as it is. An empty
