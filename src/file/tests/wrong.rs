@@ -125,7 +125,10 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "pull_policy: sometimes",
             "`sometimes` is not when an image is fetched",
         ),
-        ("pull_policy: every_day", "`day` is not a time"),
+        (
+            "pull_policy: every_day",
+            "`day` is not a time; it is numbers with units, such as `30s` or `1m30s`",
+        ),
         (
             "pull_policy: refresh",
             "`refresh` does not say after what time",
