@@ -75,6 +75,9 @@ pub const EXTENDED: [Column; 7] = [
     Column::Memory,
 ];
 
+/// What the containers use.
+pub const FIGURES: [Column; 3] = [Column::Cpus, Column::Shares, Column::Memory];
+
 /// What only systemd knows.
 pub const UNIT: [Column; 3] = [Column::Unit, Column::Restarts, Column::Since];
 

@@ -26,6 +26,8 @@ pub struct StatusRequest {
     pub names: Vec<String>,
     /// All services in full; else those only that failed or are between two states.
     pub units: bool,
+    /// What the containers use, too; it is read from several files for each.
+    pub figures: bool,
 }
 
 /// One container. Its JSON form is the published one; the names of its keys are a promise.
@@ -83,7 +85,7 @@ pub async fn status(
     let selection = select(&opened.project, &observed, &request.names)?;
     let mut units = units(&opened, &observed, request.units).await?;
     let drift = Drift::find(&opened, &observed);
-    let meter = Meter::here();
+    let meter = request.figures.then(Meter::here);
     let mut all: Vec<&Name> = opened.project.containers.keys().collect();
     all.extend(observed.containers.keys());
     all.sort();
@@ -91,7 +93,7 @@ pub async fn status(
     let rows = all
         .into_iter()
         .filter(|name| selection.as_ref().is_none_or(|some| some.contains(*name)))
-        .map(|name| row(&opened, &observed, (&drift, &meter), name));
+        .map(|name| row(&opened, &observed, (&drift, meter.as_ref()), name));
     let mut rows = futures_util::future::join_all(rows).await;
     for row in &mut rows {
         row.unit = units.remove(&row.name);
@@ -102,7 +104,7 @@ pub async fn status(
 async fn row(
     opened: &Opened,
     observed: &Observed,
-    (drift, meter): (&Drift, &Meter),
+    (drift, meter): (&Drift, Option<&Meter>),
     name: &Name,
 ) -> StatusRow {
     let project = &opened.project;
@@ -113,9 +115,9 @@ async fn row(
     let runs = matches!(state, State::Running | State::Frozen);
     let container = host_name_of(&project.name, name);
     let ports = active_ports(project, observed, name);
-    let usage = match found.and_then(|found| found.pid) {
-        Some(pid) if runs => usage::read(meter, pid, &container),
-        Some(_) | None => Usage::default(),
+    let usage = match (meter, found.and_then(|found| found.pid)) {
+        (Some(meter), Some(pid)) if runs => usage::read(meter, pid, &container),
+        (Some(_) | None, _) => Usage::default(),
     };
     StatusRow {
         project: project.name.clone(),

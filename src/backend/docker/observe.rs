@@ -19,6 +19,9 @@ use crate::backend::{BackendError, BackendView, Body};
 use crate::model::{Kind, Name};
 use crate::observed::{ObservedContainer, ObservedEngine, State};
 
+/// So many containers are read faster by one thread than two are begun.
+const WORTH_A_THREAD: usize = 32;
+
 /// Everything that the engine holds.
 pub(super) struct Look {
     containers: Vec<ContainerSummary>,
@@ -132,21 +135,56 @@ pub(super) fn known(site: &Site, containers: &[ContainerSummary]) -> All {
     all
 }
 
+/// A container of ours, and what the planner sees of it; an older self is none to it.
+type Ours = Option<(Name, Known, Option<ObservedContainer>)>;
+
+/// Reads all entries, shared out over the processors: there are files to read for each.
+fn read_all(site: &Site, entries: &[ContainerSummary]) -> Vec<Ours> {
+    let read = |entry: &ContainerSummary| {
+        let (name, body, known) = known::ours(site, entry)?;
+        let seen = match body {
+            Body::Present => Some(present(site, &known, entry)),
+            Body::Aside => None,
+        };
+        Some((name, known, seen))
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = entries.len().div_ceil(cores).max(WORTH_A_THREAD);
+    std::thread::scope(|scope| {
+        let parts = entries.chunks(share);
+        let parts: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.iter().map(read).collect::<Vec<_>>()))
+            .collect();
+        let whole = |part: std::thread::Result<Vec<Ours>>| {
+            // What it has read must not be missing: it would be taken for gone.
+            part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        parts
+            .into_iter()
+            .flat_map(|part| whole(part.join()))
+            .collect()
+    })
+}
+
 /// Puts a look into the planner's words. Reads the files beside the containers, so it blocks.
 pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
     let mut containers: BTreeMap<Name, ObservedContainer> = BTreeMap::new();
     let (mut all, mut foreign, mut aside) = (All::new(), BTreeSet::new(), Vec::new());
-    for entry in &look.containers {
-        let Some((name, body, known)) = known::ours(site, entry) else {
+    for (entry, ours) in look.containers.iter().zip(read_all(site, &look.containers)) {
+        let Some((name, known, seen)) = ours else {
             foreign.extend(known::name_of(entry).map(str::to_owned));
             continue;
         };
-        match body {
-            Body::Present => {
-                containers.insert(name.clone(), present(site, &known, entry));
+        let body = match seen {
+            Some(seen) => {
+                containers.insert(name.clone(), seen);
+                Body::Present
             }
-            Body::Aside => aside.push((name.clone(), runs(entry), known.mark.clone())),
-        }
+            None => {
+                aside.push((name.clone(), runs(entry), known.mark.clone()));
+                Body::Aside
+            }
+        };
         *all.entry(name).or_default().slot(body) = Some(known);
     }
     for (name, runs, mark) in aside {

@@ -75,14 +75,15 @@ impl Status {
     }
 
     fn request(&self) -> StatusRequest {
-        let shows = |column: &Column| status_table::UNIT.contains(column);
-        let units = match self.format {
+        let columns = self.columns();
+        let shows = |some: &[Column]| match self.format {
             ListFormat::Json | ListFormat::Yaml => true,
-            ListFormat::Table => self.columns().iter().any(shows),
+            ListFormat::Table => columns.iter().any(|column| some.contains(column)),
         };
         StatusRequest {
             names: self.names.names.clone(),
-            units,
+            units: shows(&status_table::UNIT),
+            figures: shows(&status_table::FIGURES),
         }
     }
 

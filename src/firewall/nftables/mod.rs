@@ -199,7 +199,7 @@ async fn nft(script: &str) -> Result<(), FirewallError> {
 
 /// What `nft -j` prints for `command`; none when the table is not there.
 pub(super) async fn list(command: &str) -> Result<Option<Value>, FirewallError> {
-    let args = ["-j"].into_iter().chain(command.split(' '));
+    let args = ["-j", "-p"].into_iter().chain(command.split(' '));
     let output = Exec::new("nft", args).output().await?;
     if output.code != Some(0) {
         if output.stderr.contains("No such file or directory") {

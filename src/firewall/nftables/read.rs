@@ -284,6 +284,8 @@ fn element(map: &str, item: &Value) -> Option<Element> {
     } else if matches!(map, "home4" | "home6") {
         let (bridge, net) = key.split_once(" . ")?;
         key = format!("\"{bridge}\" . {net}");
+    } else {
+        key = named_protocol(&key);
     }
     Some(Element {
         map: map.into(),
@@ -291,6 +293,23 @@ fn element(map: &str, item: &Value) -> Option<Element> {
         value,
         comment: entry["elem"]["comment"].as_str()?.into(),
     })
+}
+
+/// A key with its protocol's name: nft is asked for numbers, since it would look each name up in a file.
+fn named_protocol(key: &str) -> String {
+    let name = |word| match word {
+        "6" => "tcp",
+        "17" => "udp",
+        other => other,
+    };
+    // The last word is the port.
+    let Some((rest, port)) = key.rsplit_once(" . ") else {
+        return key.into();
+    };
+    match rest.rsplit_once(" . ") {
+        Some((address, protocol)) => format!("{address} . {} . {port}", name(protocol)),
+        None => format!("{} . {port}", name(rest)),
+    }
 }
 
 /// A value in nft's words, addresses as Rust prints them.
