@@ -1,10 +1,16 @@
 //! Looking again: after a change the host is observed and planned anew, and nothing may be left.
 
+use std::time::Duration;
+
 use crate::model::{Name, Project};
 use crate::observed::{Observed, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
 use super::host::{Host, ObserveError};
+
+/// How often it is looked again for how a container has ended, and the time between.
+const MOST_LOOKS: u32 = 20;
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Why a change cannot be called done.
 #[derive(Debug, thiserror::Error)]
@@ -102,24 +108,34 @@ fn is_no_difference(step: &Step, observed: &Observed) -> bool {
     }
 }
 
+/// Whether a container that is to run has just ended, and how it did is not written down yet.
+fn has_just_ended(step: &Step, observed: &Observed) -> bool {
+    let Step::Start { container } = step else {
+        return false;
+    };
+    let found = observed.containers.get(container);
+    found.is_some_and(|c| c.state == State::Stopped && c.exit.is_none())
+}
+
 /// Observes and plans `wish` again and expects nothing to do.
 pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), VerifyError> {
     if !is_a_state(&wish.goal) {
         return Ok(());
     }
-    let observed = host.observe(project, None).await?;
-    match plan(project, &observed, wish) {
-        Ok(rest)
-            if rest
-                .steps
-                .iter()
-                .all(|p| is_no_difference(&p.step, &observed)) =>
-        {
-            Ok(())
+    let mut looks = 0;
+    loop {
+        let observed = host.observe(project, None).await?;
+        let rest = plan(project, &observed, wish);
+        let rest = rest.map_err(|problems| VerifyError::Problems { problems })?;
+        let mut steps = rest.steps.iter().map(|planned| &planned.step);
+        if steps.clone().all(|step| is_no_difference(step, &observed)) {
+            return Ok(());
         }
-        Ok(rest) => Err(VerifyError::Differs {
-            plan: Box::new(rest),
-        }),
-        Err(problems) => Err(VerifyError::Problems { problems }),
+        looks += 1;
+        if looks > MOST_LOOKS || !steps.any(|step| has_just_ended(step, &observed)) {
+            let plan = Box::new(rest);
+            return Err(VerifyError::Differs { plan });
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }

@@ -5,7 +5,8 @@
 //! in a container's directory tell the rest ([`super::ended`]).
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -19,6 +20,8 @@ use crate::observed::State;
 
 /// How long what the kernel cannot tell is left alone between two looks.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long the end of a container may take to be written down.
+const WRITES: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Watch for LxcBackend {
@@ -80,7 +83,11 @@ enum Seen {
 fn look(site: &Site, name: &Name) -> Result<Seen, BackendError> {
     mark::ours(site, "wait for", name)?;
     match view::state(site, &site.full(name)) {
-        (State::Stopped | State::Absent, _) => code(site, name).map(Seen::Ended),
+        (State::Stopped | State::Absent, _) => {
+            // Of the shortest run not even the begin may be written down yet.
+            await_end(site, name, |_| true);
+            code(site, name).map(Seen::Ended)
+        }
         (State::Starting | State::Running | State::Frozen, init) => {
             let monitor = init
                 .and_then(parent_of)
@@ -92,10 +99,21 @@ fn look(site: &Site, name: &Name) -> Result<Seen, BackendError> {
 
 /// The exit code of a container that does not run.
 fn code(site: &Site, name: &Name) -> Result<i32, BackendError> {
+    await_end(site, name, |dir| ended::started(dir).is_some());
     ended::code(&site.dir(name)).ok_or_else(|| {
         let reason = "it has not run yet, so it has no exit code";
         failed("wait for", &site.full(name), reason)
     })
+}
+
+/// Waits until its end is written down, as long as that may be under way: liblxc calls a container stopped a
+/// moment before its monitor writes. One that was killed writes nothing.
+fn await_end(site: &Site, name: &Name, under_way: impl Fn(&Path) -> bool) {
+    let dir = site.dir(name);
+    let begun = Instant::now();
+    while ended::ended(&dir).is_none() && under_way(&dir) && begun.elapsed() < WRITES {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
@@ -110,7 +128,7 @@ fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe,
     let Some(check) = check else {
         return Ok(Probe::Running);
     };
-    match attach::run(site, name, &check.test, Some(check.timeout)) {
+    match attach::run(site, name, &check.test.clone().into(), Some(check.timeout)) {
         Ok(ran) if ran.code == 0 => Ok(Probe::Healthy),
         // It may have ended meanwhile, and the check with it.
         Ok(_) | Err(_) if view::state(site, &site.full(name)).0 == State::Stopped => {
