@@ -90,7 +90,7 @@ impl Worker<'_> {
     ) -> Result<(), StepError> {
         for command in commands {
             let inside = self.host.backend.inside();
-            let ran = inside.run(container, command, None).await?;
+            let ran = inside.run(container, &command.clone().into(), None).await?;
             for line in ran.output.lines() {
                 self.events.tell(Event::Output { id, step, line });
             }

@@ -12,6 +12,7 @@ mod error;
 pub mod events;
 mod facts;
 mod health;
+mod hooked;
 mod host;
 mod jobs;
 mod journal;

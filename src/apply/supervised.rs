@@ -3,7 +3,7 @@
 //! Everything else goes to the engines as it is. So neither a step nor its undo needs to know who runs
 //! a container, and a container that is started by hand, at boot or by locker is started the same way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +15,12 @@ use crate::backend::{
     Backend, BackendError, BackendView, Body, Engine, Inside, LogWish, Probe, Progress, Sought,
     Watch,
 };
-use crate::model::{Name, UnitState, host_name_of};
+use crate::model::{Hooks, Name, UnitState, host_name_of};
 use crate::observed::Mark;
 use crate::store::{self, Paths};
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
+
+use super::hooked::is_past_post_start;
 
 /// How often a container that is being started is looked at.
 const LOOK: Duration = Duration::from_millis(15);
@@ -36,10 +38,20 @@ pub struct Supervised {
     paths: Paths,
     /// What a container depends on is left alone when it starts.
     alone: bool,
-    /// The containers that systemd runs.
-    known: Mutex<BTreeSet<Name>>,
+    known: Mutex<BTreeMap<Name, Known>>,
     /// The containers that were there when last looked at.
     there: Mutex<BTreeSet<Name>>,
+}
+
+/// What is known of a container by its mark.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// systemd runs it.
+    supervised: bool,
+    /// What runs around it.
+    pub(super) hooks: Hooks,
+    /// How long it gets to end.
+    pub(super) grace: Option<Duration>,
 }
 
 impl Supervised {
@@ -64,22 +76,27 @@ impl Supervised {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeSet<Name>> {
-        // A set is whole whatever happened to the thread that held it.
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Name, Known>> {
+        // A map is whole whatever happened to the thread that held it.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn learn(&self, mark: &Mark) {
-        let name = mark.spec.name.clone();
-        match mark.spec.supervised {
-            true => self.known().insert(name),
-            false => self.known().remove(&name),
+        let known = Known {
+            supervised: mark.spec.supervised,
+            hooks: mark.spec.hooks.clone(),
+            grace: mark.spec.stop_grace,
         };
+        self.known().insert(mark.spec.name.clone(), known);
+    }
+
+    pub(super) fn of(&self, name: &Name) -> Known {
+        self.known().get(name).cloned().unwrap_or_default()
     }
 
     pub(super) fn is_supervised(&self, name: &Name, body: Body) -> bool {
         match body {
-            Body::Present => self.known().contains(name),
+            Body::Present => self.of(name).supervised,
             // Only the container itself has a service.
             Body::Aside => false,
         }
@@ -99,7 +116,7 @@ impl Supervised {
         self.forget_end(name).await.map_err(told)?;
         if self.state(name).await.map_err(told)?.active == "active" {
             // It attends to an older self that still runs; it takes over the new one when that ends.
-            return self.engines.start(name, Body::Present).await;
+            return self.start_here(name, Body::Present).await;
         }
         units.reset(project, name).await.map_err(told)?;
         // Held until the start is over.
@@ -110,13 +127,20 @@ impl Supervised {
             false => Job::Start,
         };
         units.queue(project, name, job).await.map_err(told)?;
+        let hooked = !self.of(name).hooks.post_start.is_empty();
         loop {
             tokio::time::sleep(LOOK).await;
-            if self.runs(name).await {
+            let runs = self.runs(name).await;
+            if runs && !hooked {
                 return Ok(());
             }
             let state = self.state(name).await.map_err(told)?;
             match state.active.as_str() {
+                _ if runs && is_past_post_start(&state) => return Ok(()),
+                // Its commands have failed, and systemd would try for ever.
+                _ if hooked && state.sub == "auto-restart" => {
+                    return Err(self.not_started(name, &state).await);
+                }
                 // One that ends soon may have ended between two looks.
                 "active" => return Ok(()),
                 "failed" | "inactive" if state.sub != "auto-restart" => {
@@ -139,7 +163,7 @@ impl Supervised {
         }
     }
 
-    async fn runs(&self, name: &Name) -> bool {
+    pub(super) async fn runs(&self, name: &Name) -> bool {
         match self.engines.watch().probe(name, None).await {
             Ok(Probe::Running | Probe::Healthy | Probe::Failing(_) | Probe::Unhealthy(_)) => true,
             Ok(Probe::Ended(_)) | Err(_) => false,
@@ -221,17 +245,21 @@ impl Backend for Supervised {
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         match self.is_supervised(name, body) {
             true => self.start_unit(name).await,
-            false => self.engines.start(name, body).await,
+            false => self.start_here(name, body).await,
         }
     }
 
     /// Tells systemd first, so that it does not start again what ends here; the container itself is
     /// stopped within `timeout`, whatever its service would allow it.
     async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
+        let hooked = self.pre_stop(name, body).await?;
         if !self.is_supervised(name, body) {
             return self.engines.stop(name, body, timeout).await;
         }
         let told = |error| self.told("stop", name, &error);
+        // What comes before the stop has run.
+        let asked = hooked.then(|| store::ask(&self.paths, &self.project, name, false));
+        let _asked = asked.transpose().map_err(|error| told(error.into()))?;
         let queued = self.units.queue(&self.project, name, Job::Stop).await;
         let stopped = self.engines.stop(name, body, timeout).await;
         queued.map_err(told)?;

@@ -12,7 +12,7 @@ use super::{
     AttachOptions, Backend, BackendError, BackendView, Body, Engine, EventStream, Inside,
     LogStream, LogWish, Outer, Probe, Process, Progress, Ran, Sought, Watch,
 };
-use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
+use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name};
 use crate::observed::Mark;
 
 /// An engine that is not there, with the reason.
@@ -114,12 +114,7 @@ impl Inside for AbsentBackend {
         self.answer()
     }
 
-    async fn run(
-        &self,
-        _: &Name,
-        _: &InnerCommand,
-        _: Option<Duration>,
-    ) -> Result<Ran, BackendError> {
+    async fn run(&self, _: &Name, _: &Hook, _: Option<Duration>) -> Result<Ran, BackendError> {
         self.answer()
     }
 

@@ -18,8 +18,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::model::{
-    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, IdRange, InnerCommand, Kind,
-    Mount, Name,
+    Build, ContainerSpec, EngineNetwork, Healthcheck, Hook, HostsLine, IdRange, Kind, Mount, Name,
 };
 use crate::observed::{Health, Mark, ObservedContainer, ObservedEngine};
 
@@ -145,11 +144,12 @@ pub trait Inside: Send + Sync {
     /// Freezes or thaws it.
     async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError>;
 
-    /// Runs a command inside a running container and returns what it printed and its exit code.
+    /// Runs a command inside a running container, without this process's streams, and returns what it
+    /// printed and its exit code.
     async fn run(
         &self,
         name: &Name,
-        command: &InnerCommand,
+        command: &Hook,
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError>;
 

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    App, Condition, Container, Dependency, FirewallChoice, Idmap, InnerCommand, NetworkWish, Place,
-    Port, Project, Restart, Source, Supervisor, Volume, VolumeSource, default_network, show_time,
+    App, Condition, Container, Dependency, FirewallChoice, Hook, Idmap, InnerCommand, NetworkWish,
+    Place, Port, Project, Restart, Source, Supervisor, Volume, VolumeSource, default_network,
+    show_time,
 };
 use stores::EngineVolumes;
 use yaml::yaml;
@@ -111,6 +112,8 @@ fn container(container: &Container, volumes: &EngineVolumes<'_>) -> Value {
         ("healthcheck", healthcheck(container)),
         ("labels", pairs(&container.labels)),
         ("setup", container.setup.iter().map(command).collect()),
+        ("post_start", hooks(&container.hooks.post_start)),
+        ("pre_stop", hooks(&container.hooks.pre_stop)),
     ] {
         put(&mut map, key, value);
     }
@@ -119,6 +122,22 @@ fn container(container: &Container, volumes: &EngineVolumes<'_>) -> Value {
     }
     upkeep(&mut map, container);
     Value::Object(map)
+}
+
+fn hooks(hooks: &[Hook]) -> Value {
+    let one = |hook: &Hook| {
+        let mut map = Map::new();
+        let optional = |word: &Option<String>| word.as_ref().map_or(Value::Null, text);
+        map.insert("command".into(), list(&hook.command.argv()));
+        put(&mut map, "user", optional(&hook.user));
+        if hook.privileged {
+            map.insert("privileged".into(), true.into());
+        }
+        put(&mut map, "working_dir", optional(&hook.working_dir));
+        put(&mut map, "environment", pairs(&hook.environment));
+        Value::Object(map)
+    };
+    hooks.iter().map(one).collect()
 }
 
 /// Who keeps it up and for how long.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Dependency, Dns, Fqdn, Healthcheck, Idmap, Key, Kind, Limit, Link, Name, Place, Port,
-    Restart, Source, Supervisor, Volume,
+    App, Dependency, Dns, Fqdn, Healthcheck, Hooks, Idmap, Key, Kind, Limit, Link, Name, Place,
+    Port, Restart, Source, Supervisor, Volume,
 };
 
 pub use config_line::{ConfigLine, ConfigLineError};
@@ -83,6 +83,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Run once, inside, after it was created and first started.
     pub setup: Vec<InnerCommand>,
+    /// Commands after every start and before every stop.
+    pub hooks: Hooks,
     /// Whether it is part of what starts at boot.
     pub autostart: bool,
     /// What happens when it ends by itself.
@@ -125,6 +127,7 @@ impl Container {
             healthcheck: None,
             labels: BTreeMap::new(),
             setup: Vec::new(),
+            hooks: Hooks::default(),
             autostart: false,
             restart: Restart::No,
             stop_grace: None,

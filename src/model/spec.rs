@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, ConfigLine, Fqdn, Healthcheck, IdRange, InnerCommand, Kind, Limit, Name, Port, Protocol,
-    Restart, Source, Subnets, host_name_of,
+    App, ConfigLine, Fqdn, Healthcheck, Hooks, IdRange, InnerCommand, Kind, Limit, Name, Port,
+    Protocol, Restart, Source, Subnets, host_name_of,
 };
 
 /// The addresses of one container on the project's bridge.
@@ -90,6 +90,9 @@ pub struct ContainerSpec {
     pub dns: Vec<IpAddr>,
     /// Run once, inside, after the first start.
     pub setup: Vec<InnerCommand>,
+    /// Commands after every start and before every stop.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// The user's own marks.
     pub labels: BTreeMap<String, String>,
     /// What happens when it ends by itself.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Healthcheck, Kind, Name, Port, Restart};
+use super::{Healthcheck, Hooks, Kind, Name, Port, Restart};
 
 /// Where the engine of application containers listens when nobody says it.
 pub const ENGINE_SOCKET: &str = "/var/run/docker.sock";
@@ -47,6 +47,9 @@ pub struct UnitSpec {
     pub restart: Restart,
     /// When it is ready, and how it is watched; none is as soon as it runs.
     pub healthcheck: Option<Healthcheck>,
+    /// Commands after every start and before every stop.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// How long it may take to be ready; none is without end (an image's own check decides).
     pub start_timeout: Option<Duration>,
     /// How long it gets to end.

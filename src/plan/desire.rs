@@ -62,6 +62,7 @@ pub(super) fn specs(
             },
             dns: servers(container, observed, &subnets, warnings),
             setup: container.setup.clone(),
+            hooks: container.hooks.clone(),
             labels: container.labels.clone(),
             restart: container.restart,
             stop_grace: container.stop_grace,

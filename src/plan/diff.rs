@@ -106,6 +106,12 @@ fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> 
             supervised,
             &[Key::Supervisor],
         ),
+        // They are the next start's and stop's, and locker's or the supervisor's business.
+        (
+            old.hooks != new.hooks,
+            Reach::Live,
+            &[Key::PostStart, Key::PreStop],
+        ),
         // The setup runs once; a change after that must not make a plan that never gets empty.
         (
             !setup_done && old.setup != new.setup,

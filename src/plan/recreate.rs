@@ -83,6 +83,8 @@ impl Builder<'_> {
             && reached
             && !flows
             && !file.is_some_and(|c| c.on_demand)
+            // They run in the container that bears the name.
+            && old.hooks.pre_stop.is_empty()
             && !volumes
             && !remade
             && !shared.any(|(_, with)| with == *name)

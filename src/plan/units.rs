@@ -145,6 +145,7 @@ impl Builder<'_> {
             groups: file.groups.iter().cloned().collect(),
             restart: file.restart,
             healthcheck: file.healthcheck.clone(),
+            hooks: file.hooks.clone(),
             start_timeout: start_timeout(file, oneshot),
             stop_timeout: grace(file, spec),
             properties: match spec.kind() {
@@ -235,7 +236,8 @@ fn origin(file: &Container) -> Option<Name> {
 fn start_timeout(file: &Container, oneshot: bool) -> Option<Duration> {
     let unknown = file.app.as_ref().is_some_and(|app| !app.no_healthcheck);
     match &file.healthcheck {
-        _ if oneshot => None,
+        // Nobody knows how long commands take.
+        _ if oneshot || !file.hooks.post_start.is_empty() => None,
         Some(check) => Some(longest(check).max(LEAST_START)),
         None if unknown => None,
         None => Some(LEAST_START),

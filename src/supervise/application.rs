@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use super::attend::{Ask, Look, Notes, attend};
 use super::bookmark::Bookmark;
 use super::engine::{Engine, Shown};
-use super::gate;
 use super::output::Output;
 use super::stream::copy;
+use super::{gate, hooks};
 use crate::model::{Healthcheck, UnitSpec, host_name_of};
 use crate::store::Paths;
 use crate::sys::Notifier;
@@ -52,7 +52,22 @@ pub(super) fn supervise(
         return Ok(0);
     }
     engine.start(&full).map_err(told("start"))?;
+    // One that ran was started before, with all that belongs to it.
+    if !shown.state.running
+        && let Err(reason) = begun(unit, paths, notifier)
+    {
+        engine
+            .stop(&full, unit.stop_timeout)
+            .map_err(told("stop"))?;
+        return Err(reason);
+    }
     stay(unit, paths, notifier, &engine, &full).map_err(told("attend to"))
+}
+
+/// What comes after its start.
+fn begun(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<(), String> {
+    let _ = notifier.status("its post_start commands run"); // only a word for people
+    hooks::post_start(unit, paths)
 }
 
 /// Stops it within the time that its unit allows.
@@ -193,7 +208,8 @@ impl Ask for Container<'_> {
 
     fn look(&self, check: Option<&Healthcheck>) -> Look {
         if let Some(check) = check {
-            return match self.engine.run(&self.full, &check.test, check.timeout) {
+            let (test, most) = (check.test.clone().into(), Some(check.timeout));
+            return match self.engine.run(&self.full, &test, most, &mut |_| Ok(())) {
                 Ok(0) => Look::Passed,
                 Ok(code) => Look::Failed(format!("exit code {code}")),
                 Err(error) => Look::Failed(error.to_string()),

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::http::{self, Answer, Body};
-use crate::model::{ENGINE_SOCKET, InnerCommand, UnitSpec};
+use super::stream::{Hear, copy};
+use crate::model::{ENGINE_SOCKET, Hook, UnitSpec};
 
 /// How long an answer may take that needs no waiting.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -188,21 +189,33 @@ impl Engine {
         self.ask("GET", &target, None, patience)
     }
 
-    /// Runs a command inside; its exit code. One that takes longer than `most` has failed.
+    /// Runs a command inside, its output is told to `hear`; its exit code. One that takes longer than `most`
+    /// has failed.
     pub(super) fn run(
         &self,
         container: &str,
-        command: &InnerCommand,
-        most: Duration,
+        hook: &Hook,
+        most: Option<Duration>,
+        hear: Hear<'_>,
     ) -> io::Result<i64> {
-        let wish = json!({"Cmd": command.argv(), "AttachStdout": true, "AttachStderr": true});
+        let variables = hook.environment.iter();
+        let variables: Vec<String> = variables.map(|(k, v)| format!("{k}={v}")).collect();
+        let wish = json!({
+            "Cmd": hook.command.argv(),
+            "AttachStdout": true,
+            "AttachStderr": true,
+            "User": hook.user,
+            "WorkingDir": hook.working_dir,
+            "Privileged": hook.privileged,
+            "Env": variables,
+        });
         let target = format!("/containers/{container}/exec");
         let made: Made =
             Self::value(self.ask("POST", &target, Some(&wish.to_string()), Some(PATIENCE))?)?;
         let begin = format!("/exec/{}/start", made.id);
-        let mut output = self.ask("POST", &begin, Some(r#"{"Detach":false}"#), Some(most))?;
+        let output = self.ask("POST", &begin, Some(r#"{"Detach":false}"#), most)?;
         // The stream ends with the command.
-        io::copy(&mut output, &mut io::sink())?;
+        copy(output, true, hear)?;
         let shown = format!("/exec/{}/json", made.id);
         let shown: ExecShown = Self::value(self.ask("GET", &shown, None, Some(PATIENCE))?)?;
         Ok(shown.exit_code.unwrap_or(-1))

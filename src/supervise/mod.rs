@@ -11,6 +11,7 @@ mod backoff;
 mod bookmark;
 mod engine;
 mod gate;
+mod hooks;
 mod http;
 mod job;
 mod output;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::model::{Kind, Name, UnitSpec};
+use crate::model::{HookAt, Kind, Name, UnitSpec};
 use crate::store::{self, Paths, Why};
 use crate::sys::{self, Notifier};
 
@@ -50,6 +51,7 @@ pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let done = match verb.as_str() {
         SUPERVISE => read(words).and_then(|(unit, paths)| supervise(&unit, &paths)),
         STOP => read(words).and_then(|(unit, paths)| stop(&unit, &paths)),
+        hooks::HOOKS => read(words).and_then(|(unit, paths)| after_start(&unit, &paths)),
         RUN => job::Call::read(words).and_then(|call| job::run(&call)),
         END => job::Call::read(words).and_then(|call| job::end(&call)),
         _ => return None,
@@ -112,6 +114,11 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     }
 }
 
+/// Runs what comes after the start of a system container.
+fn after_start(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+    system::run_hooks(unit, paths, HookAt::PostStart, None).map(|()| 0)
+}
+
 /// Stops the container for `ExecStop=`. That runs also when the supervisor has ended by itself or was
 /// killed; then there is no main process any more (systemd.exec(5), `$MAINPID`), and a container that
 /// still runs is left to the next supervisor.
@@ -119,6 +126,13 @@ fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let Some(main) = std::env::var("MAINPID").ok() else {
         return Ok(0);
     };
+    // One that locker stops has been asked before.
+    if store::take_asked(paths, &unit.project, &unit.name) == Why::Due
+        && let Err(reason) = hooks::pre_stop(unit, paths)
+    {
+        // systemd has been told to stop it, and nobody is there to be asked again.
+        sys::tell_failure(&reason);
+    }
     let code = match unit.kind {
         Kind::System => system::stop(unit, paths),
         Kind::Application => application::stop(unit),

@@ -19,6 +19,7 @@ fn unit() -> UnitSpec {
         program: "/usr/bin/locker".into(),
         directory: "/srv/shop".into(),
         state_dir: None,
+        hooks: Default::default(),
         lxcpath: "/var/lib/lxc".into(),
         engine: None,
         requires: BTreeSet::new(),

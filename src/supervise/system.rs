@@ -9,10 +9,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::attend::{Ask, Look, Notes, attend};
-use super::gate;
 use super::output::Output;
+use super::{gate, hooks};
 use crate::backend::lxc::supervised::{self, Attended};
-use crate::model::{Healthcheck, UnitSpec};
+use crate::model::{Healthcheck, HookAt, UnitSpec};
 use crate::store::Paths;
 use crate::sys::Notifier;
 
@@ -38,6 +38,22 @@ pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> 
 /// Stops it within the time that its unit allows.
 pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     supervised::stop(unit, paths)
+}
+
+/// Runs the commands around its life, in their order, up to the first that fails.
+pub(super) fn run_hooks(
+    unit: &UnitSpec,
+    paths: &Paths,
+    at: HookAt,
+    most: Option<Duration>,
+) -> Result<(), String> {
+    let mut output = Output::of(unit);
+    let done = supervised::run_hooks(unit, paths, at, most, &mut |text| {
+        // Output that nobody takes is no reason to leave the others out.
+        let _ = output.take(false, text.as_bytes());
+    });
+    let _ = output.finish();
+    done
 }
 
 fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Attended) {
@@ -66,8 +82,19 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
         }
         let (over, is_over) = mpsc::channel::<()>();
         scope.spawn(move || hand_on(unit, &container.console, from, &is_over));
-        let notes = Notes::of(unit, paths);
-        attend(unit, &notes, notifier, container, &ended);
+        match hooks::post_start(unit, paths) {
+            Ok(()) => {
+                let notes = Notes::of(unit, paths);
+                attend(unit, &notes, notifier, container, &ended);
+            }
+            Err(reason) => {
+                crate::sys::tell_failure(&reason);
+                // It is killed, which is the exit code of a failure; the monitor ends with it.
+                if container.end().is_ok() {
+                    let _ = ended.recv();
+                }
+            }
+        }
         drop(over);
     });
 }

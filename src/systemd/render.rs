@@ -111,15 +111,17 @@ fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
             At::Ours,
             start.map_or("infinity".into(), seconds),
         ),
-        // The supervisor itself needs a moment more than the container.
-        (
-            "stop_timeout",
-            At::Ours,
-            seconds(unit.stop_timeout + Duration::from_secs(5)),
-        ),
+        ("stop_timeout", At::Ours, seconds(stop_time(unit))),
         ("properties", At::Ours, properties(unit)?),
         ("sandbox", At::Ours, sandbox(unit)),
     ])
+}
+
+/// Each command before the stop has as long as the container, and the supervisor itself needs a moment more.
+fn stop_time(unit: &UnitSpec) -> Duration {
+    let commands = u32::try_from(unit.hooks.pre_stop.len()).unwrap_or(u32::MAX);
+    let all = unit.stop_timeout.saturating_mul(commands.saturating_add(1));
+    all.saturating_add(Duration::from_secs(5))
 }
 
 fn kind(unit: &UnitSpec) -> String {

@@ -24,6 +24,7 @@ mod engines;
 mod failures;
 mod firewalls;
 mod held;
+mod hooks;
 mod images;
 mod itself;
 mod jobs;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use locker::backend::Backend;
 use locker::backend::lxc::LxcBackend;
-use locker::model::{InnerCommand, Name};
+use locker::model::{Hook, InnerCommand, Name};
 use locker::observed::Mark;
 use locker::store::Paths;
 use serde_json::{Value, json};
@@ -65,8 +65,8 @@ pub fn name(word: &str) -> Name {
     Name::new(word).unwrap()
 }
 
-pub fn shell(line: &str) -> InnerCommand {
-    InnerCommand::Shell(line.into())
+pub fn shell(line: &str) -> Hook {
+    InnerCommand::Shell(line.into()).into()
 }
 
 pub fn sh(line: &str) -> String {

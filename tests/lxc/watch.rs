@@ -87,7 +87,7 @@ fn readiness_processes_and_log_lines_with_their_times_are_told() {
             rig.lxc.start(&web, Body::Present).await.unwrap();
             let check = |line: &str| Healthcheck {
                 timeout: Duration::from_millis(400),
-                ..Healthcheck::new(shell(line))
+                ..Healthcheck::new(shell(line).command)
             };
             let probe = async |line: &str| rig.lxc.probe(&web, Some(&check(line))).await.unwrap();
             assert_eq!(probe("true").await, Probe::Healthy);

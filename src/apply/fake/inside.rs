@@ -12,7 +12,7 @@ use crate::backend::{
     AttachOptions, BackendError, Body, EventStream, Inside, LogLine, LogStream, LogWish, Outer,
     Probe, Process, Ran, Watch,
 };
-use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
+use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name};
 use crate::observed::State;
 
 #[async_trait]
@@ -60,7 +60,7 @@ impl Inside for Fake {
     async fn run(
         &self,
         name: &Name,
-        command: &InnerCommand,
+        command: &Hook,
         _: Option<Duration>,
     ) -> Result<Ran, BackendError> {
         self.backend(format!("run {name} {command}")).await?;
@@ -106,7 +106,9 @@ impl Watch for Fake {
         let Some(check) = check else {
             return Ok(Probe::Running);
         };
-        let ran = self.run(name, &check.test, Some(check.timeout)).await?;
+        let ran = self
+            .run(name, &check.test.clone().into(), Some(check.timeout))
+            .await?;
         Ok(match ran.code {
             0 => Probe::Healthy,
             code => Probe::Failing(format!("exit code {code} {}", ran.output)),

@@ -56,6 +56,7 @@ pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         limits: Vec::new(),
         dns: Vec::new(),
         setup: Vec::new(),
+        hooks: Default::default(),
         labels: BTreeMap::new(),
         restart: Restart::No,
         stop_grace: None,

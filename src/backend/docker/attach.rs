@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::error::{failed, refused};
 use super::terminal::{self, End, Orders, Remote, Wires};
 use crate::backend::{AttachOptions, BackendError, Ran};
-use crate::model::InnerCommand;
+use crate::model::Hook;
 
 const VERB: &str = "run a command in";
 /// Output that is kept, from its end.
@@ -30,13 +30,19 @@ const LATER: Duration = Duration::from_millis(500);
 pub(super) async fn run(
     docker: &Docker,
     full: &str,
-    command: &InnerCommand,
+    hook: &Hook,
     timeout: Option<Duration>,
 ) -> Result<Ran, BackendError> {
+    let variables = hook.environment.iter();
+    let variables: Vec<String> = variables.map(|(k, v)| format!("{k}={v}")).collect();
     let config = ExecConfig {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
-        cmd: Some(command.argv()),
+        cmd: Some(hook.command.argv()),
+        env: (!variables.is_empty()).then_some(variables),
+        user: hook.user.clone(),
+        working_dir: hook.working_dir.clone(),
+        privileged: hook.privileged.then_some(true),
         ..ExecConfig::default()
     };
     let exec = Exec::make(docker, full, config).await?;
@@ -60,7 +66,7 @@ pub(super) async fn run(
         Ok(done) => done,
         Err(_) => {
             exec.kill(Signal::KILL, true).await;
-            let reason = format!("`{command}` did not end within its time");
+            let reason = format!("`{hook}` did not end within its time");
             Err(refused(VERB, full, reason))
         }
     }

@@ -16,7 +16,7 @@ use crate::backend::{
     AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, Outer, Probe,
     Process, Ran, Watch,
 };
-use crate::model::{Healthcheck, HostsLine, InnerCommand, Mount, Name};
+use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name};
 
 #[async_trait]
 impl Inside for DockerBackend {
@@ -71,7 +71,7 @@ impl Inside for DockerBackend {
     async fn run(
         &self,
         name: &Name,
-        command: &InnerCommand,
+        command: &Hook,
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError> {
         self.body("run a command in", name, Body::Present).await?;

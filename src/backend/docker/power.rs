@@ -136,7 +136,13 @@ pub(super) async fn probe(
     let (Probe::Failing(_), Some(check)) = (&seen, check) else {
         return Ok(seen);
     };
-    let ran = attach::run(docker, full, &check.test, Some(check.timeout)).await?;
+    let ran = attach::run(
+        docker,
+        full,
+        &check.test.clone().into(),
+        Some(check.timeout),
+    )
+    .await?;
     Ok(match ran.code {
         0 => Probe::Healthy,
         _ => Probe::Failing(ran.output),

@@ -13,7 +13,7 @@ use crate::backend::{
     AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Outer, Probe, Process,
     Ran, Watch,
 };
-use crate::model::{Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name};
+use crate::model::{Healthcheck, Hook, HostsLine, Kind, Mount, Name};
 
 #[async_trait]
 impl Inside for Engines {
@@ -45,7 +45,7 @@ impl Inside for Engines {
     async fn run(
         &self,
         name: &Name,
-        command: &InnerCommand,
+        command: &Hook,
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError> {
         let inside = self.present(name).await?.inside();

@@ -9,7 +9,7 @@ use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
 use crate::backend::{AttachOptions, BackendError, Ran};
-use crate::model::{InnerCommand, Name};
+use crate::model::{Hook, Name};
 use crate::observed::State;
 
 /// Output that is kept, from its end.
@@ -20,10 +20,17 @@ pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 pub(super) fn run(
     site: &Site,
     name: &Name,
-    inner: &InnerCommand,
+    inner: &Hook,
     timeout: Option<Duration>,
 ) -> Result<Ran, BackendError> {
-    let request = request(site, name, &inner.argv(), &AttachOptions::default(), false)?;
+    let variables = inner.environment.iter();
+    let options = AttachOptions {
+        user: inner.user.clone(),
+        workdir: inner.working_dir.clone().map(Into::into),
+        environment: variables.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        ..AttachOptions::default()
+    };
+    let request = request(site, name, &inner.command.argv(), &options, false)?;
     let (output, input) = std::io::pipe().map_err(io("open", "a pipe"))?;
     let errors = input.try_clone().map_err(io("open", "a pipe"))?;
     let mut child = command(&site.program, &request)

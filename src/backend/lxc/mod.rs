@@ -53,7 +53,7 @@ use super::{
     AttachOptions, Backend, BackendError, BackendView, Body, Engine, Inside, Outer, Progress, Ran,
     Sought, Watch,
 };
-use crate::model::{HostsLine, InnerCommand, Mount, Name};
+use crate::model::{Hook, HostsLine, Mount, Name};
 use crate::observed::Mark;
 use crate::store::Paths;
 use site::{Site, failed};
@@ -254,7 +254,7 @@ impl Inside for LxcBackend {
     async fn run(
         &self,
         name: &Name,
-        command: &InnerCommand,
+        command: &Hook,
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError> {
         let (name, command) = (name.clone(), command.clone());

@@ -19,7 +19,7 @@ use super::monitor::{Request, Task, command, perform};
 use super::site::{Site, io as failed_io};
 use super::{ended, mark, settings};
 use crate::backend::{BackendError, Body};
-use crate::model::{InnerCommand, UnitSpec};
+use crate::model::{HookAt, InnerCommand, UnitSpec};
 use crate::store::Paths;
 
 /// Exit code when liblxc did not start it, sysexits(3)'s `EX_UNAVAILABLE`.
@@ -111,6 +111,33 @@ fn await_unlocked(note: &Path) {
     while begun.elapsed() < LAST_WORDS && file.try_lock_shared().is_err() {
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Runs the commands around the life of the unit's container, in their order, up to the first that fails.
+/// What they print is told to `hear`. One that takes longer than `most` has failed.
+///
+/// # Errors
+/// Which one failed, for the journal.
+pub fn run_hooks(
+    unit: &UnitSpec,
+    paths: &Paths,
+    at: HookAt,
+    most: Option<Duration>,
+    hear: &mut dyn FnMut(&str),
+) -> Result<(), String> {
+    let site = site(unit, paths)?;
+    for hook in unit.hooks.at(at) {
+        let ran = super::attach::run(&site, &unit.name, hook, most);
+        let ran = ran.map_err(|error| format!("cannot run the {at} command `{hook}`: {error}"))?;
+        hear(&ran.output);
+        if ran.code != 0 {
+            let code = ran.code;
+            return Err(format!(
+                "the {at} command `{hook}` ended with exit code {code}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the last run of the unit's container ended by itself with 0.

@@ -70,6 +70,16 @@ pub(in crate::file) const ENV_FILE: &[KeySpec] = &[
     key("format", "`raw`: values stand as they are", schema::text),
 ];
 
+/// An entry of `post_start` and `pre_stop`.
+#[rustfmt::skip]
+pub(in crate::file) const HOOK: &[KeySpec] = &[
+    key("command", "program and arguments, without a shell", schema::command),
+    key("user", "who runs it", schema::text),
+    key("privileged", "with all capabilities; Docker containers only", schema::boolean),
+    key("working_dir", "where it runs", schema::text),
+    key("environment", "variables beside the container's own", schema::pairs),
+];
+
 /// `healthcheck`.
 #[rustfmt::skip]
 pub(in crate::file) const HEALTHCHECK: &[KeySpec] = &[

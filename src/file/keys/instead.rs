@@ -25,7 +25,6 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
         "template" | "clone" | "download" | "rootfs" => {
             "its `image` or `build` is what it is made from"
         }
-        "post_start" => "see `setup`, which runs once after the container is made",
         "use_api_socket" => "mount it: `volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]`",
         "gpus" => "hand out single devices with `devices`",
         "additional_contexts" => "copy what is needed below `context`",

@@ -11,7 +11,7 @@ fn the_table_has_every_key_of_the_model_once() {
 
 #[test]
 fn every_reason_is_a_sentence_that_can_follow_a_colon() {
-    let tables: [&[KeySpec]; 18] = [
+    let tables: [&[KeySpec]; 19] = [
         CONTAINER,
         TOP,
         PORT,
@@ -28,6 +28,7 @@ fn every_reason_is_a_sentence_that_can_follow_a_colon() {
         RESERVATIONS,
         RESTART_POLICY,
         HEALTHCHECK,
+        HOOK,
         STORE_VOLUME,
         STORE_FILE,
     ];
@@ -83,6 +84,7 @@ fn page() -> String {
         ("deploy.resources.reservations", RESERVATIONS),
         ("deploy.restart_policy", RESTART_POLICY),
         ("healthcheck", HEALTHCHECK),
+        ("post_start[], pre_stop[]", HOOK),
         ("ports[]", PORT),
         ("volumes[]", VOLUME),
         ("volumes[].bind", BIND),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::stores::Stores;
 use super::values::{flag, one, timed};
-use super::{app, health, inside, order, ports, reach, source, variables, volumes};
+use super::{app, health, hooks, inside, order, ports, reach, source, variables, volumes};
 use crate::file::desk::{Desk, Scope, Words};
 use crate::file::keys;
 use crate::file::tree::{self, Entry, Node};
@@ -129,6 +129,7 @@ fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &m
     container.restart = order::restart(desk, layers);
     container.labels = variables::labels(desk, layers);
     container.setup = inside::setup(desk, layers);
+    container.hooks = hooks::lower(desk, layers);
     container.autostart = flag(desk, layers, Key::Autostart).unwrap_or_default();
     container.isolate = flag(desk, layers, Key::Isolate).unwrap_or_default();
     container.on_demand = flag(desk, layers, Key::OnDemand).unwrap_or_default();

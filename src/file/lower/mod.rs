@@ -9,6 +9,7 @@ mod build;
 mod container;
 mod deploy;
 mod health;
+mod hooks;
 mod inside;
 mod ipv6;
 mod networks;

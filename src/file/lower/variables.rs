@@ -30,8 +30,29 @@ pub(super) fn environment(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<Stri
             }
         }
     }
-    for pair in pairs(desk, layers, Key::Environment, false) {
-        let Some(value) = value_of(desk, layers.kind, &pair) else {
+    merge(
+        desk,
+        layers.kind,
+        pairs(desk, layers, Key::Environment, false),
+        &mut all,
+    );
+    all
+}
+
+/// The variables of a map or list.
+pub(super) fn variables(desk: &Desk<'_>, kind: Kind, pairs: Vec<Pair>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    merge(desk, kind, pairs, &mut all);
+    all
+}
+
+fn merge(desk: &Desk<'_>, kind: Kind, pairs: Vec<Pair>, all: &mut BTreeMap<String, String>) {
+    let check = match kind {
+        Kind::System => check_variable,
+        Kind::Application => check_app_variable,
+    };
+    for pair in pairs {
+        let Some(value) = value_of(desk, kind, &pair) else {
             all.remove(&pair.key);
             continue;
         };
@@ -39,7 +60,6 @@ pub(super) fn environment(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<Stri
             all.insert(pair.key, value);
         }
     }
-    all
 }
 
 /// The value that is written, else that of the environment.

@@ -289,6 +289,10 @@ pub(in crate::file) fn command() -> Value {
     either(scalar(), texts())
 }
 
+pub(in crate::file) fn hooks() -> Value {
+    list_of(object(keys::HOOK))
+}
+
 pub(in crate::file) fn setup() -> Value {
     list_of(command())
 }

@@ -89,6 +89,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("profiles", "[x]"),
     ("scale", "2"),
     ("extends", "other"),
+    ("post_start", "[{command: x}]"),
+    ("pre_stop", "[{command: x}]"),
     ("supervisor", "none"),
     ("isolate", "true"),
     ("on_demand", "true"),

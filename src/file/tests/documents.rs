@@ -56,7 +56,7 @@ fn every_example_loads_without_a_word() {
 /// A key that the table does not have is called unknown; one that it has never is.
 #[test]
 fn every_key_of_the_table_is_known_to_the_loader() {
-    let places: [(&[KeySpec], &str); 7] = [
+    let places: [(&[KeySpec], &str); 8] = [
         (keys::TOP, "KEY: \ncontainers: {a: {template: x}}\n"),
         (keys::CONTAINER, "containers: {a: {KEY: }}\n"),
         (
@@ -74,6 +74,10 @@ fn every_key_of_the_table_is_known_to_the_loader() {
         (
             keys::HEALTHCHECK,
             "containers: {a: {template: x, healthcheck: {KEY: }}}\n",
+        ),
+        (
+            keys::HOOK,
+            "containers: {a: {template: x, post_start: [{KEY: }]}}\n",
         ),
         (
             keys::IDMAP,

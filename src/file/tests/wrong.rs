@@ -126,6 +126,22 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "`sometimes` is not when an image is fetched",
         ),
         (
+            "post_start: [echo]",
+            "an entry of `post_start` is a map, not a single value",
+        ),
+        (
+            "post_start: [{user: root}]",
+            "an entry of `post_start` has no `command`",
+        ),
+        (
+            "pre_stop: [{command: 'sh -c \"x'}]",
+            "a quote in a command of `pre_stop` is not closed",
+        ),
+        (
+            "pre_stop: [{command: []}]",
+            "a command of `pre_stop` is empty",
+        ),
+        (
             "pull_policy: every_day",
             "`day` is not a time; it is numbers with units, such as `30s` or `1m30s`",
         ),

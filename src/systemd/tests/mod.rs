@@ -25,6 +25,7 @@ fn unit(container: &str, kind: Kind) -> UnitSpec {
         directory: "/srv/my shop".into(),
         state_dir: None,
         engine: None,
+        hooks: Default::default(),
         lxcpath: "/var/lib/lxc".into(),
         requires: BTreeSet::new(),
         after: BTreeSet::new(),

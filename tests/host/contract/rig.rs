@@ -134,7 +134,7 @@ impl Rig {
         inside
             .run(
                 &name(container),
-                &shell(line),
+                &shell(line).into(),
                 Some(Duration::from_secs(20)),
             )
             .await

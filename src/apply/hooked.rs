@@ -1,0 +1,90 @@
+//! `post_start` and `pre_stop` of containers that locker itself starts and stops.
+//!
+//! A supervised container's supervisor runs them when systemd starts and stops it, at boot for one. What
+//! locker stops it asks here first, so that a command that fails stops nothing, as with Compose; the
+//! supervisor is told by a note that they have run.
+
+use crate::backend::{BackendError, Body, Probe};
+use crate::model::{HookAt, Name, STOP_GRACE, UnitState, host_name_of};
+
+use super::supervised::Supervised;
+
+/// How many of its last lines are told of a command that failed.
+const LAST_LINES: usize = 10;
+
+impl Supervised {
+    /// Starts it without a supervisor, and runs what comes after the start. A container whose commands fail
+    /// has not been started: it is stopped. One that ran before stays as it is.
+    pub(super) async fn start_here(&self, name: &Name, body: Body) -> Result<(), BackendError> {
+        let none = self.of(name).hooks.post_start.is_empty();
+        let hooked = body == Body::Present && !none && !self.runs(name).await;
+        self.engines.start(name, body).await?;
+        if !hooked {
+            return Ok(());
+        }
+        let Err(error) = self.run_hooks(name, HookAt::PostStart).await else {
+            return Ok(());
+        };
+        let grace = self.of(name).grace.unwrap_or(STOP_GRACE);
+        // The first error is the one to tell.
+        let _ = self.engines.stop(name, body, grace).await;
+        Err(error)
+    }
+
+    /// Runs what comes before a stop, when there is anything to stop; whether there was.
+    pub(super) async fn pre_stop(&self, name: &Name, body: Body) -> Result<bool, BackendError> {
+        let none = self.of(name).hooks.pre_stop.is_empty();
+        if body == Body::Aside || none || self.has_ended(name).await {
+            return Ok(false);
+        }
+        match self.run_hooks(name, HookAt::PreStop).await {
+            // It has ended meanwhile, which is what was wanted.
+            Err(_) if self.has_ended(name).await => Ok(true),
+            done => done.map(|()| true),
+        }
+    }
+
+    async fn has_ended(&self, name: &Name) -> bool {
+        let probe = self.engines.watch().probe(name, None).await;
+        matches!(probe, Ok(Probe::Ended(_)))
+    }
+
+    async fn run_hooks(&self, name: &Name, at: HookAt) -> Result<(), BackendError> {
+        let verb = match at {
+            HookAt::PostStart => "start",
+            HookAt::PreStop => "stop",
+        };
+        for hook in self.of(name).hooks.at(at) {
+            let inside = self.engines.inside();
+            let ran = match inside.run(name, hook, None).await {
+                // A frozen one runs nothing, and is thawed by the stop anyway.
+                Err(_) if verb == "stop" && inside.set_frozen(name, false).await.is_ok() => {
+                    inside.run(name, hook, None).await?
+                }
+                ran => ran?,
+            };
+            if ran.code == 0 {
+                continue;
+            }
+            let lines: Vec<&str> = ran.output.lines().collect();
+            let last = lines.len().saturating_sub(LAST_LINES);
+            let last = lines.get(last..).unwrap_or_default();
+            return Err(BackendError::Engine {
+                verb,
+                container: host_name_of(&self.project, name),
+                reason: format!(
+                    "the {at} command `{hook}` ended with exit code {}",
+                    ran.code
+                ),
+                log: last.iter().map(|line| line.to_string()).collect(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a supervisor has got past the commands after the start: what it says then.
+pub(super) fn is_past_post_start(state: &UnitState) -> bool {
+    let past = ["running", "healthy", "unhealthy", "not ready yet"];
+    state.active == "active" || past.iter().any(|word| state.status.starts_with(word))
+}

@@ -1,0 +1,74 @@
+//! `post_start` and `pre_stop` when systemd starts and stops a container.
+//!
+//! A system container's commands run in a process of their own: what it loads would stay in the monitor,
+//! which lives as long as the container.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::output::Output;
+use super::stream::Piece;
+use super::system;
+use crate::model::{HookAt, Kind, UnitSpec, host_name_of};
+use crate::store::Paths;
+
+/// Runs the commands after a start of a system container, for its own use only.
+pub(super) const HOOKS: &str = "__hooks";
+
+/// Runs the commands after a start, in their order, up to the first that fails.
+pub(super) fn post_start(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
+    if unit.hooks.post_start.is_empty() {
+        return Ok(());
+    }
+    match unit.kind {
+        Kind::Application => in_application(unit, HookAt::PostStart, None),
+        Kind::System => apart(unit, paths),
+    }
+}
+
+/// Runs the commands before a stop. Each has as long as the container itself has to end.
+pub(super) fn pre_stop(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
+    if unit.hooks.pre_stop.is_empty() {
+        return Ok(());
+    }
+    let most = Some(unit.stop_timeout);
+    match unit.kind {
+        Kind::Application => in_application(unit, HookAt::PreStop, most),
+        Kind::System => system::run_hooks(unit, paths, HookAt::PreStop, most),
+    }
+}
+
+fn in_application(unit: &UnitSpec, at: HookAt, most: Option<Duration>) -> Result<(), String> {
+    let full = host_name_of(&unit.project, &unit.name);
+    let engine = Engine::of(unit);
+    let mut output = Output::of(unit);
+    for hook in unit.hooks.at(at) {
+        let mut hear = |piece: &Piece<'_>| output.take(piece.error, piece.bytes);
+        let ended = engine.run(&full, hook, most, &mut hear);
+        let _ = output.finish(); // what nobody takes is no reason to leave the others out
+        match ended {
+            Ok(0) => {}
+            Ok(code) => {
+                return Err(format!(
+                    "the {at} command `{hook}` ended with exit code {code}"
+                ));
+            }
+            Err(error) => return Err(format!("cannot run the {at} command `{hook}`: {error}")),
+        }
+    }
+    Ok(())
+}
+
+fn apart(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args([HOOKS, unit.project.as_str(), unit.name.as_str()]);
+    command.args(paths.moved());
+    // What it says is not said of the container.
+    let status = command.env_remove("NOTIFY_SOCKET").status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err("it is ended, since not all its post_start commands have passed".into()),
+        Err(error) => Err(format!("cannot run the post_start commands: {error}")),
+    }
+}

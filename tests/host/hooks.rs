@@ -1,0 +1,121 @@
+//! `post_start` and `pre_stop`: with every start and stop, whoever does it, for both kinds.
+
+use crate::beside::on_a_host_with_docker;
+use crate::machine::Host;
+use crate::project::{Project, eventually};
+
+/// Both kinds; each command says who ran it, where, and with what. `second` is another one after the start.
+fn file(supervisor: &str, second: &str) -> String {
+    let hooks = r#"    supervisor: SUPERVISOR
+    stop_grace_period: 2s
+    volumes: ["/srv/said/$name:/said"]
+    environment: {OWN: own}
+    post_start:
+      - command: [sh, -c, 'echo "start $$(id -u) $$PWD $$OWN $$MORE" >> /said/log']
+        user: "1000"
+        working_dir: /tmp
+        environment: {MORE: more}
+      - command: SECOND
+    pre_stop:
+      - command: sh -c 'echo "stop $$OWN" >> /said/log; test ! -e /said/stay'
+"#;
+    let hooks = hooks
+        .replace("SUPERVISOR", supervisor)
+        .replace("SECOND", second);
+    format!(
+        "  db:\n    template: {{name: tiny}}\n{hooks}  web:\n    image: busybox:test\n    stop_signal: KILL\n{hooks}"
+    )
+}
+
+const FIRST: &str = "start 1000 /tmp own more";
+
+#[track_caller]
+fn both_said(host: &Host, wanted: &str) {
+    for name in ["db", "web"] {
+        let log = format!("/srv/said/{name}/log");
+        let said = host.sh(&format!("cat {log}; : > {log}"));
+        assert_eq!(said, wanted, "{name}");
+    }
+}
+
+/// Where they say it; anybody may.
+fn prepare(host: &Host) {
+    host.sh(
+        "rm -rf /srv/said; for name in db web; do mkdir -p /srv/said/$name; touch /srv/said/$name/log; done
+         chmod -R a+rwX /srv/said",
+    );
+}
+
+#[test]
+fn commands_run_around_every_start_and_stop_whoever_does_it() {
+    on_a_host_with_docker(|host| {
+        // A host that forwards anyway, as in boot.rs: a boot is to change nothing of it.
+        host.sh(
+            "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/90-forward.conf; sysctl -qw net.ipv4.ip_forward=1; \
+             iptables -P FORWARD ACCEPT",
+        );
+        host.remember_as_clean();
+        prepare(host);
+        let project = Project::new(host, "both", &file("auto", "'true'"));
+        project.up();
+        both_said(host, FIRST);
+        project.locker("plan --exit-code").exits(0);
+        project.up();
+        both_said(host, "");
+        project.locker("restart").exits(0);
+        both_said(host, &format!("stop own\n{FIRST}"));
+        // By systemd: a restart, and a boot.
+        host.sh("systemctl restart locker-both-db locker-both-web");
+        both_said(host, &format!("stop own\n{FIRST}"));
+        project.locker("enable").exits(0);
+        host.sh("systemctl -q enable docker");
+        host.reboot();
+        for name in ["db", "web"] {
+            eventually("active".into(), || {
+                host.sh(&format!(
+                    "systemctl show -P ActiveState locker-both-{name}.service"
+                ))
+            });
+        }
+        both_said(host, &format!("stop own\n{FIRST}"));
+        // A command that fails before a stop stops nothing, as with Compose.
+        host.sh("touch /srv/said/db/stay /srv/said/web/stay");
+        project
+            .locker("stop")
+            .exits(1)
+            .says(&["pre_stop", "exit code 1"]);
+        assert_eq!(project.state("db"), "RUNNING");
+        assert_eq!(host.sh("docker ps -q | wc -l"), "1");
+        host.sh("for d in /srv/said/*; do rm $d/stay; : > $d/log; done");
+        project.locker("freeze").exits(0);
+        project.locker("stop").exits(0);
+        both_said(host, "stop own");
+        host.sh("rm -r /srv/said");
+    });
+}
+
+#[test]
+fn a_command_that_fails_after_a_start_fails_the_start() {
+    on_a_host_with_docker(|host| {
+        for supervisor in ["auto", "none"] {
+            prepare(host);
+            let bad = file(supervisor, "sh -c 'echo no luck; exit 3'");
+            let project = Project::new(host, "both", &bad);
+            let ran = project.locker("up").exits(1);
+            assert!(
+                ran.err.contains("no luck") && ran.err.contains("exit code 3"),
+                "{supervisor}: {}",
+                ran.err
+            );
+            assert_eq!(host.sh("docker ps -q"), "", "{supervisor}");
+            assert_ne!(project.state("db"), "RUNNING", "{supervisor}");
+            project.rewrite(&file(supervisor, "'true'"));
+            prepare(host);
+            project.up();
+            both_said(host, FIRST);
+            project.locker("down --yes").exits(0);
+            both_said(host, "stop own");
+            host.sh("rm -r /srv/said");
+        }
+    });
+}
