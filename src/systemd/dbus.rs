@@ -229,6 +229,9 @@ impl Systemd {
                     .reload()
                     .await
                     .map_err(failed("reload", "systemd"))?;
+            }
+            // A run that was killed may have written the file and no more.
+            if !self.files.network_enabled() {
                 let on = manager
                     .enable_unit_files(&[names::NETWORK], false, false)
                     .await;
@@ -236,12 +239,13 @@ impl Systemd {
             }
             return self.finish(names::NETWORK, Job::Start).await;
         }
-        let state = self.state_of(names::NETWORK).await?;
-        if !wanted && !state.active.is_empty() && self.files.remove_network()? {
+        if !wanted && self.files.network_is_over()? {
             let off = manager.disable_unit_files(&[names::NETWORK], false).await;
             off.map_err(failed("disable", names::NETWORK))?;
             self.finish(names::NETWORK, Job::Stop).await?;
             self.finish(names::SLICE, Job::Stop).await?;
+            // Last: without the file nothing shows that any of this is left to be done.
+            self.files.remove_network()?;
             manager
                 .reload()
                 .await

@@ -190,8 +190,14 @@ impl Files {
         Ok(true)
     }
 
-    /// Removes the host's network service when no project has a unit any more; whether it did.
-    pub(super) fn remove_network(&self) -> Result<bool, UnitsError> {
+    /// Whether the host's network service starts at boot.
+    pub(super) fn network_enabled(&self) -> bool {
+        let wants = self.paths.units().join("multi-user.target.wants");
+        fs::symlink_metadata(wants.join(names::NETWORK)).is_ok()
+    }
+
+    /// Whether the host's network service is there and no project has a unit any more.
+    pub(super) fn network_is_over(&self) -> Result<bool, UnitsError> {
         let dir = self.paths.units();
         // What somebody else calls by such a name needs nothing of ours.
         let needs = |name: &String| {
@@ -201,13 +207,15 @@ impl Files {
         let units = list(&dir)?.into_iter();
         let mut units = units.filter(|name| name.starts_with("locker-") && name != names::NETWORK);
         let others = units.any(|name| needs(&name));
-        let path = dir.join(names::NETWORK);
-        let ours = read(&path)?.is_some_and(|text| text.starts_with("# locker:~"));
-        if others || !ours {
-            return Ok(false);
-        }
-        fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
-        Ok(true)
+        let text = read(&dir.join(names::NETWORK))?;
+        let ours = text.is_some_and(|text| text.starts_with("# locker:~"));
+        Ok(ours && !others)
+    }
+
+    /// Removes the host's network service.
+    pub(super) fn remove_network(&self) -> Result<(), UnitsError> {
+        let path = self.paths.units().join(names::NETWORK);
+        Ok(fs::remove_file(&path).map_err(StoreError::io("remove", &path))?)
     }
 
     /// Containers that start with the project, and whether the project starts at boot.
