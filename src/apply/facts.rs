@@ -37,11 +37,22 @@ pub(super) fn unified_mount(mountinfo: &str) -> Option<PathBuf> {
     })
 }
 
+/// The unified hierarchy where systemd and distributions mount it: with many containers the table of
+/// mounts is long.
+fn usual_mount() -> Option<PathBuf> {
+    const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270; // statfs(2)
+    let mut usual = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].into_iter();
+    let is_it =
+        |place: &&str| rustix::fs::statfs(*place).is_ok_and(|at| at.f_type == CGROUP2_SUPER_MAGIC);
+    usual.find(is_it).map(PathBuf::from)
+}
+
 /// The controllers of this host; what cannot be read has none, and a limit that needs it is refused
 /// by the planner.
 pub(super) fn read_controllers() -> BTreeMap<String, CgroupVersion> {
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-    let unified = unified_mount(&read(Path::new("/proc/self/mountinfo")))
+    let unified = usual_mount()
+        .or_else(|| unified_mount(&read(Path::new("/proc/self/mountinfo"))))
         .map(|mount| read(&mount.join("cgroup.controllers")))
         .unwrap_or_default();
     controllers(&read(Path::new("/proc/self/cgroup")), &unified)

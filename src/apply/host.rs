@@ -115,8 +115,11 @@ impl Host {
         let bridges = bridges(project, record.as_ref());
         let (paths, name) = (self.paths.clone(), self.project.clone());
         let on_disk = tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted));
+        let backend = Arc::clone(&self.backend);
+        // The longest of all, so it goes first and on a thread of its own where there is one.
+        let engines = tokio::spawn(async move { backend.observe(&sought).await });
         let (backend, network, firewall, host_names, units, jobs, on_disk) = tokio::join!(
-            self.backend.observe(&sought),
+            engines,
             self.network.observe(&self.project, &bridges),
             self.firewall.observe(),
             self.hosts.read(self.project.as_str()),
@@ -125,6 +128,7 @@ impl Host {
             on_disk,
         );
         let on_disk = on_disk.map_err(|source| ObserveError::Thread { source })??;
+        let backend = backend.map_err(|source| ObserveError::Thread { source })?;
         let (backend, network) = (backend?, network?);
         let mut host = on_disk.facts;
         host.addresses = network.addresses;
