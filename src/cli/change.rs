@@ -69,11 +69,11 @@ pub fn plan(setting: &Setting, request: &ChangeRequest, ui: &Ui) -> Result<Plan,
     Ok(planned.plan)
 }
 
-/// Runs a job to its end. The event loop is made here, so that `--help` never pays for it. One thread
+/// Runs a job to its end. The event loop is made here, so that `--help` never pays for it. Two threads
 /// beside the job's own: while an engine's long answer is read, the kernel's tables are.
 pub fn block_on<T>(job: impl Future<Output = T>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|source| CliError::Runtime { source })?;
