@@ -188,7 +188,7 @@ fn the_rules_of_a_container_that_died_are_told_and_taken_out() {
         host.sh("lxc-stop --kill --name shop_web");
         let status = project.locker("status").exits(0);
         let status = status.says(&["port 8080:80/tcp leads to it still"]);
-        assert!(status.out.contains("stopped"), "{}", status.out);
+        assert!(status.out.contains("failed (137)"), "{}", status.out);
         project.locker("ports").exits(0);
         let rules = host.sh("nft list ruleset");
         assert!(!rules.contains("locker:shop:web"), "{rules}");
