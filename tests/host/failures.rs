@@ -6,6 +6,12 @@ use crate::project::{Project, eventually};
 
 const WEB: &str = "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n";
 
+/// The same where the next `up` is what puts things right: with systemd the network service would do it before
+/// anybody can look.
+fn by_hand() -> String {
+    format!("{WEB}    supervisor: none\n")
+}
+
 /// Asserts that a failed `up` left no container, bridge or rule.
 #[track_caller]
 fn nothing_is_there(host: &Host, project: &Project<'_>) {
@@ -131,7 +137,7 @@ fn a_container_deleted_by_hand_comes_back() {
 #[test]
 fn a_bridge_deleted_by_hand_comes_back_with_its_addresses() {
     on_a_host(|host| {
-        let project = Project::new(host, "shop", WEB);
+        let project = Project::new(host, "shop", &by_hand());
         project.up();
         let ip = project.ip("web");
         host.sh("ip link delete $(ls /sys/class/net | grep '^lk-')");
@@ -146,7 +152,7 @@ fn a_bridge_deleted_by_hand_comes_back_with_its_addresses() {
 #[test]
 fn rules_deleted_by_hand_come_back() {
     on_a_host(|host| {
-        let project = Project::new(host, "shop", WEB);
+        let project = Project::new(host, "shop", &by_hand());
         project.up();
         host.sh("nft flush ruleset");
         project.up();

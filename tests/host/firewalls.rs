@@ -6,6 +6,12 @@ use crate::project::{Project, eventually};
 
 const WEB: &str = "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n";
 
+/// The same where nobody but `locker ports` puts rules back: with systemd the network service would, sooner
+/// than a test can look.
+fn by_hand() -> String {
+    format!("{WEB}    supervisor: none\n")
+}
+
 /// The policy DROP is Docker's doing only where it turned forwarding on itself. A restart puts its
 /// rules into the order that they keep.
 const DOCKER: &str = "echo 0 > /proc/sys/net/ipv4/ip_forward
@@ -74,7 +80,7 @@ fn flushed_rules_are_seen_and_come_back_exactly() {
     on_a_host(|host| {
         guest(host);
         host.remember_as_clean();
-        let project = Project::new(host, "shop", WEB);
+        let project = Project::new(host, "shop", &by_hand());
         project.up();
         all_is_well(host, &project);
         heals(host, &project, "nft flush ruleset");
@@ -91,7 +97,7 @@ fn flushed_chains_of_iptables_are_seen_and_come_back_exactly() {
         guest(host);
         host.sh(TABLES);
         host.remember_as_clean();
-        let project = Project::new(host, "shop", &format!("{WEB}firewall: iptables\n"));
+        let project = Project::new(host, "shop", &format!("{}firewall: iptables\n", by_hand()));
         project.up();
         assert_eq!(host.try_sh("nft list table inet locker").code, 1);
         all_is_well(host, &project);
@@ -132,8 +138,7 @@ fn docker_may_come_go_and_restart() {
 fn docker_that_starts_after_us_is_seen_and_passed() {
     on_a_host(|host| {
         guest(host);
-        // With systemd the network service would let it through again at once.
-        let project = Project::new(host, "shop", &format!("{WEB}    supervisor: none\n"));
+        let project = Project::new(host, "shop", &by_hand());
         project.up();
         host.sh("iptables -P FORWARD DROP");
         assert_eq!(host.fetch_from_outside(8080), None);
@@ -175,7 +180,7 @@ fn ufw_is_passed_and_its_denies_win() {
         guest(host);
         host.sh("ufw --force enable && iptables -S FORWARD | grep -q -- '-P FORWARD DROP'");
         host.remember_as_clean();
-        let project = Project::new(host, "shop", WEB);
+        let project = Project::new(host, "shop", &by_hand());
         project.up();
         all_is_well(host, &project);
         host.sh("ufw reload");
@@ -213,7 +218,7 @@ fn firewalld_is_passed_and_may_reload() {
         guest(host);
         host.sh("systemctl unmask firewalld && systemctl start firewalld && firewall-cmd --state");
         host.remember_as_clean();
-        let project = Project::new(host, "shop", WEB);
+        let project = Project::new(host, "shop", &by_hand());
         project.up();
         all_is_well(host, &project);
         // Published ports pass it even before its zones are mended.
