@@ -1,0 +1,86 @@
+//! What an engine of application containers has beside containers: images, networks, volumes, and containers
+//! for one command.
+//!
+//! LXC has none of it. An engine is told what to make and remove, and decides nothing.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::{BackendError, Progress};
+use crate::model::{Build, ContainerSpec, EngineNetwork, Name};
+
+/// What an engine of application containers has beside containers.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Fetches an image.
+    async fn pull(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        progress: Progress<'_>,
+    ) -> Result<(), BackendError>;
+
+    /// Builds an image. A failed build's error holds the failing step and the end of its log.
+    async fn build(&self, build: &Build, progress: Progress<'_>) -> Result<(), BackendError>;
+
+    /// Makes a network on a bridge that is there; the same one is fine.
+    async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError>;
+
+    /// Removes a network of ours; an absent one is fine. The bridge stays.
+    async fn remove_network(&self, network: &EngineNetwork) -> Result<(), BackendError>;
+
+    /// Removes a volume of ours; an absent one is fine.
+    async fn remove_volume(&self, name: &str) -> Result<(), BackendError>;
+
+    /// The images that are there under one of `names`.
+    async fn images(&self, names: &BTreeSet<String>) -> Result<Vec<ImageInfo>, BackendError>;
+
+    /// Containers for one command.
+    fn once(&self) -> &dyn Once;
+}
+
+/// Containers for one command: one more of a container's image with its settings and other arguments.
+#[async_trait]
+pub trait Once: Send + Sync {
+    /// Runs one, attached to this process's terminal and streams; returns its exit code. `spec` bears the
+    /// name it gets.
+    async fn run(&self, spec: &ContainerSpec, options: &RunOptions) -> Result<i32, BackendError>;
+
+    /// Makes one that somebody else starts and waits for, in the project's slice.
+    async fn make(&self, spec: &ContainerSpec) -> Result<(), BackendError>;
+
+    /// Removes one with its files, by force; an absent one is fine. `volumes` takes its volumes without
+    /// a name as well.
+    async fn remove(&self, name: &Name, volumes: bool) -> Result<(), BackendError>;
+
+    /// Where another process of this host reaches the engine; none when it cannot.
+    fn socket(&self) -> Option<PathBuf>;
+}
+
+/// An image on the host.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ImageInfo {
+    /// The name that was asked with.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was made, RFC 3339.
+    pub created: String,
+}
+
+/// How a container is run once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Remove it when it has ended.
+    pub remove: bool,
+    /// Do not stay attached; its output is in its log.
+    pub detach: bool,
+    /// A terminal inside; none is: as this process has one.
+    pub tty: Option<bool>,
+    /// Hand on standard input.
+    pub interactive: bool,
+}

@@ -1,0 +1,93 @@
+//! Why a backend could not do what it was told.
+//!
+//! One type for all drivers, with the verb and the object of each failure; what to do about it is told
+//! where it is reported, unless only the driver can know.
+
+use std::path::PathBuf;
+
+/// Why a backend could not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The engine is not on this host.
+    #[error("{engine} is not available: {reason}")]
+    Unavailable {
+        /// `LXC`.
+        engine: &'static str,
+        /// Why.
+        reason: String,
+        /// The command that mends it.
+        help: String,
+    },
+    /// The engine refused or failed.
+    #[error("cannot {verb} container `{container}`: {reason}")]
+    Engine {
+        /// `create`, `start`, …
+        verb: &'static str,
+        /// Full name.
+        container: String,
+        /// What it said, first line first.
+        reason: String,
+        /// Lines of its log that tell more.
+        log: Vec<String>,
+    },
+    /// An image could not be fetched or built.
+    #[error("cannot {verb} image `{image}`: {reason}")]
+    Image {
+        /// `pull`, `build`, `list`.
+        verb: &'static str,
+        /// As the file names it.
+        image: String,
+        /// What the engine or the registry said.
+        reason: String,
+        /// Lines of the build's log that tell more.
+        log: Vec<String>,
+        /// What to do about it, when that is known.
+        help: Option<String>,
+    },
+    /// A network of the engine could not be made or removed.
+    #[error("cannot {verb} the engine's network `{network}`: {reason}")]
+    Network {
+        /// `make`, `remove`, `look at`.
+        verb: &'static str,
+        /// Its name in the engine.
+        network: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// A volume of the engine could not be removed.
+    #[error("cannot {verb} the engine's volume `{volume}`: {reason}")]
+    Volume {
+        /// `remove`.
+        verb: &'static str,
+        /// Its name in the engine.
+        volume: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// A file or directory could not be read or written.
+    #[error("cannot {verb} `{}`: {source}", path.display())]
+    Io {
+        /// `read`, `write`, `rename`, …
+        verb: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// A path in a container leads through a symbolic link.
+    #[error("`{}` in container `{container}` is or leads through a symbolic link; locker does not write through links", path.display())]
+    Link {
+        /// Full name.
+        container: String,
+        /// Path inside.
+        path: PathBuf,
+    },
+    /// A mark cannot be read.
+    #[error("the mark `{}` cannot be read: {reason}", path.display())]
+    Mark {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}

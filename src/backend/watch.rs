@@ -1,0 +1,158 @@
+//! What tells about containers while time goes on: readiness, output, processes, happenings.
+//!
+//! Only looks; changes nothing.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use super::BackendError;
+use crate::model::{Healthcheck, Name};
+use crate::observed::Health;
+
+/// What tells about containers while time goes on.
+#[async_trait]
+pub trait Watch: Send + Sync {
+    /// One look at its readiness. `check` is the file's check; none asks the engine for the image's own.
+    async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError>;
+
+    /// Its output, oldest first, with `follow` as it comes, until the container is gone or the stream
+    /// is dropped.
+    async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError>;
+
+    /// What is printed from `since` on by those of `names` whose output is kept in one place. An engine
+    /// has each container's own.
+    async fn lasting(
+        &self,
+        _names: &BTreeSet<Name>,
+        _since: SystemTime,
+    ) -> Result<Lasting, BackendError> {
+        Ok(Lasting::default())
+    }
+
+    /// Its processes.
+    async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError>;
+
+    /// Waits until it has ended and returns its exit code; at once for one that is not running.
+    async fn ended(&self, name: &Name) -> Result<i32, BackendError>;
+
+    /// What happens to the project's containers from now on, until the stream is dropped.
+    async fn events(&self) -> Result<EventStream, BackendError>;
+}
+
+/// How ready a container is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It runs, and there is no check.
+    Running,
+    /// The check passes.
+    Healthy,
+    /// The check does not pass yet; what it said.
+    Failing(String),
+    /// The engine's own check has failed too often; what it said last.
+    Unhealthy(String),
+    /// It has ended with this exit code.
+    Ended(i32),
+}
+
+/// Which part of the output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogWish {
+    /// Go on as it comes.
+    pub follow: bool,
+    /// Only from this time on.
+    pub since: Option<SystemTime>,
+    /// Only before this time.
+    pub until: Option<SystemTime>,
+    /// Only so many of the last lines.
+    pub lines: Option<usize>,
+    /// What its engine has of it at this moment, also where it is handed on to be kept elsewhere: a
+    /// container's last words before it ended are there first.
+    pub fresh: bool,
+}
+
+/// Output of several containers that goes on while they end, are started again and are made anew.
+pub struct Lasting {
+    /// Of whom; the others are followed one by one.
+    pub names: BTreeSet<Name>,
+    /// Whose line, and the line; without end.
+    pub lines: BoxStream<'static, Result<(Name, LogLine), BackendError>>,
+}
+
+impl Default for Lasting {
+    /// Of nobody.
+    fn default() -> Self {
+        Self {
+            names: BTreeSet::new(),
+            lines: Box::pin(futures_util::stream::pending()),
+        }
+    }
+}
+
+/// A line of output, without its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written; none when that is not known.
+    pub at: Option<SystemTime>,
+    /// Whether it came on standard error.
+    pub error: bool,
+    /// The text.
+    pub text: String,
+}
+
+/// Lines of output.
+pub type LogStream = BoxStream<'static, Result<LogLine, BackendError>>;
+
+/// One process of a container.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Process {
+    /// Its id on the host.
+    pub pid: u32,
+    /// The id of its parent on the host.
+    pub parent: u32,
+    /// Its user: the name on the host, else the number.
+    pub user: String,
+    /// How long it has run, seconds.
+    pub seconds: u64,
+    /// Processor time it has used, seconds.
+    pub cpu: f64,
+    /// Its command line.
+    pub command: String,
+}
+
+/// Something that happened to a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// When.
+    pub at: SystemTime,
+    /// To which.
+    pub container: Name,
+    /// What.
+    pub what: What,
+}
+
+/// What may happen to a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It was made.
+    Created,
+    /// It runs.
+    Started,
+    /// It has ended with this exit code, when it is known.
+    Ended(Option<i32>),
+    /// It was frozen.
+    Frozen,
+    /// It was thawed.
+    Thawed,
+    /// Its health check says something else than before.
+    Health(Health),
+    /// It ran out of memory.
+    OutOfMemory,
+    /// It was destroyed.
+    Destroyed,
+}
+
+/// Happenings, as they come.
+pub type EventStream = BoxStream<'static, Result<Happening, BackendError>>;
