@@ -55,16 +55,22 @@ pub(super) struct Card {
 
 impl Card {
     /// Listens on the card `name` of this network namespace; none when there is no such card.
+    ///
+    /// Cards are looked for every few milliseconds while a container starts and ends. A packet socket that
+    /// is closed makes the kernel wait for all its processors (`packet_release`, net/packet/af_packet.c),
+    /// which everybody who takes a card away has to wait for in turn: thirty guards that tried held thirty
+    /// ends up for minutes. So the name is asked for with a socket that costs nothing.
     pub(super) fn open(name: &str) -> Result<Option<Self>, Error> {
+        let asks = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
+        let Ok(index) = rustix::net::netdevice::name_to_index(&asks, name) else {
+            return Ok(None);
+        };
         let socket = rustix::net::socket_with(
             AddressFamily::PACKET,
             SocketType::RAW,
             SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
             None, // hears nothing until it is bound
         )?;
-        let Ok(index) = rustix::net::netdevice::name_to_index(&socket, name) else {
-            return Ok(None);
-        };
         attach_filter(&socket, &QUESTIONS)?;
         rustix::net::bind(&socket, &CardAddress::new(index))?;
         Ok(Some(Self { socket, index }))
@@ -127,4 +133,25 @@ const QUESTIONS: [Instruction; 13] = [
 
 const fn step(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
     Instruction { code, jt, jf, k }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+    use super::*;
+
+    #[test]
+    fn a_card_that_is_not_there_is_looked_for_without_a_packet_socket() {
+        let sought = std::thread::spawn(|| {
+            // The capability without which there are no packet sockets; it is this thread's own.
+            let mut own = capabilities(None).unwrap();
+            own.effective.remove(CapabilitySet::NET_RAW);
+            set_capabilities(None, own).unwrap();
+            (Card::open("no-such-card"), Card::open("lo"))
+        });
+        let (absent, present) = sought.join().unwrap();
+        assert!(absent.unwrap().is_none());
+        assert!(present.is_err(), "packet sockets need the capability");
+    }
 }

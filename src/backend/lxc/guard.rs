@@ -88,9 +88,9 @@ fn mac(text: &str) -> [u8; 6] {
     bytes.try_into().unwrap_or_default()
 }
 
-/// How often the monitor's children are looked at while the container starts; a start takes some 20 ms.
+/// How soon the monitor's children are looked at again at first; a start takes some 20 ms.
 const LOOK: Duration = Duration::from_millis(3);
-/// The same once a start takes long, with a slow hook say.
+/// The same once it takes long, with a slow hook say, or because many end at once.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
 /// What one guard has to look after.
@@ -113,7 +113,8 @@ pub(super) fn watch(
     ready: &dyn Fn(),
 ) -> std::io::Result<()> {
     let home = File::open("/proc/self/ns/net")?;
-    while let Some((init, card)) = find(post, monitor, alive)? {
+    let mut card = None;
+    while let Some(init) = find(post, monitor, alive, &mut card)? {
         // An init that has gone meanwhile has perhaps a successor.
         if let Ok(init_fd) = enter(init, post.guarded.is_some()) {
             ready();
@@ -146,21 +147,23 @@ fn enter(init: Pid, network: bool) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Waits for the container's init: a child of the monitor in a process namespace of its own that runs
-/// another program. From then on liblxc has set up the network. None when the monitor ended.
+/// another program. From then on liblxc has set up the network. None when the monitor ended. `card` becomes
+/// the card that is there.
 fn find(
     post: &mut Post,
     monitor: Pid,
     alive: &OwnedFd,
-) -> std::io::Result<Option<(Pid, Option<Card>)>> {
+    card: &mut Option<Card>,
+) -> std::io::Result<Option<Pid>> {
     let begun = Instant::now();
-    let (mut card, mut hairpin) = (None, false);
+    let mut hairpin = false;
     loop {
         // Looked for first: when there is an init, there is its card.
         let init = init_of(monitor)?;
         if let Some(Guarded { veth, .. }) = &post.guarded {
             if card.as_ref().is_none_or(|card: &Card| !card.is_still(veth)) {
                 // Without raw sockets it is still guarded.
-                card = Card::open(veth).unwrap_or_default();
+                *card = Card::open(veth).unwrap_or_default();
                 hairpin = false;
             }
             hairpin = hairpin || let_reach_itself(veth);
@@ -169,19 +172,20 @@ fn find(
             console.look();
         }
         if let Some(init) = init {
-            return Ok(Some((init, card)));
+            return Ok(Some(init));
         }
-        let wait = if begun.elapsed() < Duration::from_secs(5) {
-            LOOK
-        } else {
-            SLOW_LOOK
-        };
-        let wait = timespec(wait);
+        let wait = timespec(until_next_look(begun.elapsed()));
         if poll(&mut [PollFd::new(alive, PollFlags::IN)], Some(&wait)).is_ok_and(|ended| ended > 0)
         {
             return Ok(None);
         }
     }
+}
+
+/// How long to wait for the next look: the longer it has taken, the longer. Thirty guards whose containers
+/// end at once would otherwise keep the processors from those who end them.
+fn until_next_look(waited: Duration) -> Duration {
+    (waited / 8).clamp(LOOK, SLOW_LOOK)
 }
 
 /// For times below a second.
@@ -301,6 +305,12 @@ mod tests {
         for bad in ["", "02:00", "02:00:5e:10:00:ff:01", "x"] {
             assert_eq!(mac(bad), [0; 6], "{bad}");
         }
+    }
+
+    #[test]
+    fn a_look_never_comes_later_than_an_eighth_of_the_wait_and_gets_rare() {
+        let next = |waited| until_next_look(Duration::from_millis(waited)).as_millis();
+        assert_eq!([0, 20, 40, 400, 60_000].map(next), [3, 3, 5, 50, 100]);
     }
 
     #[test]
