@@ -220,7 +220,8 @@ fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
         .and_then(|child| Pid::from_raw(child.parse().ok()?)))
 }
 
-/// Guards until init ends. Calls `settled` some time after there was something to do.
+/// Guards until init ends. Calls `settled` some time after there was something to do, whatever it was: a
+/// console that speaks wakes monitor and guard as a network does.
 fn keep(
     post: &mut Post,
     init: &OwnedFd,
@@ -233,24 +234,31 @@ fn keep(
     };
     let mut due = Some(Instant::now() + SETTLED);
     loop {
-        if due.is_some_and(|due| due <= Instant::now()) {
-            settled();
-            due = None;
+        let heard = listen(
+            init,
+            network.as_ref(),
+            post.console.as_ref(),
+            &mut due,
+            settled,
+        )?;
+        let works = match heard {
+            Heard::End => false,
+            Heard::Network | Heard::Console => true,
+            Heard::Time => post.console.as_ref().and_then(Console::due).is_some(),
+        };
+        if works {
+            due = due.or_else(|| Some(Instant::now() + SETTLED));
         }
-        let heard = listen(init, network.as_ref(), post.console.as_ref(), due)?;
         if let Some(console) = &mut post.console {
             match heard {
                 Heard::End => console.last_look(),
-                Heard::Network | Heard::Other => console.look(),
+                Heard::Network | Heard::Console | Heard::Time => console.look(),
             }
         }
         match (heard, &mut network) {
             (Heard::End, _) => return Ok(()),
-            (Heard::Network, Some(network)) => {
-                due = due.or_else(|| Some(Instant::now() + SETTLED));
-                network.heard()?;
-            }
-            (Heard::Network | Heard::Other, _) => {}
+            (Heard::Network, Some(network)) => network.heard()?,
+            (Heard::Network | Heard::Console | Heard::Time, _) => {}
         }
     }
 }
@@ -262,33 +270,52 @@ enum Heard {
     End,
     /// There is something to do in the network.
     Network,
-    /// The console, a signal, or the time that was asked for.
-    Other,
+    /// The console log has grown.
+    Console,
+    /// The time that was asked for, or a signal.
+    Time,
 }
 
-/// Sleeps until something is heard, at most until `due` and until the console must be looked at.
+/// Sleeps until something is heard, at most until the console must be looked at. Calls `settled` when it
+/// is `due` and nothing is heard before, as the last thing before it goes on sleeping: whatever ran after
+/// that would be in memory again.
 fn listen(
     init: &OwnedFd,
     network: Option<&Network<'_>>,
     console: Option<&Console>,
-    due: Option<Instant>,
+    due: &mut Option<Instant>,
+    settled: &dyn Fn(),
 ) -> std::io::Result<Heard> {
-    let due = due.into_iter().chain(console.and_then(Console::due)).min();
-    let wait = due.map(|at| timespec(at.saturating_duration_since(Instant::now())));
     let mut fds = vec![PollFd::new(init, PollFlags::IN)];
     fds.extend(network.iter().flat_map(|network| network.fds()));
     let others = fds.len();
     fds.extend(console.map(|log| PollFd::new(log, PollFlags::IN)));
-    match poll(&mut fds, wait.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
+    let until =
+        |at: Option<Instant>| at.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+    let look = console.and_then(Console::due);
+    let mut heard = sleep(&mut fds, until(due.iter().copied().chain(look).min()))?;
+    if heard == 0 && due.is_some_and(|due| due <= Instant::now()) {
+        *due = None;
+        let wait = until(look);
+        settled();
+        heard = sleep(&mut fds, wait)?;
     }
-    let called = |fd: &PollFd<'_>| !fd.revents().is_empty();
+    let called = |fd: &PollFd<'_>| heard > 0 && !fd.revents().is_empty();
     Ok(match fds.iter().position(called) {
         Some(0) => Heard::End,
         Some(at) if at < others => Heard::Network,
-        Some(_) | None => Heard::Other,
+        Some(_) => Heard::Console,
+        None => Heard::Time,
     })
+}
+
+/// How many of `fds` were heard; a signal is as good as none.
+fn sleep(fds: &mut [PollFd<'_>], wait: Option<Timespec>) -> std::io::Result<usize> {
+    match poll(fds, wait.as_ref()) {
+        Ok(heard) => Ok(heard),
+        Err(Errno::INTR) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]
