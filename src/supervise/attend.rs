@@ -17,8 +17,6 @@ const EAGER: Duration = Duration::from_millis(500);
 
 /// How long after a look the threads that hand on the output sleep again.
 const SETTLED: Duration = Duration::from_millis(500);
-/// A sleep that is worth the millisecond that letting go of memory takes.
-const LONG: Duration = Duration::from_secs(10);
 
 /// What one look at the container's health gave.
 pub(super) enum Look {
@@ -71,7 +69,6 @@ pub(super) fn attend(
     let mut failures = 0;
     let mut forgiven = false;
     let mut is_said = None; // held until the container has ended
-    let mut is_small = false;
     loop {
         if !forgiven && begun.elapsed() >= backoff::good_run() {
             backoff::forgive(&notes.failures);
@@ -96,9 +93,7 @@ pub(super) fn attend(
             }
         }
         let pause = pause(check, ready, begun, forgiven);
-        let tidies = ready && pause > SETTLED && (!is_small || pause >= LONG);
-        is_small |= tidies;
-        match sleep(ended, pause, tidies) {
+        match sleep(ended, pause, ready && pause > SETTLED) {
             Ok(code) => {
                 gate::shut(&notes.ready);
                 drop(is_said.take());

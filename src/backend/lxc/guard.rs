@@ -93,6 +93,15 @@ const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long, with a slow hook say.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
+/// What a guard in a process of its own is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Orders {
+    /// Where the console log is.
+    pub(super) console: PathBuf,
+    /// The addresses; none when the container has no card on a bridge.
+    pub(super) guarded: Option<Guarded>,
+}
+
 /// What one guard has to look after.
 #[derive(Debug)]
 pub(super) struct Post {
@@ -104,15 +113,15 @@ pub(super) struct Post {
     pub(super) guarded: Option<Guarded>,
 }
 
-/// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots;
-/// calls `ready` when it is at its place.
+/// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots, to
+/// its end; calls `ready` when it is at its place. Only the thread that calls this goes into its network.
 pub(super) fn watch(
     post: &mut Post,
     monitor: Pid,
     alive: &OwnedFd,
     ready: &dyn Fn(),
 ) -> std::io::Result<()> {
-    let home = File::open("/proc/self/ns/net")?;
+    let home = File::open("/proc/thread-self/ns/net")?;
     while let Some((init, card)) = find(post, monitor, alive)? {
         // An init that has gone meanwhile has perhaps a successor.
         if let Ok(init_fd) = enter(init, post.guarded.is_some()) {
@@ -124,8 +133,10 @@ pub(super) fn watch(
                 let _ = pidfd_send_signal(alive, SHED);
                 super::memory::shed();
             };
-            keep(post, &init_fd, card.as_ref(), &shed)?;
+            let kept = keep(post, &init_fd, card.as_ref(), &shed);
+            // After a refusal as well: whoever tries again begins at home.
             move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
+            kept?;
         }
     }
     Ok(())
@@ -146,7 +157,8 @@ fn enter(init: Pid, network: bool) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Waits for the container's init: a child of the monitor in a process namespace of its own that runs
-/// another program. From then on liblxc has set up the network. None when the monitor ended.
+/// another program. From then on liblxc has set up the network. None when the monitor ended, or has noted
+/// that the container has.
 fn find(
     post: &mut Post,
     monitor: Pid,
@@ -177,8 +189,9 @@ fn find(
             SLOW_LOOK
         };
         let wait = timespec(wait);
-        if poll(&mut [PollFd::new(alive, PollFlags::IN)], Some(&wait)).is_ok_and(|ended| ended > 0)
-        {
+        let ended = poll(&mut [PollFd::new(alive, PollFlags::IN)], Some(&wait))
+            .is_ok_and(|ended| ended > 0);
+        if ended || super::ended::ended(&post.dir).is_some() {
             return Ok(None);
         }
     }
