@@ -38,6 +38,9 @@ pub(super) trait Ask {
 
     /// Ends it, because it is not healthy.
     fn end(&self);
+
+    /// Sees to it that what a sleeper does not need is let go of; false when nobody else does.
+    fn rest(&self) -> bool;
 }
 
 /// What is written down below /run about the container.
@@ -93,7 +96,8 @@ pub(super) fn attend(
             }
         }
         let pause = pause(check, ready, begun, forgiven);
-        match sleep(ended, pause, ready && pause > SETTLED) {
+        let tidies = ready && pause > SETTLED && !ask.rest();
+        match sleep(ended, pause, tidies) {
             Ok(code) => {
                 gate::shut(&notes.ready);
                 drop(is_said.take());

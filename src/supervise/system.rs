@@ -148,4 +148,9 @@ impl Ask for Attended {
         // What does not end is told by the next check again.
         let _ = Attended::end(self);
     }
+
+    fn rest(&self) -> bool {
+        Attended::rest(self);
+        true
+    }
 }

@@ -111,6 +111,8 @@ pub(super) struct Post {
     pub(super) console: Option<Console>,
     /// Its addresses; none when it has no card on a bridge.
     pub(super) guarded: Option<Guarded>,
+    /// An eventfd(2) by which other threads of the process say that they have worked; none without such.
+    pub(super) word: Option<OwnedFd>,
 }
 
 /// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots, to
@@ -250,13 +252,13 @@ fn keep(
         let heard = listen(
             init,
             network.as_ref(),
-            post.console.as_ref(),
+            (post.console.as_ref(), post.word.as_ref()),
             &mut due,
             settled,
         )?;
         let works = match heard {
             Heard::End => false,
-            Heard::Network | Heard::Console => true,
+            Heard::Network | Heard::Word => true,
             Heard::Time => post.console.as_ref().and_then(Console::due).is_some(),
         };
         if works {
@@ -265,13 +267,14 @@ fn keep(
         if let Some(console) = &mut post.console {
             match heard {
                 Heard::End => console.last_look(),
-                Heard::Network | Heard::Console | Heard::Time => console.look(),
+                Heard::Network | Heard::Word | Heard::Time => console.look(),
             }
         }
         match (heard, &mut network) {
             (Heard::End, _) => return Ok(()),
             (Heard::Network, Some(network)) => network.heard()?,
-            (Heard::Network | Heard::Console | Heard::Time, _) => {}
+            (Heard::Word, _) => take(post.word.as_ref()),
+            (Heard::Network | Heard::Time, _) => {}
         }
     }
 }
@@ -283,8 +286,8 @@ enum Heard {
     End,
     /// There is something to do in the network.
     Network,
-    /// The console log has grown.
-    Console,
+    /// The console log has grown, or another thread has worked.
+    Word,
     /// The time that was asked for, or a signal.
     Time,
 }
@@ -295,7 +298,7 @@ enum Heard {
 fn listen(
     init: &OwnedFd,
     network: Option<&Network<'_>>,
-    console: Option<&Console>,
+    (console, word): (Option<&Console>, Option<&OwnedFd>),
     due: &mut Option<Instant>,
     settled: &dyn Fn(),
 ) -> std::io::Result<Heard> {
@@ -303,6 +306,7 @@ fn listen(
     fds.extend(network.iter().flat_map(|network| network.fds()));
     let others = fds.len();
     fds.extend(console.map(|log| PollFd::new(log, PollFlags::IN)));
+    fds.extend(word.map(|word| PollFd::new(word, PollFlags::IN)));
     let until =
         |at: Option<Instant>| at.map(|at| timespec(at.saturating_duration_since(Instant::now())));
     let look = console.and_then(Console::due);
@@ -317,9 +321,16 @@ fn listen(
     Ok(match fds.iter().position(called) {
         Some(0) => Heard::End,
         Some(at) if at < others => Heard::Network,
-        Some(_) => Heard::Console,
+        Some(_) => Heard::Word,
         None => Heard::Time,
     })
+}
+
+/// Takes a word that was said; how often does not matter.
+fn take(word: Option<&OwnedFd>) {
+    if let Some(word) = word {
+        let _ = rustix::io::read(word, &mut [0; 8]); // none when it was the console that spoke
+    }
 }
 
 /// How many of `fds` were heard; a signal is as good as none.

@@ -190,6 +190,7 @@ fn detach(dir: &Path, orders: Option<&Orders>) -> std::io::Result<Side> {
         dir: dir.into(),
         console: Console::open(&orders.console).ok(), // without it only times are missing
         guarded: orders.guarded.clone(),
+        word: None,
     })
 }
 

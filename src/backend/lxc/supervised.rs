@@ -14,6 +14,7 @@ use std::process::{ChildStdin, Stdio};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open};
 
 use super::console::Console;
@@ -43,6 +44,8 @@ pub struct Attended {
     monitor: Pid,
     /// Its pidfd.
     alive: OwnedFd,
+    /// By which the guard hears that others have worked.
+    word: OwnedFd,
 }
 
 /// Becomes the monitor of the unit's container and ends with its exit code. `attend` runs in a process
@@ -245,6 +248,7 @@ fn attendant(
             guarded,
             monitor,
             alive,
+            word: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         });
     }
     Ok(Side::Child)
@@ -298,9 +302,17 @@ impl Attended {
             dir: self.dir.clone(),
             console: console.ok(),
             guarded: self.guarded.clone(),
+            word: Some(self.word.try_clone()?),
         };
         watch(&mut post, self.monitor, &self.alive, &|| {})?;
         Ok(u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255))
+    }
+
+    /// Says that the caller goes to sleep: some time later the guard lets go of what it needed. The guard
+    /// does so for all threads, since it brings the least back when it goes on sleeping.
+    pub fn rest(&self) {
+        // A word that is not taken yet is as good as two.
+        let _ = rustix::io::write(&self.word, &1_u64.to_ne_bytes());
     }
 
     /// Whether it has ended because it was asked to, whatever its exit code.
