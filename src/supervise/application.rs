@@ -229,4 +229,8 @@ impl Ask for Container<'_> {
         // What does not end is told by the next check again.
         let _ = self.engine.kill(&self.full);
     }
+
+    fn rest(&self) -> bool {
+        false
+    }
 }

@@ -17,8 +17,6 @@ const EAGER: Duration = Duration::from_millis(500);
 
 /// How long after a look the threads that hand on the output sleep again.
 const SETTLED: Duration = Duration::from_millis(500);
-/// A sleep that is worth the millisecond that letting go of memory takes.
-const LONG: Duration = Duration::from_secs(10);
 
 /// What one look at the container's health gave.
 pub(super) enum Look {
@@ -40,6 +38,9 @@ pub(super) trait Ask {
 
     /// Ends it, because it is not healthy.
     fn end(&self);
+
+    /// Sees to it that what a sleeper does not need is let go of; false when nobody else does.
+    fn rest(&self) -> bool;
 }
 
 /// What is written down below /run about the container.
@@ -71,7 +72,6 @@ pub(super) fn attend(
     let mut failures = 0;
     let mut forgiven = false;
     let mut is_said = None; // held until the container has ended
-    let mut is_small = false;
     loop {
         if !forgiven && begun.elapsed() >= backoff::good_run() {
             backoff::forgive(&notes.failures);
@@ -96,8 +96,7 @@ pub(super) fn attend(
             }
         }
         let pause = pause(check, ready, begun, forgiven);
-        let tidies = ready && pause > SETTLED && (!is_small || pause >= LONG);
-        is_small |= tidies;
+        let tidies = ready && pause > SETTLED && !ask.rest();
         match sleep(ended, pause, tidies) {
             Ok(code) => {
                 gate::shut(&notes.ready);

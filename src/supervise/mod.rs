@@ -9,6 +9,7 @@ mod application;
 mod attend;
 mod backoff;
 mod bookmark;
+mod console;
 mod engine;
 mod gate;
 mod hooks;

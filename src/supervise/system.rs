@@ -2,13 +2,12 @@
 //! systemd.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::attend::{Ask, Look, Notes, attend};
+use super::console::{Bell, bell};
 use super::output::Output;
 use super::{gate, hooks};
 use crate::backend::lxc::supervised::{self, Attended};
@@ -20,8 +19,8 @@ use crate::sys::Notifier;
 const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
-/// How often a console log is looked at for new lines.
-const HEAR: Duration = Duration::from_millis(200);
+/// How long after a guard that the kernel refused something to the next.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether its work is done: its last run ended by itself with 0.
 pub(super) fn is_done(unit: &UnitSpec) -> bool {
@@ -59,29 +58,22 @@ pub(super) fn run_hooks(
 fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Attended) {
     let (tell, ended) = mpsc::channel();
     let container = &container;
-    let from = File::open(&container.console).and_then(|log| log.metadata());
-    let from = from.map_or(0, |log| log.len());
+    let from = length(&container.console);
+    let (bell, ear) = bell();
     std::thread::scope(|scope| {
+        let guards = bell.clone();
         scope.spawn(move || {
             // The other end is gone only when this whole process ends.
-            let _ = tell.send(container.wait());
+            let _ = tell.send(guard(container, &guards));
         });
-        let begun = Instant::now();
-        while !container.runs() {
-            let slow = begun.elapsed() > Duration::from_secs(1);
-            if ended
-                .recv_timeout(if slow { SLOW_LOOK } else { LOOK })
-                .is_ok()
-            {
-                // It did not start, of which the monitor tells why, or it was quicker than a look.
-                if unit.oneshot && is_done(unit) {
-                    gate::done(&paths.ready(&unit.project, &unit.name));
-                }
-                return;
+        if !begins(container, &ended) {
+            // It did not start, of which the monitor tells why, or it was quicker than a look.
+            if unit.oneshot && is_done(unit) {
+                gate::done(&paths.ready(&unit.project, &unit.name));
             }
+            return;
         }
-        let (over, is_over) = mpsc::channel::<()>();
-        scope.spawn(move || hand_on(unit, &container.console, from, &is_over));
+        scope.spawn(move || ear.hand_on(Output::of(unit), &container.console, from));
         match hooks::post_start(unit, paths) {
             Ok(()) => {
                 let notes = Notes::of(unit, paths);
@@ -95,86 +87,45 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
                 }
             }
         }
-        drop(over);
+        bell.ring_out();
     });
 }
 
-/// Hands the console's new bytes on to the journal until there is nobody left who writes any.
-fn hand_on(unit: &UnitSpec, path: &Path, from: u64, over: &mpsc::Receiver<()>) {
-    let mut reader = Reader {
-        log: None,
-        at: from,
-    };
-    let mut output = Output::of(unit);
+/// How far a log goes that is there already.
+fn length(console: &Path) -> u64 {
+    let log = File::open(console).and_then(|log| log.metadata());
+    log.map_or(0, |log| log.len())
+}
+
+/// Guards the container to its end, whatever the kernel refuses meanwhile; its exit code.
+fn guard(container: &Attended, bell: &Bell) -> u8 {
+    let mut told = false;
     loop {
-        let ended = over.recv_timeout(HEAR);
-        let before = reader.at;
-        // A log that cannot be read now may be read the next time; nothing of it is lost. What the journal
-        // does not take is still in the log.
-        let _ = reader.copy(path, &mut |bytes| output.take(false, bytes));
-        if ended == Err(mpsc::RecvTimeoutError::Disconnected) {
-            let _ = output.finish();
-            return;
-        }
-        if reader.at == before {
-            let _ = output.settle();
-        }
-    }
-}
-
-/// Who gets the bytes of a log.
-type Hear<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<()>;
-
-/// A log and how far it was read.
-struct Reader {
-    log: Option<File>,
-    at: u64,
-}
-
-impl Reader {
-    fn copy(&mut self, path: &Path, hear: Hear<'_>) -> io::Result<()> {
-        let now = File::open(path)?;
-        let (meta, mut log) = (now.metadata()?, now);
-        if let Some(before) = self.log.take() {
-            let same = before.metadata().is_ok_and(|old| old.ino() == meta.ino());
-            if !same {
-                // liblxc has renamed it: the rest of the old one first.
-                self.drain(before, hear)?;
-                self.at = 0;
-            }
-        }
-        if meta.len() < self.at {
-            self.at = 0; // emptied
-        }
-        self.log = Some(log.try_clone()?);
-        log.seek(SeekFrom::Start(self.at))?;
-        self.read(log, hear)
-    }
-
-    fn drain(&mut self, mut log: File, hear: Hear<'_>) -> io::Result<()> {
-        log.seek(SeekFrom::Start(self.at))?;
-        self.read(log, hear)
-    }
-
-    fn read(&mut self, mut log: File, hear: Hear<'_>) -> io::Result<()> {
-        let mut bytes = [0; 4096];
-        loop {
-            match log.read(&mut bytes)? {
-                0 => return Ok(()),
-                read => {
-                    self.at += read as u64;
-                    // A console ends its lines as a terminal does; the journal would show such lines
-                    // as bytes without a meaning.
-                    let text: Vec<u8> = bytes[..read]
-                        .iter()
-                        .copied()
-                        .filter(|b| *b != b'\r')
-                        .collect();
-                    hear(&text)?;
+        match container.guard(bell.hammer(), &|| bell.cannot_be_heard()) {
+            Ok(code) => return code,
+            Err(error) => {
+                if !told {
+                    eprintln!("cannot guard the container's address: {error}; it is tried again");
+                    told = true;
                 }
+                bell.ring(); // in its place
+                std::thread::sleep(AGAIN);
             }
         }
     }
+}
+
+/// Waits until it runs; false when it has ended before it was seen to.
+fn begins(container: &Attended, ended: &mpsc::Receiver<u8>) -> bool {
+    let begun = Instant::now();
+    while !container.runs() {
+        let slow = begun.elapsed() > Duration::from_secs(1);
+        let look = if slow { SLOW_LOOK } else { LOOK };
+        if ended.recv_timeout(look).is_ok() {
+            return false;
+        }
+    }
+    true
 }
 
 impl Ask for Attended {
@@ -197,31 +148,9 @@ impl Ask for Attended {
         // What does not end is told by the next check again.
         let _ = Attended::end(self);
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    #[test]
-    fn a_log_is_handed_on_whole_through_a_rotation() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("console");
-        std::fs::write(&path, "old\none\n").unwrap();
-        let mut reader = Reader { log: None, at: 4 };
-        let mut out = Vec::new();
-        let mut hear = |bytes: &[u8]| {
-            out.extend_from_slice(bytes);
-            Ok(())
-        };
-        reader.copy(&path, &mut hear).unwrap();
-        let mut log = File::options().append(true).open(&path).unwrap();
-        log.write_all(b"two\n").unwrap();
-        std::fs::rename(&path, dir.path().join("console.1")).unwrap();
-        std::fs::write(&path, "three\n").unwrap();
-        reader.copy(&path, &mut hear).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "one\ntwo\nthree\n");
+    fn rest(&self) -> bool {
+        Attended::rest(self);
+        true
     }
 }

@@ -100,6 +100,9 @@ fn cgroups_memory_and_unit_files_are_as_promised() {
             );
         }
         assert_eq!(host.sh("systemd-analyze verify /etc/systemd/system/locker*.service /etc/systemd/system/locker*.target 2>&1 | grep -v foreign; true"), "");
+        // A monitor, and an attendant that guards it as well: a third process would cost a megabyte.
+        let processes = host.sh("pgrep -c -f '[_]_supervise both db'");
+        assert_eq!(processes, "2");
         for name in ["db", "web"] {
             eprintln!(
                 "{name}: {}",

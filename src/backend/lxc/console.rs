@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -39,6 +40,8 @@ pub(super) struct Console {
     /// Something was heard that is not noted yet.
     waiting: bool,
     tries: u32,
+    /// Rung when something was heard.
+    bell: Option<SyncSender<()>>,
 }
 
 impl Console {
@@ -60,10 +63,17 @@ impl Console {
             last: Instant::now(),
             waiting: false,
             tries: 0,
+            bell: None,
         };
         // What came while nobody listened has no time.
         console.note(meta.len(), 0)?;
         Ok(console)
+    }
+
+    /// The same, which rings `bell` whenever the log has grown.
+    pub(super) fn with_bell(self, bell: SyncSender<()>) -> Self {
+        let bell = Some(bell);
+        Self { bell, ..self }
     }
 
     /// When [`Console::look`] must be called at the latest; none when it can wait for the next word.
@@ -76,6 +86,7 @@ impl Console {
         let mut words = [0u8; 1024];
         while rustix::io::read(&self.ears, &mut words).is_ok_and(|length| length > 0) {
             self.waiting = true; // what it was is seen by looking
+            self.ring();
         }
         if self.waiting && self.last.elapsed() >= PAUSE {
             self.last_look();
@@ -90,6 +101,13 @@ impl Console {
         let _ = self.grown();
         if !self.is_still() {
             self.follow();
+        }
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            // One that was rung already, or that nobody listens to any more.
+            let _ = bell.try_send(());
         }
     }
 
@@ -130,6 +148,7 @@ impl Console {
             Ok(((index, entries, length), log, inode)) => {
                 (self.log, self.inode, self.tries) = (log, inode, 0);
                 (self.index, self.entries, self.length) = (index, entries, length);
+                self.ring(); // what it has by now was not heard
                 let _ = self.grown();
             }
             // liblxc renames first and opens then.

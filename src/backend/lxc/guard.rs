@@ -93,6 +93,15 @@ const LOOK: Duration = Duration::from_millis(3);
 /// The same once it takes long, with a slow hook say, or because many end at once.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
 
+/// What a guard in a process of its own is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Orders {
+    /// Where the console log is.
+    pub(super) console: PathBuf,
+    /// The addresses; none when the container has no card on a bridge.
+    pub(super) guarded: Option<Guarded>,
+}
+
 /// What one guard has to look after.
 #[derive(Debug)]
 pub(super) struct Post {
@@ -102,17 +111,19 @@ pub(super) struct Post {
     pub(super) console: Option<Console>,
     /// Its addresses; none when it has no card on a bridge.
     pub(super) guarded: Option<Guarded>,
+    /// An eventfd(2) by which other threads of the process say that they have worked; none without such.
+    pub(super) word: Option<OwnedFd>,
 }
 
-/// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots;
-/// calls `ready` when it is at its place.
+/// Guards the container of the monitor `monitor`, of which `alive` is a pidfd, through all its reboots, to
+/// its end; calls `ready` when it is at its place. Only the thread that calls this goes into its network.
 pub(super) fn watch(
     post: &mut Post,
     monitor: Pid,
     alive: &OwnedFd,
     ready: &dyn Fn(),
 ) -> std::io::Result<()> {
-    let home = File::open("/proc/self/ns/net")?;
+    let home = File::open("/proc/thread-self/ns/net")?;
     let mut card = None;
     while let Some(init) = find(post, monitor, alive, &mut card)? {
         // An init that has gone meanwhile has perhaps a successor.
@@ -125,8 +136,10 @@ pub(super) fn watch(
                 let _ = pidfd_send_signal(alive, SHED);
                 super::memory::shed();
             };
-            keep(post, &init_fd, card.as_ref(), &shed)?;
+            let kept = keep(post, &init_fd, card.as_ref(), &shed);
+            // After a refusal as well: whoever tries again begins at home.
             move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
+            kept?;
         }
     }
     Ok(())
@@ -147,8 +160,8 @@ fn enter(init: Pid, network: bool) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Waits for the container's init: a child of the monitor in a process namespace of its own that runs
-/// another program. From then on liblxc has set up the network. None when the monitor ended. `card` becomes
-/// the card that is there.
+/// another program. From then on liblxc has set up the network. None when the monitor ended, or has noted
+/// that the container has. `card` becomes the card that is there.
 fn find(
     post: &mut Post,
     monitor: Pid,
@@ -175,8 +188,9 @@ fn find(
             return Ok(Some(init));
         }
         let wait = timespec(until_next_look(begun.elapsed()));
-        if poll(&mut [PollFd::new(alive, PollFlags::IN)], Some(&wait)).is_ok_and(|ended| ended > 0)
-        {
+        let ended = poll(&mut [PollFd::new(alive, PollFlags::IN)], Some(&wait))
+            .is_ok_and(|ended| ended > 0);
+        if ended || super::ended::ended(&post.dir).is_some() {
             return Ok(None);
         }
     }
@@ -224,7 +238,8 @@ fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
         .and_then(|child| Pid::from_raw(child.parse().ok()?)))
 }
 
-/// Guards until init ends. Calls `settled` some time after there was something to do.
+/// Guards until init ends. Calls `settled` some time after there was something to do, whatever it was: a
+/// console that speaks wakes monitor and guard as a network does.
 fn keep(
     post: &mut Post,
     init: &OwnedFd,
@@ -237,24 +252,32 @@ fn keep(
     };
     let mut due = Some(Instant::now() + SETTLED);
     loop {
-        if due.is_some_and(|due| due <= Instant::now()) {
-            settled();
-            due = None;
+        let heard = listen(
+            init,
+            network.as_ref(),
+            (post.console.as_ref(), post.word.as_ref()),
+            &mut due,
+            settled,
+        )?;
+        let works = match heard {
+            Heard::End => false,
+            Heard::Network | Heard::Word => true,
+            Heard::Time => post.console.as_ref().and_then(Console::due).is_some(),
+        };
+        if works {
+            due = due.or_else(|| Some(Instant::now() + SETTLED));
         }
-        let heard = listen(init, network.as_ref(), post.console.as_ref(), due)?;
         if let Some(console) = &mut post.console {
             match heard {
                 Heard::End => console.last_look(),
-                Heard::Network | Heard::Other => console.look(),
+                Heard::Network | Heard::Word | Heard::Time => console.look(),
             }
         }
         match (heard, &mut network) {
             (Heard::End, _) => return Ok(()),
-            (Heard::Network, Some(network)) => {
-                due = due.or_else(|| Some(Instant::now() + SETTLED));
-                network.heard()?;
-            }
-            (Heard::Network | Heard::Other, _) => {}
+            (Heard::Network, Some(network)) => network.heard()?,
+            (Heard::Word, _) => take(post.word.as_ref()),
+            (Heard::Network | Heard::Time, _) => {}
         }
     }
 }
@@ -266,33 +289,60 @@ enum Heard {
     End,
     /// There is something to do in the network.
     Network,
-    /// The console, a signal, or the time that was asked for.
-    Other,
+    /// The console log has grown, or another thread has worked.
+    Word,
+    /// The time that was asked for, or a signal.
+    Time,
 }
 
-/// Sleeps until something is heard, at most until `due` and until the console must be looked at.
+/// Sleeps until something is heard, at most until the console must be looked at. Calls `settled` when it
+/// is `due` and nothing is heard before, as the last thing before it goes on sleeping: whatever ran after
+/// that would be in memory again.
 fn listen(
     init: &OwnedFd,
     network: Option<&Network<'_>>,
-    console: Option<&Console>,
-    due: Option<Instant>,
+    (console, word): (Option<&Console>, Option<&OwnedFd>),
+    due: &mut Option<Instant>,
+    settled: &dyn Fn(),
 ) -> std::io::Result<Heard> {
-    let due = due.into_iter().chain(console.and_then(Console::due)).min();
-    let wait = due.map(|at| timespec(at.saturating_duration_since(Instant::now())));
     let mut fds = vec![PollFd::new(init, PollFlags::IN)];
     fds.extend(network.iter().flat_map(|network| network.fds()));
     let others = fds.len();
     fds.extend(console.map(|log| PollFd::new(log, PollFlags::IN)));
-    match poll(&mut fds, wait.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
+    fds.extend(word.map(|word| PollFd::new(word, PollFlags::IN)));
+    let until =
+        |at: Option<Instant>| at.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+    let look = console.and_then(Console::due);
+    let mut heard = sleep(&mut fds, until(due.iter().copied().chain(look).min()))?;
+    if heard == 0 && due.is_some_and(|due| due <= Instant::now()) {
+        *due = None;
+        let wait = until(look);
+        settled();
+        heard = sleep(&mut fds, wait)?;
     }
-    let called = |fd: &PollFd<'_>| !fd.revents().is_empty();
+    let called = |fd: &PollFd<'_>| heard > 0 && !fd.revents().is_empty();
     Ok(match fds.iter().position(called) {
         Some(0) => Heard::End,
         Some(at) if at < others => Heard::Network,
-        Some(_) | None => Heard::Other,
+        Some(_) => Heard::Word,
+        None => Heard::Time,
     })
+}
+
+/// Takes a word that was said; how often does not matter.
+fn take(word: Option<&OwnedFd>) {
+    if let Some(word) = word {
+        let _ = rustix::io::read(word, &mut [0; 8]); // none when it was the console that spoke
+    }
+}
+
+/// How many of `fds` were heard; a signal is as good as none.
+fn sleep(fds: &mut [PollFd<'_>], wait: Option<Timespec>) -> std::io::Result<usize> {
+    match poll(fds, wait.as_ref()) {
+        Ok(heard) => Ok(heard),
+        Err(Errno::INTR) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

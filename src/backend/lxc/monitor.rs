@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::console::Console;
 use super::container::{Attach, Container};
 use super::ffi::{Liblxc, Side};
-use super::guard::{Guarded, Post};
+use super::guard::{Orders, Post};
 
 const ARGUMENT: &str = "__lxc";
 const REQUEST: &str = "LOCKER_LXC_REQUEST";
@@ -48,9 +48,8 @@ pub(super) enum Task {
         args: Vec<String>,
     },
     Start {
-        /// Where the console log goes.
-        console: PathBuf,
-        guarded: Option<Guarded>,
+        /// What its guard is told; none when somebody else guards it.
+        orders: Option<Orders>,
         /// The cgroup of the service that it is started by; none when it is started by hand.
         #[serde(default)]
         cgroup: Option<String>,
@@ -77,7 +76,7 @@ impl Task {
 }
 
 /// The command that carries out `request`; its streams are the caller's choice.
-pub(super) fn command(program: &std::path::Path, request: &Request) -> std::io::Result<Command> {
+pub(super) fn command(program: &Path, request: &Request) -> std::io::Result<Command> {
     let mut command = Command::new(program);
     if request.task.stays() {
         // It lives as long as its container and must not keep the caller's variables.
@@ -106,17 +105,9 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
 }
 
 pub(super) fn perform(request: &Request) -> ExitCode {
-    if let Task::Start {
-        console, guarded, ..
-    } = &request.task
-    {
+    if let Task::Start { orders, .. } = &request.task {
         close_inherited();
-        let post = || Post {
-            dir: request.dir(),
-            console: Console::open(console).ok(), // without it only times are missing
-            guarded: guarded.clone(),
-        };
-        match super::start::detach(post) {
+        match detach(&request.dir(), orders.as_ref()) {
             Ok(Side::Parent) => {}
             Ok(Side::Child) => return ExitCode::SUCCESS,
             Err(error) => {
@@ -143,7 +134,7 @@ pub(super) fn perform(request: &Request) -> ExitCode {
     match &request.task {
         Task::Create { template, args } => {
             end_with_caller();
-            let defaults = std::path::Path::new(HOST_DEFAULTS);
+            let defaults = Path::new(HOST_DEFAULTS);
             if defaults.exists() && !container.load_config(defaults) {
                 eprintln!("liblxc cannot read `{HOST_DEFAULTS}`");
                 return ExitCode::FAILURE;
@@ -187,6 +178,20 @@ pub(super) fn perform(request: &Request) -> ExitCode {
             ExitCode::from(exit_code(status))
         }
     }
+}
+
+/// Makes this process a monitor, with a guard when it is told what to guard.
+fn detach(dir: &Path, orders: Option<&Orders>) -> std::io::Result<Side> {
+    let Some(orders) = orders else {
+        super::start::stand_alone();
+        return Ok(Side::Parent);
+    };
+    super::start::detach(|| Post {
+        dir: dir.into(),
+        console: Console::open(&orders.console).ok(), // without it only times are missing
+        guarded: orders.guarded.clone(),
+        word: None,
+    })
 }
 
 /// Lets the container live below its service's cgroup (lxc.container.conf(5)): its monitor and itself

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
 
 use super::ffi::{Side, split};
-use super::guard::{Guarded, Post};
+use super::guard::{Guarded, Orders, Post};
 use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
@@ -44,8 +44,10 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     std::fs::File::create(&log).map_err(io("create", &log))?;
     super::ended::forget(&site.dir(name))?;
     let task = Task::Start {
-        console: site.console_log(name),
-        guarded: Guarded::of(&mark.spec),
+        orders: Some(Orders {
+            console: site.console_log(name),
+            guarded: Guarded::of(&mark.spec),
+        }),
         cgroup: None,
     };
     let mut child = spawn(site, &full, Some(log.clone()), task)?;
@@ -142,8 +144,7 @@ pub(super) fn log_lines(text: &str) -> Vec<String> {
 /// Makes this process a monitor in a session of its own, with a guard at its side that returns when its
 /// work is over. The monitor makes the guard before it starts anything, so that no container is without.
 pub(super) fn detach(post: impl FnOnce() -> Post) -> std::io::Result<Side> {
-    // Already the leader of a session when this fails, which is as good.
-    let _ = rustix::process::setsid();
+    lead();
     let monitor = rustix::process::getpid();
     let alive = pidfd_open(monitor, PidfdFlags::empty())?;
     if split()? == Side::Parent {
@@ -158,6 +159,17 @@ pub(super) fn detach(post: impl FnOnce() -> Post) -> std::io::Result<Side> {
         super::guard::watch(&mut post(), monitor, &alive, &say_ready)?;
     }
     Ok(Side::Child)
+}
+
+/// The same without a guard at its side: somebody else guards the container.
+pub(super) fn stand_alone() {
+    lead();
+    say_ready();
+}
+
+fn lead() {
+    // Already the leader of a session when this fails, which is as good.
+    let _ = rustix::process::setsid();
 }
 
 /// Lets go of the caller's pipe on standard output; the caller hears it when monitor and guard have.

@@ -1,20 +1,25 @@
 //! The monitor as the main process of a service.
 //!
-//! As with a start by hand there are a monitor and a guard; beside them, split off before anything
-//! grows, an attendant that says when the container is ready and hands its output on. The container's
+//! As with a start by hand there are a monitor and, split off before anything grows, a second process.
+//! Here that is an attendant: it guards the container, says when it is ready and hands its output on.
+//! Each process costs a megabyte before it does anything, so there is no third one. The container's
 //! cgroup lies within the service's own, which systemd has delegated, so that its limits and its
 //! accounting cover the container. Decides nothing about restarts.
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open};
 
+use super::console::Console;
 use super::ffi::{Liblxc, Side, split};
-use super::guard::Guarded;
+use super::guard::{Guarded, Post, watch};
 use super::monitor::{Request, Task, command, perform};
 use super::site::{Site, io as failed_io};
 use super::{ended, mark, settings};
@@ -35,7 +40,12 @@ pub struct Attended {
     dir: PathBuf,
     /// The console log.
     pub console: PathBuf,
-    monitor: std::os::fd::OwnedFd,
+    guarded: Option<Guarded>,
+    monitor: Pid,
+    /// Its pidfd.
+    alive: OwnedFd,
+    /// By which the guard hears that others have worked.
+    word: OwnedFd,
 }
 
 /// Becomes the monitor of the unit's container and ends with its exit code. `attend` runs in a process
@@ -54,30 +64,25 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
     let note = paths.handed_on(&unit.project, &unit.name);
     let attended =
         locked(&note).map_err(|error| format!("cannot lock `{}`: {error}", note.display()))?;
-    let split = attendant(unit, &full, &console, attend);
+    let mark = mark::read(&dir).map_err(|error| error.to_string())?;
+    let guarded = mark.and_then(|mark| Guarded::of(&mark.spec));
+    let split = attendant(unit, &full, console, guarded, attend);
     if split.map_err(|error| format!("cannot make an attendant: {error}"))? == Side::Child {
         drop(attended);
         return Ok(0);
     }
     drop(attended); // held on by the attendant alone
-    let mark = mark::read(&dir).map_err(|error| error.to_string())?;
-    let guarded = mark.and_then(|mark| Guarded::of(&mark.spec));
     let request = Request {
         full,
         lxcpath: unit.lxcpath.clone(),
         log: Some(paths.logs(&unit.project).join(format!("{}.lxc", unit.name))),
         task: Task::Start {
-            console,
-            guarded,
+            orders: None, // the attendant guards it
             cgroup,
         },
     };
-    let monitor = rustix::process::getpid();
     perform(&request);
     // Without unwinding: what was open before is closed, and must not be closed once more.
-    if rustix::process::getpid() != monitor {
-        std::process::exit(0); // the guard and the one in between
-    }
     let Some(code) = ended::code(&dir) else {
         crate::sys::tell_failure(&last_words(&request));
         std::process::exit(NOT_STARTED);
@@ -224,10 +229,12 @@ fn last_words(request: &Request) -> String {
 fn attendant(
     unit: &UnitSpec,
     full: &str,
-    console: &Path,
+    console: PathBuf,
+    guarded: Option<Guarded>,
     attend: &dyn Fn(Attended),
 ) -> io::Result<Side> {
-    let monitor = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
+    let monitor = rustix::process::getpid();
+    let alive = pidfd_open(monitor, PidfdFlags::empty())?;
     if split()? == Side::Parent {
         rustix::process::wait(WaitOptions::empty())?;
         return Ok(Side::Parent);
@@ -237,8 +244,11 @@ fn attendant(
             lxcpath: unit.lxcpath.clone(),
             full: full.into(),
             dir: unit.lxcpath.join(full),
-            console: console.into(),
+            console,
+            guarded,
             monitor,
+            alive,
+            word: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         });
     }
     Ok(Side::Child)
@@ -277,36 +287,32 @@ impl Attended {
         ended::started(&self.dir).is_some()
     }
 
-    /// Waits until the container has ended; its exit code. The monitor notes it, and is still there to wait
-    /// for the attendant then; one that was killed notes nothing.
-    pub fn wait(&self) -> u8 {
-        use rustix::event::{PollFd, PollFlags, poll};
-        let ears = self.ears().ok();
-        loop {
-            if let Some(ended) = ended::ended(&self.dir) {
-                return u8::try_from(ended.code).unwrap_or(255);
-            }
-            let monitor = PollFd::new(&self.monitor, PollFlags::IN);
-            let mut ways = vec![monitor];
-            ways.extend(ears.iter().map(|ears| PollFd::new(ears, PollFlags::IN)));
-            let heard = poll(&mut ways, None);
-            if heard.is_ok() && !ways[0].revents().is_empty() {
-                return u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255);
-            }
-            // What it was is found by looking again.
-            if let Some(ears) = &ears {
-                let _ = rustix::io::read(ears, &mut [0; 4096]);
-            }
+    /// Guards the container until it has ended; its exit code. The monitor notes it, and is still there to
+    /// wait for the attendant then; one that was killed notes nothing. `bell` is rung whenever the console
+    /// log has grown; `deaf` is called first when that cannot be heard.
+    ///
+    /// # Errors
+    /// What the kernel refused. It may be called again then.
+    pub fn guard(&self, bell: &SyncSender<()>, deaf: &dyn Fn()) -> io::Result<u8> {
+        let console = Console::open(&self.console).map(|log| log.with_bell(bell.clone()));
+        if console.is_err() {
+            deaf();
         }
+        let mut post = Post {
+            dir: self.dir.clone(),
+            console: console.ok(),
+            guarded: self.guarded.clone(),
+            word: Some(self.word.try_clone()?),
+        };
+        watch(&mut post, self.monitor, &self.alive, &|| {})?;
+        Ok(u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255))
     }
 
-    /// Hears of notes that are written in the container's directory.
-    fn ears(&self) -> io::Result<std::os::fd::OwnedFd> {
-        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
-        let ears = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let flags = WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
-        add_watch(&ears, &self.dir, flags)?;
-        Ok(ears)
+    /// Says that the caller goes to sleep: some time later the guard lets go of what it needed. The guard
+    /// does so for all threads, since it brings the least back when it goes on sleeping.
+    pub fn rest(&self) {
+        // A word that is not taken yet is as good as two.
+        let _ = rustix::io::write(&self.word, &1_u64.to_ne_bytes());
     }
 
     /// Whether it has ended because it was asked to, whatever its exit code.
