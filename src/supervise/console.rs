@@ -176,8 +176,71 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
+    use crate::model::Name;
+
+    /// What is written goes to a channel.
+    struct Told(Sender<Vec<u8>>);
+
+    impl Write for Told {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).unwrap();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Hands a log on in a thread of its own while `test` works on it.
+    fn while_it_is_handed_on(test: impl FnOnce(&Path, &Bell, &Receiver<Vec<u8>>)) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("console");
+        std::fs::write(&path, "old\n").unwrap();
+        let ((bell, ear), (tell, told)) = (bell(), channel());
+        let output = Output::plain(&Name::new("db").unwrap(), Box::new(Told(tell)));
+        std::thread::scope(|scope| {
+            let log = &path;
+            scope.spawn(move || ear.hand_on(output, log, 4));
+            test(log, &bell, &told);
+            bell.ring_out();
+        });
+        told.try_iter().flatten().collect()
+    }
+
+    fn add(path: &Path, text: &str) {
+        let mut log = File::options().append(true).open(path).unwrap();
+        log.write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_log_is_handed_on_when_the_bell_rings_and_to_its_last_byte() {
+        let rest = while_it_is_handed_on(|log, bell, told| {
+            add(log, "one\n");
+            bell.ring();
+            assert_eq!(told.recv().unwrap(), b"one\n");
+            add(log, "two\n"); // while it is left alone, as a rule
+            bell.ring();
+            assert_eq!(told.recv().unwrap(), b"two\n");
+            add(log, "last");
+        });
+        assert_eq!(rest, b"last");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_heard_is_looked_at() {
+        let rest = while_it_is_handed_on(|log, bell, told| {
+            bell.cannot_be_heard();
+            for line in ["one\n", "two\n"] {
+                add(log, line);
+                assert_eq!(told.recv().unwrap(), line.as_bytes());
+            }
+        });
+        assert_eq!(rest, b"");
+    }
 
     #[test]
     fn a_log_is_handed_on_whole_through_a_rotation() {

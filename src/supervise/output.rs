@@ -50,6 +50,12 @@ impl Output {
         Self::to(name, service, to)
     }
 
+    /// To somewhere else than the journal.
+    #[cfg(test)]
+    pub(super) fn plain(name: &Name, out: Box<dyn Write + Send>) -> Self {
+        Self::to(name, "x.service", To::Plain(out))
+    }
+
     fn to(name: &Name, service: &str, to: To) -> Self {
         let line = |stream, priority| Line {
             fields: fields(name, service, stream, priority),

@@ -221,6 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn its_bell_rings_when_it_grows_and_when_another_log_bears_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("db.console");
+        let (bell, rung) = std::sync::mpsc::sync_channel(1);
+        let mut console = Console::open(&log).unwrap().with_bell(bell);
+        console.look();
+        assert!(rung.try_recv().is_err(), "nothing was said");
+        write(&log, "one\n");
+        write(&log, "two\n");
+        console.look();
+        assert!(rung.try_recv().is_ok() && rung.try_recv().is_err());
+
+        std::fs::rename(&log, older_of(&log)).unwrap();
+        console.look();
+        assert!(rung.try_recv().is_ok());
+        write(&log, "three\n"); // before anybody listens to the new one
+        settle(&mut console);
+        assert!(rung.try_recv().is_ok());
+    }
+
+    #[test]
     fn lines_get_the_time_they_came_through_rotation_and_truncation() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("db.console");

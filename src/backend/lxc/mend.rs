@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
 use super::card::Card;
-use super::guard::Guarded;
+use super::post::Guarded;
 use super::rtnl::{GROUPS, repair, socket, tells_of_loss};
 
 /// Time between two repairs, so that a container that fights for its address cannot keep a core busy.

@@ -4,6 +4,7 @@
 //! binary ([`monitor`]). A container is ours when it bears our mark; all others are only listed.
 
 mod attach;
+mod attended;
 mod attributes;
 mod card;
 mod console;
@@ -25,6 +26,7 @@ mod memory;
 mod mend;
 pub mod monitor;
 mod pack;
+mod post;
 mod processes;
 mod render;
 mod rtnl;

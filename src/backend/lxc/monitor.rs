@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::console::Console;
 use super::container::{Attach, Container};
 use super::ffi::{Liblxc, Side};
-use super::guard::{Orders, Post};
+use super::post::{Orders, Post};
 
 const ARGUMENT: &str = "__lxc";
 const REQUEST: &str = "LOCKER_LXC_REQUEST";

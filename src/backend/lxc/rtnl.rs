@@ -8,7 +8,8 @@ use std::os::fd::OwnedFd;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
-use super::guard::{Guarded, INTERFACE};
+use super::guard::INTERFACE;
+use super::post::Guarded;
 
 /// All that may tell of a loss.
 pub(super) const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400; // link, IPv4 address and route, IPv6 the same

@@ -13,9 +13,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
 
 use super::ffi::{Side, split};
-use super::guard::{Guarded, Orders, Post};
 use super::mark;
 use super::monitor::{Request, Task, command};
+use super::post::{Guarded, Orders, Post};
 use super::site::{Site, failed, io};
 use crate::backend::{BackendError, Body};
 use crate::model::Name;

@@ -8,45 +8,28 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Stdio};
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open};
+use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
 
-use super::console::Console;
 use super::ffi::{Liblxc, Side, split};
-use super::guard::{Guarded, Post, watch};
-use super::monitor::{Request, Task, command, perform};
+use super::monitor::{Request, Task, perform};
+use super::post::Guarded;
 use super::site::{Site, io as failed_io};
 use super::{ended, mark, settings};
 use crate::backend::{BackendError, Body};
-use crate::model::{HookAt, InnerCommand, UnitSpec};
+use crate::model::{HookAt, UnitSpec};
 use crate::store::Paths;
+
+pub use super::attended::Attended;
 
 /// Exit code when liblxc did not start it, sysexits(3)'s `EX_UNAVAILABLE`.
 const NOT_STARTED: i32 = 69;
 
 /// How long the attendant may take to hand on what is left of the output.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// What an attendant may know and do.
-pub struct Attended {
-    lxcpath: PathBuf,
-    full: String,
-    dir: PathBuf,
-    /// The console log.
-    pub console: PathBuf,
-    guarded: Option<Guarded>,
-    monitor: Pid,
-    /// Its pidfd.
-    alive: OwnedFd,
-    /// By which the guard hears that others have worked.
-    word: OwnedFd,
-}
 
 /// Becomes the monitor of the unit's container and ends with its exit code. `attend` runs in a process
 /// of its own from before the start; there this returns when it does.
@@ -279,100 +262,6 @@ fn path_of(text: &str) -> Option<String> {
     // Without a service of one's own there is nothing that was delegated.
     let path = found.1.trim_end_matches("/supervisor");
     path.ends_with(".service").then(|| path.to_string())
-}
-
-impl Attended {
-    /// Whether the container's init is there and its network is set up.
-    pub fn runs(&self) -> bool {
-        ended::started(&self.dir).is_some()
-    }
-
-    /// Guards the container until it has ended; its exit code. The monitor notes it, and is still there to
-    /// wait for the attendant then; one that was killed notes nothing. `bell` is rung whenever the console
-    /// log has grown; `deaf` is called first when that cannot be heard.
-    ///
-    /// # Errors
-    /// What the kernel refused. It may be called again then.
-    pub fn guard(&self, bell: &SyncSender<()>, deaf: &dyn Fn()) -> io::Result<u8> {
-        let console = Console::open(&self.console).map(|log| log.with_bell(bell.clone()));
-        if console.is_err() {
-            deaf();
-        }
-        let mut post = Post {
-            dir: self.dir.clone(),
-            console: console.ok(),
-            guarded: self.guarded.clone(),
-            word: Some(self.word.try_clone()?),
-        };
-        watch(&mut post, self.monitor, &self.alive, &|| {})?;
-        Ok(u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255))
-    }
-
-    /// Says that the caller goes to sleep: some time later the guard lets go of what it needed. The guard
-    /// does so for all threads, since it brings the least back when it goes on sleeping.
-    pub fn rest(&self) {
-        // A word that is not taken yet is as good as two.
-        let _ = rustix::io::write(&self.word, &1_u64.to_ne_bytes());
-    }
-
-    /// Whether it has ended because it was asked to, whatever its exit code.
-    pub fn was_stopped(&self) -> bool {
-        ended::ended(&self.dir).is_some_and(|ended| ended.asked)
-    }
-
-    /// Runs a command inside; its exit code. One that takes longer than `most` is ended.
-    pub fn run(&self, inner: &InnerCommand, most: Duration) -> io::Result<i32> {
-        let request = Request {
-            full: self.full.clone(),
-            lxcpath: self.lxcpath.clone(),
-            log: None,
-            task: Task::Attach {
-                argv: inner.argv(),
-                environment: vec![super::attach::PATH.into()],
-                workdir: None,
-                uid: None,
-                gid: None,
-                foreground: false,
-            },
-        };
-        let mut command = command(Path::new("/proc/self/exe"), &request)?;
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut child = command.env_remove("NOTIFY_SOCKET").spawn()?;
-        let lifeline: Option<ChildStdin> = child.stdin.take();
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status.code().unwrap_or(255));
-            }
-            if begun.elapsed() > most {
-                drop(lifeline); // all of the helper's processes end with it
-                child.wait()?;
-                let reason = format!("`{inner}` did not end within its time");
-                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Ends the container by force.
-    pub fn end(&self) -> io::Result<()> {
-        let Some(pid) = ended::started(&self.dir).map(|started| started.pid) else {
-            return Ok(());
-        };
-        let pid = i32::try_from(pid)
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        match pid {
-            Some(pid) => Ok(rustix::process::kill_process(
-                pid,
-                rustix::process::Signal::KILL,
-            )?),
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,128 @@
+//! What the attendant of a supervised container may know and do: guard it, look at it, ask it, end it.
+//!
+//! Decides nothing; `supervise` does. See [`super::supervised`] for where it comes from.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Stdio};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
+
+use super::console::Console;
+use super::ended;
+use super::guard::watch;
+use super::monitor::{Request, Task, command};
+use super::post::{Guarded, Post};
+use crate::model::InnerCommand;
+
+/// What an attendant may know and do.
+pub struct Attended {
+    pub(super) lxcpath: PathBuf,
+    pub(super) full: String,
+    pub(super) dir: PathBuf,
+    /// The console log.
+    pub console: PathBuf,
+    pub(super) guarded: Option<Guarded>,
+    pub(super) monitor: Pid,
+    /// Its pidfd.
+    pub(super) alive: OwnedFd,
+    /// By which the guard hears that others have worked.
+    pub(super) word: OwnedFd,
+}
+
+impl Attended {
+    /// Whether the container's init is there and its network is set up.
+    pub fn runs(&self) -> bool {
+        ended::started(&self.dir).is_some()
+    }
+
+    /// Guards the container until it has ended; its exit code. The monitor notes it, and is still there to
+    /// wait for the attendant then; one that was killed notes nothing. `bell` is rung whenever the console
+    /// log has grown; `deaf` is called first when that cannot be heard.
+    ///
+    /// # Errors
+    /// What the kernel refused. It may be called again then.
+    pub fn guard(&self, bell: &SyncSender<()>, deaf: &dyn Fn()) -> io::Result<u8> {
+        let console = Console::open(&self.console).map(|log| log.with_bell(bell.clone()));
+        if console.is_err() {
+            deaf();
+        }
+        let mut post = Post {
+            dir: self.dir.clone(),
+            console: console.ok(),
+            guarded: self.guarded.clone(),
+            word: Some(self.word.try_clone()?),
+        };
+        watch(&mut post, self.monitor, &self.alive, &|| {})?;
+        Ok(u8::try_from(ended::code(&self.dir).unwrap_or(0)).unwrap_or(255))
+    }
+
+    /// Says that the caller goes to sleep: some time later the guard lets go of what it needed. The guard
+    /// does so for all threads, since it brings the least back when it goes on sleeping.
+    pub fn rest(&self) {
+        // A word that is not taken yet is as good as two.
+        let _ = rustix::io::write(&self.word, &1_u64.to_ne_bytes());
+    }
+
+    /// Whether it has ended because it was asked to, whatever its exit code.
+    pub fn was_stopped(&self) -> bool {
+        ended::ended(&self.dir).is_some_and(|ended| ended.asked)
+    }
+
+    /// Runs a command inside; its exit code. One that takes longer than `most` is ended.
+    pub fn run(&self, inner: &InnerCommand, most: Duration) -> io::Result<i32> {
+        let request = Request {
+            full: self.full.clone(),
+            lxcpath: self.lxcpath.clone(),
+            log: None,
+            task: Task::Attach {
+                argv: inner.argv(),
+                environment: vec![super::attach::PATH.into()],
+                workdir: None,
+                uid: None,
+                gid: None,
+                foreground: false,
+            },
+        };
+        let mut command = command(Path::new("/proc/self/exe"), &request)?;
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.env_remove("NOTIFY_SOCKET").spawn()?;
+        let lifeline: Option<ChildStdin> = child.stdin.take();
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status.code().unwrap_or(255));
+            }
+            if begun.elapsed() > most {
+                drop(lifeline); // all of the helper's processes end with it
+                child.wait()?;
+                let reason = format!("`{inner}` did not end within its time");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends the container by force.
+    pub fn end(&self) -> io::Result<()> {
+        let Some(pid) = ended::started(&self.dir).map(|started| started.pid) else {
+            return Ok(());
+        };
+        let pid = i32::try_from(pid)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        match pid {
+            Some(pid) => Ok(rustix::process::kill_process(
+                pid,
+                rustix::process::Signal::KILL,
+            )?),
+            None => Ok(()),
+        }
+    }
+}
