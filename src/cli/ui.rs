@@ -93,8 +93,12 @@ impl Ui {
 
     /// Data, to standard output.
     pub fn data(&self, text: &str) -> Result<(), CliError> {
-        let mut out = AutoStream::new(std::io::stdout().lock(), self.colour_of_stdout());
-        out.write_all(text.as_bytes())
+        // Stripped in memory: the stream would be written to line by line.
+        let mut plain = AutoStream::new(Vec::new(), self.colour_of_stdout());
+        let mut out = std::io::stdout().lock();
+        plain
+            .write_all(text.as_bytes())
+            .and_then(|()| out.write_all(&plain.into_inner()))
             .and_then(|()| out.flush())
             .map_err(|source| CliError::Output { source })
     }

@@ -13,6 +13,7 @@ use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::bridge::{Link, is_half_made, refused};
 use super::kernel::mark_of;
+use super::links::{self, Links};
 use super::{NetworkError, NetworkView, loopback};
 use crate::model::{Name, VETH_PREFIX};
 use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
@@ -29,7 +30,12 @@ pub(super) async fn observe(
     bridges: &BTreeSet<String>,
     paths: &Paths,
 ) -> Result<NetworkView, NetworkError> {
-    let (links, addresses, routes) = dump(handle).await?;
+    let Dump {
+        links,
+        addresses,
+        routes,
+        loopbacks,
+    } = dump(handle, bridges).await?;
     let mark = mark_of(project);
     let is_ours = |link: &&Link| bridges.contains(&link.name) || link.alias.as_ref() == Some(&mark);
     let ours: BTreeMap<u32, &Link> = links
@@ -40,7 +46,7 @@ pub(super) async fn observe(
     let mut network = ObservedNetwork {
         bridges: bridges_of(&ours, &addresses),
         taken: Vec::new(),
-        forwarding: forwards(ours.values().map(|link| link.name.as_str())),
+        forwarding: forwards(ours.values().copied(), &loopbacks),
         loose: links
             .values()
             .filter(|link| !link.on_bridge && link.name.starts_with(VETH_PREFIX))
@@ -107,21 +113,18 @@ fn take_records(
     Ok(())
 }
 
-type Dump = (
-    BTreeMap<u32, Link>,
-    Vec<(u32, IpNet)>,
-    Vec<(Option<u32>, IpNet)>,
-);
+/// What the kernel lists.
+struct Dump {
+    /// All but those that are below another one and have no address or route.
+    links: Links,
+    addresses: Vec<(u32, IpNet)>,
+    routes: Vec<(Option<u32>, IpNet)>,
+    /// Interfaces over which a route leads to ::1.
+    loopbacks: BTreeSet<u32>,
+}
 
-async fn dump(handle: &Handle) -> Result<Dump, NetworkError> {
-    let links: Vec<_> = handle
-        .link()
-        .get()
-        .execute()
-        .try_collect()
-        .await
-        .map_err(refused("read", "*"))?;
-    let links = links.into_iter().map(Link::from_message);
+async fn dump(handle: &Handle, bridges: &BTreeSet<String>) -> Result<Dump, NetworkError> {
+    let mut links = links::read(handle, bridges).await?;
     let addresses: Vec<AddressMessage> = handle
         .address()
         .get()
@@ -129,11 +132,11 @@ async fn dump(handle: &Handle) -> Result<Dump, NetworkError> {
         .try_collect()
         .await
         .map_err(refused("read the addresses of", "*"))?;
-    let addresses = addresses
+    let addresses: Vec<(u32, IpNet)> = addresses
         .iter()
         .filter_map(|message| Some((message.header.index, address_of(message)?)))
         .collect();
-    let mut routes = Vec::new();
+    let (mut routes, mut loopbacks) = (Vec::new(), BTreeSet::new());
     for wanted in [
         RouteMessageBuilder::<Ipv4Addr>::new().build(),
         RouteMessageBuilder::<Ipv6Addr>::new().build(),
@@ -146,12 +149,21 @@ async fn dump(handle: &Handle) -> Result<Dump, NetworkError> {
             .await
             .map_err(refused("read the routes of", "*"))?;
         routes.extend(found.iter().filter_map(route_of));
+        loopbacks.extend(found.iter().filter_map(loopback::over));
     }
-    Ok((
-        links.map(|link| (link.index, link)).collect(),
+    let routed = routes
+        .iter()
+        .filter_map(|(index, net)| Some(((*index)?, *net)));
+    let told = addresses.iter().copied().chain(routed);
+    // A card of a container has link-local ones, which belong to everybody.
+    let told = told.filter(|(_, net)| !is_link_local(net.addr()));
+    links::complete(handle, &mut links, told.map(|(index, _)| index)).await?;
+    Ok(Dump {
+        links,
         addresses,
         routes,
-    ))
+        loopbacks,
+    })
 }
 
 /// Keeps each subnet once, by the first who was found to have it; link-local ones belong to everybody.
@@ -220,12 +232,14 @@ pub(super) fn has_ipv6() -> bool {
 }
 
 /// Forwarding of both families and, of bridges that are there, the way of 127.0.0.1 and ::1 over each.
-fn forwards<'a>(mut bridges: impl Iterator<Item = &'a str>) -> bool {
+fn forwards<'a>(mut bridges: impl Iterator<Item = &'a Link>, loopbacks: &BTreeSet<u32>) -> bool {
     let on = |path: &str| fs::read_to_string(path).is_ok_and(|value| value.trim() != "0");
-    let local = |bridge| {
-        on(&format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet")) && loopback::is_open(bridge)
+    let has_ipv6 = has_ipv6();
+    let local = |bridge: &Link| {
+        let setting = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge.name);
+        on(&setting) && (!has_ipv6 || loopbacks.contains(&bridge.index))
     };
     on("/proc/sys/net/ipv4/ip_forward")
-        && (!has_ipv6() || on("/proc/sys/net/ipv6/conf/all/forwarding"))
+        && (!has_ipv6 || on("/proc/sys/net/ipv6/conf/all/forwarding"))
         && bridges.all(local)
 }

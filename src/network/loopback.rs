@@ -9,7 +9,9 @@
 use std::fs;
 use std::net::Ipv6Addr;
 
-use rtnetlink::packet_route::route::{RouteMessage, RouteProtocol, RouteScope, RouteType};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
 use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::bridge::{Link, refused};
@@ -44,8 +46,22 @@ fn route(index: u32) -> RouteMessage {
         .build()
 }
 
+/// The interface over which a listed route leads to ::1; none for all other routes.
+pub(super) fn over(message: &RouteMessage) -> Option<u32> {
+    let loopback = RouteAttribute::Destination(RouteAddress::Inet6(Ipv6Addr::LOCALHOST));
+    let leads = message.header.kind == RouteType::Local
+        && message.header.destination_prefix_length == 128
+        && message.attributes.contains(&loopback);
+    // The attributes are a foreign, open enum.
+    let mut out = message.attributes.iter().filter_map(|one| match one {
+        RouteAttribute::Oif(index) => Some(*index),
+        _ => None,
+    });
+    leads.then(|| out.next()).flatten()
+}
+
 /// Whether the route is there; a kernel without IPv6 needs none.
-pub(super) fn is_open(bridge: &str) -> bool {
+fn is_open(bridge: &str) -> bool {
     match fs::read_to_string("/proc/thread-self/net/ipv6_route") {
         Ok(routes) => has_route(&routes, bridge),
         Err(_) => !look::has_ipv6(),
@@ -60,6 +76,17 @@ fn has_route(routes: &str, bridge: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_route_that_is_made_is_known_when_it_is_listed() {
+        assert_eq!(over(&route(7)), Some(7));
+        let elsewhere = RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix("fd77::1".parse().unwrap(), 128)
+            .output_interface(7)
+            .kind(RouteType::Local)
+            .build();
+        assert_eq!(over(&elsewhere), None);
+    }
 
     #[test]
     fn the_route_is_found_by_address_and_bridge() {

@@ -8,6 +8,7 @@ mod bridge;
 mod changes;
 mod guest;
 mod kernel;
+mod links;
 mod look;
 mod loopback;
 mod probe;

@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod clock;
+mod cores;
 mod diag;
 mod exec;
 mod hairpin;
@@ -17,6 +18,7 @@ mod resolv;
 
 pub use cgroup::{Cgroup, Figures, Hierarchies};
 pub use clock::now;
+pub use cores::cores;
 pub use exec::{Exec, ExecError, Output};
 pub use hairpin::let_ports_reach_themselves;
 pub use journal::{Journal, journal_field};

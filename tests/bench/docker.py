@@ -1,4 +1,4 @@
-"""Run by docker.sh inside a test host: measures the raw engine interface, docker-compose and locker.
+"""Run by docker.sh inside a test host: measures the raw engine interface, docker-compose (2.26 and 1.29) and locker.
 
 Each round does every form one after the other and the next round begins with another one, so that what else
 the machine does meets all of them; the median of the rounds' ratios counts. Standard library only.
@@ -156,10 +156,11 @@ BOTH_YAML = "networks: {default: {enable_ipv6: true, ipam: {config: [{subnet: 10
 
 
 def project(name, count, base, *own):
-    """A Compose file of `count` services with a port each, read by both programs."""
+    """A Compose file of `count` services with a port each, read by all programs. Without lines of its own it
+    has no name but that of its directory: the older docker-compose knows no `name`."""
     directory = f"/root/{name}"
     os.makedirs(directory)
-    lines = [f"name: {name}", *own, "services:"]
+    lines = [*own, "services:"]
     for number in range(1, count + 1):
         lines += [f"  c{number}:", f"    image: {IMAGE}", f'    ports: ["{base + number}:80"]']
     with open(f"{directory}/compose.yaml", "w") as file:
@@ -167,7 +168,11 @@ def project(name, count, base, *own):
     return directory
 
 
-COMPOSE = ("docker-compose", "up", "-d"), ("docker-compose", "down"), ("docker-compose", "ps")
+def compose(program):
+    return (program, "up", "-d"), (program, "down"), (program, "ps")
+
+
+COMPOSE, COMPOSE1 = compose("docker-compose-2"), compose("docker-compose-1")
 LOCKER = ("locker", "up"), ("locker", "down", "--yes"), ("locker", "status")
 
 
@@ -219,6 +224,7 @@ def rounds():
     at_once, at_once6 = fastest({}), fastest(BOTH)
     compose = project("peer", COUNT, 21000)
     compose6 = project("peer6", COUNT, 25000, BOTH_YAML)
+    compose1 = project("peer1", COUNT, 27000)
     plain = project("plain", COUNT, 22000, "supervisor: none")
     plain6 = project("plain6", COUNT, 26000, "supervisor: none", "network: {enable_ipv6: true}")
     units = project("units", COUNT, 23000, "supervisor: systemd")
@@ -227,6 +233,7 @@ def rounds():
         lambda: (note("up.raw6", raw_up(at_once6[0], BOTH)), note("down.raw6", raw_down(at_once6[1]))),
         lambda: program("compose", COMPOSE, compose, 21000),
         lambda: program("compose6", COMPOSE, compose6, 25000),
+        lambda: program("compose1", COMPOSE1, compose1, 27000),
         lambda: program("locker", LOCKER, plain, 22000),
         lambda: program("locker6", LOCKER, plain6, 26000),
         lambda: program("units", LOCKER, units, 23000),
@@ -236,7 +243,7 @@ def rounds():
             form()
             if left():
                 raise SystemExit(f"error: containers are left: {left()}")
-    for directory in (compose, compose6, plain, plain6, units):
+    for directory in (compose, compose6, compose1, plain, plain6, units):
         shutil.rmtree(directory)
     return at_once
 
@@ -292,6 +299,8 @@ def main():
         row(f"{verb} / compose, with IPv6", f"{verb}.locker6", f"{verb}.compose6", 1.0)
     row("up with nothing to do / compose", "nothing.locker", "nothing.compose", 0.5)
     row("status / compose ps", "status.locker", "status.compose", 0.5)
+    for what, key in (("up", "up"), ("down", "down"), ("up with nothing to do", "nothing"), ("status", "status")):
+        row(f"{what} / compose 1.29", f"{key}.locker", f"{key}.compose1", 1.0)
     if MANY:
         row(f"up with nothing to do, {MANY} / compose", "nothing-many.locker", "nothing-many.compose", 0.25)
         row(f"status, {MANY} / compose ps", "status-many.locker", "status-many.compose", 0.25)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures locker beside the raw engine interface and docker-compose 2.26, in one run on one test host.
+# Measures locker beside the raw engine interface and docker-compose 2.26 and 1.29, in one run on one test host.
 #
 # Usage: tests/bench/docker.sh [COUNT [MANY [ROUNDS]]]   as root; 30, 200 and 3 unless given
 # LOCKER=PATH measures that binary instead of building the optimised one.
@@ -13,25 +13,52 @@ here=$PWD
 count=${1:-30} many=${2:-200} rounds=${3:-3}
 for word in "$count" "$many" "$rounds"; do [[ $word =~ ^[0-9]+$ ]] || die "\`$word\` is no count"; done
 
-# The peer is one static binary of Debian trixie's package; the lists are kept apart from this machine's.
+# The peers: one static binary of Debian trixie's package, and bookworm's package with what it needs beyond
+# the test host's own packages, unpacked side by side.
 compose=$cache/peers/docker-compose-2.26
-fetch_compose() {
-    local dir options
-    dir=$(mktemp -d /var/tmp/locker-peer.XXXXXX)
-    mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$cache/peers"
-    echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main' >"$dir/list"
-    options=(-o "Dir::Etc::sourcelist=$dir/list" -o Dir::Etc::sourceparts=/dev/null
-        -o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache" -o APT::Sandbox::User=root)
-    apt-get -qq "${options[@]}" update
-    (cd "$dir" && apt-get -qq "${options[@]}" download docker-compose && dpkg -x docker-compose_2.26*.deb x)
-    install -m 755 "$(find "$dir/x" -type f -name docker-compose | head -n 1)" "$compose"
-    rm -rf "$dir"
+compose1=$cache/peers/docker-compose-1.29-$(basename "$(dirname "$rootfs")")
+
+# apt-get with the lists of one release, kept apart from this machine's, as seen from the test host.
+apt_of() {
+    local suite=$1 place=$2
+    shift 2
+    mkdir -p "$place/lists/partial" "$place/cache/archives/partial"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$place/list"
+    apt-get -qq -o "Dir::Etc::sourcelist=$place/list" -o Dir::Etc::sourceparts=/dev/null \
+        -o "Dir::State::lists=$place/lists" -o "Dir::State::status=$rootfs/var/lib/dpkg/status" \
+        -o "Dir::Cache=$place/cache" -o Debug::NoLocking=true -o APT::Sandbox::User=root "$@"
 }
-[ -x $compose ] || fetch_compose
+
+fetch_compose() {
+    local place
+    mkdir -p "$cache/peers"
+    place=$(mktemp -d "$cache/peers/new.XXXXXX")
+    apt_of trixie "$place" update
+    (cd "$place" && apt_of trixie "$place" download docker-compose)
+    dpkg -x "$place"/docker-compose_2.26*.deb "$place/x"
+    # The package has other files of that name.
+    install -m 755 "$(find "$place/x" -type f -perm -u+x -name docker-compose | head -n 1)" "$compose"
+    rm -rf "$place"
+}
+
+fetch_compose1() {
+    local place package
+    mkdir -p "$cache/peers"
+    place=$(mktemp -d "$cache/peers/new.XXXXXX")
+    apt_of bookworm "$place" update
+    apt_of bookworm "$place" --yes --no-install-recommends --download-only install docker-compose
+    for package in "$place"/cache/archives/*.deb; do dpkg -x "$package" "$place/x"; done
+    mv "$place/x" "$compose1"
+    rm -rf "$place"
+}
+[ -x "$compose" ] || fetch_compose
+[ -d "$compose1" ] || fetch_compose1
 
 need_locker
 start_host
-install -m 755 $compose "$dir/root/usr/local/bin/docker-compose"
+cp -a "$compose1/usr" "$dir/root/"
+mv "$dir/root/usr/bin/docker-compose" "$dir/root/usr/local/bin/docker-compose-1"
+install -m 755 "$compose" "$dir/root/usr/local/bin/docker-compose-2"
 install -m 644 tests/bench/docker.py "$dir/root/root/docker.py"
 
 # No registry can be reached: the image is made of the host's busybox. Its first process hears a SIGTERM,

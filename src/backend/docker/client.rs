@@ -29,7 +29,7 @@ const OWN_RULES: Api = Api(1, 48);
 /// How long an engine may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long it may take for anything else. Making a container may copy an image's content to volumes.
-const WORK: Duration = Duration::from_secs(1800);
+pub(super) const WORK: Duration = Duration::from_secs(1800);
 
 /// A version of the engine's interface: major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,8 +103,13 @@ impl Client {
     }
 }
 
+/// Where the engine listens, by the environment and the user's settings.
+pub(super) fn endpoint() -> Result<Endpoint, BackendError> {
+    context::endpoint(&|name| std::env::var(name).ok())
+}
+
 async fn reach() -> Result<Link, BackendError> {
-    let endpoint = context::endpoint(&|name| std::env::var(name).ok())?;
+    let endpoint = endpoint()?;
     let answer = tokio::time::timeout(PATIENCE, ping(&endpoint));
     let head = match answer.await {
         Ok(Ok(head)) => head,
@@ -149,27 +154,44 @@ async fn reach() -> Result<Link, BackendError> {
     })
 }
 
-/// The head of the engine's answer to a ping.
+/// The engine's answer to a ping.
 async fn ping(endpoint: &Endpoint) -> std::io::Result<String> {
+    const ENOUGH: u64 = 16 << 10;
+    let request = "GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
+    let answer = ask(endpoint, request, 0, ENOUGH).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The whole answer to a request after which the engine closes the connection, up to `most` bytes.
+pub(super) async fn ask(
+    endpoint: &Endpoint,
+    request: &str,
+    usual: usize,
+    most: u64,
+) -> std::io::Result<Vec<u8>> {
     match endpoint {
-        Endpoint::Socket(path) => ask(UnixStream::connect(path).await?).await,
+        Endpoint::Socket(path) => {
+            talk(UnixStream::connect(path).await?, request, usual, most).await
+        }
         Endpoint::Tcp(address) => {
             let address = address
                 .split_once("://")
                 .map_or(address.as_str(), |(_, rest)| rest);
-            ask(TcpStream::connect(address).await?).await
+            talk(TcpStream::connect(address).await?, request, usual, most).await
         }
     }
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<String> {
-    const ENOUGH: u64 = 16 << 10;
-    stream
-        .write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
-        .await?;
-    let mut answer = Vec::new();
-    stream.take(ENOUGH).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+async fn talk(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &str,
+    usual: usize,
+    most: u64,
+) -> std::io::Result<Vec<u8>> {
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::with_capacity(usual);
+    stream.take(most).read_to_end(&mut answer).await?;
+    Ok(answer)
 }
 
 /// The version in the head of an answer, or what is wrong with it.

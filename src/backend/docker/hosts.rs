@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use super::site::{io, write_whole};
 use crate::backend::BackendError;
-use crate::hosts::{read_block, replace_block};
-use crate::model::{AppNetwork, AppSpec, ContainerSpec, HostsLine, Name};
+use crate::hosts::replace_block;
+use crate::model::{AppNetwork, AppSpec, ContainerSpec, HostsLine};
 
 /// What stands in front, as the engine writes it.
 const HEAD: &str = "127.0.0.1 localhost\n\
@@ -23,12 +23,15 @@ const HEAD: &str = "127.0.0.1 localhost\n\
     ff02::1 ip6-allnodes\n\
     ff02::2 ip6-allrouters\n";
 
+/// Its name.
+pub(super) const FILE: &str = "hosts";
+
 /// The path in the container.
 pub(super) const TARGET: &str = "/etc/hosts";
 
 /// The file of a container.
 pub(super) fn path(home: &Path) -> PathBuf {
-    home.join("hosts")
+    home.join(FILE)
 }
 
 /// Whether the container gets a file of ours: not when it shares another one's network, nor when the
@@ -78,11 +81,6 @@ pub(super) fn write(
     file.write_all(text.as_bytes())
         .and_then(|()| file.set_len(length))
         .map_err(io("write", path))
-}
-
-/// The managed lines; none when there is no file or no block in it.
-pub(super) fn read(home: &Path, project: &Name) -> Option<Vec<HostsLine>> {
-    read_block(&fs::read_to_string(path(home)).ok()?, project.as_str())
 }
 
 /// Every user inside reads it.

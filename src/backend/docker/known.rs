@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
+use bollard::models::ContainerSummaryStateEnum;
 
+use super::homes::Homes;
+use super::list::Entry;
 use super::mark::{self, Marked};
 use super::site::Site;
 use super::status;
@@ -60,15 +62,15 @@ impl Bodies {
 pub(super) type All = BTreeMap<Name, Bodies>;
 
 /// The name in an entry of the list; a container that others link to has more, with a path.
-pub(super) fn name_of(entry: &ContainerSummary) -> Option<&str> {
+pub(super) fn name_of(entry: &Entry) -> Option<&str> {
     let names = entry.names.iter().flatten();
     let mut plain = names.map(|name| name.trim_start_matches('/'));
     plain.find(|name| !name.contains('/'))
 }
 
 /// The container of ours in an entry of the list, and which self it is.
-pub(super) fn ours(site: &Site, entry: &ContainerSummary) -> Option<(Name, Body, Known)> {
-    let Marked { name, token, mark } = site.marked(entry.labels.as_ref()?)?;
+pub(super) fn ours(site: &Site, homes: &Homes, entry: &Entry) -> Option<(Name, Body, Known)> {
+    let Marked { name, token, mark } = site.marked(&entry.labels.0)?;
     let (id, called) = (entry.id.clone()?, name_of(entry)?);
     let body = if called == site.full(&name) {
         Body::Present
@@ -77,7 +79,11 @@ pub(super) fn ours(site: &Site, entry: &ContainerSummary) -> Option<(Name, Body,
     } else {
         return None; // somebody renamed it; it is theirs now
     };
-    let mut mark = mark::changed(&site.home(&name, &token), &id).unwrap_or(mark);
+    let home = homes.of(site, &name, &token);
+    let changed = home.changed.as_deref();
+    let mut mark = changed
+        .and_then(|text| mark::changed(text, &id))
+        .unwrap_or(mark);
     let began = entry.state != Some(ContainerSummaryStateEnum::CREATED);
     // The commands run right after the first start, and a run that was killed there is the rare case:
     // running them twice can do harm, a missing one shows.
@@ -100,7 +106,7 @@ fn lost(site: &Site, name: &Name, token: &str) -> bool {
 }
 
 /// Whether it is on all its networks. Older engines join them one after the other.
-fn is_joined(entry: &ContainerSummary, mark: &Mark) -> bool {
+fn is_joined(entry: &Entry, mark: &Mark) -> bool {
     let joined: HashSet<&str> = entry
         .network_settings
         .iter()
@@ -112,10 +118,10 @@ fn is_joined(entry: &ContainerSummary, mark: &Mark) -> bool {
 }
 
 /// Writable volumes without a name. The engine calls them by 64 digits of its own.
-fn held(entry: &ContainerSummary) -> Vec<(PathBuf, String)> {
+fn held(entry: &Entry) -> Vec<(PathBuf, String)> {
     let mounts = entry.mounts.iter().flatten();
     mounts
-        .filter(|mount| mount.typ.as_deref() == Some("volume"))
+        .filter(|mount| mount.r#type.as_deref() == Some("volume"))
         .filter_map(|mount| {
             let name = mount.name.clone().filter(|name| is_anonymous(name))?;
             Some((mount.destination.clone()?.into(), name))
@@ -134,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_plain_one_of_several_names_counts() {
-        let entry = ContainerSummary {
+        let entry = Entry {
             names: Some(vec!["/other/db".into(), "/shop_db".into()]),
             ..Default::default()
         };

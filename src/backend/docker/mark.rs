@@ -29,7 +29,7 @@ pub(super) const MARK: &str = "locker.mark";
 pub(super) const TOKEN: &str = "locker.token";
 
 /// Name of the file of what was changed since a container was made.
-const FILE: &str = "mark.json";
+pub(super) const FILE: &str = "mark.json";
 
 /// The labels of a container's marks.
 #[derive(Clone, Debug)]
@@ -136,9 +136,9 @@ pub(super) fn user_labels(
         .filter(|(key, _)| !OURS.contains(&key.as_str()))
 }
 
-/// The mark as it was last changed; none when nothing was, or when the file is lost.
-pub(super) fn changed(home: &Path, id: &str) -> Option<Mark> {
-    let changed: Changed = serde_json::from_slice(&std::fs::read(home.join(FILE)).ok()?).ok()?;
+/// The mark as it was last changed, from the file's text; none when it is not about the container `id`.
+pub(super) fn changed(text: &str, id: &str) -> Option<Mark> {
+    let changed: Changed = serde_json::from_str(text).ok()?;
     (changed.id == id && changed.mark.version == 1).then_some(changed.mark)
 }
 
@@ -227,9 +227,9 @@ mod tests {
             ..mark(&json!({}))
         };
         change(home.path(), "one", &mark).unwrap();
-        assert_eq!(changed(home.path(), "one"), Some(mark));
-        assert_eq!(changed(home.path(), "two"), None);
-        std::fs::write(home.path().join(FILE), "{").unwrap();
-        assert_eq!(changed(home.path(), "one"), None);
+        let text = std::fs::read_to_string(home.path().join(FILE)).unwrap();
+        assert_eq!(changed(&text, "one"), Some(mark));
+        assert_eq!(changed(&text, "two"), None);
+        assert_eq!(changed("{", "one"), None);
     }
 }

@@ -24,11 +24,13 @@ mod error;
 mod events;
 mod files;
 mod header;
+mod homes;
 mod hosts;
 mod images;
 mod inside;
 mod known;
 mod limits;
+mod list;
 mod logs;
 mod mark;
 mod mounts;
@@ -60,6 +62,7 @@ use crate::store::Paths;
 use crate::sys;
 use client::{Client, Link};
 use error::refused;
+use homes::Homes;
 use known::{All, Bodies, Known};
 use site::Site;
 
@@ -109,7 +112,7 @@ impl DockerBackend {
         if let Some(bodies) = bodies {
             return Ok(bodies);
         }
-        let list = observe::containers(&self.link().await?.docker).await?;
+        let list = list::containers(&self.link().await?.endpoint).await?;
         let all = observe::known(&self.site, &list);
         let mut known = self.all();
         Ok(known.insert(all).get(name).cloned().unwrap_or_default())
@@ -156,8 +159,8 @@ impl Backend for DockerBackend {
         if !sought.kinds.contains(&Kind::Application) {
             return Ok(BackendView::default());
         }
-        let link = self.link().await?;
-        let look = observe::look(&self.site, link, &sought.images).await?;
+        let homes = self.blocking(Homes::read);
+        let look = observe::look(&self.site, &self.client, &sought.images, homes).await?;
         let (view, all) = self.blocking(move |site| observe::view(site, look)).await?;
         *self.all() = Some(all);
         Ok(view)

@@ -1,44 +1,68 @@
 //! What is: containers, networks, volumes and sought images, each asked for once and side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
-use bollard::models::{ContainerSummary, Volume};
-use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
+use bollard::models::Volume;
+use bollard::query_parameters::{ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join_all;
 
-use super::client::Link;
-use super::error::{ENGINE, image_failed, is_missing, reason, unreachable};
+use super::client::{self, Client, Link};
+use super::error::{image_failed, is_missing, reason, unreachable};
+use super::homes::Homes;
 use super::known::{self, All, Known};
+use super::list::{self, Entry};
 use super::network;
 use super::site::Site;
-use super::{hosts, status};
+use super::status;
 use crate::backend::{BackendError, BackendView, Body};
+use crate::hosts::read_block;
 use crate::model::{Kind, Name};
 use crate::observed::{ObservedContainer, ObservedEngine, State};
+use crate::sys;
 
 /// So many containers are read faster by one thread than two are begun.
 const WORTH_A_THREAD: usize = 32;
 
 /// Everything that the engine holds.
 pub(super) struct Look {
-    containers: Vec<ContainerSummary>,
+    containers: Vec<Entry>,
+    homes: Homes,
     engine: ObservedEngine,
 }
 
-/// Asks the engine.
+/// Asks the engine. The list of containers is by far the longest answer, so it is asked for before it is
+/// known which engine this is; what is wrong with the engine is told first all the same.
 pub(super) async fn look(
+    site: &Site,
+    client: &Client,
+    images: &BTreeSet<String>,
+    homes: impl Future<Output = Result<Homes, BackendError>>,
+) -> Result<Look, BackendError> {
+    let containers = async { Ok(list::containers(&client::endpoint()?).await) };
+    let rest = async { rest(site, client.link().await?, images).await };
+    let (containers, engine, homes) = tokio::try_join!(containers, rest, homes)?;
+    Ok(Look {
+        containers: containers?,
+        homes,
+        engine,
+    })
+}
+
+/// What the engine has beside containers.
+async fn rest(
     site: &Site,
     link: &Link,
     images: &BTreeSet<String>,
-) -> Result<Look, BackendError> {
+) -> Result<ObservedEngine, BackendError> {
     let docker = &link.docker;
     let networks = docker.list_networks(None::<ListNetworksOptions>);
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
-    let (containers, networks, volumes, images) = tokio::join!(
-        containers(docker),
+    let (networks, volumes, images) = tokio::join!(
         networks,
         volumes,
         try_join_all(images.iter().map(|name| image(docker, name))),
@@ -70,28 +94,11 @@ pub(super) async fn look(
             false => engine.foreign_volumes.insert(name),
         };
     }
-    Ok(Look {
-        containers: containers?,
-        engine,
-    })
-}
-
-/// The engine's list of all containers.
-pub(super) async fn containers(docker: &Docker) -> Result<Vec<ContainerSummary>, BackendError> {
-    let options = ListContainersOptions {
-        all: true,
-        ..Default::default()
-    };
-    let listed = docker.list_containers(Some(options)).await;
-    listed.map_err(|e| unlisted(&e))
+    Ok(engine)
 }
 
 fn unlisted(error: &bollard::errors::Error) -> BackendError {
-    unreachable(error).unwrap_or_else(|| BackendError::Unavailable {
-        engine: ENGINE,
-        reason: format!("it does not tell what it holds: {}", reason(error)),
-        help: "look at what it says: journalctl -u docker".into(),
-    })
+    unreachable(error).unwrap_or_else(|| list::unlisted(reason(error)))
 }
 
 /// An image that is there.
@@ -124,12 +131,12 @@ fn tag_time(text: &str) -> Option<SystemTime> {
 }
 
 /// The containers of the project among those of a list, as verbs need them.
-pub(super) fn known(site: &Site, containers: &[ContainerSummary]) -> All {
-    let mut all = All::new();
-    for (name, body, known) in containers
+pub(super) fn known(site: &Site, containers: &[Entry]) -> All {
+    let (mut all, homes) = (All::new(), Homes::read(site));
+    let ours = containers
         .iter()
-        .filter_map(|entry| known::ours(site, entry))
-    {
+        .filter_map(|entry| known::ours(site, &homes, entry));
+    for (name, body, known) in ours {
         *all.entry(name).or_default().slot(body) = Some(known);
     }
     all
@@ -139,17 +146,16 @@ pub(super) fn known(site: &Site, containers: &[ContainerSummary]) -> All {
 type Ours = Option<(Name, Known, Option<ObservedContainer>)>;
 
 /// Reads all entries, shared out over the processors: there are files to read for each.
-fn read_all(site: &Site, entries: &[ContainerSummary]) -> Vec<Ours> {
-    let read = |entry: &ContainerSummary| {
-        let (name, body, known) = known::ours(site, entry)?;
+fn read_all(site: &Site, homes: &Homes, entries: &[Entry]) -> Vec<Ours> {
+    let read = |entry: &Entry| {
+        let (name, body, known) = known::ours(site, homes, entry)?;
         let seen = match body {
-            Body::Present => Some(present(site, &known, entry)),
+            Body::Present => Some(present(site, homes, &known, entry)),
             Body::Aside => None,
         };
         Some((name, known, seen))
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = entries.len().div_ceil(cores).max(WORTH_A_THREAD);
+    let share = entries.len().div_ceil(sys::cores()).max(WORTH_A_THREAD);
     std::thread::scope(|scope| {
         let parts = entries.chunks(share);
         let parts: Vec<_> = parts
@@ -170,7 +176,8 @@ fn read_all(site: &Site, entries: &[ContainerSummary]) -> Vec<Ours> {
 pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
     let mut containers: BTreeMap<Name, ObservedContainer> = BTreeMap::new();
     let (mut all, mut foreign, mut aside) = (All::new(), BTreeSet::new(), Vec::new());
-    for (entry, ours) in look.containers.iter().zip(read_all(site, &look.containers)) {
+    let read = read_all(site, &look.homes, &look.containers);
+    for (entry, ours) in look.containers.iter().zip(read) {
         let Some((name, known, seen)) = ours else {
             foreign.extend(known::name_of(entry).map(str::to_owned));
             continue;
@@ -205,7 +212,7 @@ pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
     (view, all)
 }
 
-fn runs(entry: &ContainerSummary) -> bool {
+fn runs(entry: &Entry) -> bool {
     let state = status::state(entry.state);
     matches!(
         state,
@@ -233,12 +240,13 @@ fn wreck(host_name: String) -> ObservedContainer {
     }
 }
 
-fn present(site: &Site, known: &Known, entry: &ContainerSummary) -> ObservedContainer {
+fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> ObservedContainer {
     let sentence = entry.status.as_deref().unwrap_or_default();
     let state = status::state(entry.state).unwrap_or(State::Stopped);
     let running = matches!(state, State::Running | State::Frozen);
     let spec = &known.mark.spec;
-    let home = site.home(&spec.name, &known.token);
+    let home = homes.of(site, &spec.name, &known.token);
+    let names = home.hosts.as_deref();
     let dns: Vec<IpAddr> = spec.dns.clone();
     ObservedContainer {
         state,
@@ -249,7 +257,7 @@ fn present(site: &Site, known: &Known, entry: &ContainerSummary) -> ObservedCont
         mark: (!known.wreck).then(|| known.mark.clone()),
         wreck: known.wreck,
         pid: running.then(|| init_of(&known.id)).flatten(),
-        names: hosts::read(&home, &site.project),
+        names: names.and_then(|text| read_block(text, site.project.as_str())),
         // Given to the engine when it was made, and kept true by it.
         dns,
         ..wreck(spec.host_name())
@@ -262,6 +270,12 @@ fn init_of(id: &str) -> Option<u32> {
     const PLACES: [&str; 2] = ["/run/containerd", "/run/docker/containerd/daemon"];
     PLACES.iter().find_map(|place| {
         let path = format!("{place}/io.containerd.runtime.v2.task/moby/{id}/init.pid");
-        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+        let mut digits = [0; 16];
+        let length = File::open(path).ok()?.read(&mut digits).ok()?;
+        std::str::from_utf8(&digits[..length])
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     })
 }

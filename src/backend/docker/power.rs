@@ -16,6 +16,7 @@ use super::error::{failed, is_missing, reason};
 use super::known::Known;
 use crate::backend::{BackendError, Probe};
 use crate::model::Healthcheck;
+use crate::sys;
 
 /// How many containers the engine takes down at once, for each core. With thirty at once on two cores
 /// it needs twice the time that it needs with eight.
@@ -35,9 +36,8 @@ pub(super) struct Stops {
 
 impl Default for Stops {
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            places: Semaphore::new(cores * STOPS_PER_CORE),
+            places: Semaphore::new(sys::cores() * STOPS_PER_CORE),
             holds: HOLDS,
         }
     }

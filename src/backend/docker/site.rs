@@ -45,7 +45,12 @@ impl Site {
 
     /// Where the files of one container are.
     pub(super) fn home(&self, name: &Name, token: &str) -> PathBuf {
-        self.homes().join(format!("{name}~{token}"))
+        self.homes().join(Self::place(name, token))
+    }
+
+    /// The same within [`Self::homes`].
+    pub(super) fn place(name: &Name, token: &str) -> String {
+        format!("{name}~{token}")
     }
 
     /// Makes the place of a new container's files. Fails when it is there, which a new token never is.
