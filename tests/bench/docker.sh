@@ -24,7 +24,7 @@ fetch_compose() {
         -o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache" -o APT::Sandbox::User=root)
     apt-get -qq "${options[@]}" update
     (cd "$dir" && apt-get -qq "${options[@]}" download docker-compose && dpkg -x docker-compose_2.26*.deb x)
-    install -m 755 "$(find "$dir/x" -type f -name docker-compose | head -n 1)" "$compose"
+    install -m 755 "$(find "$dir/x" -type f -perm -u+x -name docker-compose | head -n 1)" "$compose"
     rm -rf "$dir"
 }
 [ -x $compose ] || fetch_compose
