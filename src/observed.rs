@@ -155,6 +155,8 @@ pub struct ObservedContainer {
     pub set_aside: bool,
     /// It still runs, and a run of ours that never finished has asked it to shut down.
     pub stopping: bool,
+    /// It was joined to the network of a container that is no more.
+    pub parted: bool,
     /// Process id of its init while it runs.
     pub pid: Option<u32>,
     /// The managed lines of its hosts file; none when there is no block.

@@ -88,3 +88,42 @@ pub(super) fn is_past_post_start(state: &UnitState) -> bool {
     let past = ["running", "healthy", "unhealthy", "not ready yet"];
     state.active == "active" || past.iter().any(|word| state.status.starts_with(word))
 }
+
+/// How often systemd may have tried without a word of the supervisor about it.
+const WORDLESS: u32 = 3;
+
+/// Whether it is started again though it has not run at all: a program that is not there, limits that the
+/// kernel does not grant. A supervisor whose container has run has said so. Without any words it was just
+/// begun anew, or the supervisor itself does not start.
+pub(super) fn never_ran(state: &UnitState) -> bool {
+    let told = !state.status.is_empty() || state.restarts >= WORDLESS;
+    state.sub == "auto-restart" && told && !is_past_post_start(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systemd_tries_again_has_failed_only_when_it_never_ran() {
+        let again = |status: &str, restarts| UnitState {
+            active: "activating".into(),
+            sub: "auto-restart".into(),
+            status: status.into(),
+            restarts,
+            ..UnitState::default()
+        };
+        let refused =
+            "cannot start container `shop_web`: exec: \"serv\": executable file not found";
+        assert!(never_ran(&again(refused, 0)));
+        assert!(!never_ran(&again("running", 7)), "it ran and ended");
+        assert!(!never_ran(&again("not ready yet: exit code 1", 7)));
+        assert!(!never_ran(&again("", 1)), "it was just begun anew");
+        assert!(never_ran(&again("", 5)), "its supervisor does not start");
+        let begins = UnitState {
+            sub: "start".into(),
+            ..again(refused, 1)
+        };
+        assert!(!never_ran(&begins));
+    }
+}

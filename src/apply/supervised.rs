@@ -20,7 +20,7 @@ use crate::observed::Mark;
 use crate::store::{self, Paths};
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
-use super::hooked::is_past_post_start;
+use super::hooked::{is_past_post_start, never_ran};
 
 /// How often a container that is being started is looked at.
 const LOOK: Duration = Duration::from_millis(15);
@@ -137,8 +137,8 @@ impl Supervised {
             let state = self.state(name).await.map_err(told)?;
             match state.active.as_str() {
                 _ if runs && is_past_post_start(&state) => return Ok(()),
-                // Its commands have failed, and systemd would try for ever.
-                _ if hooked && state.sub == "auto-restart" => {
+                // systemd would try for ever.
+                _ if hooked && state.sub == "auto-restart" || never_ran(&state) => {
                     return Err(self.not_started(name, &state).await);
                 }
                 // One that ends soon may have ended between two looks.

@@ -56,6 +56,9 @@ pub struct Diagnostic {
     /// Other places of the same file that belong to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<Related>,
+    /// Its line is not drawn, since any of it may be a secret.
+    #[serde(skip)]
+    pub unseen: bool,
 }
 
 impl Diagnostic {
@@ -69,7 +72,14 @@ impl Diagnostic {
             label: None,
             help: None,
             related: Vec::new(),
+            unseen: false,
         }
+    }
+
+    /// Does not draw the line: any of it may be a secret.
+    pub fn without_line(mut self) -> Self {
+        self.unseen = true;
+        self
     }
 
     /// Marks `length` characters.

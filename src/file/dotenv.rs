@@ -82,8 +82,13 @@ fn statement<'t>(
     Ok((Some((name.into(), value)), after))
 }
 
+/// What stands there may be the second line of a key whose quotes are missing, so it is not told.
 fn check(name: &str) -> Result<(), String> {
-    crate::model::check_variable(name, "").map_err(|error| error.to_string())
+    crate::model::check_variable(name, "").map_err(|_| {
+        "this is no `NAME=VALUE`; a name is made of letters, digits, `_`, `.` and `-`, and starts with no digit; \
+         a value of several lines stands in quotes"
+            .into()
+    })
 }
 
 /// The text up to the closing quote, and the lines after it; only a comment may follow the quote.

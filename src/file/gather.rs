@@ -172,7 +172,7 @@ fn read_variables(
         Err(error) => {
             let place = Place::new(Arc::from(path), error.line, 1);
             let diagnostic = Diagnostic::at(Severity::Error, error.message, place);
-            Err(LoadError::Invalid(vec![diagnostic]))
+            Err(LoadError::Invalid(vec![diagnostic.without_line()]))
         }
     }
 }

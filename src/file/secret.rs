@@ -79,27 +79,27 @@ fn without(text: &str, value: &str) -> String {
 /// A source line in which what stands behind the name of a secret is masked, sign for sign.
 pub(super) fn masked(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
-    let mut rest = line;
+    let line = without_logins(line);
+    let mut rest = line.as_str();
     while let Some((name, sign, value)) = assignment(rest) {
         out.push_str(&rest[..sign]);
         rest = &rest[sign..];
-        if !is_secret(name) {
+        // What a secret or a config is made of has no name that would tell it.
+        if !is_secret(name) && name != "content" {
             continue;
         }
         let start = value - sign;
-        let end = start + value_length(&rest[start..]);
+        let end = start + value_length(name, &rest[start..]);
         out.push_str(&rest[..start]);
         let hidden = &rest[start..end];
         // Only a name of a variable, which is no secret itself.
-        let plain = hidden.starts_with(['$', '?', '[', '{', '&', '*']);
+        let plain = hidden.starts_with(['$', '?', '&', '*']) || ["[", "{"].contains(&hidden);
         if plain {
             out.push_str(hidden);
         } else {
-            out.extend(
-                hidden
-                    .chars()
-                    .map(|c| if c == '"' || c == '\'' { c } else { '*' }),
-            );
+            let seen = |c: &char| matches!(c, '"' | '\'' | '[' | ']' | '{' | '}' | ',');
+            let star = |c: char| if seen(&c) { c } else { '*' };
+            out.extend(hidden.chars().map(star));
         }
         rest = &rest[end..];
     }
@@ -122,12 +122,39 @@ fn assignment(line: &str) -> Option<(&str, usize, usize)> {
     Some((&before[start..], sign + 1, sign + 1 + dash + blanks))
 }
 
-/// Bytes of a value: its quotes, or up to a sign that ends it.
-fn value_length(text: &str) -> usize {
+/// A line in which the passwords of addresses are masked, as in `postgres://user:password@host`.
+fn without_logins(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | ',' | '?' | '#');
+        let login = &after[..after.find(ends).unwrap_or(after.len())];
+        let word = login.rfind('@').and_then(|end| {
+            let start = login[..end].find(':')? + 1;
+            (!login[start..end].starts_with('$')).then_some((start, end))
+        });
+        let (start, end) = word.unwrap_or((0, 0));
+        out.push_str(&after[..start]);
+        out.extend(after[start..end].chars().map(|_| '*'));
+        rest = &after[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Bytes of a value: its quotes, or up to a sign that ends it. A variable, which is written large, has no
+/// names of others in it.
+fn value_length(name: &str, text: &str) -> usize {
+    let variable = !name.contains(|c: char| c.is_lowercase());
+    let up_to = |sign| text.find(sign).map_or(text.len(), |at| at + 1);
     match text.chars().next() {
         Some(quote @ ('"' | '\'')) => text[1..].find(quote).map_or(text.len(), |end| end + 2),
-        // A list, a map: what is in it has names of its own.
-        Some('[' | '{') => 1,
+        Some('[') => up_to(']'),
+        Some('{') if variable => up_to('}'),
+        // What is in a map has names of its own.
+        Some('{') => 1,
         Some(_) | None => text.find([',', '}', ']', '"', '\'']).unwrap_or(text.len()),
     }
 }
@@ -189,6 +216,17 @@ mod tests {
             ("  secret_token:", "  secret_token:"),
             ("secrets: [db_password]", "secrets: [db_password]"),
             ("  tokens: {a: b, token: x}", "  tokens: {a: b, token: *}"),
+            ("  X_TOKEN: {a: b}, C: d", "  X_TOKEN: {****}, C: d"),
+            (
+                "  {x.password: [ab, \"c\"], d: e}",
+                "  {x.password: [**,*\"*\"], d: e}",
+            ),
+            (
+                "  - \"postgres://u:pä@h:5432/x\", \"http://h:80/a@b\"",
+                "  - \"postgres://u:**@h:5432/x\", \"http://h:80/a@b\"",
+            ),
+            ("  A: redis://:${P}@h", "  A: redis://:${P}@h"),
+            ("  a: {content: x y, b: c}", "  a: {content: ***, b: c}"),
         ] {
             let shown = masked(line);
             assert_eq!(shown, expected);

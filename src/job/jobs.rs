@@ -184,6 +184,7 @@ mod tests {
             wreck: false,
             set_aside: false,
             stopping: false,
+            parted: false,
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -160,6 +160,7 @@ mod tests {
             wreck: true,
             set_aside: false,
             stopping: false,
+            parted: false,
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -34,7 +34,10 @@ pub(super) fn shared(container: &Container) -> Vec<(Key, Name)> {
 pub(super) fn of(container: &Container) -> Vec<Dependency> {
     let mut all = container.depends_on.clone();
     for (_, on) in shared(container) {
-        if !all.iter().any(|dependency| dependency.on == on) {
+        // What it shares is gone with the other, whatever else is said about the two.
+        if let Some(known) = all.iter_mut().find(|dependency| dependency.on == on) {
+            (known.restart, known.required) = (true, true);
+        } else {
             all.push(Dependency {
                 on,
                 condition: Condition::Started,

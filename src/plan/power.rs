@@ -71,7 +71,7 @@ impl Builder<'_> {
     }
 
     /// Whether it was to end and has ended well: it is not started again unless it is named.
-    fn is_done(&self, name: &Name) -> bool {
+    pub(super) fn is_done(&self, name: &Name) -> bool {
         let named = match &self.wish.selection {
             Some(names) => names.contains(name) && self.wish.goal != Goal::Up,
             None => false,

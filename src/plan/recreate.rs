@@ -158,6 +158,7 @@ impl Builder<'_> {
             }
             all.extend(self.new_image(name, found));
             all.extend(self.new_networks(found));
+            all.extend(self.parted(file, found));
         }
         if runs(Some(found)) {
             let on = matches!(intent.power, Power::On | Power::Cycle);
@@ -172,6 +173,22 @@ impl Builder<'_> {
         let now = self.observed.engine.images.get(image)?;
         let differs = found.image.as_ref().is_some_and(|old| old != now);
         differs.then_some((Reach::Recreate, Cause::Drifted("its image changed")))
+    }
+
+    /// The engine joins the network of a container by the id of that: a new self of it is another one. What
+    /// has done its work does not come back for that.
+    fn parted(&self, file: &Container, found: &ObservedContainer) -> Option<(Reach, Cause)> {
+        if self.is_done(&file.name) {
+            return None;
+        }
+        let shared = needs::shared(file).into_iter().map(|(_, with)| with);
+        let mut anew = shared.filter(|with| self.has(Slot::Create, with));
+        let cause = match anew.next() {
+            Some(with) => Cause::For(with),
+            None if found.parted => Cause::Drifted("the network that it shares is gone"),
+            None => return None,
+        };
+        Some((Reach::Recreate, cause))
     }
 
     /// A network of the engine cannot change while containers are on it.

@@ -35,7 +35,15 @@ pub(super) struct Entry {
     pub(super) status: Option<String>,
     pub(super) labels: Labels,
     pub(super) network_settings: Option<Settings>,
+    pub(super) host_config: Option<HostConfig>,
     pub(super) mounts: Option<Vec<Mount>>,
+}
+
+/// Whose network it is in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct HostConfig {
+    pub(super) network_mode: Option<String>,
 }
 
 /// Its networks.

@@ -183,7 +183,8 @@ pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
             continue;
         };
         let body = match seen {
-            Some(seen) => {
+            Some(mut seen) => {
+                seen.parted = is_parted(&look.containers, entry, &known);
                 containers.insert(name.clone(), seen);
                 Body::Present
             }
@@ -220,6 +221,22 @@ fn runs(entry: &Entry) -> bool {
     )
 }
 
+/// Whether the container whose network it joined is not the one that bears the name now: the engine joins
+/// by the id and holds on to it.
+fn is_parted(all: &[Entry], entry: &Entry, known: &Known) -> bool {
+    let app = known.mark.spec.app.as_ref();
+    let with = app.and_then(|app| app.network_of.as_deref());
+    let config = entry.host_config.as_ref();
+    let mode = config.and_then(|config| config.network_mode.as_deref());
+    let joined = mode.and_then(|mode| mode.strip_prefix("container:"));
+    let (Some(with), Some(joined)) = (with, joined) else {
+        return false;
+    };
+    let bears = |other: &&Entry| known::name_of(other) == Some(with);
+    let now = all.iter().find(bears).and_then(|other| other.id.as_deref());
+    joined != with && now != Some(joined)
+}
+
 fn wreck(host_name: String) -> ObservedContainer {
     ObservedContainer {
         host_name,
@@ -234,6 +251,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         wreck: true,
         set_aside: false,
         stopping: false,
+        parted: false,
         pid: None,
         names: None,
         dns: Vec::new(),

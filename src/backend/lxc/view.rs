@@ -87,6 +87,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             wreck: true,
             set_aside: false,
             stopping: false,
+            parted: false,
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -120,6 +121,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         wreck: false,
         set_aside: false,
         stopping: pid.is_some_and(|pid| mark::is_stopping(&dir, pid)),
+        parted: false,
         mark: Some(mark),
     }
 }

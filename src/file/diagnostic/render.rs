@@ -36,7 +36,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &'a BTreeMap<PathBuf, String>) -
     };
     let file = diagnostic.place.file.to_string_lossy();
     let text_of = |place: &Place| texts.get(&*place.file).map(String::as_str);
-    let text = text_of(&diagnostic.place);
+    let text = text_of(&diagnostic.place).filter(|_| !diagnostic.unseen);
     let title = level.primary_title(visible(&diagnostic.message));
     let mut group = match text.and_then(|text| Window::around(diagnostic, text)) {
         Some(window) => {

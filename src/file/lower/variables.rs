@@ -165,7 +165,7 @@ fn parse(desk: &Desk<'_>, text: &str, path: &Path, spot: Spot) -> Vec<(String, S
         Ok(variables) => variables,
         Err(error) => {
             let place = Place::new(Arc::from(path), error.line, 1);
-            desk.push(Diagnostic::at(Severity::Error, error.message, place));
+            desk.push(Diagnostic::at(Severity::Error, error.message, place).without_line());
             Vec::new()
         }
     }

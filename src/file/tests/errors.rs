@@ -334,3 +334,17 @@ fn an_error_in_the_defaults_is_told_once() {
         &["`x` is not a port; ports are 1 to 65535"],
     );
 }
+
+#[test]
+fn a_line_of_a_file_of_variables_is_never_drawn() {
+    let home = super::Home::new(&[
+        (
+            "compose.yaml",
+            "services: {a: {image: x, env_file: key.env}}\n",
+        ),
+        ("key.env", "A=-----BEGIN KEY\nMII/hunter2+x\n"),
+    ]);
+    let drawn = home.drawn(&home.options());
+    assert!(drawn.contains("key.env:2:1"), "{drawn}");
+    assert!(!drawn.contains("hunter2"), "{drawn}");
+}

@@ -84,7 +84,7 @@ fn what_must_not_be_included_is_refused() {
         ("[\"git@github.com:x/y\"]".into(), "error: `git@github.com:x/y` is not on this host".into()),
         ("[{path: ok.yaml, project_directory: ..}]".into(), "error: `..` leads out of the project's directory `HOME`".into()),
         ("[{path: ok.yaml, env_file: /etc/passwd}]".into(), "error: `/etc/passwd` leads out of the project's directory `HOME`".into()),
-        ("[{path: ok.yaml, env_file: bad.env}]".into(), "error: cannot read the variables in `HOME/bad.env`: line 1: `no variable` is not the name of a variable; it is made of letters, digits, `_`, `.` and `-`, and starts with no digit".into()),
+        ("[{path: ok.yaml, env_file: bad.env}]".into(), "error: cannot read the variables in `HOME/bad.env`: line 1: this is no `NAME=VALUE`".into()),
         ("[nosuch.yaml]".into(), "error: cannot find `nosuch.yaml`: No such file or directory (os error 2)".into()),
         ("[.]".into(), "error: cannot read ``: not a regular file".into()),
         ("[{paht: x}]".into(), "error: an item of `include` needs `path`".into()),

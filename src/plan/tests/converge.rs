@@ -1,8 +1,10 @@
 //! A second run has nothing to do, and a run that was killed anywhere is finished by the next one.
 
+use super::apps::{mixed_with, on, settings};
 use super::shop::{shop, with};
 use super::world::World;
 use super::*;
+use crate::observed::State;
 
 fn nothing(world: &World, project: &Project, goal: Goal) {
     let text = world.text(project, &wish(goal.clone()));
@@ -127,4 +129,65 @@ fn ports_puts_back_what_somebody_flushed_the_network_included() {
     world.run(&shop(), &wish(Goal::Ports));
     assert_eq!(world.look(), whole);
     nothing(&world, &shop(), Goal::Ports);
+}
+
+/// `job` shares the network of `web`, and says that it depends on it, as people write it.
+fn sharing() -> Project {
+    mixed_with("job", |c| {
+        settings(c).network = AppNetwork::Container(name("web"));
+        c.depends_on = vec![on("web", Condition::Started)];
+    })
+}
+
+/// The lines of a plan that are about `job`.
+fn of_job(text: &str) -> Vec<String> {
+    let words = text.lines().map(|line| line.split_whitespace().take(3));
+    let words = words.map(|words| words.collect::<Vec<_>>().join(" "));
+    words.filter(|line| line.ends_with(" job")).collect()
+}
+
+#[test]
+fn who_shares_a_network_follows_it_whatever_it_says_of_depends_on() {
+    let file = sharing();
+    let text = World::of(&file).text(&file, &chosen(Goal::Restart, &["web"]));
+    let lines = of_job(&text);
+    assert!(
+        lines.contains(&"- stop job".into()) && lines.contains(&"+ start job".into()),
+        "{text}"
+    );
+}
+
+#[test]
+fn who_shares_a_network_is_joined_to_the_new_self_also_when_it_does_not_run() {
+    let mut file = sharing();
+    let mut world = World::of(&file);
+    world.container("job").state = State::Stopped;
+    settings(file.containers.get_mut("web").unwrap()).command = Some(vec!["x".into()]);
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(of_job(&text).contains(&"+ create job".into()), "{text}");
+    // Its work is done: it is left alone.
+    let waits = on("job", Condition::Completed);
+    file.containers
+        .get_mut("db")
+        .unwrap()
+        .depends_on
+        .push(waits);
+    world.container("job").exit = Some(0);
+    let text = world.text(&file, &wish(Goal::Up));
+    assert_eq!(of_job(&text), [""; 0], "{text}");
+}
+
+#[test]
+fn who_is_joined_to_a_network_that_is_gone_is_made_anew() {
+    let file = sharing();
+    let mut world = World::of(&file);
+    world.container("job").parted = true;
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(of_job(&text).contains(&"+ create job".into()), "{text}");
+    assert!(
+        text.contains("the network that it shares is gone"),
+        "{text}"
+    );
+    let goal = Goal::Stop;
+    assert!(!world.text(&file, &wish(goal)).contains("create"));
 }

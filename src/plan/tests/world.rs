@@ -37,6 +37,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         wreck: true,
         set_aside: false,
         stopping: false,
+        parted: false,
         pid: None,
         names: None,
         dns: Vec::new(),
