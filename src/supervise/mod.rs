@@ -5,6 +5,7 @@
 //! one for each container, so it must stay below 4 MB. It decides nothing about restarts; systemd does,
 //! by the exit code.
 
+mod answers;
 mod application;
 mod attend;
 mod backoff;
@@ -52,6 +53,7 @@ pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         SUPERVISE => read(words).and_then(|(unit, paths)| supervise(&unit, &paths)),
         STOP => read(words).and_then(|(unit, paths)| stop(&unit, &paths)),
         hooks::HOOKS => read(words).and_then(|(unit, paths)| after_start(&unit, &paths)),
+        answers::ANSWERS => answers::wait(words),
         RUN => job::Call::read(words).and_then(|call| job::run(&call)),
         END => job::Call::read(words).and_then(|call| job::end(&call)),
         _ => return None,
