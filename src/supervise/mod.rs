@@ -137,7 +137,7 @@ fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     }
     let code = match unit.kind {
         Kind::System => system::stop(unit, paths),
-        Kind::Application => application::stop(unit),
+        Kind::Application => application::stop(unit, paths),
     }?;
     await_end(&main);
     Ok(code)

@@ -364,16 +364,12 @@ impl Systemd {
 
     /// Lets go of the ports that systemd is to hold no more, while their units are still known.
     async fn stop_sockets(&self, change: &UnitsChange, before: &OnDisk) -> Result<(), UnitsError> {
-        let sockets = |units: &BTreeMap<Name, UnitSpec>| {
-            units
-                .values()
-                .flat_map(names::sockets)
-                .collect::<BTreeSet<String>>()
-        };
-        let kept = sockets(&change.units.services);
-        for socket in sockets(&before.services).difference(&kept) {
-            self.finish(socket, Job::Stop).await?;
-            let way = socket.replace(".socket", ".service");
+        let held =
+            |units: &BTreeMap<Name, UnitSpec>| units.values().flat_map(names::held).collect();
+        let (had, has) = (held(&before.services), held(&change.units.services));
+        for socket in names::held_no_more(&had, &has) {
+            self.finish(&socket, Job::Stop).await?;
+            let way = names::way(&socket);
             self.finish(&way, Job::Stop).await?;
             self.forget_failure(&way).await?;
         }

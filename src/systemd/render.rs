@@ -251,7 +251,11 @@ fn on_demand(
             ("listen", At::Ours, listen(demand.port.host_ip, port)),
             ("socket", At::Ours, socket.clone()),
             ("service", At::Ours, names::service(project, name)),
-            ("answers", At::Ours, command(&unit.program, &["__answers", &to])?),
+            (
+                "answers",
+                At::Ours,
+                command(&unit.program, &["__answers", &to])?,
+            ),
             ("proxy", At::Ours, command(Path::new(PROXY), &arguments)?),
         ];
         let text = include_str!("../../templates/demand.socket");
