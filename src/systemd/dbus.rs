@@ -306,10 +306,12 @@ impl Units for Systemd {
     }
 
     async fn run(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
+        self.ways(project, name, job).await?;
         self.finish(&names::service(project, name), job).await
     }
 
     async fn queue(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
+        self.ways(project, name, job).await?;
         self.begin(&names::service(project, name), job).await?;
         Ok(())
     }
@@ -372,6 +374,17 @@ impl Systemd {
             let way = names::way(&socket);
             self.finish(&way, Job::Stop).await?;
             self.forget_failure(&way).await?;
+        }
+        Ok(())
+    }
+
+    /// Does the same with the ways from held ports to a container: without one that is on its way or there,
+    /// a container on demand counts as needed by nobody and is stopped at once; and one that stays behind
+    /// takes callers to a container that is gone.
+    async fn ways(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
+        let services = self.files.read(project)?.services;
+        for socket in services.get(name).map(names::sockets).unwrap_or_default() {
+            self.begin(&names::way(&socket), job).await?;
         }
         Ok(())
     }
