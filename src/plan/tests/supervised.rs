@@ -149,15 +149,19 @@ fn a_supervisor_has_the_socket_of_the_engine_and_no_engine_without_one_is_superv
 }
 
 #[test]
-fn a_supervisor_that_comes_later_takes_over() {
+fn a_supervisor_that_comes_later_starts_both_kinds_by_their_services() {
     let mut world = World::of(&mixed());
     world.seen.units.available = true;
     let text = world.run(&mixed(), &wish(Goal::Up));
-    assert!(
-        text.contains("- stop     db") && !text.contains("- stop     web"),
-        "{text}"
-    );
-    assert!(text.contains("~ change   web"), "{text}");
+    for step in [
+        "- stop     db",
+        "- stop     web",
+        "+ create   web",
+        "+ start    web",
+    ] {
+        assert!(text.contains(step), "{step}: {text}");
+    }
+    assert!(!text.contains("+ create   db"), "{text}");
     assert_eq!(world.text(&mixed(), &wish(Goal::Up)), "nothing to do");
 }
 
