@@ -69,9 +69,11 @@ fn same_source(old: &ContainerSpec, new: &ContainerSpec) -> bool {
 
 /// What both kinds have. The engine of applications cannot change what it made a container with.
 fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> {
+    // An application container is made in the project's slice or outside of it, and only a start by its
+    // service has a supervisor: one left running would be kept up by nobody.
     let (live, restart, supervised) = match new.kind() {
         Kind::System => (Reach::Live, Reach::Restart, Reach::Restart),
-        Kind::Application => (Reach::Recreate, Reach::Recreate, Reach::Live),
+        Kind::Application => (Reach::Recreate, Reach::Recreate, Reach::Recreate),
     };
     vec![
         (old.mounts != new.mounts, restart, &[Key::Volumes]),

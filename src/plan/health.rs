@@ -135,7 +135,8 @@ impl Builder<'_> {
     }
 
     fn await_healthy(&mut self, on: &Name, check: Check, may_end: bool, cause: Cause) {
-        if self.has(Slot::Healthy, on) {
+        // One that is left to its callers is started by the service that needs it, which waits for it.
+        if self.has(Slot::Healthy, on) || self.is_left_to_callers(on) {
             return;
         }
         let step = Step::AwaitHealthy {
@@ -148,7 +149,7 @@ impl Builder<'_> {
     }
 
     fn await_completed(&mut self, on: &Name, cause: Cause) {
-        if self.has(Slot::Completed, on) {
+        if self.has(Slot::Completed, on) || self.is_left_to_callers(on) {
             return;
         }
         let step = Step::AwaitCompleted {

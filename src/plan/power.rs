@@ -70,6 +70,12 @@ impl Builder<'_> {
         self.wish.goal == Goal::Up && file.is_some_and(units::waits_for_callers)
     }
 
+    /// Whether it does not run when all is done, since nobody has called yet.
+    pub(super) fn is_left_to_callers(&self, name: &Name) -> bool {
+        let goes_on = runs(self.there(name)) && !self.has(Slot::Stop, name);
+        self.waits_for_callers(name) && !goes_on && !self.has(Slot::Start, name)
+    }
+
     /// Whether it was to end and has ended well: it is not started again unless it is named.
     pub(super) fn is_done(&self, name: &Name) -> bool {
         let named = match &self.wish.selection {

@@ -80,6 +80,8 @@ impl Builder<'_> {
         let remade = networks::keys(old).iter().any(|n| self.remade.contains(n));
         found.state == State::Running
             && !found.stopping
+            // Its unit goes with the older self, before the new one starts.
+            && old.supervised == new.supervised
             && reached
             && !flows
             && !file.is_some_and(|c| c.on_demand)

@@ -127,6 +127,13 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
+    /// Says that a service was told to stop; its next start forgets it.
+    pub fn told_to_stop(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("stopped")
+            .join(format!("{project}~{container}"))
+    }
+
     /// How often a service has failed to start in a row; a reboot forgives.
     pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
         self.run

@@ -1,7 +1,8 @@
 //! An application container: the engine runs it, this process stands for it in systemd.
 
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(super) fn supervise(
 ) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
     let engine = Engine::of(unit);
+    let stopped = paths.told_to_stop(&unit.project, &unit.name);
+    let _ = fs::remove_file(&stopped); // What was said to an older run, if anything.
     let told = |verb: &'static str| {
         let full = full.clone();
         move |error: io::Error| format!("cannot {verb} container `{full}`: {error}")
@@ -61,7 +64,17 @@ pub(super) fn supervise(
             .map_err(told("stop"))?;
         return Err(reason);
     }
-    stay(unit, paths, notifier, &engine, &full).map_err(told("attend to"))
+    let ended = stay(unit, paths, notifier, &engine, &full).map_err(told("attend to"))?;
+    Ok(told_code(&stopped, ended))
+}
+
+/// The code of one that was told to stop says how it was ended, not that it has failed: systemd would
+/// remember a failure of a service that was only stopped.
+fn told_code(stopped: &Path, ended: u8) -> u8 {
+    match stopped.exists() {
+        true => 0,
+        false => ended,
+    }
 }
 
 /// What comes after its start.
@@ -71,13 +84,22 @@ fn begun(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<(), Stri
 }
 
 /// Stops it within the time that its unit allows.
-pub(super) fn stop(unit: &UnitSpec) -> Result<u8, String> {
+pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
+    // Without the note the service counts as failed, which is all the harm.
+    let _ = note(&paths.told_to_stop(&unit.project, &unit.name));
     match Engine::of(unit).stop(&full, unit.stop_timeout) {
         Ok(()) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(format!("cannot stop container `{full}`: {error}")),
     }
+}
+
+fn note(path: &Path) -> io::Result<()> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    fs::write(path, "")
 }
 
 fn is_done(shown: &Shown) -> bool {
@@ -232,5 +254,19 @@ impl Ask for Container<'_> {
 
     fn rest(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_was_told_to_stop_has_not_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let stopped = dir.path().join("run/stopped/web");
+        assert_eq!(told_code(&stopped, 137), 137);
+        note(&stopped).unwrap();
+        assert_eq!(told_code(&stopped, 137), 0);
     }
 }

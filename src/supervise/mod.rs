@@ -5,6 +5,7 @@
 //! one for each container, so it must stay below 4 MB. It decides nothing about restarts; systemd does,
 //! by the exit code.
 
+mod answers;
 mod application;
 mod attend;
 mod backoff;
@@ -53,6 +54,7 @@ pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         SUPERVISE => read(words).and_then(|(unit, paths)| supervise(&unit, &paths)),
         STOP => read(words).and_then(|(unit, paths)| stop(&unit, &paths)),
         hooks::HOOKS => read(words).and_then(|(unit, paths)| after_start(&unit, &paths)),
+        answers::ANSWERS => answers::wait(words),
         RUN => job::Call::read(words).and_then(|call| job::run(&call)),
         END => job::Call::read(words).and_then(|call| job::end(&call)),
         _ => return None,
@@ -136,7 +138,7 @@ fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     }
     let code = match unit.kind {
         Kind::System => system::stop(unit, paths),
-        Kind::Application => application::stop(unit),
+        Kind::Application => application::stop(unit, paths),
     }?;
     await_end(&main);
     Ok(code)

@@ -306,10 +306,12 @@ impl Units for Systemd {
     }
 
     async fn run(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
+        self.ways(project, name, job).await?;
         self.finish(&names::service(project, name), job).await
     }
 
     async fn queue(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
+        self.ways(project, name, job).await?;
         self.begin(&names::service(project, name), job).await?;
         Ok(())
     }
@@ -364,18 +366,25 @@ impl Systemd {
 
     /// Lets go of the ports that systemd is to hold no more, while their units are still known.
     async fn stop_sockets(&self, change: &UnitsChange, before: &OnDisk) -> Result<(), UnitsError> {
-        let sockets = |units: &BTreeMap<Name, UnitSpec>| {
-            units
-                .values()
-                .flat_map(names::sockets)
-                .collect::<BTreeSet<String>>()
-        };
-        let kept = sockets(&change.units.services);
-        for socket in sockets(&before.services).difference(&kept) {
-            self.finish(socket, Job::Stop).await?;
-            let way = socket.replace(".socket", ".service");
+        let held =
+            |units: &BTreeMap<Name, UnitSpec>| units.values().flat_map(names::held).collect();
+        let (had, has) = (held(&before.services), held(&change.units.services));
+        for socket in names::held_no_more(&had, &has) {
+            self.finish(&socket, Job::Stop).await?;
+            let way = names::way(&socket);
             self.finish(&way, Job::Stop).await?;
             self.forget_failure(&way).await?;
+        }
+        Ok(())
+    }
+
+    /// Does the same with the ways from held ports to a container: without one that is on its way or there,
+    /// a container on demand counts as needed by nobody and is stopped at once; and one that stays behind
+    /// takes callers to a container that is gone.
+    async fn ways(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
+        let services = self.files.read(project)?.services;
+        for socket in services.get(name).map(names::sockets).unwrap_or_default() {
+            self.begin(&names::way(&socket), job).await?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The names of units; how a name is escaped in one is [`crate::model::escaped_in_unit`]'s business.
 
-use crate::model::{Name, UnitSpec, escaped_in_unit as escaped};
+use std::collections::BTreeMap;
+
+use crate::model::{DemandPort, Name, UnitSpec, escaped_in_unit as escaped};
 
 /// The service that keeps bridges and rules of all projects.
 pub const NETWORK: &str = "locker-network.service";
@@ -29,11 +31,34 @@ pub fn demand(project: &Name, container: &Name, port: u16, ending: &str) -> Stri
 
 /// The sockets of the ports that systemd holds for a container.
 pub fn sockets(unit: &UnitSpec) -> Vec<String> {
-    let ports = unit.on_demand.iter().map(|demand| demand.port.host);
-    let ports = ports.flat_map(|range| range.first..=range.last);
-    ports
-        .map(|port| demand(&unit.project, &unit.name, port, "socket"))
-        .collect()
+    held(unit).into_keys().collect()
+}
+
+/// The same, with what each of them is made from.
+pub fn held(unit: &UnitSpec) -> BTreeMap<String, DemandPort> {
+    let named = |held: &DemandPort| {
+        let range = held.port.host;
+        let held = held.clone();
+        let named = move |port| demand(&unit.project, &unit.name, port, "socket");
+        (range.first..=range.last).map(move |port| (named(port), held.clone()))
+    };
+    unit.on_demand.iter().flat_map(named).collect()
+}
+
+/// The sockets that go, or are to be made anew: systemd does not move one that is open, it only closes it.
+pub fn held_no_more(
+    before: &BTreeMap<String, DemandPort>,
+    after: &BTreeMap<String, DemandPort>,
+) -> Vec<String> {
+    let gone = before
+        .iter()
+        .filter(|(socket, held)| after.get(*socket) != Some(held));
+    gone.map(|(socket, _)| socket.clone()).collect()
+}
+
+/// The way from a port that systemd holds to its container, by the name of its socket.
+pub fn way(socket: &str) -> String {
+    socket.replace(".socket", ".service")
 }
 
 /// What is started at boot for a container: its service, or the sockets that wake it.
@@ -55,6 +80,29 @@ pub fn stems(project: &Name) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_that_listens_elsewhere_is_another_one() {
+        let held = |port: &str| {
+            let port = DemandPort {
+                port: port.parse().unwrap(),
+                to: [10, 77, 0, 4].into(),
+            };
+            super::held(&UnitSpec {
+                on_demand: vec![port],
+                ..crate::systemd::tests::unit("web", crate::model::Kind::System)
+            })
+        };
+        let (before, after) = (held("8080:80"), held("127.0.0.1:8080:80"));
+        assert_eq!(before.keys().next(), after.keys().next());
+        assert_ne!(before, after);
+        assert_eq!(super::held_no_more(&before, &after).len(), 1);
+        assert_eq!(super::held_no_more(&before, &held("8080:80")).len(), 0);
+        assert_eq!(
+            super::held_no_more(&held("8080-8082:80-82"), &held("8080-8081:80-81")).len(),
+            3
+        );
+    }
 
     #[test]
     fn two_pairs_of_names_never_make_one_unit() {

@@ -17,6 +17,8 @@ use crate::model::{DemandPort, Kind, Name, ProjectUnits, Restart, UnitSpec};
 
 /// The proxy that systemd brings along, systemd-socket-proxyd(8).
 const PROXY: &str = "/lib/systemd/systemd-socket-proxyd";
+/// How many connections it keeps at once; each takes six of the 65536 files that its unit allows it.
+const CALLERS: u32 = 8192;
 /// Starts within this time count as one row; a row that is too long ends the tries.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -239,7 +241,9 @@ fn on_demand(
             .idle
             .map(|idle| format!("--exit-idle-time={}", seconds(idle)));
         arguments.extend(idle);
-        arguments.push(format!("{}:{inner}", demand.to));
+        arguments.push(format!("--connections-max={CALLERS}"));
+        let to = format!("{}:{inner}", demand.to);
+        arguments.push(to.clone());
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let extra = vec![
             ("name", At::Comment, name.to_string()),
@@ -247,6 +251,11 @@ fn on_demand(
             ("listen", At::Ours, listen(demand.port.host_ip, port)),
             ("socket", At::Ours, socket.clone()),
             ("service", At::Ours, names::service(project, name)),
+            (
+                "answers",
+                At::Ours,
+                command(&unit.program, &["__answers", &to])?,
+            ),
             ("proxy", At::Ours, command(Path::new(PROXY), &arguments)?),
         ];
         let text = include_str!("../../templates/demand.socket");

@@ -286,3 +286,65 @@ fn a_container_that_is_started_alone_does_not_wait_for_what_it_depends_on() {
         eventually("RUNNING".into(), || project.state("web"));
     });
 }
+
+#[test]
+fn a_project_changes_its_supervisor_and_back() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", BOTH);
+        project.up();
+        back(host, Instant::now());
+        let file = |word: &str| {
+            let text = format!("name: both\nsupervisor: {word}\ncontainers:\n{BOTH}");
+            host.write("/srv/both/locker.yaml", &text);
+        };
+        file("none");
+        project.up();
+        back(host, Instant::now());
+        assert_eq!(
+            host.sh("systemctl list-units --all --plain --no-legend 'locker-both*'"),
+            ""
+        );
+        file("systemd");
+        project.up();
+        back(host, Instant::now());
+        for name in ["db", "web"] {
+            assert_eq!(unit(host, name, "ActiveState"), "active", "{name}");
+            let groups = host.sh(&format!("cat /proc/{}/cgroup", pid(host, name)));
+            assert!(groups.contains("/locker-both.slice/"), "{name}: {groups}");
+        }
+        // Nobody but systemd brings it back.
+        survives(
+            host,
+            &format!("kill -9 {}", pid(host, "web")),
+            Duration::from_secs(8),
+        );
+    });
+}
+
+#[test]
+fn a_held_port_waits_for_a_slow_program_and_moves_and_its_idle_container_has_not_failed() {
+    on_a_host_with_docker(|host| {
+        let file = |port: &str| {
+            format!(
+                "  web:\n    image: busybox:test\n    on_demand: true\n    idle: 2s\n    stop_grace_period: 0s\n    \
+                 command: [sh, -c, \"sleep 1; httpd -f -p 80 -h /www\"]\n    ports: [\"{port}:80\"]\n"
+            )
+        };
+        let project = Project::new(host, "both", &file("8080"));
+        project.up();
+        let url = "curl -s --noproxy '*' -m 20 http://127.0.0.1:8080/";
+        assert_eq!(host.sh(url), "hello", "the first connection was refused");
+        eventually("inactive".into(), || unit(host, "web", "ActiveState"));
+        assert_eq!(host.sh("systemctl --failed --no-legend"), "");
+        project.rewrite(&file("127.0.0.1:8080"));
+        project.up();
+        assert_eq!(host.sh(url), "hello", "nobody holds the port any more");
+        assert_eq!(host.fetch_from_outside(8080), None);
+        // Started by hand it stays as long as after a call.
+        eventually("inactive".into(), || unit(host, "web", "ActiveState"));
+        project.locker("start web").exits(0);
+        std::thread::sleep(Duration::from_millis(1000));
+        assert_eq!(unit(host, "web", "ActiveState"), "active");
+        eventually("inactive".into(), || unit(host, "web", "ActiveState"));
+    });
+}

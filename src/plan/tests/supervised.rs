@@ -149,16 +149,70 @@ fn a_supervisor_has_the_socket_of_the_engine_and_no_engine_without_one_is_superv
 }
 
 #[test]
-fn a_supervisor_that_comes_later_takes_over() {
+fn a_supervisor_that_comes_later_starts_both_kinds_by_their_services() {
     let mut world = World::of(&mixed());
     world.seen.units.available = true;
     let text = world.run(&mixed(), &wish(Goal::Up));
+    for step in [
+        "- stop     db",
+        "- stop     web",
+        "+ create   web",
+        "+ start    web",
+    ] {
+        assert!(text.contains(step), "{step}: {text}");
+    }
+    assert!(!text.contains("+ create   db"), "{text}");
+    assert_eq!(world.text(&mixed(), &wish(Goal::Up)), "nothing to do");
+}
+
+#[test]
+fn a_container_whose_supervisor_goes_is_made_anew_outside_its_slice() {
+    let mut world = up_with_systemd(&mixed());
+    let mut file = mixed();
+    file.supervisor = Supervisor::None;
+    let text = world.run(&file, &wish(Goal::Up));
+    let at = |word: &str| {
+        let mut lines = text.lines();
+        lines
+            .position(|line| line.starts_with(word))
+            .unwrap_or_else(|| panic!("{word}: {text}"))
+    };
+    assert!(at("- stop     web") < at("+ create   web"), "{text}");
+    assert!(at("- units") < at("+ start    web"), "{text}");
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+}
+
+#[test]
+fn nobody_waits_for_the_health_of_a_container_that_is_left_to_its_callers() {
+    let check = || Healthcheck::new(InnerCommand::Shell("true".into()));
+    let mut file = mixed_with("web", |c| {
+        c.on_demand = true;
+        c.healthcheck = Some(check());
+    });
+    let db = file.containers.get_mut("db").unwrap();
+    db.depends_on = vec![on("web", Condition::Healthy)];
+    let text = systemd().text(&file, &wish(Goal::Up));
+    assert!(text.contains("+ start    db"), "{text}");
+    assert!(!text.contains("await    web"), "{text}");
+    // One that runs is waited for.
+    let mut world = up_with_systemd(&file);
+    world.container("web").state = crate::observed::State::Running;
+    world.container("db").state = crate::observed::State::Stopped;
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(text.contains("await    web"), "{text}");
+    // Its older self is stopped and its new one left to the next caller.
+    file.containers
+        .get_mut("web")
+        .unwrap()
+        .healthcheck
+        .as_mut()
+        .unwrap()
+        .retries = 9;
+    let text = world.text(&file, &wish(Goal::Up));
     assert!(
-        text.contains("- stop     db") && !text.contains("- stop     web"),
+        text.contains("- stop     web") && !text.contains("await    web"),
         "{text}"
     );
-    assert!(text.contains("~ change   web"), "{text}");
-    assert_eq!(world.text(&mixed(), &wish(Goal::Up)), "nothing to do");
 }
 
 #[test]

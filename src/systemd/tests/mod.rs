@@ -16,7 +16,7 @@ fn name(word: &str) -> Name {
     Name::new(word).unwrap()
 }
 
-fn unit(container: &str, kind: Kind) -> UnitSpec {
+pub(super) fn unit(container: &str, kind: Kind) -> UnitSpec {
     UnitSpec {
         project: name("my-shop"),
         name: name(container),

@@ -1,0 +1,66 @@
+//! Whether somebody listens in the container: before systemd hands the first connection on to it.
+//!
+//! A container without a health check is ready as soon as it runs, while its program may still be about to
+//! open its port; a connection that came then would be refused, though the caller did nothing wrong. Runs as
+//! a process of its own before the proxy of a port. Decides nothing: when nobody listens in time the
+//! connection is handed on all the same.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Waits until an address answers, for its own use only.
+pub(super) const ANSWERS: &str = "__answers";
+
+/// How long one that is there may take to open its port.
+const THERE: Duration = Duration::from_secs(60);
+/// How long an address may be that of nobody: the container has ended.
+const AWAY: Duration = Duration::from_secs(10);
+/// A connection within one machine takes less.
+const ONE: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// `ADDRESS:PORT`.
+pub(super) fn wait(words: &[String]) -> Result<u8, String> {
+    let address: Option<SocketAddr> = words.first().and_then(|word| word.parse().ok());
+    let Some(address) = address else {
+        return Err(format!("`{ANSWERS}` is for locker's own use"));
+    };
+    await_listener(address, THERE, AWAY)
+}
+
+fn await_listener(address: SocketAddr, there: Duration, away: Duration) -> Result<u8, String> {
+    let begun = Instant::now();
+    loop {
+        let most = match TcpStream::connect_timeout(&address, ONE) {
+            Ok(_) => return Ok(0),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => there,
+            Err(_) => away,
+        };
+        if begun.elapsed() >= most {
+            return Err(format!("nobody listens on {address}"));
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn it_waits_until_somebody_listens() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let none = await_listener(address, Duration::ZERO, Duration::ZERO);
+        assert_eq!(none, Err(format!("nobody listens on {address}")));
+        let waits = std::thread::spawn(move || await_listener(address, THERE, AWAY));
+        let late = TcpListener::bind(address).unwrap();
+        late.accept().unwrap();
+        assert_eq!(waits.join().unwrap(), Ok(0));
+        assert!(wait(&["db:80".into()]).is_err());
+    }
+}
