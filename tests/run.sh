@@ -66,7 +66,7 @@ tests() {
 
 if [ "$(id -u)" = 0 ]; then
     need_packages lxc lxc-templates busybox-static uidmap rsync nftables iptables iproute2 curl attr \
-        mmdebstrap procps ca-certificates gcc libc6-dev
+        mmdebstrap procps ca-certificates gcc libc6-dev binutils qemu-system-x86 cpio e2fsprogs
 fi
 need_rust 1.89
 sweep

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -24,6 +24,8 @@ use super::hooked::{is_past_post_start, never_ran};
 
 /// How often a container that is being started is looked at.
 const LOOK: Duration = Duration::from_millis(15);
+/// The same after the first second: a look is work for systemd and the engine, which slows the start itself.
+const SLOW_LOOK: Duration = Duration::from_millis(100);
 /// How many of its last lines are told when it does not start.
 const LAST_LINES: usize = 10;
 
@@ -128,8 +130,10 @@ impl Supervised {
         };
         units.queue(project, name, job).await.map_err(told)?;
         let hooked = !self.of(name).hooks.post_start.is_empty();
+        let begun = Instant::now();
         loop {
-            tokio::time::sleep(LOOK).await;
+            let long = begun.elapsed() > Duration::from_secs(1);
+            tokio::time::sleep(if long { SLOW_LOOK } else { LOOK }).await;
             let runs = self.runs(name).await;
             if runs && !hooked {
                 return Ok(());

@@ -41,6 +41,7 @@ const PORTS: Scope = Scope {
 const LIMITS: Scope = Scope {
     saves: false,
     network: false,
+    units: true,
     ..PORTS
 };
 const UNPORT: Scope = Scope {

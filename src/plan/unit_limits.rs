@@ -22,8 +22,8 @@ fn property(limit: &Limit) -> Option<(&'static str, String)> {
         "pids.max" => "TasksMax",
         "cpu.weight" => "CPUWeight",
         "io.weight" => "IOWeight",
-        "cpuset.cpus" => return Some(("AllowedCPUs", limit.value.clone())),
-        "cpuset.mems" => return Some(("AllowedMemoryNodes", limit.value.clone())),
+        "cpuset.cpus" => return Some(("AllowedCPUs", list(&limit.value)?)),
+        "cpuset.mems" => return Some(("AllowedMemoryNodes", list(&limit.value)?)),
         "cpu.max" => return Some(("CPUQuota", quota(&limit.value)?)),
         _ => return None,
     };
@@ -33,6 +33,12 @@ fn property(limit: &Limit) -> Option<(&'static str, String)> {
         _ => return None,
     };
     Some((name, value))
+}
+
+/// Numbers and ranges; the kernel's steps (`0-7:1/2`) systemd does not know.
+fn list(value: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_digit() || matches!(c, ',' | '-');
+    value.chars().all(plain).then(|| value.to_owned())
 }
 
 /// Whole percents of a processor in periods of the usual length.
@@ -62,6 +68,7 @@ mod tests {
             ("cpu.max=50000 50000", None),
             ("cpu.max=max", None),
             ("cpuset.cpus=0-1,3", Some("AllowedCPUs=0-1,3")),
+            ("cpuset.cpus=0-7:1/2", None),
             ("pids.max=9", Some("TasksMax=9")),
             ("io.weight=default 9", None),
             ("memory.oom.group=1", None),

@@ -105,6 +105,9 @@ impl Builder<'_> {
                 if let Some(old) = old.filter(|_| !self.selected(name)) {
                     return Some((name.clone(), old.clone()));
                 }
+                if self.wish.goal == Goal::Limits {
+                    return old.map(|old| (name.clone(), with_limits(old, spec)));
+                }
                 let empty = BTreeSet::new();
                 let links = linked.get(name).unwrap_or(&empty);
                 let unit = self.service(file, spec, &names, links);
@@ -148,10 +151,7 @@ impl Builder<'_> {
             hooks: file.hooks.clone(),
             start_timeout: start_timeout(file, oneshot),
             stop_timeout: grace(file, spec),
-            properties: match spec.kind() {
-                Kind::System => properties(&spec.limits),
-                Kind::Application => BTreeMap::new(),
-            },
+            properties: kept(spec),
             isolate: file.isolate,
             on_demand: demand_ports(file, spec),
             idle: file.idle.filter(|_| file.on_demand),
@@ -207,6 +207,22 @@ impl Builder<'_> {
             }
         }
         enabled
+    }
+}
+
+/// The limits that a container's service keeps; of an application the engine's own unit keeps them.
+fn kept(spec: &ContainerSpec) -> BTreeMap<String, String> {
+    match spec.kind() {
+        Kind::System => properties(&spec.limits),
+        Kind::Application => BTreeMap::new(),
+    }
+}
+
+/// A unit as it is, but for its limits.
+fn with_limits(old: &UnitSpec, spec: &ContainerSpec) -> UnitSpec {
+    UnitSpec {
+        properties: kept(spec),
+        ..old.clone()
     }
 }
 

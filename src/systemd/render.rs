@@ -207,18 +207,20 @@ fn restart(unit: &UnitSpec) -> String {
     }
 }
 
+/// Limits as they are: systemd expands no specifiers in them, so that the `%` of a quota stands for itself
+/// and a doubled one makes it no quota at all. Nothing else than numbers, words and lists may stand there.
 fn properties(unit: &UnitSpec) -> Result<String, UnitsError> {
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    let limit = |c: char| plain(c) || matches!(c, '%' | ',' | '-' | ' ');
     let mut lines = String::new();
     for (key, value) in &unit.properties {
-        let plain = |c: char| c.is_ascii_alphanumeric();
         if key.is_empty() || !key.chars().all(plain) {
             return Err(UnitsError::Control(key.escape_debug().to_string()));
         }
-        let line = fill(
-            &format!("{key}={{value}}\n"),
-            &[("value", At::Setting, value.clone())],
-        )?;
-        lines.push_str(&line);
+        if !value.chars().all(limit) {
+            return Err(UnitsError::Control(value.escape_debug().to_string()));
+        }
+        let _ = writeln!(lines, "{key}={value}");
     }
     Ok(lines)
 }

@@ -1,8 +1,7 @@
 //! The one writer of unit files: everything that may stand in one passes here.
 //!
-//! A template's text is ours and stands as it is; a value of the file or the host is escaped for the
-//! place where it stands, and refused when it holds a control character: a line break would make two
-//! settings of one.
+//! A template's text is ours and stands as it is; a value of the file or the host is refused when it holds
+//! a control character: a line break would make two settings of one. Words of a command are quoted.
 
 use std::path::Path;
 
@@ -13,8 +12,6 @@ use super::UnitsError;
 pub(super) enum At {
     /// In a comment.
     Comment,
-    /// On the right of `=`: specifiers (`%`) are expanded there.
-    Setting,
     /// Text of ours that was put together here: names of units, whole lines.
     Ours,
 }
@@ -32,23 +29,19 @@ pub(super) fn fill(template: &str, values: &[(&str, At, String)]) -> Result<Stri
         let Some((_, at, value)) = found else {
             return Err(UnitsError::Template(key.into()));
         };
-        out.push_str(&escaped(*at, value)?);
+        out.push_str(checked(*at, value)?);
         rest = after;
     }
     out.push_str(rest);
     Ok(out)
 }
 
-fn escaped(at: At, value: &str) -> Result<String, UnitsError> {
+fn checked(at: At, value: &str) -> Result<&str, UnitsError> {
     let bad = |c: char| c.is_control() && !(at == At::Ours && c == '\n');
     if value.chars().any(bad) {
         return Err(UnitsError::Control(value.escape_debug().to_string()));
     }
-    Ok(match at {
-        At::Comment | At::Ours => value.into(),
-        // A backslash at the end of a line would join the next one to it.
-        At::Setting => value.replace('\\', "\\\\").replace('%', "%%"),
-    })
+    Ok(value)
 }
 
 /// A command line of `ExecStart=` (systemd.service(5), "Command Lines"): each word quoted, so that
@@ -83,18 +76,16 @@ mod tests {
     #[test]
     fn a_value_stays_one_value_on_one_line() {
         let text = fill(
-            "# {a}\nD={b}\n{c}",
+            "# {a}\n{c}",
             &[
-                ("a", At::Comment, "{b}".into()),
-                ("b", At::Setting, "100% {c} \\".into()),
+                ("a", At::Comment, "{c} 100%".into()),
                 ("c", At::Ours, "X=1\n".into()),
             ],
         );
-        assert_eq!(text.unwrap(), "# {b}\nD=100%% {c} \\\\\nX=1\n");
+        assert_eq!(text.unwrap(), "# {c} 100%\nX=1\n");
         for bad in ["a\nExecStart=/bin/sh", "a\rb", "a\0b", "\u{85}"] {
-            for at in [At::Comment, At::Setting] {
-                assert!(fill("{a}", &[("a", at, bad.into())]).is_err(), "{bad:?}");
-            }
+            let filled = fill("{a}", &[("a", At::Comment, bad.into())]);
+            assert!(filled.is_err(), "{bad:?}");
         }
         assert!(fill("{unknown}", &[]).is_err());
     }

@@ -90,7 +90,8 @@ fn make(home: &Path, rootfs: &Path) {
     fs::rename(&unfinished, rootfs).expect("the root file system can be put in place");
 }
 
-fn run(command: &mut Command) {
+/// Runs a command that must succeed.
+pub fn run(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(

@@ -32,7 +32,7 @@ true
 ";
 
 /// No registry can be reached, so the image is made of what the host has.
-const DOCKER: &str = r#"
+pub const DOCKER: &str = r#"
 set -e
 systemctl unmask docker docker.socket containerd 2>/dev/null
 systemctl start docker
@@ -46,6 +46,31 @@ tar -C $d -c . | docker import --change 'CMD ["/bin/httpd","-f","-p","80","-h","
 rm -r $d
 "#;
 
+/// A machine of the tests that runs scripts, whether it is a container or has a kernel of its own.
+pub trait Shell {
+    /// Runs a bash script in it.
+    fn try_sh(&self, script: &str) -> Ran;
+
+    /// Writes a file in it, with its directories.
+    fn write(&self, path: &str, text: &str);
+
+    /// Runs a bash script that must succeed and returns its output, trimmed.
+    #[track_caller]
+    fn sh(&self, script: &str) -> String {
+        self.try_sh(script).exits(0).out.trim().to_owned()
+    }
+}
+
+impl Shell for Host {
+    fn try_sh(&self, script: &str) -> Ran {
+        Host::try_sh(self, script)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        Host::write(self, path, text);
+    }
+}
+
 /// A booted test host; gone when dropped.
 pub struct Host {
     slot: Slot,
@@ -58,8 +83,13 @@ pub fn missing() -> Option<String> {
     if id.stdout != b"0\n" {
         return Some("not root".into());
     }
-    ["mmdebstrap", "lxc-start", "ip", "curl"]
-        .into_iter()
+    not_installed(&["mmdebstrap", "lxc-start", "ip", "curl"])
+}
+
+/// The first of these programs that is not there.
+pub fn not_installed(tools: &[&str]) -> Option<String> {
+    tools
+        .iter()
         .find(|tool| {
             let found = Command::new("sh")
                 .args(["-c", &format!("command -v {tool}")])

@@ -14,6 +14,8 @@ mod machine;
 mod project;
 mod ran;
 mod slot;
+mod vm;
+mod vm_image;
 
 mod boot;
 mod compose;
@@ -29,6 +31,7 @@ mod images;
 mod itself;
 mod jobs;
 mod life;
+mod limits;
 mod live;
 mod logs;
 mod looking;

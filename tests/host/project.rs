@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::machine::Host;
+use crate::machine::Shell;
 use crate::ran::Ran;
 
 /// A project in `/srv/<name>`.
 pub struct Project<'h> {
-    host: &'h Host,
+    host: &'h dyn Shell,
     name: &'static str,
 }
 
 impl<'h> Project<'h> {
     /// Writes its file; `containers` is the YAML below `containers:`, indented by two.
-    pub fn new(host: &'h Host, name: &'static str, containers: &str) -> Self {
+    pub fn new(host: &'h dyn Shell, name: &'static str, containers: &str) -> Self {
         let project = Self { host, name };
         project.rewrite(containers);
         project

@@ -3,7 +3,7 @@
 use crate::observed::EngineAt;
 
 use super::apps::{mixed, mixed_with, on, settings};
-use super::shop::shop;
+use super::shop::{shop, with};
 use super::world::World;
 use super::*;
 
@@ -72,6 +72,29 @@ fn a_unit_waits_for_what_its_container_needs() {
     });
     let world = up_with_systemd(&shares);
     assert_eq!(unit(&world, "job").binds, [name("web")].into());
+}
+
+#[test]
+fn changed_limits_reach_the_unit_and_nothing_else_of_it_changes() {
+    let mut world = systemd();
+    let controllers = &mut world.seen.host.controllers;
+    controllers.insert("memory".into(), CgroupVersion::V2);
+    world.run(&shop(), &wish(Goal::Up));
+    let before = unit(&world, "web");
+    let changed = with("web", |web| {
+        web.cgroup
+            .push(("memory.max=512M".parse().unwrap(), place(36)));
+        web.restart = Restart::Always;
+    });
+    world.run(&changed, &wish(Goal::Limits));
+    let limited = UnitSpec {
+        properties: [("MemoryMax".into(), "536870912".into())].into(),
+        ..before.clone()
+    };
+    assert_eq!(unit(&world, "web"), limited);
+    assert_eq!(world.text(&changed, &wish(Goal::Limits)), "nothing to do");
+    world.run(&shop(), &wish(Goal::Limits));
+    assert_eq!(unit(&world, "web"), before);
 }
 
 #[test]

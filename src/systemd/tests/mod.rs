@@ -49,7 +49,9 @@ fn shop() -> ProjectUnits {
         groups: [name("back")].into(),
         restart: Restart::Always,
         healthcheck: Some(Healthcheck::new(check)),
-        properties: [("MemoryMax".into(), "536870912".into())].into(),
+        properties: [("MemoryMax", "536870912"), ("CPUQuota", "50%")]
+            .map(|(key, value)| (key.into(), value.into()))
+            .into(),
         ..unit("db", Kind::System)
     };
     let migrate = UnitSpec {
