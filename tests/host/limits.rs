@@ -160,8 +160,6 @@ fn limits_bind_and_cover_the_container_whatever_happens_to_it() {
         told("changed");
         they_outlive_an_end(db);
         told("ended");
-        they_outlive_a_reboot(project, db);
-        told("rebooted");
     });
 }
 
@@ -277,13 +275,4 @@ fn they_outlive_an_end(seen: &Seen<'_>) {
         !now.trim().is_empty() && now.trim() != before
     });
     seen.is_kept_to(96 * MIB, 90, 50);
-}
-
-/// Without the engine, whose start is most of a boot here; it keeps the limits of its containers itself.
-fn they_outlive_a_reboot(project: &Project<'_>, seen: &Seen<'_>) {
-    project.locker("disable web").exits(0);
-    seen.vm
-        .sh("systemctl mask docker docker.socket containerd 2>/dev/null");
-    seen.vm.reboot();
-    Seen::of(seen.vm, seen.name).is_kept_to(96 * MIB, 90, 50);
 }

@@ -69,12 +69,6 @@ impl Vm {
         vm
     }
 
-    /// Shuts it down as a person would, and boots it again; what it has on disk stays.
-    pub fn reboot(&self) {
-        self.send("systemctl reboot");
-        self.await_boot();
-    }
-
     /// Starts its dockerd with the image `busybox:test`.
     pub fn docker(&self) {
         self.sh(machine::DOCKER);
