@@ -164,7 +164,7 @@ async fn last_lines(watch: &dyn Watch, name: &Name) -> Vec<String> {
     read.ok().flatten().unwrap_or_default()
 }
 
-async fn halted(halt: &mut watch::Receiver<bool>) {
+pub(super) async fn halted(halt: &mut watch::Receiver<bool>) {
     if halt.wait_for(|halted| *halted).await.is_err() {
         std::future::pending().await
     }

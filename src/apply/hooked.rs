@@ -44,6 +44,12 @@ impl Supervised {
         }
     }
 
+    /// Whether its service has not got to the container yet: others come first, or a pause.
+    pub(super) async fn waits(&self, name: &Name) -> bool {
+        let state = self.state(name).await;
+        state.is_ok_and(|state| is_held(&state)) && !self.runs(name).await
+    }
+
     async fn has_ended(&self, name: &Name) -> bool {
         let probe = self.engines.watch().probe(name, None).await;
         matches!(probe, Ok(Probe::Ended(_)))
@@ -100,9 +106,34 @@ pub(super) fn never_ran(state: &UnitState) -> bool {
     state.sub == "auto-restart" && told && !is_past_post_start(state)
 }
 
+/// Whether a start waits: for systemd to begin it, for what the container needs, or for the next try.
+fn is_held(state: &UnitState) -> bool {
+    let queued = state.status.is_empty();
+    let waits = queued || state.status.starts_with("waiting") || state.status.contains("; waits ");
+    waits && state.active != "active"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_that_waits_for_others_is_told_from_one_under_way() {
+        let says = |active: &str, status: &str| UnitState {
+            active: active.into(),
+            status: status.into(),
+            ..UnitState::default()
+        };
+        assert!(is_held(&says("inactive", "")), "queued behind another one");
+        assert!(is_held(&says("activating", "waiting until `db` is ready")));
+        assert!(is_held(&says(
+            "activating",
+            "failed 4 times in a row; waits 2s"
+        )));
+        assert!(!is_held(&says("activating", "its post_start commands run")));
+        assert!(!is_held(&says("activating", "not ready yet: exit code 1")));
+        assert!(!is_held(&says("active", "running")));
+    }
 
     #[test]
     fn what_systemd_tries_again_has_failed_only_when_it_never_ran() {

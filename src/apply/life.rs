@@ -1,13 +1,20 @@
 //! The steps in the life of a container, those of its engine, and those that only wait.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::backend::{Body, Engine};
+use crate::model::Name;
 use crate::plan::{Step, StepId};
 
 use super::act::{Worker, blocking, remove_tree};
 use super::events::Event;
 use super::{StepError, health};
+
+/// How often a start that may wait for others is looked at once the run ends.
+const LOOK: Duration = Duration::from_millis(100);
+/// So many looks in a row: one that is just beginning must not be taken for one that waits.
+const HELD: u32 = 5;
 
 impl Worker<'_> {
     /// The steps in the life of a container.
@@ -20,7 +27,7 @@ impl Worker<'_> {
         } else if let Step::SetAside { container } = step {
             backend.set_aside(container, false).await?;
         } else if let Step::Start { container } = step {
-            backend.start(container, Body::Present).await?;
+            self.start(container).await?;
         } else if let Step::Stop {
             container,
             timeout,
@@ -40,6 +47,32 @@ impl Worker<'_> {
             backend.destroy(container, body(*aside), volumes).await?;
         }
         Ok(())
+    }
+
+    /// Starts it. When the run ends, a start that only waits for others is given up: what it waits for may
+    /// never come.
+    async fn start(&self, container: &Name) -> Result<(), StepError> {
+        let backend = &*self.host.backend;
+        tokio::select! {
+            done = backend.start(container, Body::Present) => return Ok(done?),
+            () = self.held(container) => {}
+        }
+        let stopped = backend.stop(container, Body::Present, self.stop_timeout);
+        stopped.await?;
+        Err(StepError::GivenUp)
+    }
+
+    /// Returns when the run ends and the start has been seen waiting for a while.
+    async fn held(&self, container: &Name) {
+        health::halted(&mut self.halt.subscribe()).await;
+        let mut seen = 0;
+        while seen < HELD {
+            tokio::time::sleep(LOOK).await;
+            match self.host.backend.is_held(container).await {
+                true => seen += 1,
+                false => seen = 0,
+            }
+        }
     }
 
     /// The steps about what the engine has beside containers.

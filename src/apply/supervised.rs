@@ -174,7 +174,7 @@ impl Supervised {
         }
     }
 
-    async fn state(&self, name: &Name) -> Result<UnitState, UnitsError> {
+    pub(super) async fn state(&self, name: &Name) -> Result<UnitState, UnitsError> {
         let asked = BTreeSet::from([name.clone()]);
         let states = self.units.states(&self.project, &asked).await?;
         Ok(states.into_values().next().unwrap_or_default())
@@ -296,5 +296,9 @@ impl Backend for Supervised {
 
     fn engine(&self) -> Option<&dyn Engine> {
         self.engines.engine()
+    }
+
+    async fn is_held(&self, name: &Name) -> bool {
+        self.is_supervised(name, Body::Present) && self.waits(name).await
     }
 }

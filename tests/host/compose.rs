@@ -246,3 +246,49 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         host.remember_as_clean(); // the engine writes its rules in another order
     });
 }
+
+/// A container that joins the network of another one, as behind a VPN.
+const JOINED: &str = "services:
+  web: {image: 'busybox:test', stop_grace_period: 1s, restart: always, ports: ['8090:80'], environment: {V: good}, \
+    healthcheck: {test: 'test $$V = good', interval: 300ms, retries: 3}}
+  side: {image: 'busybox:test', stop_grace_period: 1s, network_mode: 'service:web', depends_on: [web], command: sleep 1000}
+";
+
+#[test]
+fn who_shares_a_network_follows_it_and_comes_back_with_it() {
+    on_a_host_with_docker(|host| {
+        // A program that is not there fails at once, whatever `restart` says.
+        host.write(
+            "/srv/shop/compose.yaml",
+            "services: {web: {image: 'busybox:test', restart: always, command: [no-such-program]}}\n",
+        );
+        let ran = host.try_sh("cd /srv/shop && exec timeout -s KILL 60 locker up");
+        assert!(
+            ran.code == 1 && ran.err.contains("no-such-program"),
+            "{}",
+            ran.err
+        );
+        let file = |from: &str, to: &str| {
+            host.write("/srv/shop/compose.yaml", &JOINED.replacen(from, to, 1));
+        };
+        let joined = || inside(host, "shop_side", "wget -q -O - http://127.0.0.1/");
+        file("", "");
+        locker(host, "up").exits(0);
+        assert_eq!(joined(), "hello");
+        let before = (id(host, "shop_web"), id(host, "shop_side"));
+        // The new self never gets healthy, so what waits for it never starts: both older selves come back.
+        file("good", "bad");
+        let ran = host.try_sh("cd /srv/shop && exec timeout -s KILL 60 locker up");
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert_eq!((id(host, "shop_web"), id(host, "shop_side")), before);
+        assert_eq!(joined(), "hello");
+        file("1s, restart", "2s, restart");
+        locker(host, "up").exits(0);
+        assert_eq!(joined(), "hello");
+        // Its network went with the container that was removed behind locker's back.
+        host.sh("docker rm -f shop_web");
+        locker(host, "up").exits(0);
+        assert_eq!(joined(), "hello");
+        locker(host, "plan --exit-code").exits(0);
+    });
+}
