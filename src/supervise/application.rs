@@ -71,9 +71,9 @@ pub(super) fn supervise(
 /// The code of one that was told to stop says how it was ended, not that it has failed: systemd would
 /// remember a failure of a service that was only stopped.
 fn told_code(stopped: &Path, ended: u8) -> u8 {
-    match stopped.exists() {
-        true => 0,
-        false => ended,
+    match fs::remove_file(stopped) {
+        Ok(()) => 0,
+        Err(_) => ended,
     }
 }
 
@@ -268,5 +268,6 @@ mod tests {
         assert_eq!(told_code(&stopped, 137), 137);
         note(&stopped).unwrap();
         assert_eq!(told_code(&stopped, 137), 0);
+        assert_eq!(told_code(&stopped, 137), 137, "it is said once");
     }
 }
