@@ -157,12 +157,19 @@ fn a_started_card_may_reach_itself_and_a_guard_outlives_the_reboot_but_not_the_c
                 .stop(&db, Body::Present, Duration::from_secs(20))
                 .await
                 .unwrap();
-            tokio::time::sleep(Duration::from_millis(300)).await;
             let left = format!(
                 "grep -lsF {} /proc/[0-9]*/environ | wc -l",
                 rig.top.display()
             );
-            assert_eq!(sh(&left).trim(), "0", "a monitor or guard lives on");
+            let begun = Instant::now();
+            while sh(&left).trim() != "0" {
+                let waited = begun.elapsed();
+                assert!(
+                    waited < Duration::from_secs(5),
+                    "a monitor or guard lives on"
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
         },
     );
