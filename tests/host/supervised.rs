@@ -340,11 +340,12 @@ fn a_held_port_waits_for_a_slow_program_and_moves_and_its_idle_container_has_not
         project.up();
         assert_eq!(host.sh(url), "hello", "nobody holds the port any more");
         assert_eq!(host.fetch_from_outside(8080), None);
-        // Started by hand it stays as long as after a call.
+        // Started by hand it stays until somebody has called and nobody does any more.
         eventually("inactive".into(), || unit(host, "web", "ActiveState"));
         project.locker("start web").exits(0);
         std::thread::sleep(Duration::from_millis(1000));
         assert_eq!(unit(host, "web", "ActiveState"), "active");
+        assert_eq!(host.sh(url), "hello");
         eventually("inactive".into(), || unit(host, "web", "ActiveState"));
     });
 }
