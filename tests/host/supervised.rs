@@ -57,6 +57,16 @@ fn what_is_killed_comes_back_and_what_is_stopped_does_not() {
             eventually("active".into(), || unit(host, name, "ActiveState"));
             assert_ne!(unit(host, name, "MainPID"), main);
         }
+        // Whoever stands for a system container beside its monitor is as needed as that.
+        let main = unit(host, "db", "MainPID");
+        host.sh(&format!(
+            "kill -9 $(pgrep -f '[_]_supervise both db' | grep -vx {main})"
+        ));
+        eventually(("3".into(), "active".into()), || {
+            let property = |property| unit(host, "db", property);
+            (property("NRestarts"), property("ActiveState"))
+        });
+        back(host, Instant::now());
         let before = (pid(host, "db"), unit(host, "db", "MainPID"));
         survives(host, "kill -9 $(pidof dockerd)", Duration::from_secs(20));
         survives(host, "systemctl restart docker", Duration::from_secs(20));

@@ -264,6 +264,28 @@ unsafe extern "C" {
     fn libc_signal(number: c_int, handler: usize) -> usize;
     fn madvise(start: usize, length: usize, advice: c_int) -> c_int;
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: Unused, size: u32) -> c_int;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+}
+
+/// Lets the kernel kill this process as soon as nobody holds the other end of the pipe any more:
+/// signal-driven I/O (fcntl(2), `F_SETOWN`, `F_SETSIG`, `O_ASYNC`), for which no thread has to wait.
+pub(super) fn die_with_writer(end: &OwnedFd) -> std::io::Result<()> {
+    const F_SETFL: c_int = 4;
+    const F_SETOWN: c_int = 8;
+    const F_SETSIG: c_int = 10;
+    const O_ASYNC: c_int = 0o20_000;
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    for (command, value) in [
+        (F_SETOWN, own),
+        (F_SETSIG, Signal::KILL.as_raw()),
+        (F_SETFL, O_ASYNC),
+    ] {
+        // SAFETY: the descriptor is open, and each of these commands takes a number.
+        if unsafe { fcntl(end.as_raw_fd(), command, value) } < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// A stretch of this process's address space.

@@ -37,6 +37,7 @@ mod site;
 mod start;
 mod stop;
 pub mod supervised;
+mod tether;
 mod times;
 mod transfer;
 mod trees;

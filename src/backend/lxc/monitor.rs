@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -15,6 +16,7 @@ use super::console::Console;
 use super::container::{Attach, Container};
 use super::ffi::{Liblxc, Side};
 use super::post::{Orders, Post};
+use super::tether::Tether;
 
 const ARGUMENT: &str = "__lxc";
 const REQUEST: &str = "LOCKER_LXC_REQUEST";
@@ -101,12 +103,17 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
         eprintln!("`{ARGUMENT}` is for locker's own use");
         return Some(ExitCode::from(2));
     };
-    Some(perform(&request))
+    Some(perform(&request, None))
 }
 
-pub(super) fn perform(request: &Request) -> ExitCode {
+/// Does what is asked; with a tether it lives no longer than its attendant while the container runs.
+pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
     if let Task::Start { orders, .. } = &request.task {
-        close_inherited();
+        close_inherited(tether.as_ref().map(AsFd::as_fd));
+        if let Some(Err(error)) = tether.as_ref().map(Tether::tie) {
+            eprintln!("cannot tie the monitor to its attendant: {error}");
+            return ExitCode::FAILURE;
+        }
         match detach(&request.dir(), orders.as_ref()) {
             Ok(Side::Parent) => {}
             Ok(Side::Child) => return ExitCode::SUCCESS,
@@ -149,7 +156,9 @@ pub(super) fn perform(request: &Request) -> ExitCode {
                 return ExitCode::FAILURE;
             }
             super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
-            let Some(status) = container.start() else {
+            let started = container.start();
+            drop(tether); // the attendant ends when it hears of the end
+            let Some(status) = started else {
                 return ExitCode::FAILURE;
             };
             // It has ended all the same; only its exit code stays unknown.
@@ -262,16 +271,17 @@ fn end_with_caller() {
         .spawn(watch);
 }
 
-/// Closes every descriptor above standard error that this process was started with.
+/// Closes every descriptor above standard error that this process was started with, but for one.
 ///
-/// Must run before anything opens a file, so that no owner of a descriptor exists yet.
-fn close_inherited() {
+/// Must run before anything opens a file, so that no owner of another descriptor exists yet.
+fn close_inherited(but: Option<BorrowedFd<'_>>) {
+    let but = but.map(|fd| fd.as_raw_fd());
     let Ok(listing) = std::fs::read_dir("/proc/self/fd") else {
         return;
     };
     let numbers: Vec<i32> = listing
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|number| *number > 2)
+        .filter(|number| *number > 2 && Some(*number) != but)
         .collect();
     // The listing's own descriptor is among them and closed by now; only inherited ones still answer.
     for number in numbers {

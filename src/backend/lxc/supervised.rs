@@ -18,6 +18,7 @@ use super::ffi::{Liblxc, Side, split};
 use super::monitor::{Request, Task, perform};
 use super::post::Guarded;
 use super::site::{Site, io as failed_io};
+use super::tether::{Tether, tether};
 use super::{ended, mark, settings};
 use crate::backend::{BackendError, Body};
 use crate::model::{HookAt, UnitSpec};
@@ -50,11 +51,11 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
     let mark = mark::read(&dir).map_err(|error| error.to_string())?;
     let guarded = mark.and_then(|mark| Guarded::of(&mark.spec));
     let split = attendant(unit, &full, console, guarded, attend);
-    if split.map_err(|error| format!("cannot make an attendant: {error}"))? == Side::Child {
-        drop(attended);
-        return Ok(0);
-    }
+    let split = split.map_err(|error| format!("cannot make an attendant: {error}"))?;
     drop(attended); // held on by the attendant alone
+    let Some(tether) = split else {
+        return Ok(0);
+    };
     let request = Request {
         full,
         lxcpath: unit.lxcpath.clone(),
@@ -64,7 +65,7 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
             cgroup,
         },
     };
-    perform(&request);
+    perform(&request, Some(tether));
     // Without unwinding: what was open before is closed, and must not be closed once more.
     let Some(code) = ended::code(&dir) else {
         crate::sys::tell_failure(&last_words(&request));
@@ -208,20 +209,23 @@ fn last_words(request: &Request) -> String {
     )
 }
 
-/// Splits the attendant off; it is no child of the monitor, since liblxc waits for all of those.
+/// Splits the attendant off; it is no child of the monitor, since liblxc waits for all of those. What ties
+/// the monitor to it; none in the attendant, when that has ended, and in the process in between.
 fn attendant(
     unit: &UnitSpec,
     full: &str,
     console: PathBuf,
     guarded: Option<Guarded>,
     attend: &dyn Fn(Attended),
-) -> io::Result<Side> {
+) -> io::Result<Option<Tether>> {
+    let (tether, held) = tether()?;
     let monitor = rustix::process::getpid();
     let alive = pidfd_open(monitor, PidfdFlags::empty())?;
     if split()? == Side::Parent {
         rustix::process::wait(WaitOptions::empty())?;
-        return Ok(Side::Parent);
+        return Ok(Some(tether));
     }
+    drop(tether);
     if split()? == Side::Child {
         attend(Attended {
             lxcpath: unit.lxcpath.clone(),
@@ -234,7 +238,8 @@ fn attendant(
             word: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         });
     }
-    Ok(Side::Child)
+    drop(held); // with the work of the attendant done
+    Ok(None)
 }
 
 /// Moves this process into a child of its service's cgroup, because a cgroup that hands controllers on
