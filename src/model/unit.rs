@@ -37,7 +37,7 @@ pub struct UnitSpec {
     pub requires: BTreeSet<Name>,
     /// Containers that are started first where they are started at all.
     pub after: BTreeSet<Name>,
-    /// Containers whose end is its end too: it shares their network or other namespaces.
+    /// Containers that it is stopped and started anew with: it shares their network or other namespaces.
     pub binds: BTreeSet<Name>,
     /// Others wait until it has ended with 0: it is ready then, and done for good.
     pub oneshot: bool,

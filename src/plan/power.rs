@@ -157,11 +157,24 @@ impl Builder<'_> {
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {
+        self.refuse_parted(name);
         self.seed_missing(name);
         let container = name.clone();
         let step = Step::Start { container };
         self.draft.add_in(Slot::Start, name, step, causes);
         self.running.insert(name.clone());
+    }
+
+    /// The engine starts no container whose network is that of one that is gone.
+    fn refuse_parted(&mut self, name: &Name) {
+        let parted = self.there(name).is_some_and(|found| found.parted);
+        if !parted || self.has(Slot::Create, name) {
+            return;
+        }
+        let message =
+            format!("container `{name}` shares the network of a container that is gone by now");
+        let help = format!("make it anew: locker up {name}");
+        self.problem(name, None, message, &help);
     }
 
     /// Setup waits for the first start, whichever command does it.

@@ -160,8 +160,8 @@ impl Builder<'_> {
             }
             all.extend(self.new_image(name, found));
             all.extend(self.new_networks(found));
-            all.extend(self.parted(file, found));
         }
+        all.extend(self.parted(file, found, intent.settings));
         if runs(Some(found)) {
             let on = matches!(intent.power, Power::On | Power::Cycle);
             all.extend(self.cut_off(found).filter(|_| on));
@@ -177,9 +177,15 @@ impl Builder<'_> {
         differs.then_some((Reach::Recreate, Cause::Drifted("its image changed")))
     }
 
-    /// The engine joins the network of a container by the id of that: a new self of it is another one. What
-    /// has done its work does not come back for that.
-    fn parted(&self, file: &Container, found: &ObservedContainer) -> Option<(Reach, Cause)> {
+    /// The engine joins the network of a container by the id of that: a new self of it is another one, and
+    /// who is joined to the older one could never be started again, so it follows whether it was asked for
+    /// or not. What has done its work does not come back for that.
+    fn parted(
+        &self,
+        file: &Container,
+        found: &ObservedContainer,
+        settings: Settings,
+    ) -> Option<(Reach, Cause)> {
         if self.is_done(&file.name) {
             return None;
         }
@@ -187,7 +193,9 @@ impl Builder<'_> {
         let mut anew = shared.filter(|with| self.has(Slot::Create, with));
         let cause = match anew.next() {
             Some(with) => Cause::For(with),
-            None if found.parted => Cause::Drifted("the network that it shares is gone"),
+            None if found.parted && settings == Settings::All => {
+                Cause::Drifted("the network that it shares is gone")
+            }
             None => return None,
         };
         Some((Reach::Recreate, cause))

@@ -409,7 +409,11 @@ impl Systemd {
             .filter(|name| !services.contains_key(*name))
         {
             let unit = names::service(project, name);
-            if self.state_of(&unit).await?.active == "active" {
+            // One that is to be started again in a moment would fail then, for want of its unit.
+            if !matches!(
+                self.state_of(&unit).await?.active.as_str(),
+                "inactive" | "failed"
+            ) {
                 self.finish(&unit, Job::Stop).await?;
             }
             self.reset(project, name).await?;

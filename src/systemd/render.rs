@@ -159,7 +159,10 @@ fn dependencies(unit: &UnitSpec) -> String {
         put("Wants", &service(name));
     }
     for name in &unit.binds {
-        put("BindsTo", &service(name));
+        // Stopped with it and, when systemd starts it anew, started anew with it: that one's network is
+        // another one then. Not `BindsTo`: it would end this one for good where that one comes back.
+        put("Wants", &service(name));
+        put("PartOf", &service(name));
     }
     let after: BTreeSet<&Name> = unit
         .requires

@@ -130,8 +130,15 @@ def raw_up(at_once, network={}):
 def raw_down(at_once):
     begun = time.monotonic()
     each(at_once, raw_remove)
-    Wire().ask("DELETE", "/networks/raw")
-    return time.monotonic() - begun
+    while True:
+        try:
+            Wire().ask("DELETE", "/networks/raw")
+            return time.monotonic() - begun
+        except SystemExit as refused:
+            # The engine lets go of an endpoint a moment after it has answered that the container is gone.
+            if "has active endpoints" not in str(refused) or time.monotonic() - begun > 60:
+                raise
+            time.sleep(0.01)
 
 
 # --- the programs ------------------------------------------------------------------------------------
@@ -166,6 +173,10 @@ def project(name, count, base, *own):
     with open(f"{directory}/compose.yaml", "w") as file:
         file.write("\n".join(lines) + "\n")
     return directory
+
+
+# The older docker-compose asks for everything at once; the engine may take minutes over that at times.
+os.environ["COMPOSE_HTTP_TIMEOUT"] = "600"
 
 
 def compose(program):

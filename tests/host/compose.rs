@@ -2,6 +2,7 @@
 
 use crate::beside::{answers, id, inside, left, on_a_host_with_docker};
 use crate::machine::Host;
+use crate::project::eventually;
 use crate::ran::Ran;
 
 /// A file as people write them: anchors, interpolation, two networks, volumes, a secret, a config.
@@ -274,6 +275,27 @@ fn who_shares_a_network_follows_it_and_comes_back_with_it() {
         let joined = || inside(host, "shop_side", "wget -q -O - http://127.0.0.1/");
         file("", "");
         locker(host, "up").exits(0);
+        assert_eq!(joined(), "hello");
+        // The owner comes back by its policy with another network, and who shares it has to follow by itself.
+        host.sh("kill -9 $(docker inspect -f '{{.State.Pid}}' shop_web)");
+        let same = || {
+            let net = |name: &str| {
+                host.try_sh(&format!(
+                    "readlink /proc/$(docker inspect -f '{{{{.State.Pid}}}}' {name})/ns/net"
+                ))
+            };
+            let (web, side) = (net("shop_web"), net("shop_side"));
+            web.code == 0 && web.out == side.out
+        };
+        let killed = host.sh("docker inspect -f '{{.State.StartedAt}}' shop_side");
+        eventually(true, || {
+            same() && host.sh("docker inspect -f '{{.State.StartedAt}}' shop_side") != killed
+        });
+        assert_eq!(joined(), "hello");
+        // Only the new self is asked for: who does not run follows all the same, and can be started.
+        locker(host, "stop side").exits(0);
+        locker(host, "up web --force-recreate").exits(0);
+        locker(host, "start side").exits(0);
         assert_eq!(joined(), "hello");
         let before = (id(host, "shop_web"), id(host, "shop_side"));
         // The new self never gets healthy, so what waits for it never starts: both older selves come back.

@@ -1,5 +1,6 @@
 //! Bad conditions: a clear message, no half state, nothing lost, and the next `up` converges.
 
+use crate::beside::on_a_host_with_docker;
 use crate::machine::Host;
 use crate::on_a_host;
 use crate::project::{Project, eventually};
@@ -71,6 +72,27 @@ fn one_failing_container_takes_back_what_the_others_got() {
         nothing_is_there(host, &project);
         project.rewrite(WEB);
         project.up();
+    });
+}
+
+/// One that can never run stands beside one that can, so that all of a project was there for a moment.
+fn never_ready(supervisor: &str) -> String {
+    format!(
+        "{WEB}    supervisor: {supervisor}\n  bad:\n    image: busybox:test\n    command: [\"/no/such/program\"]\n    \
+         restart: always\n    supervisor: {supervisor}\n    ports: [\"8081:80\"]\n    links: [web]\n"
+    )
+}
+
+#[test]
+fn a_first_up_that_fails_leaves_the_host_as_it_was() {
+    on_a_host_with_docker(|host| {
+        for supervisor in ["systemd", "none"] {
+            let project = Project::new(host, "shop", &never_ready(supervisor));
+            let up = project.locker("up");
+            assert_ne!(up.code, 0, "{}", up.out);
+            up.says(&["bad", "/no/such/program"]);
+            host.assert_as_remembered(&format!("a failed up, supervised by {supervisor},"));
+        }
     });
 }
 

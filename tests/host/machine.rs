@@ -260,13 +260,19 @@ impl Host {
     #[track_caller]
     pub fn assert_clean_after_down(&self) {
         self.sh("for d in /srv/*/; do [ -e $d/locker.yaml ] || continue; cd $d; locker down --yes || exit 1; done");
+        self.assert_as_remembered("down");
+    }
+
+    /// Checks that the host is what it was when it was remembered; `who` is to blame if not.
+    #[track_caller]
+    pub fn assert_as_remembered(&self, who: &str) {
         let (before, after) = (self.clean.borrow(), self.sh(LOOK));
         let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
         let gone: Vec<_> = old.iter().filter(|line| !new.contains(line)).collect();
         let left: Vec<_> = new.iter().filter(|line| !old.contains(line)).collect();
         assert!(
             *before == after,
-            "down left {left:#?} and took {gone:#?}\nnow:\n{after}"
+            "{who} left {left:#?} and took {gone:#?}\nnow:\n{after}"
         );
     }
 }

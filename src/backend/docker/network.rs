@@ -5,14 +5,16 @@
 //! later; a network that differs is made anew while nobody is on it.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
 use bollard::query_parameters::InspectNetworkOptions;
 use ipnet::IpNet;
 
 use super::client::Link;
-use super::error::{is_missing, reason, unreachable};
+use super::error::{is_missing, reason, status, unreachable};
 use super::mark::{NETWORK, user_labels};
 use super::site::Site;
 use crate::backend::BackendError;
@@ -26,6 +28,12 @@ const GATEWAY_MODES: [&str; 2] = [
     "com.docker.network.bridge.gateway_mode_ipv4",
     "com.docker.network.bridge.gateway_mode_ipv6",
 ];
+
+/// What the engine answers when somebody is on a network that is to be removed.
+const IN_USE: u16 = 403;
+/// How long it may take to let go of a container that is gone, and how often it is asked again.
+const LETTING_GO: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What an entry of the engine's list is.
 #[derive(Debug, PartialEq, Eq)]
@@ -159,9 +167,23 @@ pub(super) async fn remove(
             "it bears no mark of this project".into(),
         ));
     }
-    match docker.remove_network(&name).await {
+    match remove_when_let_go(docker, &name).await {
         Err(error) if !is_missing(&error) => Err(failed("remove", &name, &error)),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The engine lets go of a container's place in a network a moment after it has answered that the
+/// container is gone, and refuses to remove the network until then.
+async fn remove_when_let_go(docker: &Docker, name: &str) -> Result<(), Error> {
+    let begun = Instant::now();
+    loop {
+        match docker.remove_network(name).await {
+            Err(error) if status(&error) == Some(IN_USE) && begun.elapsed() < LETTING_GO => {
+                tokio::time::sleep(LOOK).await;
+            }
+            done => return done,
+        }
     }
 }
 
@@ -179,6 +201,8 @@ fn refused(verb: &'static str, network: &str, reason: String) -> BackendError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
 
     fn site() -> Site {
@@ -213,6 +237,41 @@ mod tests {
             labels: request.labels,
             ..Network::default()
         }
+    }
+
+    /// An engine that gives one answer after the other, and how to reach it.
+    fn engine(dir: &tempfile::TempDir, answers: Vec<&'static str>) -> Docker {
+        let socket = dir.path().join("engine.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            for (mut client, answer) in listener.incoming().map(Result::unwrap).zip(answers) {
+                let mut asked = [0; 4096];
+                let _ = client.read(&mut asked).unwrap();
+                let length = answer.split("\r\n\r\n").nth(1).unwrap().len();
+                let (status, body) = answer.split_once("\r\n\r\n").unwrap();
+                write!(
+                    client,
+                    "{status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                )
+                .unwrap();
+            }
+        });
+        let place = socket.to_str().unwrap();
+        Docker::connect_with_unix(place, 5, bollard::API_DEFAULT_VERSION).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_engine_may_take_a_moment_to_let_go_of_a_network() {
+        const BUSY: &str = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n\r\n{\"message\":\"network shop_back has active endpoints\"}";
+        const BROKEN: &str =
+            "HTTP/1.1 500 Oops\r\nContent-Type: application/json\r\n\r\n{\"message\":\"oops\"}";
+        let dir = tempfile::tempdir().unwrap();
+        let docker = engine(&dir, vec![BUSY, BUSY, "HTTP/1.1 204 No Content\r\n\r\n"]);
+        remove_when_let_go(&docker, "shop_back").await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let docker = engine(&dir, vec![BUSY, BROKEN]);
+        let error = remove_when_let_go(&docker, "shop_back").await.unwrap_err();
+        assert_eq!(status(&error), Some(500));
     }
 
     #[test]

@@ -178,6 +178,28 @@ fn who_shares_a_network_is_joined_to_the_new_self_also_when_it_does_not_run() {
 }
 
 #[test]
+fn who_shares_a_network_is_joined_to_the_new_self_also_when_only_that_was_asked_for() {
+    let file = sharing();
+    let mut world = World::of(&file);
+    world.container("job").state = State::Stopped;
+    let asked = Wish {
+        recreate: Recreate::Force,
+        ..chosen(Goal::Up, &["web"])
+    };
+    let text = world.text(&file, &asked);
+    let lines = of_job(&text);
+    assert!(
+        lines.contains(&"+ create job".into()) && !lines.contains(&"+ start job".into()),
+        "{text}"
+    );
+    // One that was parted otherwise is refused before the engine does it without saying what to do.
+    world.container("job").parted = true;
+    let problems = plan(&file, &world.look(), &chosen(START, &["job"])).unwrap_err();
+    let help = problems[0].help.as_deref();
+    assert_eq!(help, Some("make it anew: locker up job"), "{problems:?}");
+}
+
+#[test]
 fn who_is_joined_to_a_network_that_is_gone_is_made_anew() {
     let file = sharing();
     let mut world = World::of(&file);
