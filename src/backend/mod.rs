@@ -3,7 +3,6 @@
 //! A driver does what it is told and reports what is; it decides nothing. Its own types never leave
 //! its folder. To add one: a folder here, one arm where the host opens it, one line in the contract test.
 
-pub mod absent;
 pub mod docker;
 mod engine;
 pub mod engines;

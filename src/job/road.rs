@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::apply::{Host, Supervised};
-use crate::backend::Backend;
-use crate::backend::absent::AbsentBackend;
 use crate::backend::docker::DockerBackend;
 use crate::backend::engines::Engines;
 use crate::backend::lxc::LxcBackend;
@@ -66,7 +64,7 @@ pub(super) fn open_for(
     let lxcpath = lxcpath(setting, &project, &paths)?;
     let name = project.name.clone();
     let choice = setting.firewall.unwrap_or(project.firewall);
-    let engines = Arc::new(engines(&project, &lxcpath, &paths)?);
+    let engines = Arc::new(engines(&project, &lxcpath, &paths));
     // What the file wishes is the planner's business; units of an older file must be seen in any case.
     let units: Arc<dyn Units> = Arc::from(systemd::open(Supervisor::Auto, &paths)?);
     let host = Host {
@@ -96,20 +94,16 @@ pub(super) fn open_for(
 }
 
 /// Both engines. One that is not on this host is missed only where the project needs it.
-fn engines(project: &Project, lxcpath: &Path, paths: &Paths) -> Result<Engines, JobError> {
+fn engines(project: &Project, lxcpath: &Path, paths: &Paths) -> Engines {
     let (name, directory) = (project.name.clone(), project.directory.clone());
-    let opened = LxcBackend::open(
+    let system = LxcBackend::open(
         name.clone(),
         directory.clone(),
         lxcpath.into(),
         paths.clone(),
     );
-    let system: Arc<dyn Backend> = match opened {
-        Ok(backend) => Arc::new(backend),
-        Err(error) => Arc::new(AbsentBackend::instead(error)?),
-    };
-    let application = Arc::new(DockerBackend::open(name, directory, paths.clone()));
-    Ok(Engines::new(system, application))
+    let application = DockerBackend::open(name, directory, paths.clone());
+    Engines::new(Arc::new(system), Arc::new(application))
 }
 
 fn paths(setting: &Setting) -> Paths {

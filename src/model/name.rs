@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,10 @@ pub enum NameError {
 /// The name of a project, container, group or volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, at most 48 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(
+    /// Shared: names are the keys of nearly every map, and copied with each.
+    Arc<str>,
+);
 
 impl Name {
     /// Checks `word`.
@@ -103,7 +107,7 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0
+        name.0.as_ref().into()
     }
 }
 

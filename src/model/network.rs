@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,10 @@ pub struct ExtraNetwork {
 
 /// The key of the project's own network.
 pub fn default_network() -> Name {
-    Name::new("default").unwrap_or_else(|_| unreachable!("a constant that is a name"))
+    static NAME: LazyLock<Name> = LazyLock::new(|| {
+        Name::new("default").unwrap_or_else(|_| unreachable!("a constant that is a name"))
+    });
+    NAME.clone()
 }
 
 /// The subnets that a project really has. The bridge holds the first address of each.

@@ -141,6 +141,11 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
+    /// What was seen of the firewall last.
+    pub fn firewall_seen(&self) -> PathBuf {
+        self.run.join("firewall.json")
+    }
+
     /// How far a container's output was handed on to the journal.
     pub fn handed_on(&self, project: &Name, container: &Name) -> PathBuf {
         self.run

@@ -15,6 +15,7 @@ mod listeners;
 mod notify;
 pub mod process;
 mod resolv;
+mod ruleset;
 
 pub use cgroup::{Cgroup, Figures, Hierarchies};
 pub use clock::now;
@@ -26,3 +27,4 @@ pub use lines::Lines;
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
 pub use notify::{Notifier, tell_failure};
 pub use resolv::name_servers;
+pub use ruleset::Generation;

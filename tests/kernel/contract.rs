@@ -321,3 +321,44 @@ fn a_bridge_filter_that_is_turned_on_later_is_seen_and_minded() {
         assert!(begin.elapsed().as_millis() < 300, "{:?}", world.driver);
     });
 }
+
+#[test]
+fn what_was_seen_before_is_never_taken_for_rules_that_changed_since() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(Driver::Nft);
+    world.apply(start());
+    let all = world.observe();
+    let kept = world.paths.firewall_seen();
+    let first = std::fs::metadata(&kept).unwrap().modified().unwrap();
+    assert_eq!(world.observe(), all);
+    let again = std::fs::metadata(&kept).unwrap().modified().unwrap();
+    assert_eq!(again, first, "the second look was remembered, not made");
+    // Somebody else changes one rule, then all of them, then what all packets must pass besides.
+    world.host.sh("nft flush chain inet locker forward");
+    assert_ne!(world.observe(), all);
+    world.apply(start());
+    assert_eq!(world.observe(), all);
+    world.host.sh("nft delete table inet locker");
+    assert!(world.observe().rules.is_empty());
+    world.apply(start());
+    world.host.sh("iptables-nft -P FORWARD DROP");
+    assert!(world.observe().networks.is_empty(), "they do not pass");
+    world.host.sh("iptables-nft -P FORWARD ACCEPT");
+    assert_eq!(world.observe(), all);
+    if world
+        .host
+        .sh("command -v iptables-legacy || true")
+        .is_empty()
+    {
+        return;
+    }
+    // The kernel does not count what the older kind changes.
+    world.host.sh("iptables-legacy -P FORWARD DROP");
+    assert!(world.observe().networks.is_empty(), "they do not pass");
+    world.host.sh("iptables-legacy -P FORWARD ACCEPT");
+    // What is kept is of no use, or damaged: then the rules are read.
+    std::fs::write(&kept, "{").unwrap();
+    assert_eq!(world.observe(), all);
+}

@@ -85,7 +85,7 @@ fn monitor_and_guard_together_stay_within_three_megabytes() {
         async |rig| {
             let db = name("db");
             let program = in_small_pieces(&rig.top);
-            let lxc = rig.lxc.clone().with_program(program.clone()).unwrap();
+            let lxc = rig.lxc.clone().with_program(program.clone());
             rig.make(&rig.mark("db", 2, json!({}))).await;
             lxc.start(&db, Body::Present).await.unwrap();
             let ours = format!(

@@ -47,7 +47,7 @@ mod watch;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,7 +56,7 @@ use super::{
     AttachOptions, Backend, BackendError, BackendView, Body, Engine, Inside, Outer, Progress, Ran,
     Sought, Watch,
 };
-use crate::model::{Hook, HostsLine, Mount, Name};
+use crate::model::{Hook, HostsLine, Kind, Mount, Name};
 use crate::observed::Mark;
 use crate::store::Paths;
 use site::{Site, failed};
@@ -68,52 +68,37 @@ pub struct LxcBackend {
 }
 
 impl LxcBackend {
-    /// Opens liblxc for `project` of `directory`, whose containers are kept under `lxcpath`.
-    ///
-    /// # Errors
-    /// [`BackendError::Unavailable`] when liblxc is not installed.
-    pub fn open(
-        project: Name,
-        directory: PathBuf,
-        lxcpath: PathBuf,
-        paths: Paths,
-    ) -> Result<Self, BackendError> {
-        let lxc = ffi::Liblxc::open().map_err(|reason| BackendError::Unavailable {
-            engine: "LXC",
-            reason,
-            help: "apt-get install lxc".into(),
-        })?;
-        let program = "/proc/self/exe".into();
+    /// For `project` of `directory`, whose containers are kept under `lxcpath`. liblxc is opened when it
+    /// is needed first; a look at a project with system containers tells when it is not installed.
+    pub fn open(project: Name, directory: PathBuf, lxcpath: PathBuf, paths: Paths) -> Self {
         let site = Site {
             project,
             directory,
             lxcpath,
             paths,
-            program,
-            lxc,
+            program: "/proc/self/exe".into(),
+            liblxc: OnceLock::new(),
         };
-        Ok(Self {
+        Self {
             site: Arc::new(site),
-        })
+        }
     }
 
     /// The same with another program for the helper processes, for tests, whose own program is not
     /// `locker`. It must call [`monitor::run_if_asked`] first of all.
-    ///
-    /// # Errors
-    /// As [`LxcBackend::open`].
-    pub fn with_program(self, program: PathBuf) -> Result<Self, BackendError> {
+    pub fn with_program(self, program: PathBuf) -> Self {
         let old = &self.site;
-        let mut new = Self::open(
-            old.project.clone(),
-            old.directory.clone(),
-            old.lxcpath.clone(),
-            old.paths.clone(),
-        )?;
-        if let Some(site) = Arc::get_mut(&mut new.site) {
-            site.program = program;
+        let site = Site {
+            project: old.project.clone(),
+            directory: old.directory.clone(),
+            lxcpath: old.lxcpath.clone(),
+            paths: old.paths.clone(),
+            program,
+            liblxc: OnceLock::new(),
+        };
+        Self {
+            site: Arc::new(site),
         }
-        Ok(new)
     }
 
     /// Runs blocking work where it does not hold up other tasks.
@@ -132,9 +117,16 @@ impl LxcBackend {
 
 #[async_trait]
 impl Backend for LxcBackend {
-    async fn observe(&self, _sought: &Sought) -> Result<BackendView, BackendError> {
+    async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
+        let needed = sought.kinds.contains(&Kind::System);
         // A look at a directory wakes nobody, and leftovers are to be seen whatever the file has.
-        self.blocking("observe", view::observe).await
+        let look = move |site: &Site| {
+            if needed {
+                site.liblxc()?;
+            }
+            view::observe(site)
+        };
+        self.blocking("observe", look).await
     }
 
     async fn create(

@@ -16,6 +16,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::container::Container;
 use super::ffi::Liblxc;
@@ -31,7 +32,7 @@ pub(super) struct Site {
     pub(super) lxcpath: PathBuf,
     pub(super) paths: Paths,
     pub(super) program: PathBuf,
-    pub(super) lxc: Liblxc,
+    pub(super) liblxc: OnceLock<Result<Liblxc, String>>,
 }
 
 impl Site {
@@ -81,13 +82,24 @@ impl Site {
         self.paths.logs(&self.project).join(format!("{name}.lxc"))
     }
 
+    /// The library, opened with the first call: who has no system containers never needs it, and need
+    /// not have it.
+    pub(super) fn liblxc(&self) -> Result<&Liblxc, BackendError> {
+        let opened = self.liblxc.get_or_init(Liblxc::open).as_ref();
+        opened.map_err(|reason| BackendError::Unavailable {
+            engine: "LXC",
+            reason: reason.clone(),
+            help: "apt-get install lxc".into(),
+        })
+    }
+
     /// liblxc's object of a container.
     pub(super) fn container(
         &self,
         verb: &'static str,
         full: &str,
     ) -> Result<Container<'_>, BackendError> {
-        Container::open(&self.lxc, full, &self.lxcpath)
+        Container::open(self.liblxc()?, full, &self.lxcpath)
             .ok_or_else(|| failed(verb, full, "liblxc cannot read its configuration"))
     }
 }

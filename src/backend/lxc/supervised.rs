@@ -9,12 +9,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
 
-use super::ffi::{Liblxc, Side, split};
+use super::ffi::{Side, split};
 use super::monitor::{Request, Task, perform};
 use super::post::Guarded;
 use super::site::{Site, io as failed_io};
@@ -152,7 +153,7 @@ fn site(unit: &UnitSpec, paths: &Paths) -> Result<Site, String> {
         lxcpath: unit.lxcpath.clone(),
         paths: paths.clone(),
         program: "/proc/self/exe".into(),
-        lxc: Liblxc::open()?,
+        liblxc: OnceLock::new(),
     })
 }
 

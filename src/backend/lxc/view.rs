@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::container::Container;
 use super::ended;
 use super::inner_file::{Inside, parse_name_servers};
 use super::mark::{self, is_ours};
@@ -45,6 +44,7 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
             .filter(|mark| is_ours(site, mark));
         match mark {
             Some(mark) if file == mark.spec.host_name() => {
+                site.liblxc()?; // Without it nothing could be said of it.
                 view.containers
                     .insert(mark.spec.name.clone(), ours(site, mark));
             }
@@ -135,7 +135,7 @@ fn exit(dir: &Path) -> Option<i32> {
 
 /// State and init of a container; one that liblxc cannot read is stopped.
 pub(super) fn state(site: &Site, full: &str) -> (State, Option<u32>) {
-    let Some(container) = Container::open(&site.lxc, full, &site.lxcpath) else {
+    let Ok(container) = site.container("look at", full) else {
         return (State::Stopped, None);
     };
     let state = match container.state().as_str() {

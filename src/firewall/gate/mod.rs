@@ -12,6 +12,7 @@
 mod firewalld;
 
 use std::fs;
+use std::path::Path;
 
 use futures_util::future::try_join_all;
 use serde_json::Value;
@@ -27,8 +28,11 @@ pub(super) const CHAIN: &str = "LOCKER-FORWARD";
 /// Docker's chain for the rules of others, before its own.
 const USER: &str = "DOCKER-USER";
 
+/// The bridge that Docker always has.
+const ENGINE_BRIDGE: &str = "/sys/class/net/docker0";
+
 /// One filter table that forwarded packets must pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Door {
     tool: &'static str,
     saved: String,
@@ -36,26 +40,56 @@ pub(super) struct Door {
 
 /// The doors of both families and both kinds that drop by policy or hold a chain of ours. `chains` is
 /// what `nft -j list chains` printed; none where there is no nft.
-pub(super) async fn doors(chains: Option<&Value>) -> Result<Vec<Door>, FirewallError> {
-    let mut tools = Vec::new();
+///
+/// `early` is what [`early`] gave.
+pub(super) async fn doors(
+    chains: Option<&Value>,
+    early: Option<Door>,
+) -> Result<Vec<Door>, FirewallError> {
+    let (mut tools, mut open) = (Vec::new(), Vec::new());
     for (family, tool) in [("ip", "iptables-nft"), ("ip6", "ip6tables-nft")] {
-        if chains.is_some_and(|chains| matters(chains, family)) {
-            tools.push(tool);
+        if !chains.is_some_and(|chains| matters(chains, family)) {
+            continue;
+        }
+        match early.as_ref().filter(|door| door.tool == tool) {
+            Some(_) => open.extend(early.clone()),
+            None => tools.push(tool),
         }
     }
+    tools.extend(legacy());
+    // Side by side: each is a process, and every look waits for them.
+    let doors = try_join_all(tools.into_iter().map(Door::open)).await?;
+    open.extend(doors.into_iter().flatten());
+    Ok(open)
+}
+
+/// The tools of the older kind whose filter tables are there.
+fn legacy() -> impl Iterator<Item = &'static str> {
     let tables = [
         ("ip_tables_names", "iptables-legacy"),
         ("ip6_tables_names", "ip6tables-legacy"),
     ];
-    for (names, tool) in tables {
+    let is_there = |names: &str| {
         let names = fs::read_to_string(format!("/proc/thread-self/net/{names}"));
-        if names.is_ok_and(|names| names.lines().any(|name| name == "filter")) {
-            tools.push(tool);
-        }
+        names.is_ok_and(|names| names.lines().any(|name| name == "filter"))
+    };
+    let there = tables.into_iter().filter(move |(names, _)| is_there(names));
+    there.map(|(_, tool)| tool)
+}
+
+/// Whether there is a door of the older kind of iptables.
+pub(super) fn has_legacy() -> bool {
+    legacy().next().is_some()
+}
+
+/// The door that an engine makes, where there is one: asked for before it is known to matter, since two
+/// processes side by side are done sooner than one after the other. Where it matters and cannot be opened,
+/// [`doors`] tries once more and tells why.
+pub(super) async fn early() -> Option<Door> {
+    match Path::new(ENGINE_BRIDGE).exists() {
+        true => Door::open("iptables-nft").await.ok().flatten(),
+        false => None,
     }
-    // Side by side: each is a process, and every look waits for them.
-    let doors = try_join_all(tools.into_iter().map(Door::open)).await?;
-    Ok(doors.into_iter().flatten().collect())
 }
 
 /// Everything that forwarded packets must pass.

@@ -70,7 +70,7 @@ impl Saved {
     }
 
     async fn doors(&self) -> Result<Gate, FirewallError> {
-        let mut doors = gate::doors(None).await?;
+        let mut doors = gate::doors(None, None).await?;
         doors.retain(|door| !self.tools.contains(&door.tool()));
         for (tool, text) in self.tools.into_iter().zip(&self.text) {
             doors.push(gate::Door::of(tool, text));

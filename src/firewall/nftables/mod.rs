@@ -8,6 +8,7 @@
 mod element;
 mod read;
 mod script;
+mod seen;
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 use self::element::{Element, allow_chain, of_any, of_network, of_rule};
 use self::read::Table;
 use self::script::{DELETE_TABLE, Script};
+use self::seen::At;
 use super::gate::{self, Gate};
 use super::{Firewall, FirewallChange, FirewallError, loopback6, mark, networks_after};
 use crate::model::NetworkRules;
@@ -39,13 +41,9 @@ impl Nftables {
     }
 }
 
-#[async_trait]
-impl Firewall for Nftables {
-    fn name(&self) -> &'static str {
-        "nftables"
-    }
-
-    async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
+impl Nftables {
+    /// Reads the table, and what else forwarded packets must pass.
+    async fn read(&self) -> Result<ObservedFirewall, FirewallError> {
         let mut observed = ObservedFirewall {
             driver: self.name().into(),
             ..ObservedFirewall::default()
@@ -69,6 +67,26 @@ impl Firewall for Nftables {
             .filter(passes)
             .map(|network| (network.bridge.clone(), network.clone()))
             .collect();
+        Ok(observed)
+    }
+}
+
+#[async_trait]
+impl Firewall for Nftables {
+    fn name(&self) -> &'static str {
+        "nftables"
+    }
+
+    async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
+        let at = At::now();
+        if let Some(seen) = at.as_ref().and_then(|at| seen::recall(&self.paths, at)) {
+            return Ok(seen);
+        }
+        let observed = self.read().await?;
+        // What changed meanwhile may have been seen or not.
+        if let Some(at) = at.filter(|at| At::now().as_ref() == Some(at)) {
+            seen::keep(&self.paths, at, &observed);
+        }
         Ok(observed)
     }
 
@@ -97,8 +115,9 @@ impl Firewall for Nftables {
 }
 
 async fn doors() -> Result<Gate, FirewallError> {
-    let chains = list("list chains").await?;
-    let doors = gate::doors(chains.as_ref()).await?;
+    let (chains, early) = tokio::join!(list("list chains"), gate::early());
+    let chains = chains?;
+    let doors = gate::doors(chains.as_ref(), early).await?;
     Gate::with(doors, chains.as_ref()).await
 }
 

@@ -45,10 +45,10 @@ impl Rig {
             "/var/lib/lxc".into(),
             Paths::system(),
         );
-        let lxc = lxc.and_then(|lxc| lxc.with_program("/usr/local/bin/locker".into()));
+        let lxc = lxc.with_program("/usr/local/bin/locker".into());
         Self {
             kind: Kind::System,
-            driver: Arc::new(lxc.unwrap()),
+            driver: Arc::new(lxc),
         }
     }
 

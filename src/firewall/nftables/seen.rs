@@ -1,0 +1,91 @@
+//! What was seen last, for as long as the kernel says that its rules are the same.
+//!
+//! A look costs three processes and the reading of every rule, most often to find what was there before.
+//! The kernel numbers the changes of its rules ([`Generation`]): under the same number, with the same
+//! settings and by the same program the same would be found. What is kept here is never needed: whatever
+//! is wrong with it, the rules are read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::firewall::{gate, loopback6};
+use crate::model::{NetworkRules, PortRule};
+use crate::observed::ObservedFirewall;
+use crate::store::Paths;
+use crate::sys::Generation;
+
+/// Everything that a look depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct At {
+    rules: Generation,
+    loopback6: bool,
+    /// Another locker may expect other rules.
+    program: (u64, u64, i64, i64),
+}
+
+impl At {
+    /// None where that cannot be known: the older kind of iptables is not counted by the kernel.
+    pub(super) fn now() -> Option<Self> {
+        if gate::has_legacy() {
+            return None;
+        }
+        let program = fs::metadata(std::env::current_exe().ok()?).ok()?;
+        Some(Self {
+            rules: Generation::now()?,
+            loopback6: loopback6(),
+            program: (
+                program.dev(),
+                program.ino(),
+                program.mtime(),
+                program.mtime_nsec(),
+            ),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    at: At,
+    driver: String,
+    networks: BTreeMap<String, NetworkRules>,
+    rules: Vec<PortRule>,
+}
+
+/// What was seen when everything was as it is now.
+pub(super) fn recall(paths: &Paths, at: &At) -> Option<ObservedFirewall> {
+    let text = fs::read(paths.firewall_seen()).ok()?;
+    let seen: Seen = serde_json::from_slice(&text).ok()?;
+    (seen.at == *at).then(|| ObservedFirewall {
+        driver: seen.driver,
+        networks: seen.networks,
+        rules: seen.rules.into_iter().collect(),
+    })
+}
+
+/// Keeps what was seen. That it cannot be kept costs time and nothing else.
+pub(super) fn keep(paths: &Paths, at: At, observed: &ObservedFirewall) {
+    let seen = Seen {
+        at,
+        driver: observed.driver.clone(),
+        networks: observed.networks.clone(),
+        rules: observed.rules.iter().cloned().collect(),
+    };
+    let _ = write(&paths.firewall_seen(), &seen);
+}
+
+/// As a whole, but not flushed: it does not outlive the boot.
+fn write(path: &Path, seen: &Seen) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".locker-")
+        .tempfile_in(dir)?;
+    file.write_all(&serde_json::to_vec(seen)?)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
