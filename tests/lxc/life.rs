@@ -460,6 +460,16 @@ fn a_killed_creation_ends_its_template_and_is_a_wreck_that_can_be_removed() {
                     .is_empty()
             );
             assert_eq!(std::fs::read_dir(&lxcpath).unwrap().count(), 0);
+            // It was killed while it wrote the configuration, which liblxc cannot read then.
+            let dir = lxcpath.join("t_db");
+            std::fs::create_dir(&dir).unwrap();
+            std::fs::write(dir.join("config"), "lxc.include = /no/suc").unwrap();
+            std::fs::write(lxcpath.join(".t_db.locker-partial"), note.to_string()).unwrap();
+            rig.lxc
+                .destroy(&name("db"), Body::Present, false)
+                .await
+                .unwrap();
+            assert_eq!(std::fs::read_dir(&lxcpath).unwrap().count(), 0);
         },
     );
 }

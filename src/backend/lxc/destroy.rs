@@ -31,9 +31,15 @@ pub(super) fn destroy(site: &Site, name: &Name, body: Body) -> Result<(), Backen
         return Err(failed("destroy", &full, "it bears no mark of this project"));
     }
     if !aside && dir.join("config").exists() {
-        let container = site.container("destroy", &full)?;
-        if container.state() != "STOPPED" && !(begun && container.stop()) {
-            return Err(failed("destroy", &full, "it is not stopped"));
+        match site.container("destroy", &full) {
+            Ok(container) => {
+                if container.state() != "STOPPED" && !(begun && container.stop()) {
+                    return Err(failed("destroy", &full, "it is not stopped"));
+                }
+            }
+            // A creation that was killed wrote half of the configuration: nothing was ever started from it.
+            Err(_) if begun => {}
+            Err(error) => return Err(error),
         }
     }
     if let Some(mount) = mount_below(&dir)? {
