@@ -148,7 +148,7 @@ async fn over(most: Option<Duration>) -> Duration {
 }
 
 /// The last lines of its output, as far as they can be read.
-async fn last_lines(watch: &dyn Watch, name: &Name) -> Vec<String> {
+pub(super) async fn last_lines(watch: &dyn Watch, name: &Name) -> Vec<String> {
     let wish = LogWish {
         lines: Some(LOG_LINES),
         fresh: true,
