@@ -7,7 +7,7 @@ use crate::observed::{Observed, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
 use super::StepError;
-use super::health::last_lines;
+use super::health::last_words;
 use super::host::{Host, ObserveError};
 
 /// How often it is looked again for how a container has ended, and the time between.
@@ -150,7 +150,7 @@ async fn ended(host: &Host, plan: &Plan, observed: &Observed) -> Option<VerifyEr
         ended.push(StepError::Ended {
             container: container.clone(),
             code,
-            log: last_lines(host.backend.watch(), container).await,
+            log: last_words(host.backend.watch(), container).await,
         });
     }
     first.map(|first| VerifyError::Ended { first, ended })
