@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CgroupVersion, ContainerSpec, EngineNetwork, HostsLine, IdRange, JobRecord, JobState, Kind,
-    Listener, Name, NetworkRules, Port, PortRule, Subnets, UnitSpec, UnitState,
+    CgroupVersion, ContainerSpec, EngineNetwork, Held, HostsLine, IdRange, JobRecord, JobState,
+    Kind, Listener, Name, NetworkRules, Port, PortRule, Subnets, UnitSpec, UnitState,
 };
 
 /// All that the planner may know about the host.
@@ -216,6 +216,8 @@ pub struct ObservedUnits {
     pub drifted: bool,
     /// What systemd says of the services.
     pub states: BTreeMap<Name, UnitState>,
+    /// The ports that systemd holds, by the container that they start.
+    pub held: BTreeMap<Name, Held>,
     /// Containers that start with the project at boot.
     pub enabled: BTreeSet<Name>,
     /// Whether the project itself starts at boot.
@@ -223,6 +225,12 @@ pub struct ObservedUnits {
 }
 
 impl ObservedUnits {
+    /// Containers whose held ports are open, at least some of them.
+    pub fn open(&self) -> BTreeSet<Name> {
+        let open = self.held.iter().filter(|(_, held)| **held != Held::Closed);
+        open.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether systemd is about to start the container: it is tried again after it has ended, or waits for
     /// its turn.
     pub fn starts(&self, name: &Name) -> bool {

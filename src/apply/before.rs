@@ -175,6 +175,7 @@ impl<'a> Before<'a> {
                 ..change.units.clone()
             },
             enabled: old.enabled.clone(),
+            open: old.open(),
             project_enabled: old.project_enabled,
         }))
     }

@@ -149,9 +149,21 @@ async fn over(most: Option<Duration>) -> Duration {
 
 /// The last lines of its output, as far as they can be read.
 async fn last_lines(watch: &dyn Watch, name: &Name) -> Vec<String> {
+    lines_of(watch, name, true).await
+}
+
+/// The same of one that may be on its way up again: what an earlier run said is better than nothing.
+pub(super) async fn last_words(watch: &dyn Watch, name: &Name) -> Vec<String> {
+    match lines_of(watch, name, true).await {
+        none if none.is_empty() => lines_of(watch, name, false).await,
+        lines => lines,
+    }
+}
+
+async fn lines_of(watch: &dyn Watch, name: &Name, fresh: bool) -> Vec<String> {
     let wish = LogWish {
         lines: Some(LOG_LINES),
-        fresh: true,
+        fresh,
         ..LogWish::default()
     };
     let read = async {

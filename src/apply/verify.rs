@@ -6,6 +6,8 @@ use crate::model::{Name, Project};
 use crate::observed::{Observed, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
+use super::StepError;
+use super::health::last_words;
 use super::host::{Host, ObserveError};
 
 /// How often it is looked again for how a container has ended, and the time between.
@@ -18,6 +20,14 @@ pub enum VerifyError {
     /// The host could not be looked at.
     #[error(transparent)]
     Observe(#[from] ObserveError),
+    /// Containers were started and have failed since. Each is a [`StepError::Ended`].
+    #[error("all steps were done, yet {}", list(ended))]
+    Ended {
+        /// The first of them, for a hint.
+        first: Name,
+        /// How each of them ended.
+        ended: Vec<StepError>,
+    },
     /// Something still differs from what was asked for.
     #[error("all steps were done, yet this still differs:\n{plan}")]
     Differs {
@@ -30,6 +40,11 @@ pub enum VerifyError {
         /// Why.
         problems: Vec<Problem>,
     },
+}
+
+fn list(ended: &[StepError]) -> String {
+    let texts: Vec<String> = ended.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 fn texts(problems: &[Problem]) -> String {
@@ -117,6 +132,30 @@ fn has_just_ended(step: &Step, observed: &Observed) -> bool {
     found.is_some_and(|c| c.state == State::Stopped && c.exit.is_none())
 }
 
+/// The containers that would be started again, since they have failed, with what they said last. That they
+/// would be started says nothing about why.
+async fn ended(host: &Host, plan: &Plan, observed: &Observed) -> Option<VerifyError> {
+    let mut ended = Vec::new();
+    let mut first = None;
+    for planned in &plan.steps {
+        let Step::Start { container } = &planned.step else {
+            continue;
+        };
+        let found = observed.containers.get(container);
+        let found = found.filter(|found| found.state == State::Stopped);
+        let Some(code) = found.and_then(|found| found.exit).filter(|code| *code != 0) else {
+            continue;
+        };
+        first.get_or_insert_with(|| container.clone());
+        ended.push(StepError::Ended {
+            container: container.clone(),
+            code,
+            log: last_words(host.backend.watch(), container).await,
+        });
+    }
+    first.map(|first| VerifyError::Ended { first, ended })
+}
+
 /// Observes and plans `wish` again and expects nothing to do.
 pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), VerifyError> {
     if !is_a_state(&wish.goal) {
@@ -133,8 +172,12 @@ pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), V
         }
         looks += 1;
         if looks > MOST_LOOKS || !steps.any(|step| has_just_ended(step, &observed)) {
-            let plan = Box::new(rest);
-            return Err(VerifyError::Differs { plan });
+            return Err(match ended(host, &rest, &observed).await {
+                Some(ended) => ended,
+                None => VerifyError::Differs {
+                    plan: Box::new(rest),
+                },
+            });
         }
         tokio::time::sleep(LOOK).await;
     }

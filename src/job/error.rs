@@ -165,6 +165,12 @@ impl JobError {
                 hint_of(error)
             });
         }
+        if let Self::Verify(VerifyError::Ended { first, .. }) = self {
+            return Some(format!(
+                "`locker logs {first}` shows all that it printed; `locker stop {first}` ends the tries, \
+                 and once it is mended `locker up` begins anew"
+            ));
+        }
         if let Self::Backend(error)
         | Self::Observe(ObserveError::Backend(error))
         | Self::Verify(VerifyError::Observe(ObserveError::Backend(error))) = self
@@ -185,6 +191,9 @@ impl JobError {
                     .collect()
             }
             Self::Backend(error) => log_of(error).cloned().unwrap_or_default(),
+            Self::Verify(VerifyError::Ended { ended, .. }) => {
+                ended.iter().flat_map(output_of).collect()
+            }
             Self::Load(_)
             | Self::Selection { .. }
             | Self::Problems { .. }
@@ -259,6 +268,30 @@ fn texts(problems: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_told_that_a_container_has_ended_is_told_its_last_lines_and_what_to_run() {
+        let first = Name::new("db").unwrap();
+        let error = JobError::Verify(VerifyError::Ended {
+            ended: vec![StepError::Ended {
+                container: first.clone(),
+                code: 7,
+                log: vec!["reading".into(), "no disk".into()],
+            }],
+            first,
+        });
+        let text = error.to_string();
+        assert!(
+            text.ends_with("`db` has ended with exit code 7: no disk"),
+            "{text}"
+        );
+        assert_eq!(error.details(), ["reading", "no disk"]);
+        let hint = error.hint().unwrap();
+        assert!(
+            hint.contains("`locker logs db`") && hint.contains("`locker stop db`"),
+            "{hint}"
+        );
+    }
 
     #[test]
     fn a_missing_engine_comes_with_the_command_that_installs_it() {

@@ -90,6 +90,18 @@ pub struct UnitState {
     pub status: String,
 }
 
+/// How the ports are that systemd holds for a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Held {
+    /// All of them are open: who calls has the container started.
+    Open,
+    /// Some of them are not: closed by somebody, or failed.
+    Broken,
+    /// None of them is open.
+    Closed,
+}
+
 /// All units of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectUnits {
@@ -108,6 +120,8 @@ pub struct UnitsChange {
     pub units: ProjectUnits,
     /// Containers that start with the project at boot.
     pub enabled: BTreeSet<Name>,
+    /// Containers whose held ports are open; those of all others are closed.
+    pub open: BTreeSet<Name>,
     /// Whether the project itself starts at boot.
     pub project_enabled: bool,
 }

@@ -40,6 +40,8 @@ pub enum Cause {
     Unfinished,
     /// It differs from what locker put in place.
     Drifted(&'static str),
+    /// The ports that systemd holds for this container are not open.
+    PortsClosed(Name),
     /// Another step needs it.
     For(Name),
     /// The project needs it.
@@ -74,6 +76,7 @@ impl fmt::Display for Cause {
             Self::Asked => f.write_str("as asked"),
             Self::Unfinished => f.write_str("an earlier run did not finish it"),
             Self::Drifted(what) => f.write_str(what),
+            Self::PortsClosed(name) => write!(f, "the ports held for {name} are closed"),
             Self::For(name) => write!(f, "for {name}"),
             Self::ForProject => f.write_str("for the project"),
         }

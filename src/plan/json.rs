@@ -57,6 +57,7 @@ fn cause_json(cause: &Cause) -> Value {
         | Cause::Asked
         | Cause::Unfinished
         | Cause::Drifted(_)
+        | Cause::PortsClosed(_)
         | Cause::For(_)
         | Cause::ForProject => (None, None),
     };

@@ -16,6 +16,7 @@ mod fixed;
 mod goal;
 mod graph;
 mod health;
+mod held;
 mod hosts;
 mod images;
 pub mod indexes;

@@ -24,6 +24,9 @@ impl Builder<'_> {
     /// Writes the units when they are not what they should be: once, before anything starts.
     pub(super) fn units(&mut self) {
         let observed = &self.observed.units;
+        if self.wish.goal == Goal::Stop {
+            return self.close_ports();
+        }
         if !observed.available || !self.wish.goal.scope().units {
             return;
         }
@@ -32,15 +35,15 @@ impl Builder<'_> {
         let same = services == observed.services
             && enabled == observed.enabled
             && enabled.is_empty() != observed.project_enabled;
+        let opened = self.closed_yet(&services);
         let nothing = services.is_empty() && observed.services.is_empty();
-        if nothing || (same && !observed.drifted) {
+        if nothing || (same && !observed.drifted && opened.is_empty()) {
             return;
         }
-        let cause = match &self.wish.goal {
-            Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => match same {
-                true => Cause::Drifted("its files differ"),
-                false => Cause::ForProject,
-            },
+        let causes = match &self.wish.goal {
+            Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => {
+                self.causes(same, opened)
+            }
             Goal::Stop
             | Goal::Remove
             | Goal::Down { .. }
@@ -56,9 +59,10 @@ impl Builder<'_> {
             | Goal::Pull
             | Goal::Build
             | Goal::Enable(_)
-            | Goal::Cleanup => Cause::Asked,
+            | Goal::Cleanup => vec![Cause::Asked],
         };
         let change = UnitsChange {
+            open: self.open(&services),
             units: ProjectUnits {
                 project: self.project.name.clone(),
                 directory: self.project.directory.clone(),
@@ -68,9 +72,7 @@ impl Builder<'_> {
             enabled,
         };
         let kept: BTreeSet<Name> = change.units.services.keys().cloned().collect();
-        let id = self
-            .draft
-            .add(Step::WriteUnits(Box::new(change)), vec![cause]);
+        let id = self.draft.add(Step::WriteUnits(Box::new(change)), causes);
         for create in self.draft.all(Slot::Create) {
             self.draft.after(id, create);
         }

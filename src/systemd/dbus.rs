@@ -1,6 +1,7 @@
 //! The manager over D-Bus (org.freedesktop.systemd1(5)). zbus stays here.
 
 mod jobs;
+mod sockets;
 mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,6 +283,7 @@ impl Units for Systemd {
         view.drifted = self.files.differs(&disk, &units)?;
         let services = service_names(project, disk.services.keys());
         view.states = self.brief_states(services).await?;
+        view.held = self.held(&disk.services).await?;
         view.services = disk.services;
         Ok(view)
     }
@@ -358,35 +360,7 @@ impl Systemd {
         }
         self.keep_network(!change.units.services.is_empty(), program)
             .await?;
-        for socket in change.units.services.values().flat_map(names::sockets) {
-            self.finish(&socket, Job::Start).await?;
-        }
-        Ok(())
-    }
-
-    /// Lets go of the ports that systemd is to hold no more, while their units are still known.
-    async fn stop_sockets(&self, change: &UnitsChange, before: &OnDisk) -> Result<(), UnitsError> {
-        let held =
-            |units: &BTreeMap<Name, UnitSpec>| units.values().flat_map(names::held).collect();
-        let (had, has) = (held(&before.services), held(&change.units.services));
-        for socket in names::held_no_more(&had, &has) {
-            self.finish(&socket, Job::Stop).await?;
-            let way = names::way(&socket);
-            self.finish(&way, Job::Stop).await?;
-            self.forget_failure(&way).await?;
-        }
-        Ok(())
-    }
-
-    /// Does the same with the ways from held ports to a container: without one that is on its way or there,
-    /// a container on demand counts as needed by nobody and is stopped at once; and one that stays behind
-    /// takes callers to a container that is gone.
-    async fn ways(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
-        let services = self.files.read(project)?.services;
-        for socket in services.get(name).map(names::sockets).unwrap_or_default() {
-            self.begin(&names::way(&socket), job).await?;
-        }
-        Ok(())
+        self.open_sockets(change).await
     }
 
     async fn forget_failure(&self, unit: &str) -> Result<(), UnitsError> {

@@ -236,6 +236,69 @@ fn a_container_starts_with_its_first_caller_and_stops_when_nobody_comes() {
 }
 
 #[test]
+fn nobody_who_calls_undoes_a_stop_and_a_held_port_that_was_closed_is_opened_by_up() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "both",
+            "  db:\n    template: {name: tiny}\n    on_demand: true\n    idle: 1h\n    ports: [\"8080:80\"]\n",
+        );
+        project.up();
+        answers(host, 8080, "db");
+        for stop in ["stop", "stop db"] {
+            project.locker(stop).exits(0);
+            assert_eq!(host.fetch_from_outside(8080), None);
+            assert_eq!(project.state("db"), "STOPPED");
+            let again = project.locker(&format!("--dry-run {stop}")).exits(0);
+            assert_eq!(again.out.trim(), "nothing to do");
+            project.locker("start").exits(0);
+            answers(host, 8080, "db");
+        }
+        // Stopped, it is left to its callers again by `up`.
+        project.locker("stop").exits(0);
+        project.up();
+        assert_eq!(project.state("db"), "STOPPED");
+        answers(host, 8080, "db");
+        let socket = host
+            .sh("systemctl list-units --plain --no-legend 'locker-both-*.socket' | cut -d' ' -f1");
+        host.sh(&format!("systemctl stop '{socket}'"));
+        let plan = project.locker("plan").exits(0).out;
+        assert!(plan.contains("the ports held for db are closed"), "{plan}");
+        project.up();
+        answers(host, 8080, "db");
+        let plan = project.locker("plan").exits(0).out;
+        assert_eq!(plan.trim(), "nothing to do");
+    });
+}
+
+#[test]
+fn a_container_that_fails_right_after_its_start_says_why_with_and_without_systemd() {
+    on_a_host_with_docker(|host| {
+        for (supervisor, restart) in [("systemd", "no"), ("none", "no")] {
+            // The other's setup makes the run last until the engine has noticed the end.
+            let app = format!(
+                "    image: busybox:test\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n"
+            );
+            let project = Project::new(
+                host,
+                "both",
+                &format!(
+                    "  web:\n{app}    restart: \"{restart}\"\n    command: [sh, -c, \"echo no disk; exit 7\"]\n  \
+                     late:\n{app}    command: [sleep, \"9999\"]\n    setup: [\"sleep 3\"]\n"
+                ),
+            );
+            let done = project.locker("up");
+            done.exits(1).says(&[
+                "`web` has ended with exit code 7: no disk",
+                "locker logs web",
+                "locker stop web",
+            ]);
+            project.locker("down --yes").exits(0);
+        }
+    });
+}
+
+#[test]
 fn two_isolated_containers_never_share_a_user() {
     on_a_host_with_docker(|host| {
         let lxc = "    template: {name: tiny}\n    isolate: true\n";

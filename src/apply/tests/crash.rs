@@ -130,6 +130,23 @@ async fn run(stage: &Stage, project: &Project, wish: &Wish, at: Option<usize>) -
     }
 }
 
+#[tokio::test]
+async fn one_that_fails_as_soon_as_it_runs_is_named_with_its_code_and_last_words() {
+    let stage = Stage::new();
+    stage.fake.ledger.lock().unwrap().ends = [("db".to_string(), 7)].into();
+    let mut project = project("1");
+    project.containers.retain(|name, _| name.as_str() == "db");
+    assert!(run(&stage, &project, &wish(Goal::Up), None).await);
+    let error = verify(&stage.host, &project, &wish(Goal::Up)).await;
+    let error = error.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("`db` has ended with exit code 7"),
+        "{error}"
+    );
+}
+
 /// Comes to its end and is so then.
 async fn settle(stage: &Stage, project: &Project, wish: &Wish) {
     assert!(run(stage, project, wish, None).await);

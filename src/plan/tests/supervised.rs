@@ -273,6 +273,60 @@ fn a_container_on_demand_is_started_by_its_first_caller() {
 }
 
 #[test]
+fn a_stop_closes_the_ports_that_are_held_and_a_start_opens_them() {
+    use crate::model::Held;
+    let file = mixed_with("web", |c| c.on_demand = true);
+    let mut world = up_with_systemd(&file);
+    assert_eq!(world.seen.units.held["web"], Held::Open);
+    let enabled = world.seen.units.enabled.clone();
+    // Of others nothing changes.
+    world.run(&file, &chosen(Goal::Stop, &["db"]));
+    assert_eq!(world.seen.units.held["web"], Held::Open);
+    // It does not run, and yet the next who calls must not start it.
+    let stop = chosen(Goal::Stop, &["web"]);
+    let text = world.text(&file, &stop);
+    assert_eq!(text, "~ units    shop  3 services  as asked");
+    world.run(&file, &stop);
+    assert_eq!(world.seen.units.held["web"], Held::Closed);
+    assert_eq!(world.text(&file, &stop), "nothing to do");
+    // What concerns others does not open them.
+    world.run(&file, &chosen(Goal::Enable(true), &["db"]));
+    world.run(&file, &chosen(Goal::Up, &["job"]));
+    assert_eq!(world.seen.units.held["web"], Held::Closed);
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.seen.units.held["web"], Held::Open);
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    // While it runs they are closed before it is stopped, and opened before it is started.
+    world.container("web").state = crate::observed::State::Running;
+    let text = world.text(&file, &stop);
+    assert!(
+        text.find("~ units").unwrap() < text.find("- stop     web").unwrap(),
+        "{text}"
+    );
+    world.run(&file, &stop);
+    world.run(&file, &chosen(Goal::Start { restart: false }, &["web"]));
+    assert_eq!(world.seen.units.held["web"], Held::Open);
+    world.seen.units.enabled.remove(&name("db"));
+    assert_eq!(world.seen.units.enabled, enabled);
+}
+
+#[test]
+fn held_ports_that_are_not_open_are_opened_by_the_next_up() {
+    use crate::model::Held;
+    let file = mixed_with("web", |c| c.on_demand = true);
+    for state in [Held::Closed, Held::Broken] {
+        let mut world = up_with_systemd(&file);
+        world.seen.units.held.insert(name("web"), state);
+        assert_eq!(
+            world.text(&file, &wish(Goal::Up)),
+            "~ units    shop  3 services  the ports held for web are closed"
+        );
+        world.run(&file, &wish(Goal::Up));
+        assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    }
+}
+
+#[test]
 fn what_systemd_tries_again_and_again_is_stopped_too() {
     let file = mixed();
     let mut world = up_with_systemd(&file);

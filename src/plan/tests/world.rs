@@ -166,6 +166,15 @@ impl World {
                 let units = &mut self.seen.units;
                 units.services = change.units.services.clone();
                 units.enabled = change.enabled.clone();
+                let held = units
+                    .services
+                    .iter()
+                    .filter(|(_, unit)| !unit.on_demand.is_empty());
+                let state = |name| match change.open.contains(name) {
+                    true => Held::Open,
+                    false => Held::Closed,
+                };
+                units.held = held.map(|(name, _)| (name.clone(), state(name))).collect();
                 units.project_enabled = change.project_enabled;
                 units.drifted = false;
             }
