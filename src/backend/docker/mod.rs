@@ -73,6 +73,7 @@ pub struct DockerBackend {
     client: Arc<Client>,
     /// None before the first look.
     known: Arc<Mutex<Option<All>>>,
+    starts: Arc<power::Starts>,
     stops: Arc<power::Stops>,
 }
 
@@ -89,6 +90,7 @@ impl DockerBackend {
             site: Arc::new(site),
             client: Arc::default(),
             known: Arc::default(),
+            starts: Arc::default(),
             stops: Arc::default(),
         }
     }
@@ -193,7 +195,13 @@ impl Backend for DockerBackend {
 
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let known = self.body("start", name, body).await?;
-        power::start(self.link().await?, &self.site.full(name), &known).await?;
+        power::start(
+            &self.starts,
+            self.link().await?,
+            &self.site.full(name),
+            &known,
+        )
+        .await?;
         let nics = known.mark.spec.app.iter().flat_map(|app| &app.attached);
         for nic in nics.filter_map(|attached| attached.nic.as_ref()) {
             sys::let_ports_reach_themselves(&nic.bridge);

@@ -32,7 +32,7 @@ const GATEWAY_MODES: [&str; 2] = [
 /// What the engine answers when somebody is on a network that is to be removed.
 const IN_USE: u16 = 403;
 /// How long it may take to let go of a container that is gone, and how often it is asked again.
-const LETTING_GO: Duration = Duration::from_secs(2);
+const LETTING_GO: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// What an entry of the engine's list is.

@@ -21,6 +21,9 @@ use crate::sys;
 /// How many containers the engine takes down at once, for each core. With thirty at once on two cores
 /// it needs twice the time that it needs with eight.
 const STOPS_PER_CORE: usize = 4;
+/// The same of starts: with eight at once on two cores they get in each other's way at the kernel's lock
+/// on the network, now and then so much that all of them need half as long again.
+const STARTS_PER_CORE: usize = 2;
 /// How many places a container with IPv6 takes: the engine runs itself once more for it, and those
 /// processes spin while others hold the kernel's lock on the network.
 const PLACES_WITH_IPV6: u32 = 2;
@@ -43,6 +46,16 @@ impl Default for Stops {
     }
 }
 
+/// Places for starts.
+#[derive(Debug)]
+pub(super) struct Starts(Semaphore);
+
+impl Default for Starts {
+    fn default() -> Self {
+        Self(Semaphore::new(sys::cores() * STARTS_PER_CORE))
+    }
+}
+
 impl Stops {
     /// Does `stop` when there is a place for it; with IPv6 it takes more of them. Containers that ignore the signal let others begin,
     /// so that their time limits run side by side.
@@ -60,8 +73,15 @@ impl Stops {
     }
 }
 
-/// Starts a container; the engine answers when it runs.
-pub(super) async fn start(link: &Link, full: &str, known: &Known) -> Result<(), BackendError> {
+/// Starts a container when it is its turn; the engine answers when it runs.
+pub(super) async fn start(
+    starts: &Starts,
+    link: &Link,
+    full: &str,
+    known: &Known,
+) -> Result<(), BackendError> {
+    // Never closed; without a place it would only be slower.
+    let _place = starts.0.acquire().await.ok();
     let started = link.docker.start_container(&known.id, None).await;
     started.map_err(|e| failed("start", full, &e))
 }
