@@ -10,6 +10,7 @@ mod kept;
 mod lock;
 mod paths;
 mod record;
+mod turns;
 
 pub use asked::{Asked, Why, ask, take_asked};
 pub use atomic::{StoreError, write_atomic};
@@ -20,3 +21,4 @@ pub use paths::Paths;
 pub use record::{
     RECORD_VERSION, load_record, load_records, remove_empty, remove_record, save_record,
 };
+pub use turns::{Turn, take_turn};

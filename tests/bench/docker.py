@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 
+from steady import steadily
+
 COUNT, MANY, ROUNDS = (int(word) for word in sys.argv[1:4])
 IMAGE = "busybox:test"
 NUMBERS = {}
@@ -21,6 +23,17 @@ NUMBERS = {}
 def note(key, value):
     NUMBERS.setdefault(key, []).append(value)
     print(f"{key} {value:.3f}", file=sys.stderr, flush=True)
+
+
+def measured(form):
+    """Does `form`, which notes its numbers, on a machine that did not stand still meanwhile."""
+    before = {key: len(values) for key, values in NUMBERS.items()}
+
+    def forget():
+        for key, values in NUMBERS.items():
+            del values[before.get(key, 0) :]
+
+    steadily(form, forget)
 
 
 # --- the raw interface -------------------------------------------------------------------------------
@@ -264,7 +277,7 @@ def rounds():
     ]
     for number in range(ROUNDS):
         for form in forms[number % len(forms) :] + forms[: number % len(forms)]:
-            form()
+            measured(form)
             if left():
                 raise SystemExit(f"error: containers are left: {left()}")
     for directory in (compose, compose6, compose1, plain, plain6, units):
@@ -277,11 +290,15 @@ def many():
     for key, commands, own in (("compose", COMPOSE, ()), ("locker", LOCKER, ("supervisor: none",))):
         up, down, status = commands
         directory = project(f"many-{key}", MANY, 24000, *own)
-        note(f"up-many.{key}", run(directory, *up)[0])
-        for _ in range(5):
-            note(f"nothing-many.{key}", run(directory, *up)[0])
-            note(f"status-many.{key}", run(directory, *status)[0])
-        note(f"down-many.{key}", run_down(directory, *down))
+
+        def form():
+            note(f"up-many.{key}", run(directory, *up)[0])
+            for _ in range(5):
+                note(f"nothing-many.{key}", run(directory, *up)[0])
+                note(f"status-many.{key}", run(directory, *status)[0])
+            note(f"down-many.{key}", run_down(directory, *down))
+
+        measured(form)
 
 
 def median(values):

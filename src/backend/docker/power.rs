@@ -15,15 +15,12 @@ use super::client::Link;
 use super::error::{failed, is_missing, reason};
 use super::known::Known;
 use crate::backend::{BackendError, Probe};
-use crate::model::Healthcheck;
+use crate::model::{ENGINE_STARTS_PER_CORE, Healthcheck};
 use crate::sys;
 
 /// How many containers the engine takes down at once, for each core. With thirty at once on two cores
 /// it needs twice the time that it needs with eight.
 const STOPS_PER_CORE: usize = 4;
-/// The same of starts: with eight at once on two cores they get in each other's way at the kernel's lock
-/// on the network, now and then so much that all of them need half as long again.
-const STARTS_PER_CORE: usize = 2;
 /// How many places a container with IPv6 takes: the engine runs itself once more for it, and those
 /// processes spin while others hold the kernel's lock on the network.
 const PLACES_WITH_IPV6: u32 = 2;
@@ -52,7 +49,7 @@ pub(super) struct Starts(Semaphore);
 
 impl Default for Starts {
     fn default() -> Self {
-        Self(Semaphore::new(sys::cores() * STARTS_PER_CORE))
+        Self(Semaphore::new(sys::cores() * ENGINE_STARTS_PER_CORE))
     }
 }
 
