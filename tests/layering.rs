@@ -23,7 +23,13 @@ fn allowed(room: &str) -> Option<Vec<&'static str>> {
             rooms
         }
         // One of it stands beside every container: it knows one driver's way to start and no other.
-        "supervise" => vec!["model", "store", "sys", "backend/lxc/supervised"],
+        "supervise" => vec![
+            "model",
+            "store",
+            "sys",
+            "backend/docker/reach",
+            "backend/lxc/supervised",
+        ],
         "apply" => [&DRIVERS[..], &["model", "observed", "plan", "store", "sys"]].concat(),
         "job" => {
             let rest = ["apply", "file", "model", "observed", "plan", "store", "sys"];

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{
     App, Condition, Container, Dependency, FirewallChoice, Hook, Idmap, InnerCommand, NetworkWish,
-    Place, Port, Project, Restart, Source, Supervisor, Volume, VolumeSource, default_network,
+    Place, Port, Project, Restart, Source, Supervisor, Test, Volume, VolumeSource, default_network,
     show_time,
 };
 use stores::EngineVolumes;
@@ -270,14 +270,16 @@ fn healthcheck(container: &Container) -> Value {
             Value::Null
         };
     };
-    let test = match &check.test {
-        InnerCommand::Shell(line) => json!(["CMD-SHELL", text(line)]),
-        InnerCommand::Exec(argv) => std::iter::once("CMD".into())
-            .chain(argv.iter().map(text))
-            .collect(),
+    let (key, test) = match &check.test {
+        Test::Port { port } => ("port", json!(port)),
+        Test::Command(InnerCommand::Shell(line)) => ("test", json!(["CMD-SHELL", text(line)])),
+        Test::Command(InnerCommand::Exec(argv)) => {
+            let words = argv.iter().map(text);
+            ("test", std::iter::once("CMD".into()).chain(words).collect())
+        }
     };
     let mut map = json!({
-        "test": test,
+        key: test,
         "interval": show_time(check.interval),
         "timeout": show_time(check.timeout),
         "retries": check.retries,

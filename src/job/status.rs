@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::backend::{Meter, Probe};
-use crate::model::{Container, Healthcheck, Kind, Name, Project, UnitState, host_name_of};
+use crate::model::{Container, Healthcheck, Kind, Name, Project, Test, UnitState, host_name_of};
 use crate::observed::{Health, Observed, ObservedContainer, State};
 
 use super::drift::Drift;
@@ -185,7 +185,7 @@ fn active_ports(project: &Project, observed: &Observed, name: &Name) -> Vec<Stri
 
 /// The engine of an application container has watched it, but looks for the first time an interval after
 /// the start only, and the supervisor or `up --wait` may know better by then. Nobody watches a system
-/// container between two commands, so its check is run now.
+/// container between two commands, nor one whose check the engine does not know, so that check is run now.
 async fn health(
     opened: &Opened,
     observed: &Observed,
@@ -195,18 +195,19 @@ async fn health(
     let found = found.filter(|found| found.state == State::Running)?;
     let unit = observed.units.states.get(name);
     let is_ready = unit.is_some_and(|unit| unit.active == "active");
-    let word = match (found.kind, found.health) {
+    let unwatched = found.kind == Kind::System || is_asked_by_port(opened, name);
+    let word = match (unwatched, found.health) {
         (_, Some(Health::Healthy)) => "healthy",
         (_, Some(Health::Unhealthy)) => "unhealthy",
         // Its service is active since its check has passed.
         (_, Some(Health::Starting)) if is_ready => "healthy",
-        (Kind::Application, Some(Health::Starting)) => match check_now(opened, name).await {
+        (false, Some(Health::Starting)) => match check_now(opened, name).await {
             Some(Probe::Healthy | Probe::Running) => "healthy",
             Some(Probe::Ended(_)) => return None,
             Some(Probe::Failing(_) | Probe::Unhealthy(_)) | None => "starting",
         },
-        (Kind::Application, None) => return None,
-        (Kind::System, Some(Health::Starting) | None) => match check_now(opened, name).await? {
+        (false, None) => return None,
+        (true, Some(Health::Starting) | None) => match check_now(opened, name).await? {
             Probe::Healthy | Probe::Running => "healthy",
             Probe::Failing(_) | Probe::Unhealthy(_) if unit.is_some_and(starts) => "starting",
             Probe::Failing(_) | Probe::Unhealthy(_) => "unhealthy",
@@ -219,6 +220,12 @@ async fn health(
 
 fn starts(unit: &UnitState) -> bool {
     unit.active == "activating"
+}
+
+fn is_asked_by_port(opened: &Opened, name: &Name) -> bool {
+    let wanted = opened.project.containers.get(name);
+    let check = wanted.and_then(|wanted| wanted.healthcheck.as_ref());
+    check.is_some_and(|check| matches!(check.test, Test::Port { .. }))
 }
 
 /// Runs the check of the file; none where the file has none.

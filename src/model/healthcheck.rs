@@ -1,5 +1,6 @@
-//! Health checks: a command that says whether a container is ready for others.
+//! Health checks: what says whether a container is ready for others.
 
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use super::{InnerCommand, Name};
 /// The key `healthcheck`, as in the Compose Specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Healthcheck {
-    /// Runs in the container; exit code 0 means healthy.
-    pub test: InnerCommand,
+    /// What is tried.
+    pub test: Test,
     /// Time between two tries.
     pub interval: Duration,
     /// A try that takes longer has failed.
@@ -23,6 +24,25 @@ pub struct Healthcheck {
     /// Time between two tries within that time; none is [`Self::interval`].
     #[serde(default)]
     pub start_interval: Option<Duration>,
+}
+
+/// What says that a container is healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Test {
+    /// A TCP connection from the host to the container's own address is taken. Nothing is needed inside.
+    Port {
+        /// The container's port, not the published one.
+        port: NonZeroU16,
+    },
+    /// A command in the container ends with 0.
+    Command(InnerCommand),
+}
+
+impl From<InnerCommand> for Test {
+    fn from(command: InnerCommand) -> Self {
+        Self::Command(command)
+    }
 }
 
 /// When a dependency counts as there.
@@ -52,9 +72,9 @@ pub struct Dependency {
 
 impl Healthcheck {
     /// A check with Compose's defaults: every 30 s, 30 s each, 3 tries, no time to warm up.
-    pub fn new(test: InnerCommand) -> Self {
+    pub fn new(test: impl Into<Test>) -> Self {
         Self {
-            test,
+            test: test.into(),
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(30),
             retries: 3,
@@ -90,6 +110,20 @@ impl FromStr for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_is_written_down_as_it_always_was() {
+        let old = r#"{"exec":["pg_isready"]}"#;
+        let command: Test = InnerCommand::Exec(vec!["pg_isready".into()]).into();
+        assert_eq!(serde_json::to_string(&command).unwrap(), old);
+        let port = Test::Port {
+            port: NonZeroU16::new(80).unwrap(),
+        };
+        for test in [command, port] {
+            let text = serde_json::to_string(&test).unwrap();
+            assert_eq!(serde_json::from_str::<Test>(&text).unwrap(), test);
+        }
+    }
 
     #[test]
     fn conditions_have_two_names_each() {

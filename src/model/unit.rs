@@ -12,11 +12,6 @@ use super::{Healthcheck, Hooks, Kind, Name, Port, Restart};
 /// Where the engine of application containers listens when nobody says it.
 pub const ENGINE_SOCKET: &str = "/var/run/docker.sock";
 
-/// How many containers the engine is asked to start at once, for each core. With eight at once on two
-/// cores they get in each other's way at the kernel's lock on the network, now and then so much that all
-/// of them need half as long again.
-pub const ENGINE_STARTS_PER_CORE: usize = 2;
-
 /// A container as a service. Written beside the unit file it is the mark by which the unit is known as
 /// ours, what `locker supervise` is told, and what the planner compares with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,6 @@ mod kept;
 mod lock;
 mod paths;
 mod record;
-mod turns;
 
 pub use asked::{Asked, Why, ask, take_asked};
 pub use atomic::{StoreError, write_atomic};
@@ -21,4 +20,3 @@ pub use paths::Paths;
 pub use record::{
     RECORD_VERSION, load_record, load_records, remove_empty, remove_record, save_record,
 };
-pub use turns::{Turn, take_turn};

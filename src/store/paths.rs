@@ -141,11 +141,6 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
-    /// The places of those that start at the engine now.
-    pub fn turns(&self) -> PathBuf {
-        self.run.join("turns")
-    }
-
     /// What was seen of the firewall last.
     pub fn firewall_seen(&self) -> PathBuf {
         self.run.join("firewall.json")

@@ -8,20 +8,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attend::{Ask, Look, Notes, attend};
+use super::attend::{Ask, Look, Notes, attend, look_at};
 use super::bookmark::Bookmark;
 use super::engine::{Engine, Shown};
 use super::output::Output;
 use super::stream::copy;
 use super::{gate, hooks};
-use crate::model::{ENGINE_STARTS_PER_CORE, Healthcheck, UnitSpec, host_name_of};
-use crate::store::{Paths, take_turn};
-use crate::sys::{self, Notifier};
+use crate::model::{Healthcheck, Test, UnitSpec, host_name_of};
+use crate::store::Paths;
+use crate::sys::Notifier;
 
 /// How long the engine may be away: it is restarted, or the host boots.
 pub(super) const ENGINE_AWAY: Duration = Duration::from_secs(90);
-/// How long one waits at most until others have started.
-const MOST_WAIT: Duration = Duration::from_secs(60);
 /// How long to wait before a stream of output that has ended is asked for once more.
 pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
@@ -56,7 +54,7 @@ pub(super) fn supervise(
         gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
     }
-    start(unit, paths, notifier, &engine, &shown).map_err(told("start"))?;
+    engine.start(&full).map_err(told("start"))?;
     // One that ran was started before, with all that belongs to it.
     if !shown.state.running
         && let Err(reason) = begun(unit, paths, notifier)
@@ -68,26 +66,6 @@ pub(super) fn supervise(
     }
     let ended = stay(unit, paths, notifier, &engine, &full).map_err(told("attend to"))?;
     Ok(told_code(&stopped, ended))
-}
-
-/// Starts it when it is its turn. One that runs is only asked to: it may have ended meanwhile.
-fn start(
-    unit: &UnitSpec,
-    paths: &Paths,
-    notifier: &Notifier,
-    engine: &Engine,
-    shown: &Shown,
-) -> io::Result<()> {
-    let places = sys::cores() * ENGINE_STARTS_PER_CORE;
-    // What systemd allows for the start goes on meanwhile.
-    let most = unit
-        .start_timeout
-        .map_or(MOST_WAIT, |most| MOST_WAIT.min(most / 2));
-    let tell = || drop(notifier.status("waiting for its turn to start"));
-    let idle = !shown.state.running;
-    let _turn = idle.then(|| take_turn(paths, places, most, tell));
-    // By its name: it may have been made anew meanwhile.
-    engine.start(&host_name_of(&unit.project, &unit.name))
 }
 
 /// The code of one that was told to stop says how it was ended, not that it has failed: systemd would
@@ -252,7 +230,16 @@ impl Ask for Container<'_> {
 
     fn look(&self, check: Option<&Healthcheck>) -> Look {
         if let Some(check) = check {
-            let (test, most) = (check.test.clone().into(), Some(check.timeout));
+            let test = match &check.test {
+                Test::Command(test) => test.clone().into(),
+                Test::Port { port } => {
+                    return match self.engine.address(&self.full) {
+                        Ok(at) => look_at(at, *port, check.timeout),
+                        Err(error) => Look::Failed(error.to_string()),
+                    };
+                }
+            };
+            let most = Some(check.timeout);
             return match self.engine.run(&self.full, &test, most, &mut |_| Ok(())) {
                 Ok(0) => Look::Passed,
                 Ok(code) => Look::Failed(format!("exit code {code}")),

@@ -2,6 +2,8 @@
 //!
 //! The same for both engines; each hands in how its container is asked. Ends with the container.
 
+use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use super::{backoff, gate};
 use crate::backend::lxc::supervised::shed;
 use crate::model::{Healthcheck, Restart, UnitSpec};
 use crate::store::Paths;
-use crate::sys::Notifier;
+use crate::sys::{self, Notifier};
 
 /// While it starts, a check is repeated at least this often, so that what waits for it starts early.
 const EAGER: Duration = Duration::from_millis(500);
@@ -26,6 +28,17 @@ pub(super) enum Look {
     Failed(String),
     /// There is no check.
     Nothing,
+}
+
+/// Looks whether somebody takes connections there.
+pub(super) fn look_at(at: Option<IpAddr>, port: NonZeroU16, most: Duration) -> Look {
+    let Some(at) = at else {
+        return Look::Failed("it has no address to be asked at".into());
+    };
+    match sys::knock(at, port.get(), most) {
+        Ok(()) => Look::Passed,
+        Err(said) => Look::Failed(said),
+    }
 }
 
 /// How the container is asked.

@@ -1,6 +1,8 @@
 //! The engine of application containers, as far as a supervisor needs it.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use serde_json::json;
 
 use super::http::{self, Answer, Body};
 use super::stream::{Hear, copy};
+use crate::backend::docker::reach::{LONGEST, Reach, reach};
 use crate::model::{ENGINE_SOCKET, Hook, UnitSpec};
 
 /// How long an answer may take that needs no waiting.
@@ -28,6 +31,35 @@ pub(super) struct Shown {
     pub(super) id: String,
     pub(super) state: ShownState,
     pub(super) config: ShownConfig,
+    #[serde(default)]
+    host_config: ShownMode,
+    #[serde(default)]
+    network_settings: ShownNetworks,
+}
+
+/// How it is on the network.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ShownMode {
+    #[serde(default)]
+    network_mode: String,
+}
+
+/// Its networks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ShownNetworks {
+    #[serde(default)]
+    networks: BTreeMap<String, ShownCard>,
+}
+
+/// One of its network cards.
+#[derive(Debug, Deserialize)]
+struct ShownCard {
+    #[serde(rename = "IPAddress", default)]
+    v4: String,
+    #[serde(rename = "GlobalIPv6Address", default)]
+    v6: String,
 }
 
 /// Its state.
@@ -136,6 +168,22 @@ impl Engine {
     pub(super) fn show(&self, container: &str) -> io::Result<Shown> {
         let target = format!("/containers/{container}/json");
         Self::value(self.ask("GET", &target, None, Some(PATIENCE))?)
+    }
+
+    /// Where it is reached from the host, if anywhere.
+    pub(super) fn address(&self, container: &str) -> io::Result<Option<IpAddr>> {
+        let mut container = container.to_string();
+        for _ in 0..LONGEST {
+            let shown = self.show(&container)?;
+            let cards = shown.network_settings.networks.values();
+            let addresses = cards.flat_map(|card| [card.v4.as_str(), &card.v6]);
+            match reach(&shown.host_config.network_mode, addresses) {
+                Reach::At(at) => return Ok(Some(at)),
+                Reach::Like(other) => container = other,
+                Reach::Nowhere => break,
+            }
+        }
+        Ok(None)
     }
 
     /// Starts it; one that runs is fine.

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::attend::{Ask, Look, Notes, attend};
+use super::attend::{Ask, Look, Notes, attend, look_at};
 use super::console::{Bell, bell};
 use super::output::Output;
 use super::{gate, hooks};
 use crate::backend::lxc::supervised::{self, Attended};
-use crate::model::{Healthcheck, HookAt, UnitSpec};
+use crate::model::{Healthcheck, HookAt, Test, UnitSpec};
 use crate::store::Paths;
 use crate::sys::Notifier;
 
@@ -137,7 +137,13 @@ impl Ask for Attended {
         let Some(check) = check else {
             return Look::Nothing;
         };
-        match self.run(&check.test, check.timeout) {
+        let test = match &check.test {
+            Test::Command(test) => test,
+            Test::Port { port } => {
+                return look_at(self.address().map(Into::into), *port, check.timeout);
+            }
+        };
+        match self.run(test, check.timeout) {
             Ok(0) => Look::Passed,
             Ok(code) => Look::Failed(format!("exit code {code}")),
             Err(error) => Look::Failed(error.to_string()),

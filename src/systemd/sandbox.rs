@@ -5,7 +5,7 @@
 //! filters and `no_new_privs` are inherited), so only what no system container needs is taken away.
 //! docs/systemd.md lists both with their reasons.
 
-use crate::model::{Kind, UnitSpec};
+use crate::model::{Kind, Test, UnitSpec};
 
 const APPLICATION: &[&str] = &[
     "CapabilityBoundingSet=",
@@ -47,7 +47,28 @@ pub(super) fn sandbox(unit: &UnitSpec) -> String {
         Kind::System => &SYSTEM[..1],
     };
     let lines = lines.iter().filter(|line| !hides(line, unit));
+    let lines = lines.filter_map(|line| match asks_by_port(unit) {
+        true => with_network(line),
+        false => Some(*line),
+    });
     lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether the supervisor itself opens a connection to the container.
+fn asks_by_port(unit: &UnitSpec) -> bool {
+    let check = unit.healthcheck.as_ref();
+    check.is_some_and(|check| matches!(check.test, Test::Port { .. }))
+}
+
+/// The directive for one that must reach its container's address.
+fn with_network(line: &'static str) -> Option<&'static str> {
+    match line {
+        "PrivateNetwork=yes" => None,
+        "RestrictAddressFamilies=AF_UNIX" => {
+            Some("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6")
+        }
+        other => Some(other),
+    }
 }
 
 /// Whether a directive would hide the engine's socket.

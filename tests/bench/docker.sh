@@ -59,7 +59,7 @@ start_host
 cp -a "$compose1/usr" "$dir/root/"
 mv "$dir/root/usr/bin/docker-compose" "$dir/root/usr/local/bin/docker-compose-1"
 install -m 755 "$compose" "$dir/root/usr/local/bin/docker-compose-2"
-install -m 644 tests/bench/docker.py tests/bench/steady.py "$dir/root/root/"
+install -m 644 tests/bench/docker.py "$dir/root/root/docker.py"
 
 # No registry can be reached: the image is made of the host's busybox. Its first process hears a SIGTERM,
 # which a bare httpd as process 1 would not: all forms of a clean stop would only wait for their time limit.

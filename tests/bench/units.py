@@ -10,8 +10,6 @@ import subprocess
 import sys
 import time
 
-from steady import steadily
-
 PHASE, COUNT, ROUNDS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 NOTES = "/root/bench-units.json"
 
@@ -61,17 +59,16 @@ def work():
     ups = {plain: [], units: []}
     for number in range(ROUNDS):
         for directory in (plain, units) if number % 2 == 0 else (units, plain):
-            down = lambda: run(directory, "locker", "down", "--yes")
-            ups[directory].append(steadily(lambda: run(directory, "locker", "up"), down))
+            ups[directory].append(run(directory, "locker", "up"))
             last = directory == units and number == ROUNDS - 1
             if not last:
-                down()
+                run(directory, "locker", "down", "--yes")
     time.sleep(12)
     sums = resident()
     starts = []
     for _ in range(ROUNDS):
         run(units, "locker", "stop")
-        starts.append(steadily(lambda: run(units, "locker", "start"), lambda: run(units, "locker", "stop")))
+        starts.append(run(units, "locker", "start"))
     run(units, "locker", "enable")
     notes = {
         "up": [a / b for a, b in zip(ups[units], ups[plain])],

@@ -39,6 +39,7 @@ mod mixed;
 mod network;
 mod once;
 mod ports;
+mod ready;
 mod services;
 mod sources;
 mod supervised;

@@ -256,7 +256,7 @@ async fn setup_is_marked_as_done_only_when_all_of_it_passed() {
 async fn waiting_for_health_ends_with_a_signal_and_with_its_patience() {
     let check = |retries| Healthcheck {
         start_interval: None,
-        test: InnerCommand::Shell("probe".into()),
+        test: InnerCommand::Shell("probe".into()).into(),
         interval: Duration::from_millis(1),
         timeout: Duration::from_secs(1),
         retries,

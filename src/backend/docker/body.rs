@@ -15,7 +15,7 @@ use bollard::models::{
 use super::limits::{self, number};
 use super::{hosts, mounts, place};
 use crate::model::{
-    App, AppNetwork, AppSpec, ContainerSpec, Healthcheck, InnerCommand, Name, host_name_of,
+    App, AppNetwork, AppSpec, ContainerSpec, Healthcheck, InnerCommand, Name, Test, host_name_of,
 };
 
 /// What stands around a container that is made, beside its spec.
@@ -192,19 +192,28 @@ fn program(app: &App, image: &[String]) -> (Option<Vec<String>>, Option<Vec<Stri
 
 fn healthcheck(app: &AppSpec) -> Option<HealthConfig> {
     if app.settings.no_healthcheck {
-        return Some(HealthConfig {
-            test: Some(vec!["NONE".into()]),
-            ..HealthConfig::default()
-        });
+        return Some(no_check());
     }
     app.healthcheck.as_ref().map(check)
+}
+
+/// Without it the engine would do that of the image.
+fn no_check() -> HealthConfig {
+    HealthConfig {
+        test: Some(vec!["NONE".into()]),
+        ..HealthConfig::default()
+    }
 }
 
 fn check(check: &Healthcheck) -> HealthConfig {
     let mut test = vec![];
     match &check.test {
-        InnerCommand::Shell(line) => test.extend(["CMD-SHELL".into(), line.clone()]),
-        InnerCommand::Exec(argv) => {
+        // The engine has no such check: locker asks.
+        Test::Port { .. } => return no_check(),
+        Test::Command(InnerCommand::Shell(line)) => {
+            test.extend(["CMD-SHELL".into(), line.clone()]);
+        }
+        Test::Command(InnerCommand::Exec(argv)) => {
             test.push("CMD".into());
             test.extend(argv.iter().cloned());
         }

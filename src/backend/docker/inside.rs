@@ -10,7 +10,8 @@ use bollard::query_parameters::InspectContainerOptions;
 
 use super::error::failed;
 use super::{
-    DockerBackend, archive, attach, copy, create, ended, events, hosts, logs, power, processes,
+    DockerBackend, archive, attach, copy, create, ended, events, hosts, logs, power, probe,
+    processes,
 };
 use crate::backend::{
     AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, Outer, Probe,
@@ -127,7 +128,7 @@ impl Watch for DockerBackend {
     async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
         let known = self.body("look at", name, Body::Present).await?;
         let docker = &self.link().await?.docker;
-        power::probe(docker, &self.site.full(name), &known.id, check).await
+        probe::probe(docker, &self.site.full(name), &known.id, check).await
     }
 
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {

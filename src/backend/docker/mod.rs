@@ -39,7 +39,9 @@ mod observe;
 mod once;
 mod place;
 mod power;
+mod probe;
 mod processes;
+pub mod reach;
 mod registry;
 mod remove;
 mod site;
@@ -73,7 +75,6 @@ pub struct DockerBackend {
     client: Arc<Client>,
     /// None before the first look.
     known: Arc<Mutex<Option<All>>>,
-    starts: Arc<power::Starts>,
     stops: Arc<power::Stops>,
 }
 
@@ -90,7 +91,6 @@ impl DockerBackend {
             site: Arc::new(site),
             client: Arc::default(),
             known: Arc::default(),
-            starts: Arc::default(),
             stops: Arc::default(),
         }
     }
@@ -195,13 +195,7 @@ impl Backend for DockerBackend {
 
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let known = self.body("start", name, body).await?;
-        power::start(
-            &self.starts,
-            self.link().await?,
-            &self.site.full(name),
-            &known,
-        )
-        .await?;
+        power::start(self.link().await?, &self.site.full(name), &known).await?;
         let nics = known.mark.spec.app.iter().flat_map(|app| &app.attached);
         for nic in nics.filter_map(|attached| attached.nic.as_ref()) {
             sys::let_ports_reach_themselves(&nic.bridge);

@@ -1,21 +1,18 @@
-//! Starting, stopping, freezing, and one look at whether a container is ready.
+//! Starting, stopping and freezing.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{ContainerState, HealthStatusEnum};
-use bollard::query_parameters::{InspectContainerOptions, StopContainerOptions};
+use bollard::query_parameters::StopContainerOptions;
 
 use tokio::sync::Semaphore;
 
-use super::attach;
 use super::body::seconds;
 use super::client::Link;
 use super::error::{failed, is_missing, reason};
 use super::known::Known;
-use crate::backend::{BackendError, Probe};
-use crate::model::{ENGINE_STARTS_PER_CORE, Healthcheck};
+use crate::backend::BackendError;
 use crate::sys;
 
 /// How many containers the engine takes down at once, for each core. With thirty at once on two cores
@@ -43,16 +40,6 @@ impl Default for Stops {
     }
 }
 
-/// Places for starts.
-#[derive(Debug)]
-pub(super) struct Starts(Semaphore);
-
-impl Default for Starts {
-    fn default() -> Self {
-        Self(Semaphore::new(sys::cores() * ENGINE_STARTS_PER_CORE))
-    }
-}
-
 impl Stops {
     /// Does `stop` when there is a place for it; with IPv6 it takes more of them. Containers that ignore the signal let others begin,
     /// so that their time limits run side by side.
@@ -70,15 +57,8 @@ impl Stops {
     }
 }
 
-/// Starts a container when it is its turn; the engine answers when it runs.
-pub(super) async fn start(
-    starts: &Starts,
-    link: &Link,
-    full: &str,
-    known: &Known,
-) -> Result<(), BackendError> {
-    // Never closed; without a place it would only be slower.
-    let _place = starts.0.acquire().await.ok();
+/// Starts a container; the engine answers when it runs.
+pub(super) async fn start(link: &Link, full: &str, known: &Known) -> Result<(), BackendError> {
     let started = link.docker.start_container(&known.id, None).await;
     started.map_err(|e| failed("start", full, &e))
 }
@@ -138,64 +118,11 @@ async fn thaw(docker: &Docker, full: &str, id: &str) -> Result<(), BackendError>
     }
 }
 
-/// One look at whether it is ready. The engine repeats a check only after its interval, which may be
-/// half a minute; a check that has not passed yet is run here as well, so that who waits need not.
-pub(super) async fn probe(
-    docker: &Docker,
-    full: &str,
-    id: &str,
-    check: Option<&Healthcheck>,
-) -> Result<Probe, BackendError> {
-    let options = None::<InspectContainerOptions>;
-    let found = docker.inspect_container(id, options).await;
-    let state = found.map_err(|e| failed("look at", full, &e))?.state;
-    let seen = read(state.unwrap_or_default());
-    let (Probe::Failing(_), Some(check)) = (&seen, check) else {
-        return Ok(seen);
-    };
-    let ran = attach::run(
-        docker,
-        full,
-        &check.test.clone().into(),
-        Some(check.timeout),
-    )
-    .await?;
-    Ok(match ran.code {
-        0 => Probe::Healthy,
-        _ => Probe::Failing(ran.output),
-    })
-}
-
-/// What the engine's look says.
-fn read(state: ContainerState) -> Probe {
-    if state.restarting == Some(true) {
-        let code = state.exit_code.unwrap_or_default();
-        return Probe::Failing(format!("it ended with {code} and is started again"));
-    }
-    if state.running != Some(true) {
-        let code = state.exit_code.unwrap_or_default();
-        return Probe::Ended(i32::try_from(code).unwrap_or(i32::MAX));
-    }
-    let Some(health) = state.health else {
-        return Probe::Running;
-    };
-    let last = health.log.into_iter().flatten().next_back();
-    let said = last.and_then(|last| last.output).unwrap_or_default();
-    let said = said.trim_end().to_owned();
-    match health.status {
-        Some(HealthStatusEnum::HEALTHY) => Probe::Healthy,
-        Some(HealthStatusEnum::UNHEALTHY) => Probe::Unhealthy(said),
-        Some(HealthStatusEnum::STARTING) => Probe::Failing(said),
-        Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Probe::Running,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use bollard::models::{Health, HealthcheckResult};
     use futures_util::future::join_all;
     use tokio::sync::Barrier;
 
@@ -234,52 +161,5 @@ mod tests {
         let together = join_all((0..6).map(|_| stops.in_turn(false, stop())));
         let done = tokio::time::timeout(Duration::from_secs(60), together).await;
         assert_eq!(done.map(|done| done.len()), Ok(6));
-    }
-
-    fn running(status: HealthStatusEnum) -> ContainerState {
-        let result = |text: &str| HealthcheckResult {
-            output: Some(text.into()),
-            ..HealthcheckResult::default()
-        };
-        ContainerState {
-            running: Some(true),
-            health: Some(Health {
-                status: Some(status),
-                log: Some(vec![result("old"), result("no answer\n")]),
-                ..Health::default()
-            }),
-            ..ContainerState::default()
-        }
-    }
-
-    #[test]
-    fn a_look_tells_the_last_words_of_a_check_that_does_not_pass() {
-        let said = || "no answer".to_owned();
-        assert_eq!(read(running(HealthStatusEnum::HEALTHY)), Probe::Healthy);
-        assert_eq!(
-            read(running(HealthStatusEnum::STARTING)),
-            Probe::Failing(said())
-        );
-        assert_eq!(
-            read(running(HealthStatusEnum::UNHEALTHY)),
-            Probe::Unhealthy(said())
-        );
-        assert_eq!(read(running(HealthStatusEnum::NONE)), Probe::Running);
-    }
-
-    #[test]
-    fn one_that_ended_is_told_by_its_code_unless_it_is_started_again() {
-        let ended = ContainerState {
-            running: Some(false),
-            exit_code: Some(3),
-            ..ContainerState::default()
-        };
-        assert_eq!(read(ended.clone()), Probe::Ended(3));
-        let again = ContainerState {
-            running: Some(true),
-            restarting: Some(true),
-            ..ended
-        };
-        assert!(matches!(read(again), Probe::Failing(said) if said.contains('3')));
     }
 }

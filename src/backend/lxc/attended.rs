@@ -3,6 +3,7 @@
 //! Decides nothing; `supervise` does. See [`super::supervised`] for where it comes from.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
@@ -70,6 +71,11 @@ impl Attended {
     /// Whether it has ended because it was asked to, whatever its exit code.
     pub fn was_stopped(&self) -> bool {
         ended::ended(&self.dir).is_some_and(|ended| ended.asked)
+    }
+
+    /// The address that it keeps; none without a card on a bridge.
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.guarded.as_ref().map(|guarded| guarded.v4.0)
     }
 
     /// Runs a command inside; its exit code. One that takes longer than `most` is ended.

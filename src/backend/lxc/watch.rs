@@ -15,8 +15,9 @@ use super::site::{Site, failed, io};
 use super::stop::{open, parent_of};
 use super::{LxcBackend, attach, ended, events, logs, mark, processes, view};
 use crate::backend::{BackendError, EventStream, LogStream, LogWish, Probe, Process, Watch};
-use crate::model::{Healthcheck, Name};
-use crate::observed::State;
+use crate::model::{Healthcheck, Name, Test};
+use crate::observed::{Mark, State};
+use crate::sys;
 
 /// How long what the kernel cannot tell is left alone between two looks.
 const LOOK: Duration = Duration::from_millis(10);
@@ -117,7 +118,7 @@ fn await_end(site: &Site, name: &Name, under_way: impl Fn(&Path) -> bool) {
 }
 
 fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
-    mark::ours(site, "check", name)?;
+    let mark = mark::ours(site, "check", name)?;
     match (view::state(site, &site.full(name)).0, check) {
         (State::Stopped | State::Absent, _) => return code(site, name).map(Probe::Ended),
         (State::Starting, _) => return Ok(Probe::Failing("it is starting".into())),
@@ -128,7 +129,14 @@ fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe,
     let Some(check) = check else {
         return Ok(Probe::Running);
     };
-    match attach::run(site, name, &check.test.clone().into(), Some(check.timeout)) {
+    let test = match &check.test {
+        Test::Command(test) => test,
+        Test::Port { port } => {
+            let asked = knock(&mark, port.get(), check.timeout);
+            return Ok(asked.map_or_else(Probe::Failing, |()| Probe::Healthy));
+        }
+    };
+    match attach::run(site, name, &test.clone().into(), Some(check.timeout)) {
         Ok(ran) if ran.code == 0 => Ok(Probe::Healthy),
         // It may have ended meanwhile, and the check with it.
         Ok(_) | Err(_) if view::state(site, &site.full(name)).0 == State::Stopped => {
@@ -138,6 +146,12 @@ fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe,
         Err(BackendError::Engine { reason, .. }) => Ok(Probe::Failing(reason)),
         Err(error) => Err(error),
     }
+}
+
+fn knock(mark: &Mark, port: u16, most: Duration) -> Result<(), String> {
+    let nic = mark.spec.nic.as_ref();
+    let nic = nic.ok_or("it has no address to be asked at")?;
+    sys::knock(nic.addresses.v4.into(), port, most)
 }
 
 /// What a failed check said last, for one line.

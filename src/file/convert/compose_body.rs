@@ -55,6 +55,13 @@ pub(super) fn body(
             "ports" => entry.value = ports(notes, entry.value),
             "volumes" => entry.value = mounts(entry.value, volumes),
             "restart" => restart(notes, &mut entry),
+            "healthcheck" if entry.value.get("port").is_some() => {
+                let message =
+                    format!("`healthcheck` of `{name}` is left out; Compose has no check by port");
+                let help = "a `test` with a command that the image has does in both";
+                notes.lost(entry.spot, message, Some(help));
+                continue;
+            }
             _ => {}
         }
         if entry.key == "fqdn" {

@@ -84,6 +84,7 @@ pub(in crate::file) const HOOK: &[KeySpec] = &[
 #[rustfmt::skip]
 pub(in crate::file) const HEALTHCHECK: &[KeySpec] = &[
     key("test", "command that ends with 0 when all is well", schema::command),
+    key("port", "instead: the container's TCP port that must take connections", schema::whole),
     key("interval", "time between two tries, 30s", schema::text),
     key("timeout", "longest time of a try, 30s", schema::text),
     key("retries", "failures in a row that mean unhealthy, 3", schema::whole),

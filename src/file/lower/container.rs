@@ -146,6 +146,7 @@ fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &m
         Kind::System => None,
         Kind::Application => Some(Box::new(app::lower(desk, shared, layers, mounts))),
     };
+    health::check_network(desk, layers, container);
 }
 
 fn fqdn(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Fqdn> {

@@ -1,12 +1,14 @@
 //! `healthcheck`: how to tell that a container is ready.
 
+use std::num::NonZeroU16;
+
 use super::container::Layers;
 use super::inside::command;
 use super::values::{boolean, time, warn, whole};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::tree::{Kind as Shape, Node};
-use crate::model::{Healthcheck, InnerCommand, Key, Kind};
+use crate::model::{App, AppNetwork, Container, Healthcheck, InnerCommand, Key, Kind, Test};
 
 /// The key `healthcheck`.
 #[derive(Default)]
@@ -44,22 +46,53 @@ pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
     {
         return off;
     }
-    let Some(test) = node("test") else {
-        match layers.kind {
-            Kind::System => desk.error(entry.spot, "`healthcheck` has no `test`"),
-            Kind::Application => untested(desk, map),
-        }
-        return Health::default();
-    };
     if is_off(map) {
         return off;
     }
-    let check = test_command(desk, scope, test).map(|test| {
+    let test = match (node("test"), node("port")) {
+        (Some(_), Some(port)) => {
+            let help = "keep one of them: a command that runs inside, or a port that is asked from outside";
+            desk.error_help(port.spot, "`healthcheck` has both `test` and `port`", help);
+            None
+        }
+        (Some(test), None) => test_command(desk, scope, test).map(Test::Command),
+        (None, Some(port)) => test_port(desk, scope, port),
+        (None, None) => {
+            match layers.kind {
+                Kind::System => desk.error_help(
+                    entry.spot,
+                    "`healthcheck` has neither `test` nor `port`",
+                    "write `{test: COMMAND}`, or `{port: 80}` for a TCP port",
+                ),
+                Kind::Application => untested(desk, map),
+            }
+            return Health::default();
+        }
+    };
+    let check = test.map(|test| {
         let mut check = Healthcheck::new(test);
         timing(desk, scope, map, &mut check);
         check
     });
     Health { check, off: false }
+}
+
+/// A port can be asked only where there is a network.
+pub(super) fn check_network(desk: &Desk<'_>, layers: &Layers<'_>, container: &Container) {
+    let is_apart = |app: &App| app.network == AppNetwork::None;
+    let by_port = |check: &Healthcheck| matches!(check.test, Test::Port { .. });
+    if container.app.as_deref().is_some_and(is_apart)
+        && container.healthcheck.as_ref().is_some_and(by_port)
+        && let Some(entry) = layers.last(Key::Healthcheck)
+    {
+        let message =
+            "`healthcheck` asks by `port`, but `network_mode: none` leaves nobody to be asked";
+        desk.error_help(
+            entry.spot,
+            message,
+            "write `{test: COMMAND}`, which runs inside",
+        );
+    }
 }
 
 /// `disable: true` or a test of `NONE`.
@@ -115,6 +148,16 @@ fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck
         }
         check.retries = retries;
     }
+}
+
+/// The port of the container that must take connections.
+fn test_port(desk: &Desk<'_>, scope: Scope<'_>, node: &Node) -> Option<Test> {
+    let number = whole(desk, node, scope, "port")?;
+    let port = u16::try_from(number).ok().and_then(NonZeroU16::new);
+    if port.is_none() {
+        desk.error(node.spot, format!("a port is 1 to 65535, not {number}"));
+    }
+    port.map(|port| Test::Port { port })
 }
 
 /// The test: a text for the shell, or Compose's list that begins with `CMD`, `CMD-SHELL` or `NONE`.

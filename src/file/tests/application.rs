@@ -1,5 +1,6 @@
 //! What right files mean for application containers, in both layouts.
 
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Duration;
 
@@ -251,6 +252,19 @@ fn a_health_check_without_a_test_leaves_that_of_the_image() {
     let said = drawn("services: {a: {image: x, healthcheck: {interval: 1s}}}\n");
     assert!(
         said.starts_with("warning: `interval` has no effect here"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_port_is_asked_only_where_there_is_a_network() {
+    let project = project("services: {a: {image: x, healthcheck: {port: 80, retries: 5}}}\n");
+    let check = project.containers["a"].healthcheck.as_ref().unwrap();
+    let port = NonZeroU16::new(80).unwrap();
+    assert_eq!((&check.test, check.retries), (&Test::Port { port }, 5));
+    let said = drawn("services: {a: {image: x, network_mode: none, healthcheck: {port: 80}}}\n");
+    assert!(
+        said.contains("`network_mode: none` leaves nobody to be asked"),
         "{said}"
     );
 }

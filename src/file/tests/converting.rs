@@ -201,6 +201,7 @@ containers:
     pull: always
     dns: [$copy, 1.1.1.1]
   api: {image: api, restart: "no", healthcheck: {test: "true"}}
+  far: {image: api, restart: "no", healthcheck: {port: 80}}
 "#;
 
 #[test]
@@ -220,6 +221,7 @@ fn what_compose_does_not_have_is_told_with_its_line() {
             "14: `allow` is left out; everybody reaches a port that Compose publishes",
             "16: `autostart` of `web` is left out; Compose has no such key",
             "18: `$copy` is left out; Compose's own resolver answers",
+            "20: `healthcheck` of `far` is left out; Compose has no check by port",
         ]
     );
     let expected = r#"# Made by `locker convert` from locker.yaml.
@@ -269,6 +271,13 @@ services:
     restart: "no"
     healthcheck:
       test: "true"
+  far:
+    environment:
+      TZ: UTC
+    labels:
+      - a=1
+    image: api
+    restart: "no"
 volumes:
   pg:
 "#;
@@ -276,7 +285,7 @@ volumes:
     assert_eq!(plain(&compose.text), plain(expected));
     std::fs::write(home.path().join("compose.yaml"), &compose.text).unwrap();
     let project = meaning(&home, &of(&home, "compose.yaml"));
-    assert_eq!(project.containers.len(), 2);
+    assert_eq!(project.containers.len(), 3);
     assert_eq!(
         project.network.subnet.map(|net| net.to_string()),
         Some("10.77.0.0/24".into())

@@ -62,7 +62,8 @@ containers:
         }
     );
     let check = db.healthcheck.as_ref().unwrap();
-    assert_eq!(check.test.to_string(), "pg_isready -q");
+    let test = InnerCommand::Exec(vec!["pg_isready".into(), "-q".into()]);
+    assert_eq!(check.test, test.into());
     assert_eq!(
         (
             check.interval.as_secs(),

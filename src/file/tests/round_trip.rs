@@ -152,6 +152,7 @@ services:
     build: {context: ., dockerfile_inline: "FROM x\nRUN echo $$A\n", args: [A=1, NOSUCH], labels: {a: b}, tags: ["y:1"], extra_hosts: ["h:1.1.1.1"], platforms: [linux/arm64], shm_size: 1m, no_cache: true, pull: true, network: host, cache_from: [z]}
     network_mode: none
     healthcheck: {test: "x $$y", start_interval: 1s, timeout: 1.5s}
+  d: {image: x, healthcheck: {port: 443, timeout: 2s}}
   c: {image: x, network_mode: "service:b", ipc: "service:b", volumes_from: ["a:ro"]}
 "#;
     comes_back(

@@ -103,7 +103,19 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "healthcheck: {test: x, interval: 5}",
             "`interval` is a time such as `30s` or `1m30s`, not `5`",
         ),
-        ("healthcheck: {interval: 5s}", "`healthcheck` has no `test`"),
+        (
+            "healthcheck: {interval: 5s}",
+            "`healthcheck` has neither `test` nor `port`",
+        ),
+        (
+            "healthcheck: {test: x, port: 80}",
+            "`healthcheck` has both `test` and `port`",
+        ),
+        ("healthcheck: {port: 0}", "a port is 1 to 65535, not 0"),
+        (
+            "healthcheck: {port: 65536}",
+            "a port is 1 to 65535, not 65536",
+        ),
         (
             "healthcheck: {test: [x]}",
             "a list as `test` begins with `CMD`, `CMD-SHELL` or `NONE`",

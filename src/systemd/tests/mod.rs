@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::Files;
 use super::{UnitsError, render};
 use crate::model::{
-    DemandPort, Healthcheck, InnerCommand, Kind, Name, ProjectUnits, Restart, UnitSpec,
+    DemandPort, Healthcheck, InnerCommand, Kind, Name, ProjectUnits, Restart, Test, UnitSpec,
 };
 use crate::store::Paths;
 
@@ -96,6 +97,24 @@ fn unit_files_are_exactly_these() {
         fs::write(path, &text).unwrap();
     }
     assert_eq!(text, fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn a_supervisor_reaches_its_container_only_when_it_asks_by_port() {
+    let text = |test: Test| {
+        let mut units = shop();
+        let web = units.services.get_mut("web").unwrap();
+        web.healthcheck = Some(Healthcheck::new(test));
+        render::project(&units).unwrap()["locker-my\\x2dshop-web.service"].clone()
+    };
+    let command = text(InnerCommand::Shell("true".into()).into());
+    assert!(command.contains("PrivateNetwork=yes\n"));
+    assert!(command.contains("RestrictAddressFamilies=AF_UNIX\n"));
+    let port = text(Test::Port {
+        port: NonZeroU16::new(80).unwrap(),
+    });
+    assert!(!port.contains("PrivateNetwork"));
+    assert!(port.contains("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n"));
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::time::Duration;
 
 use locker::backend::{Body, Probe, Sought};
-use locker::model::{HostsLine, Kind};
+use locker::model::{Healthcheck, HostsLine, Kind, Test};
 use locker::observed::State;
 use serde_json::json;
 
@@ -19,6 +21,7 @@ pub async fn all(rig: Rig) {
     }
     sleeps_unless_it_is_needed(&rig).await;
     a_life(&rig).await;
+    readiness_by_port(&rig).await;
     inside(&rig).await;
     a_change_is_kept(&rig).await;
     two_selves(&rig).await;
@@ -84,6 +87,31 @@ async fn a_life(rig: &Rig) {
     assert!(rig.seen("db").await.is_none());
     rig.destroy("db", Body::Present).await;
     rig.stop("db", Body::Present).await;
+}
+
+/// A port of its own address that somebody takes connections at.
+async fn readiness_by_port(rig: &Rig) {
+    rig.make(&rig.mark("port", 9, json!({}))).await;
+    rig.start("port").await;
+    let probe = async |port: u16| {
+        let port = NonZeroU16::new(port).unwrap();
+        let check = Healthcheck {
+            timeout: Duration::from_secs(5),
+            ..Healthcheck::new(Test::Port { port })
+        };
+        let watch = rig.driver.watch();
+        watch.probe(&name("port"), Some(&check)).await.unwrap()
+    };
+    let closed = probe(4711).await;
+    assert!(
+        matches!(&closed, Probe::Failing(said) if said.contains("10.77.0.9:4711: Connection refused")),
+        "{closed:?}"
+    );
+    rig.sh("port", "httpd -p 4711 -h /").await;
+    assert_eq!(probe(4711).await, Probe::Healthy);
+    rig.stop("port", Body::Present).await;
+    assert!(matches!(probe(4711).await, Probe::Ended(_)));
+    rig.destroy("port", Body::Present).await;
 }
 
 /// Variables, host name, addresses, exit codes and the hosts file, before and after the start.
