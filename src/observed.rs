@@ -231,6 +231,14 @@ impl ObservedUnits {
         open.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether the container has a service that does not attend to it. One that runs all the same was started
+    /// past systemd, with its engine's own tools, or its service has given up.
+    pub fn is_unattended(&self, name: &Name) -> bool {
+        let state = self.states.get(name);
+        let rests = state.is_some_and(|s| matches!(s.active.as_str(), "" | "inactive" | "failed"));
+        rests && self.services.contains_key(name)
+    }
+
     /// Whether systemd is about to start the container: it is tried again after it has ended, or waits for
     /// its turn.
     pub fn starts(&self, name: &Name) -> bool {

@@ -110,7 +110,9 @@ impl<'a> Before<'a> {
                 let change = self.publish(add, remove);
                 change.add.is_empty() && change.remove.is_empty()
             }
-            Step::Start { container } => self.runs(container),
+            Step::Start { container } => {
+                self.runs(container) && !self.observed.units.is_unattended(container)
+            }
             Step::Stop {
                 container,
                 aside: false,
@@ -206,6 +208,8 @@ impl<'a> Before<'a> {
             Step::WriteUnits(change) => self.back_of_units(change),
             Step::Create(spec) => Back::Destroy(spec.name.clone()),
             Step::Configure(_) | Step::WriteNames { .. } => self.back_of_inside(step),
+            // Its service had only to attend to it again.
+            Step::Start { container } if self.runs(container) => Back::Nothing,
             Step::Start { container } => Back::Stop(container.clone()),
             Step::Stop {
                 container, aside, ..

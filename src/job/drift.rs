@@ -63,6 +63,10 @@ impl Drift {
         if found.is_some_and(|found| found.wreck) {
             notes.push("half made by an interrupted run".into());
         }
+        if self.is_closed(name) {
+            notes
+                .push("no caller starts it: the ports that systemd holds for it are closed".into());
+        }
         if !matches!(state, State::Running | State::Frozen) {
             // It ended by itself, or somebody stopped it without locker.
             notes.extend(
@@ -77,6 +81,12 @@ impl Drift {
             notes.extend(note(&planned.step, cause, name));
         }
         notes
+    }
+
+    /// Whether `up` would open the ports that systemd holds for it.
+    fn is_closed(&self, name: &Name) -> bool {
+        let mut causes = self.plan.steps.iter().flat_map(|planned| &planned.causes);
+        causes.any(|cause| matches!(cause, Cause::PortsClosed(closed) if closed == name))
     }
 }
 
@@ -95,6 +105,10 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         Step::Stop { container, .. } if container == name => {
             vec![format!("must be restarted{why}")]
         }
+        Step::Start { container } if container == name => match cause {
+            Some(Cause::Drifted(what)) => vec![(*what).to_string()],
+            Some(_) | None => Vec::new(),
+        },
         Step::EnsureBridge { bridge, .. } => {
             vec![format!("bridge {bridge} is not as it should be{why}")]
         }

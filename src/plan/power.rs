@@ -30,6 +30,7 @@ impl Builder<'_> {
                 self.stop(name, vec![Cause::Asked]);
                 self.start(name, vec![Cause::Asked]);
             }
+            (Power::On, None) if self.runs_unattended(name) => self.attend_again(name),
             (Power::On, None) if up => {
                 if state == State::Frozen {
                     self.thaw(name, Cause::Drifted("frozen"));
@@ -55,6 +56,41 @@ impl Builder<'_> {
                 }
                 self.freezing(name, intent.power, state);
             }
+        }
+    }
+
+    /// Whether it runs, and the service that should attend to it does not.
+    fn runs_unattended(&self, name: &Name) -> bool {
+        let found = self
+            .there(name)
+            .filter(|found| found.state == State::Running);
+        let supervised = found
+            .and_then(|found| found.mark.as_ref())
+            .is_some_and(|mark| mark.spec.supervised);
+        supervised && self.observed.units.is_unattended(name)
+    }
+
+    /// A service takes over an application container that runs; a system container has its monitor as its
+    /// parent, which nobody can become later.
+    fn attend_again(&mut self, name: &Name) {
+        let causes = vec![Cause::Drifted("its service does not attend to it")];
+        match self.kind(name) {
+            Kind::Application => {}
+            Kind::System => self.stop(name, causes.clone()),
+        }
+        self.start(name, causes);
+    }
+
+    /// What it is, or what it is to be.
+    fn kind(&self, name: &Name) -> Kind {
+        match (
+            self.observed.containers.get(name),
+            self.project.containers.get(name),
+        ) {
+            (Some(found), _) => found.kind,
+            (None, Some(container)) => container.kind(),
+            (None, None) if self.is_job(name) => Kind::Application,
+            (None, None) => Kind::System,
         }
     }
 
@@ -144,16 +180,7 @@ impl Builder<'_> {
         let file = self.project.containers.get(name).map(|c| c.stop_grace);
         let mark = || self.mark(name).map(|mark| mark.spec.stop_grace);
         let grace = file.or_else(mark).flatten();
-        let kind = match (
-            self.observed.containers.get(name),
-            self.project.containers.get(name),
-        ) {
-            (Some(found), _) => found.kind,
-            (None, Some(container)) => container.kind(),
-            (None, None) if self.is_job(name) => Kind::Application,
-            (None, None) => Kind::System,
-        };
-        grace.unwrap_or_else(|| usual_grace(kind))
+        grace.unwrap_or_else(|| usual_grace(self.kind(name)))
     }
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {

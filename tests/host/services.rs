@@ -132,3 +132,41 @@ fn status_does_not_contradict_up_that_has_waited() {
         assert_eq!(row(&project, "alone")["health"], "starting");
     });
 }
+
+#[test]
+fn what_was_started_past_systemd_is_shown_and_given_back_to_its_service() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(
+            host,
+            "both",
+            "  db:\n    template: {name: tiny}\n  \
+             web:\n    image: busybox:test\n    restart: always\n    stop_grace_period: 0s\n",
+        );
+        project.up();
+        project.locker("stop").exits(0);
+        host.sh("docker start both_web && lxc-start -n both_db");
+        let pid = || host.sh("docker inspect -f '{{.State.Pid}}' both_web");
+        let before = pid();
+        for name in ["db", "web"] {
+            let drift = row(&project, name)["drift"].to_string();
+            assert!(
+                drift.contains("its service does not attend to it"),
+                "{drift}"
+            );
+        }
+        project.locker("plan --exit-code").exits(3);
+        project.up();
+        assert_eq!(pid(), before, "a Docker container is taken over as it runs");
+        for name in ["db", "web"] {
+            eventually(Some("active".to_owned()), || {
+                row(&project, name)["unit"]["active"]
+                    .as_str()
+                    .map(str::to_owned)
+            });
+        }
+        project.locker("plan --exit-code").exits(0);
+        // Attended again: its policy counts.
+        host.sh(&format!("kill -9 {before}"));
+        eventually(true, || !["0", before.as_str()].contains(&pid().as_str()));
+    });
+}

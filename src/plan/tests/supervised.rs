@@ -1,5 +1,6 @@
 //! Units of a project's containers: written once, before anything starts, and only when they differ.
 
+use crate::model::UnitState;
 use crate::observed::EngineAt;
 
 use super::apps::{mixed, mixed_with, on, settings};
@@ -334,10 +335,10 @@ fn what_systemd_tries_again_and_again_is_stopped_too() {
     let stop = chosen(Goal::Stop, &["web"]);
     let text = world.text(&file, &stop);
     assert!(!text.contains("- stop"), "{text}");
-    let state = crate::model::UnitState {
+    let state = UnitState {
         active: "activating".into(),
         sub: "auto-restart".into(),
-        ..crate::model::UnitState::default()
+        ..UnitState::default()
     };
     world.seen.units.states.insert(name("web"), state);
     let text = world.text(&file, &stop);
@@ -363,4 +364,32 @@ fn isolated_containers_never_share_a_host_id() {
     settings(web).user = Some("www".into());
     let problems = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
     assert!(problems[0].message.contains("`user` says otherwise"));
+}
+
+#[test]
+fn a_container_that_runs_past_its_service_is_given_back_to_it() {
+    let file = mixed();
+    let mut world = up_with_systemd(&file);
+    let state = |active: &str| UnitState {
+        active: active.into(),
+        ..UnitState::default()
+    };
+    for active in ["active", "activating", "deactivating"] {
+        world.seen.units.states.insert(name("web"), state(active));
+        assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    }
+    for active in ["inactive", "failed"] {
+        world.seen.units.states.insert(name("web"), state(active));
+        let text = world.text(&file, &wish(Goal::Up));
+        assert_eq!(text, "+ start    web    its service does not attend to it");
+    }
+    world.seen.units.states.clear();
+    world
+        .seen
+        .units
+        .states
+        .insert(name("db"), state("inactive"));
+    let text = world.text(&file, &wish(Goal::Up));
+    let verbs: Vec<&str> = text.lines().map(|line| line[..13].trim_end()).collect();
+    assert_eq!(verbs, ["- stop     db", "+ start    db"], "{text}");
 }
