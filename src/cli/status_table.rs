@@ -27,14 +27,14 @@ pub enum Column {
     Group,
     /// Host name and domain
     Fqdn,
-    /// absent, stopped or failed with its exit code, starting, restarting, running, frozen
+    /// absent, stopped or failed with its exit code, waiting for a caller, starting, restarting, running, frozen
     State,
     /// What its health check says
     Health,
     /// Addresses
     #[value(name = "ips", alias = "ip")]
     Ips,
-    /// Rules in place
+    /// Rules in place, and ports that systemd holds for its callers
     Ports,
     /// Names of others that it knows
     Links,
@@ -50,6 +50,8 @@ pub enum Column {
     Restarts,
     /// For how long its service is in this state
     Since,
+    /// Whether it starts with the host
+    Boot,
 }
 
 /// The columns of plain `status`.
@@ -65,10 +67,11 @@ pub const USUAL: [Column; 8] = [
 ];
 
 /// What `--extended` adds.
-pub const EXTENDED: [Column; 7] = [
+pub const EXTENDED: [Column; 8] = [
     Column::Unit,
     Column::Restarts,
     Column::Since,
+    Column::Boot,
     Column::Links,
     Column::Cpus,
     Column::Shares,
@@ -111,6 +114,7 @@ fn title(column: Column) -> &'static str {
         Column::Unit => "Unit",
         Column::Restarts => "Restarts",
         Column::Since => "Since",
+        Column::Boot => "Boot",
     }
 }
 
@@ -121,7 +125,8 @@ fn cell(row: &StatusRow, column: Column) -> String {
         told.unwrap_or_else(|| "-".into())
     };
     match column {
-        Column::Def => if row.defined { "yes" } else { "no" }.into(),
+        Column::Def => yes(row.defined).into(),
+        Column::Boot => yes(row.boot).into(),
         Column::Name => row.name.to_string(),
         Column::Container => row.container.clone(),
         Column::Type => row.r#type.into(),
@@ -140,6 +145,10 @@ fn cell(row: &StatusRow, column: Column) -> String {
         Column::Restarts => of_unit(&|unit| Some(unit.restarts.to_string())),
         Column::Since => of_unit(&|unit| Some(status_unit::ago(unit.since?, SystemTime::now()))),
     }
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
 }
 
 fn lines(items: impl Iterator<Item = String>) -> String {
@@ -163,7 +172,9 @@ fn memory(row: &StatusRow) -> String {
 fn state(row: &StatusRow) -> String {
     let word = status_unit::state_word(row).unwrap_or_else(|| state_word(row.state));
     match (row.state, row.exit_code) {
-        (State::Stopped, Some(code)) if word != "starting" => format!("{word} ({code})"),
+        (State::Stopped, Some(code)) if !["starting", "waiting"].contains(&word) => {
+            format!("{word} ({code})")
+        }
         _ => word.into(),
     }
 }
@@ -210,7 +221,7 @@ fn split_state(line: &str, at: usize) -> Option<(&str, &str, &str)> {
         State::Frozen,
     ];
     let words = states.into_iter().map(state_word);
-    let mut words = words.chain(["failed", "restarting"]);
+    let mut words = words.chain(["failed", "restarting", "waiting"]);
     let word = words.find(|word| rest.starts_with(word))?;
     Some((before, word, &rest[word.len()..]))
 }
@@ -220,7 +231,7 @@ fn coloured(word: &str) -> colored::ColoredString {
         "running" => word.green(),
         "stopped" | "failed" => word.red(),
         "frozen" => word.cyan(),
-        "starting" | "restarting" => word.yellow(),
+        "starting" | "restarting" | "waiting" => word.yellow(),
         _ => word.dimmed(),
     }
 }

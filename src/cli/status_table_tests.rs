@@ -19,6 +19,8 @@ pub(in crate::cli) fn row(name: &str, state: State) -> StatusRow {
         health: None,
         ips: Vec::new(),
         ports: Vec::new(),
+        waiting: false,
+        boot: false,
         links: Vec::new(),
         drift: Vec::new(),
         cpus: None,

@@ -7,13 +7,14 @@ use crate::job::{State, StatusRow, UnitRow};
 /// The word for a container whose service failed, or that is between two of its runs; none where the
 /// state of the container says all.
 pub fn state_word(row: &StatusRow) -> Option<&'static str> {
-    let unit = row.unit.as_ref().filter(|_| !runs(row))?;
-    match unit.active.as_str() {
-        "failed" => Some("failed"),
-        "activating" if unit.restarts > 0 || unit.sub.starts_with("auto-restart") => {
+    let unit = row.unit.as_ref().filter(|_| !runs(row));
+    match unit.map(|unit| (unit.active.as_str(), unit)) {
+        Some(("failed", _)) => Some("failed"),
+        Some(("activating", unit)) if unit.restarts > 0 || unit.sub.starts_with("auto-restart") => {
             Some("restarting")
         }
-        "activating" => Some("starting"),
+        Some(("activating", _)) => Some("starting"),
+        _ if row.waiting => Some("waiting"),
         _ => None,
     }
 }
@@ -113,6 +114,16 @@ mod tests {
         assert_eq!(told(&runs), (None, String::new()));
         let well = with(State::Running, "active", "running", 2);
         assert_eq!(told(&well), (None, String::new()));
+    }
+
+    #[test]
+    fn one_that_is_left_to_its_callers_waits() {
+        let mut web = row("web", State::Stopped);
+        web.waiting = true;
+        assert_eq!(state_word(&web), Some("waiting"));
+        let mut failed = with(State::Stopped, "failed", "failed", 0);
+        failed.waiting = true;
+        assert_eq!(state_word(&failed), Some("failed"));
     }
 
     #[test]

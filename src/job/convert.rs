@@ -36,6 +36,11 @@ fn put(path: &Path, text: &str, replace: bool) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
     let directory = path.parent().unwrap_or(Path::new("."));
+    if !directory.is_dir() {
+        let directory = directory.display();
+        let reason = format!("there is no directory `{directory}`; make it: mkdir -p {directory}");
+        return Err(io::Error::new(io::ErrorKind::NotFound, reason));
+    }
     // The umask takes its bits away, as from any file that a user makes.
     let mut temporary = tempfile::Builder::new()
         .prefix(".locker-")
@@ -63,6 +68,8 @@ mod tests {
         let error = put(&path, "two", false).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
+        let nowhere = put(&dir.path().join("no/x"), "", false).unwrap_err();
+        assert!(nowhere.to_string().contains("mkdir -p"), "{nowhere}");
         put(&path, "two", true).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);

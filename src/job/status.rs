@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::backend::{Meter, Probe};
-use crate::model::{Container, Healthcheck, Kind, Name, Project, Test, UnitState, host_name_of};
+use crate::model::{
+    Container, Healthcheck, Held, Kind, Name, Project, Test, UnitState, host_name_of,
+};
 use crate::observed::{Health, Observed, ObservedContainer, State};
 
 use super::drift::Drift;
@@ -57,8 +59,12 @@ pub struct StatusRow {
     pub health: Option<String>,
     /// Its addresses while it runs.
     pub ips: Vec<IpAddr>,
-    /// Its rules that are in place.
+    /// Its rules that are in place, and the ports that systemd holds open for it.
     pub ports: Vec<String>,
+    /// It does not run, and is started by the first who calls.
+    pub waiting: bool,
+    /// Whether it starts with the host.
+    pub boot: bool,
     /// Its links as in the file.
     pub links: Vec<String>,
     /// What differs from the file, in words.
@@ -114,7 +120,8 @@ async fn row(
     let state = found.map_or(State::Absent, |found| found.state);
     let runs = matches!(state, State::Running | State::Frozen);
     let container = host_name_of(&project.name, name);
-    let ports = active_ports(project, observed, name);
+    let rules = active_ports(project, observed, name);
+    let held = held_ports(observed, name);
     let usage = match (meter, found.and_then(|found| found.pid)) {
         (Some(meter), Some(pid)) if runs => usage::read(meter, pid, &container),
         (Some(_) | None, _) => Usage::default(),
@@ -133,8 +140,10 @@ async fn row(
         health: health(opened, observed, name, found).await,
         ips: if runs { addresses(found) } else { Vec::new() },
         links: links(wanted),
-        drift: drift.of(name, defined, state, found, &ports),
-        ports,
+        drift: drift.of(name, defined, state, found, &rules),
+        waiting: state == State::Stopped && !held.is_empty(),
+        ports: [rules, held].concat(),
+        boot: observed.units.project_enabled && observed.units.enabled.contains(name),
         cpus: usage.cpus,
         shares: usage.shares,
         memory_peak: usage.memory_peak,
@@ -181,6 +190,15 @@ fn active_ports(project: &Project, observed: &Observed, name: &Name) -> Vec<Stri
         .iter()
         .filter(|rule| rule.project == project.name && &rule.container == name);
     ours.map(|rule| rule.port.to_string()).collect()
+}
+
+/// What systemd holds for one that is started by its callers, when all of it is open.
+fn held_ports(observed: &Observed, name: &Name) -> Vec<String> {
+    let units = &observed.units;
+    let unit = units.services.get(name);
+    let unit = unit.filter(|_| units.held.get(name) == Some(&Held::Open));
+    let held = unit.into_iter().flat_map(|unit| &unit.on_demand);
+    held.map(|held| held.port.to_string()).collect()
 }
 
 /// The engine of an application container has watched it, but looks for the first time an interval after

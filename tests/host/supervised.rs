@@ -221,9 +221,19 @@ fn a_container_starts_with_its_first_caller_and_stops_when_nobody_comes() {
             "  db:\n    template: {name: tiny}\n    on_demand: true\n    idle: 2s\n    ports: [\"8080:80\"]\n",
         );
         project.up();
+        let row = || project.locker("status").exits(0).out;
         project.locker("stop").exits(0);
+        assert!(row().contains("stopped"), "{}", row());
         project.up();
-        eprintln!("before the first caller: {}", project.state("db"));
+        let told = row();
+        assert!(
+            told.contains("waiting") && told.contains("8080:80/tcp"),
+            "{told}"
+        );
+        let boots = || project.locker("status --columns name,boot").exits(0).out;
+        assert!(boots().contains("no"), "{}", boots());
+        project.locker("enable").exits(0);
+        assert!(boots().contains("yes"), "{}", boots());
         answers(host, 8080, "db");
         assert_eq!(project.state("db"), "RUNNING");
         eventually("STOPPED".into(), || project.state("db"));
