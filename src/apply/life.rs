@@ -86,7 +86,11 @@ impl Worker<'_> {
         } else if let Step::EnsureNetwork(network) = step {
             engine.ensure_network(network).await?;
         } else if let Step::RemoveNetwork(network) = step {
-            engine.remove_network(network).await?;
+            let made = |step: &Step| matches!(step, Step::EnsureNetwork(new) if new.network == network.network);
+            let replaced = self.plan.steps.iter().any(|planned| made(&planned.step));
+            if let Some(left) = engine.remove_network(network, replaced).await? {
+                self.events.tell(Event::Note(&left));
+            }
         }
         Ok(())
     }

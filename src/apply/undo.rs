@@ -184,7 +184,11 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             host.network.ensure(&host.project, &wish).await?;
         }
         Back::Firewall(change) => host.firewall.apply(change).await?,
-        Back::RemoveNetwork(network) => worker.engine()?.remove_network(network).await?,
+        Back::RemoveNetwork(network) => {
+            if let Some(left) = worker.engine()?.remove_network(network, false).await? {
+                worker.events.tell(Event::Note(&left));
+            }
+        }
         Back::MakeNetwork(network) => worker.engine()?.ensure_network(network).await?,
         // Its own volumes without a name were made with it. Those that it took over are still held by
         // the older self, and no engine removes what is held.

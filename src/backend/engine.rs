@@ -28,8 +28,14 @@ pub trait Engine: Send + Sync {
     /// Makes a network on a bridge that is there; the same one is fine.
     async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError>;
 
-    /// Removes a network of ours; an absent one is fine. The bridge stays.
-    async fn remove_network(&self, network: &EngineNetwork) -> Result<(), BackendError>;
+    /// Removes a network of ours; an absent one is fine. The bridge stays. One of which the engine does not
+    /// let go although nobody is on it is left, and not seen by this driver any more: the answer says so. When
+    /// it is `replaced` by another one of its name, that is an error.
+    async fn remove_network(
+        &self,
+        network: &EngineNetwork,
+        replaced: bool,
+    ) -> Result<Option<String>, BackendError>;
 
     /// Removes a volume of ours; an absent one is fine.
     async fn remove_volume(&self, name: &str) -> Result<(), BackendError>;

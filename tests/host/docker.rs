@@ -51,7 +51,7 @@ fn settings_inside() {
         names_are_found_and_survive_the_engine(&rig).await;
         limits_change_live(&rig).await;
         health_is_told(&rig).await;
-        engine.remove_network(&network()).await.unwrap();
+        engine.remove_network(&network(), false).await.unwrap();
     });
 }
 
@@ -349,7 +349,7 @@ async fn a_lost_state_directory_loses_nothing(rig: &Rig) {
     rig.driver
         .engine()
         .unwrap()
-        .remove_network(&network())
+        .remove_network(&network(), false)
         .await
         .unwrap();
 }

@@ -43,13 +43,18 @@ impl Engine for Fake {
             Some(old) if old != network => Err(broken(&name, "is another one")),
             Some(_) | None => {
                 let key = network.network.clone();
+                world.left.remove(&key);
                 world.engine_networks.insert(key, network.clone());
                 Ok(())
             }
         }
     }
 
-    async fn remove_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
+    async fn remove_network(
+        &self,
+        network: &EngineNetwork,
+        replaced: bool,
+    ) -> Result<Option<String>, BackendError> {
         let name = network.host_name();
         self.backend(format!("remove network {name}")).await?;
         let mut world = self.world.lock().unwrap();
@@ -61,8 +66,15 @@ impl Engine for Fake {
         if attached.any(|attached| attached.network == name) {
             return Err(broken(&name, "is in use"));
         }
+        if world.miscounted.contains(&network.network) {
+            if replaced {
+                return Err(broken(&name, "is kept"));
+            }
+            world.left.insert(network.network.clone());
+            return Ok(Some(format!("{name} is kept")));
+        }
         world.engine_networks.remove(&network.network);
-        Ok(())
+        Ok(None)
     }
 
     async fn remove_volume(&self, name: &str) -> Result<(), BackendError> {

@@ -44,6 +44,15 @@ impl Made {
     }
 }
 
+/// The networks of the engine as its driver shows them.
+fn seen(
+    mut all: BTreeMap<Name, EngineNetwork>,
+    left: &BTreeSet<Name>,
+) -> BTreeMap<Name, EngineNetwork> {
+    all.retain(|name, _| !left.contains(name));
+    all
+}
+
 /// Everything that a driver can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct World {
@@ -55,6 +64,9 @@ pub(super) struct World {
     pub(super) networks: BTreeMap<String, NetworkRules>,
     pub(super) rules: BTreeSet<PortRule>,
     pub(super) engine_networks: BTreeMap<Name, EngineNetwork>,
+    /// Those that the engine does not let go of, and those of them that were left.
+    pub(super) miscounted: BTreeSet<Name>,
+    pub(super) left: BTreeSet<Name>,
     pub(super) images: BTreeSet<String>,
     pub(super) volumes: BTreeSet<String>,
 }
@@ -324,7 +336,7 @@ impl Backend for Fake {
             let there = sought.images.intersection(&world.images);
             view.engine = ObservedEngine {
                 images: there.map(|image| (image.clone(), id_of(image))).collect(),
-                networks: world.engine_networks,
+                networks: seen(world.engine_networks, &world.left),
                 volumes: world.volumes,
                 ..ObservedEngine::default()
             };

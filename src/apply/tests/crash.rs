@@ -273,6 +273,34 @@ async fn a_removal_that_is_killed_anywhere_is_finished_by_the_next() {
 }
 
 #[tokio::test]
+async fn a_network_that_the_engine_does_not_let_go_of_keeps_nothing_else() {
+    let all = wish(Goal::Down {
+        keep: false,
+        volumes: false,
+    });
+    let stage = begun(Some(&project("1"))).await;
+    let kept = name("default");
+    let forget = |miscounted: bool| {
+        // As another process, with an engine that counts anew or not.
+        let mut world = stage.fake.world.lock().unwrap();
+        world.left.clear();
+        world.miscounted = std::collections::BTreeSet::from_iter(miscounted.then(|| kept.clone()));
+    };
+    forget(true);
+    settle(&stage, &project("1"), &all).await;
+    let world = stage.fake.world();
+    assert!(world.containers.is_empty() && world.bridges.is_empty() && world.networks.is_empty());
+    assert_eq!(world.engine_networks.keys().collect::<Vec<_>>(), [&kept]);
+    // It is used again, and goes when the engine lets it go.
+    forget(true);
+    settle(&stage, &project("1"), &wish(Goal::Up)).await;
+    settle(&stage, &project("1"), &all).await;
+    forget(false);
+    settle(&stage, &project("1"), &all).await;
+    assert!(stage.fake.world().engine_networks.is_empty());
+}
+
+#[tokio::test]
 async fn what_runs_once_is_not_run_again_by_the_next_up() {
     let stage = begun(Some(&project("1"))).await;
     settle(&stage, &project("1"), &wish(Goal::Up)).await;

@@ -9,6 +9,7 @@ use bollard::models::ContainerCreateBody;
 use super::context::{self, Endpoint};
 use super::error::refused;
 use super::known::Bodies;
+use super::network::Removed;
 use super::terminal::Orders;
 use super::{DockerBackend, build, create, images, network, once, volume};
 use crate::backend::{BackendError, Engine, ImageInfo, Once, Progress, RunOptions};
@@ -31,11 +32,25 @@ impl Engine for DockerBackend {
     }
 
     async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
-        network::ensure(&self.site, self.link().await?, network).await
+        network::ensure(&self.site, self.link().await?, network).await?;
+        self.left().remove(&network.network);
+        Ok(())
     }
 
-    async fn remove_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
-        network::remove(&self.site, &self.link().await?.docker, network).await
+    async fn remove_network(
+        &self,
+        network: &EngineNetwork,
+        replaced: bool,
+    ) -> Result<Option<String>, BackendError> {
+        let docker = &self.link().await?.docker;
+        match network::remove(&self.site, docker, network).await? {
+            Removed::Gone => Ok(None),
+            Removed::Kept(reason) if replaced => Err(network::kept(network, &reason)),
+            Removed::Kept(reason) => {
+                self.left().insert(network.network.clone());
+                Ok(Some(network::left(network, &reason)))
+            }
+        }
     }
 
     async fn remove_volume(&self, name: &str) -> Result<(), BackendError> {

@@ -51,6 +51,7 @@ mod unpack;
 mod update;
 mod volume;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub struct DockerBackend {
     /// None before the first look.
     known: Arc<Mutex<Option<All>>>,
     stops: Arc<power::Stops>,
+    /// Networks that could not be removed and are left: a look does not see them.
+    left: Arc<Mutex<BTreeSet<Name>>>,
 }
 
 impl DockerBackend {
@@ -92,11 +95,16 @@ impl DockerBackend {
             client: Arc::default(),
             known: Arc::default(),
             stops: Arc::default(),
+            left: Arc::default(),
         }
     }
 
     async fn link(&self) -> Result<&Link, BackendError> {
         self.client.link().await
+    }
+
+    fn left(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all(&self) -> MutexGuard<'_, Option<All>> {
@@ -163,8 +171,10 @@ impl Backend for DockerBackend {
         }
         let homes = self.blocking(Homes::read);
         let look = observe::look(&self.site, &self.client, &sought.images, homes).await?;
-        let (view, all) = self.blocking(move |site| observe::view(site, look)).await?;
+        let (mut view, all) = self.blocking(move |site| observe::view(site, look)).await?;
         *self.all() = Some(all);
+        let left = self.left();
+        view.engine.networks.retain(|name, _| !left.contains(name));
         Ok(view)
     }
 

@@ -34,6 +34,9 @@ const IN_USE: u16 = 403;
 /// How long it may take to let go of a container that is gone, and how often it is asked again.
 const LETTING_GO: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
+/// Engine 20.10 counts those who are on a network beside the list of them, and loses count now and then
+/// when many containers start or end at once; it counts anew when it starts.
+const LOST_COUNT: &str = "the engine names nobody who is on it: it has lost count";
 
 /// What an entry of the engine's list is.
 #[derive(Debug, PartialEq, Eq)]
@@ -135,7 +138,10 @@ pub(super) async fn ensure(
     let (name, docker) = (network.host_name(), &link.docker);
     match find(docker, &name).await?.map(|found| read(site, found)) {
         Some(Found::Ours(there)) if there == *network => return Ok(()),
-        Some(Found::Ours(_)) => remove(site, docker, network).await?,
+        Some(Found::Ours(_)) => match remove(site, docker, network).await? {
+            Removed::Gone => {}
+            Removed::Kept(reason) => return Err(kept(network, &reason)),
+        },
         Some(Found::Foreign(_)) => {
             let reason = format!(
                 "the engine has one of that name that is not of this project; remove it: docker network rm {name}"
@@ -150,15 +156,24 @@ pub(super) async fn ensure(
     made.map(drop).map_err(|e| failed("make", &name, &e))
 }
 
+/// What became of a network that was to be removed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// It is not there any more.
+    Gone,
+    /// The engine has lost count of who is on it, and keeps it; its words.
+    Kept(String),
+}
+
 /// Removes a network of ours; an absent one is fine, a foreign one is refused.
 pub(super) async fn remove(
     site: &Site,
     docker: &Docker,
     network: &EngineNetwork,
-) -> Result<(), BackendError> {
+) -> Result<Removed, BackendError> {
     let name = network.host_name();
     let Some(found) = find(docker, &name).await? else {
-        return Ok(());
+        return Ok(Removed::Gone);
     };
     if !found.labels.is_some_and(|labels| site.owns(&labels)) {
         return Err(refused(
@@ -169,10 +184,10 @@ pub(super) async fn remove(
     }
     match remove_when_let_go(docker, &name).await {
         Err(error) if status(&error) == Some(IN_USE) && is_empty(docker, &name).await => {
-            Err(refused("remove", &name, miscounted(&reason(&error))))
+            Ok(Removed::Kept(reason(&error)))
         }
         Err(error) if !is_missing(&error) => Err(failed("remove", &name, &error)),
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => Ok(Removed::Gone),
     }
 }
 
@@ -183,12 +198,20 @@ async fn is_empty(docker: &Docker, name: &str) -> bool {
     found.is_ok_and(|found| found.containers.unwrap_or_default().is_empty())
 }
 
-/// Engine 20.10 counts those who are on a network beside the list of them, and loses count now and then
-/// when many containers start or end at once; it counts anew when it starts.
-fn miscounted(reason: &str) -> String {
+/// The error of one that the engine keeps while another one of its name is to be made.
+pub(super) fn kept(network: &EngineNetwork, reason: &str) -> BackendError {
+    let reason = format!(
+        "{reason}, yet {LOST_COUNT}; let it count anew with `systemctl restart docker`, then run this command again"
+    );
+    refused("remove", &network.host_name(), reason)
+}
+
+/// What is said of one that is left.
+pub(super) fn left(network: &EngineNetwork, reason: &str) -> String {
+    let name = network.host_name();
     format!(
-        "{reason}, yet the engine names nobody who is on it: it has lost count; let it count anew with \
-         `systemctl restart docker`, then run this command again"
+        "the engine keeps the empty network `{name}` ({reason}, yet {LOST_COUNT}); the next `locker up` uses it, and after \
+         `systemctl restart docker` this command or `docker network rm {name}` removes it"
     )
 }
 
@@ -302,7 +325,10 @@ mod tests {
             let docker = engine(&dir, vec![answer]);
             assert_eq!(is_empty(&docker, "shop_back").await, empty);
         }
-        assert!(miscounted("it has active endpoints").contains("systemctl restart docker"));
+        let said = left(&network(), "it has active endpoints");
+        assert!(said.contains("docker network rm shop_back"), "{said}");
+        let said = kept(&network(), "it has active endpoints").to_string();
+        assert!(said.contains("systemctl restart docker"), "{said}");
     }
 
     #[test]

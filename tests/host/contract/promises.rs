@@ -28,8 +28,8 @@ pub async fn all(rig: Rig) {
     a_failed_creation_leaves_nothing(&rig).await;
     what_is_not_ours_is_left_alone(&rig).await;
     if let Some(engine) = rig.driver.engine() {
-        engine.remove_network(&network()).await.unwrap();
-        engine.remove_network(&network()).await.unwrap();
+        engine.remove_network(&network(), false).await.unwrap();
+        engine.remove_network(&network(), false).await.unwrap();
         assert!(rig.look().await.engine.networks.is_empty());
     }
     assert!(rig.look().await.containers.is_empty());
