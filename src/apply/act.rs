@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::firewall::FirewallChange;
 use crate::model::{Mount, Name};
-use crate::network::BridgeWish;
+use crate::network::{BridgeRemoval, BridgeWish};
 use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
@@ -143,8 +143,8 @@ impl<'a> Worker<'a> {
                 Back::Nothing
             }));
         }
-        if let Step::RemoveBridge { bridge, .. } = step {
-            self.remove_bridge(bridge).await?;
+        if let Step::RemoveBridge { bridge, adopt, .. } = step {
+            self.remove_bridge(bridge, *adopt).await?;
         } else if let Step::WriteHostNames { hosts } = step {
             host.hosts.write(host.project.as_str(), hosts).await?;
         } else {
@@ -237,12 +237,17 @@ impl<'a> Worker<'a> {
 
     /// Whether another project is left is looked at now, not taken from the snapshot: it decides
     /// about kernel settings that all projects share.
-    pub(super) async fn remove_bridge(&self, bridge: &str) -> Result<(), StepError> {
+    pub(super) async fn remove_bridge(&self, bridge: &str, adopt: bool) -> Result<(), StepError> {
         let (paths, project) = (self.host.paths.clone(), self.host.project.clone());
         let records = blocking(move || store::load_records(&paths)).await?;
         let last = records.iter().all(|record| record.name == project);
         let host = self.host;
-        Ok(host.network.remove(&host.project, bridge, last).await?)
+        let wish = BridgeRemoval {
+            bridge,
+            last,
+            adopt,
+        };
+        Ok(host.network.remove(&host.project, &wish).await?)
     }
 }
 

@@ -192,7 +192,9 @@ impl<'a> Before<'a> {
                 false => Back::RemoveBridge(bridge.clone()),
                 true => Back::Nothing,
             },
-            Step::RemoveBridge { bridge, subnets } => match self.has_bridge(bridge) {
+            Step::RemoveBridge {
+                bridge, subnets, ..
+            } => match self.has_bridge(bridge) {
                 false => Back::Nothing,
                 true => Back::MakeBridge(bridge.clone(), *subnets),
             },

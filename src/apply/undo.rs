@@ -172,7 +172,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         Back::Nothing => {}
         Back::Record(Some(record)) => worker.save_record(record).await?,
         Back::Record(None) => worker.forget().await?,
-        Back::RemoveBridge(bridge) => worker.remove_bridge(bridge).await?,
+        Back::RemoveBridge(bridge) => worker.remove_bridge(bridge, false).await?,
         Back::MakeBridge(bridge, subnets) => {
             // It was removed when nothing ran on it any more: there is no card to put back.
             let wish = BridgeWish {

@@ -11,7 +11,7 @@ use rtnetlink::Handle;
 
 use super::bridge::{self, Link};
 use super::settings::Settings;
-use super::{BridgeWish, Network, NetworkError, NetworkView, look, loopback};
+use super::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView, look, loopback};
 use crate::model::Name;
 use crate::store::{Paths, acquire_host};
 
@@ -113,10 +113,12 @@ impl Network for KernelNetwork {
         Ok(made)
     }
 
-    async fn remove(&self, project: &Name, bridge: &str, last: bool) -> Result<(), NetworkError> {
+    async fn remove(&self, project: &Name, wish: &BridgeRemoval<'_>) -> Result<(), NetworkError> {
         let netlink = Netlink::open()?;
+        let bridge = wish.bridge;
         if let Some(link) = bridge::find(&netlink.handle, bridge).await? {
-            if !is_ours(&link, bridge, project) {
+            let adopted = wish.adopt && may_be_adopted(&link);
+            if !is_ours(&link, bridge, project) && !adopted {
                 return Err(NetworkError::Foreign {
                     interface: bridge.into(),
                     project: project.clone(),
@@ -125,7 +127,7 @@ impl Network for KernelNetwork {
             bridge::remove(&netlink.handle, &link, bridge).await?;
         }
         // Projects under another state directory are not on record here; their bridges show them.
-        if last && !bridge::any_is_marked(&netlink.handle).await? {
+        if wish.last && !bridge::any_is_marked(&netlink.handle).await? {
             let _lock = acquire_host(&self.paths, "take the network down").await?;
             Settings::load(&self.paths)?.restore()?;
         }

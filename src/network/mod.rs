@@ -53,6 +53,17 @@ pub struct BridgeWish<'a> {
     pub adopt: bool,
 }
 
+/// A bridge that shall be no more.
+#[derive(Clone, Copy, Debug)]
+pub struct BridgeRemoval<'a> {
+    /// Its name.
+    pub bridge: &'a str,
+    /// It is the last one: the kernel settings that were changed for the first project are taken back.
+    pub last: bool,
+    /// Remove also one that has no mark: the caller knows that it is the project's.
+    pub adopt: bool,
+}
+
 /// The driver of the kernel's network.
 #[async_trait]
 pub trait Network: Send + Sync {
@@ -68,9 +79,8 @@ pub trait Network: Send + Sync {
     /// the bridge was made.
     async fn ensure(&self, project: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError>;
 
-    /// Removes the bridge if it is ours; an absent one is fine. `last` also takes back the kernel
-    /// settings that were changed for the first project.
-    async fn remove(&self, project: &Name, bridge: &str, last: bool) -> Result<(), NetworkError>;
+    /// Removes the bridge if it is ours; an absent one is fine.
+    async fn remove(&self, project: &Name, wish: &BridgeRemoval<'_>) -> Result<(), NetworkError>;
 }
 
 /// Why the network could not be read or changed.

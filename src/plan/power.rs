@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Kind, Name, STOP_GRACE, SYSTEM_GRACE};
+use crate::model::{InnerCommand, Kind, Name, STOP_GRACE, SYSTEM_GRACE};
 use crate::observed::State;
 
 use super::build::Builder;
@@ -100,10 +100,19 @@ impl Builder<'_> {
         self.running.insert(name.clone());
     }
 
-    /// Whether `up` leaves its start to the first who calls.
+    /// Whether `up` leaves its start to the first who calls. What is to be set up first runs at once.
     fn waits_for_callers(&self, name: &Name) -> bool {
         let file = self.project.containers.get(name);
-        self.wish.goal == Goal::Up && file.is_some_and(units::waits_for_callers)
+        let waits = self.wish.goal == Goal::Up && file.is_some_and(units::waits_for_callers);
+        waits && self.awaited_setup(name).is_empty()
+    }
+
+    /// The commands that are still to run once.
+    fn awaited_setup(&self, name: &Name) -> &[InnerCommand] {
+        let made = self.has(Slot::Create, name);
+        let done = !made && self.mark(name).is_none_or(|mark| mark.setup_done);
+        let spec = self.specs.get(name).filter(|_| !done);
+        spec.map_or(&[], |spec| &spec.setup)
     }
 
     /// Whether it does not run when all is done, since nobody has called yet.
@@ -207,17 +216,14 @@ impl Builder<'_> {
     /// Setup waits for the first start, whichever command does it.
     pub(super) fn setup(&mut self, name: &Name, intent: Intent) {
         let on = matches!(intent.power, Power::On | Power::Cycle);
-        let made = self.has(Slot::Create, name);
-        let done = !made && self.mark(name).is_none_or(|mark| mark.setup_done);
-        let Some(spec) = self.specs.get(name).filter(|_| on && !done) else {
-            return;
-        };
-        if spec.setup.is_empty() {
+        let commands = self.awaited_setup(name).to_vec();
+        // One that has done its work is not started for it.
+        if !on || commands.is_empty() || !self.running.contains(name) {
             return;
         }
         let step = Step::Setup {
             container: name.clone(),
-            commands: spec.setup.clone(),
+            commands,
         };
         let causes = match self.draft.find(Slot::Create, name) {
             Some(create) => self.draft.causes(create).to_vec(),

@@ -189,8 +189,12 @@ impl Builder<'_> {
         if self.is_done(&file.name) {
             return None;
         }
-        let shared = needs::shared(file).into_iter().map(|(_, with)| with);
-        let mut anew = shared.filter(|with| self.has(Slot::Create, with));
+        let shared = || needs::shared(file).into_iter().map(|(_, with)| with);
+        // What runs goes on as it is while there is nobody to join: `create` starts nothing.
+        if runs(Some(found)) && !shared().all(|with| self.running.contains(&with)) {
+            return None;
+        }
+        let mut anew = shared().filter(|with| self.has(Slot::Create, with));
         let cause = match anew.next() {
             Some(with) => Cause::For(with),
             None if found.parted && settings == Settings::All => {

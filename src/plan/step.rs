@@ -46,6 +46,8 @@ pub enum Step {
         bridge: String,
         /// Its subnets.
         subnets: Subnets,
+        /// It has no mark: the engine has made it anew for a network of ours, as it does at boot.
+        adopt: bool,
     },
     /// Let the project's network out (masquerade, forward, isolation). Undo: close it.
     OpenNetwork(NetworkRules),

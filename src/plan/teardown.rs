@@ -28,13 +28,9 @@ impl Builder<'_> {
         }
         let bridges = self.observed.network.bridges.iter();
         let ours = bridges.filter(|(name, found)| self.is_our_bridge(name, found));
-        let ours: Vec<(String, Option<Subnets>)> = ours
-            .map(|(name, found)| (name.clone(), self.subnets_on(name, found)))
-            .collect();
-        for (bridge, subnets) in ours {
-            if let Some(subnets) = subnets {
-                self.last(Step::RemoveBridge { bridge, subnets });
-            }
+        let removals = ours.filter_map(|(name, found)| self.removal(name, found));
+        for step in removals.collect::<Vec<_>>() {
+            self.last(step);
         }
         let record = self.observed.record.clone().filter(|_| ending.forget);
         if let Some(record) = record {
@@ -62,9 +58,8 @@ impl Builder<'_> {
         let rules = rules.filter(|rules| rules.project == self.project.name);
         let found = self.observed.network.bridges.get(&bridge);
         let found = found.filter(|found| self.is_our_bridge(&bridge, found));
-        let subnets = found.and_then(|found| self.subnets_on(&bridge, found));
+        let remove = found.and_then(|found| self.removal(&bridge, found));
         let close = rules.map(Step::CloseNetwork);
-        let remove = subnets.map(|subnets| Step::RemoveBridge { bridge, subnets });
         for step in close.into_iter().chain(remove) {
             let id = self.draft.add(step, vec![Cause::NotInFile]);
             if let Some(earlier) = earlier {
@@ -105,6 +100,14 @@ impl Builder<'_> {
 
     fn is_our_bridge(&self, name: &str, found: &ObservedBridge) -> bool {
         self.is_marked(found) || (found.mark.is_none() && self.is_engines(name))
+    }
+
+    fn removal(&self, bridge: &str, found: &ObservedBridge) -> Option<Step> {
+        Some(Step::RemoveBridge {
+            bridge: bridge.into(),
+            subnets: self.subnets_on(bridge, found)?,
+            adopt: found.mark.is_none(),
+        })
     }
 
     /// With the record lost and no container left the bridge itself still tells its subnets.

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use locker::model::Name;
-use locker::network::{BridgeWish, KernelNetwork, Network, NetworkError, NetworkView};
+use locker::network::{
+    BridgeRemoval, BridgeWish, KernelNetwork, Network, NetworkError, NetworkView,
+};
 use locker::observed::ProjectRecord;
 use locker::store::{Paths, save_record};
 
@@ -38,10 +40,24 @@ fn ensure_with(
 }
 
 fn remove(host: &Space, paths: &Paths, last: bool) -> Result<(), NetworkError> {
+    remove_or_adopt(host, paths, last, false)
+}
+
+fn remove_or_adopt(
+    host: &Space,
+    paths: &Paths,
+    last: bool,
+    adopt: bool,
+) -> Result<(), NetworkError> {
     let (paths, net) = (paths.clone(), network("shop", false));
     host.wait(move || async move {
         let kernel = KernelNetwork::new(&paths);
-        kernel.remove(&net.project, &net.bridge, last).await
+        let wish = BridgeRemoval {
+            bridge: &net.bridge,
+            last,
+            adopt,
+        };
+        kernel.remove(&net.project, &wish).await
     })
 }
 
@@ -141,6 +157,16 @@ fn a_bridge_that_the_engine_made_again_at_boot_is_taken_over_when_asked() {
     assert_eq!(bridge.mark.as_deref(), Some("locker:shop"));
     assert!(bridge.up && bridge.addresses.len() == 2 && seen.forwarding);
     remove(&host, &paths, true).unwrap();
+    // It goes the same way when nothing took it over before.
+    host.sh("ip link add lk-shop type bridge");
+    assert!(remove(&host, &paths, true).is_err());
+    remove_or_adopt(&host, &paths, true, true).unwrap();
+    assert!(
+        !observe(&host, &paths)
+            .network
+            .bridges
+            .contains_key("lk-shop")
+    );
     // Neither a bridge with another mark nor what is no bridge is taken over.
     for foreign in [
         "ip link add lk-shop type bridge; ip link set lk-shop alias mine",
@@ -148,6 +174,11 @@ fn a_bridge_that_the_engine_made_again_at_boot_is_taken_over_when_asked() {
     ] {
         host.sh(foreign);
         let done = ensure_with(&host, &paths, Vec::new(), true);
+        assert!(
+            matches!(done, Err(NetworkError::Foreign { .. })),
+            "{foreign}"
+        );
+        let done = remove_or_adopt(&host, &paths, true, true);
         assert!(
             matches!(done, Err(NetworkError::Foreign { .. })),
             "{foreign}"

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Fake, Made};
 use crate::firewall::{Firewall, FirewallChange, FirewallError};
 use crate::model::{Name, Subnets};
-use crate::network::{BridgeWish, Network, NetworkError, NetworkView};
+use crate::network::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView};
 use crate::observed::{ObservedBridge, ObservedFirewall, ObservedNetwork, State};
 
 #[async_trait]
@@ -43,19 +43,19 @@ impl Network for Fake {
         Ok(old.is_none())
     }
 
-    async fn remove(&self, _: &Name, bridge: &str, _: bool) -> Result<(), NetworkError> {
+    async fn remove(&self, _: &Name, wish: &BridgeRemoval<'_>) -> Result<(), NetworkError> {
         self.call("remove".into()).await.map_err(no_link)?;
         let mut world = self.world.lock().unwrap();
         let all = world.containers.values().chain(world.aside.values());
         let mut running = all.filter(|made| made.state != State::Stopped);
         let is_on = |made: &Made| {
             let nic = made.mark.spec.nic.as_ref();
-            nic.is_some_and(|nic| nic.bridge == bridge)
+            nic.is_some_and(|nic| nic.bridge == wish.bridge)
         };
         if running.any(is_on) {
             return Err(no_link("containers run on it".into()));
         }
-        world.bridges.remove(bridge);
+        world.bridges.remove(wish.bridge);
         Ok(())
     }
 }

@@ -324,6 +324,7 @@ async fn a_network_of_the_engine_that_was_taken_down_comes_back() {
             Step::RemoveBridge {
                 bridge: "lk-back".into(),
                 subnets: subnets(),
+                adopt: false,
             },
             vec![3],
         ),

@@ -206,6 +206,7 @@ async fn a_taken_down_network_is_put_back() {
             Step::RemoveBridge {
                 bridge: "lk-shop".into(),
                 subnets: subnets(),
+                adopt: false,
             },
             vec![0],
         ),

@@ -213,3 +213,36 @@ fn who_is_joined_to_a_network_that_is_gone_is_made_anew() {
     let goal = Goal::Stop;
     assert!(!world.text(&file, &wish(goal)).contains("create"));
 }
+
+#[test]
+fn create_starts_nobody_to_join_what_it_does_not_start() {
+    let file = sharing();
+    let mut world = World::of(&file);
+    world.seen.containers.remove(&name("web"));
+    for _ in 0..2 {
+        let text = world.run(&file, &wish(Goal::Create));
+        assert_eq!(of_job(&text), [""; 0], "{text}");
+        world.container("job").parted = true;
+    }
+    let text = world.run(&file, &wish(Goal::Up));
+    assert!(of_job(&text).contains(&"+ create job".into()), "{text}");
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+}
+
+#[test]
+fn what_has_done_its_work_is_not_set_up_until_it_runs_again() {
+    let mut file = sharing();
+    let waits = on("job", Condition::Completed);
+    let db = file.containers.get_mut("db").unwrap();
+    db.depends_on.push(waits);
+    let mut world = World::of(&file);
+    let job = world.container("job");
+    (job.state, job.exit) = (State::Stopped, Some(0));
+    job.mark.as_mut().unwrap().setup_done = false;
+    let setup = vec![InnerCommand::Shell("true".into())];
+    file.containers.get_mut("job").unwrap().setup = setup;
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(!of_job(&text).contains(&"+ setup job".into()), "{text}");
+    let text = world.text(&file, &chosen(START, &["job"]));
+    assert!(of_job(&text).contains(&"+ start job".into()), "{text}");
+}

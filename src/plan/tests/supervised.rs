@@ -274,6 +274,21 @@ fn a_container_on_demand_is_started_by_its_first_caller() {
 }
 
 #[test]
+fn what_is_set_up_first_does_not_wait_for_its_first_caller() {
+    let file = mixed_with("web", |c| {
+        c.on_demand = true;
+        c.setup = vec![InnerCommand::Shell("true".into())];
+    });
+    let mut world = systemd();
+    let text = world.run(&file, &wish(Goal::Up));
+    let at = |word: &str| text.lines().position(|line| line.starts_with(word));
+    assert!(at("+ start    web") < at("+ setup    web"), "{text}");
+    assert!(at("+ start    web").is_some(), "{text}");
+    world.container("web").state = crate::observed::State::Stopped;
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+}
+
+#[test]
 fn a_stop_closes_the_ports_that_are_held_and_a_start_opens_them() {
     use crate::model::Held;
     let file = mixed_with("web", |c| c.on_demand = true);

@@ -303,8 +303,9 @@ impl World {
             assert!(*adopt || before.is_none_or(|b| b.mark.is_some()));
             network.forwarding = true;
             network.loose.clear();
-        } else if let Step::RemoveBridge { bridge, .. } = step {
-            assert!(network.bridges.remove(bridge).is_some());
+        } else if let Step::RemoveBridge { bridge, adopt, .. } = step {
+            let removed = network.bridges.remove(bridge).expect("it is there");
+            assert!(*adopt || removed.mark.is_some());
             let mut known = self.seen.engine.networks.values();
             assert!(known.all(|known| known.bridge != *bridge));
         } else if let Step::OpenNetwork(rules) = step {
