@@ -43,6 +43,8 @@ pub struct Supervised {
     known: Mutex<BTreeMap<Name, Known>>,
     /// The containers that were there when last looked at.
     there: Mutex<BTreeSet<Name>>,
+    /// Those that were started beside an older self, to which their service attends until it ends.
+    beside: Mutex<BTreeSet<Name>>,
 }
 
 /// What is known of a container by its mark.
@@ -74,6 +76,7 @@ impl Supervised {
             alone,
             known: Mutex::default(),
             there: Mutex::default(),
+            beside: Mutex::default(),
             paths,
         }
     }
@@ -81,6 +84,10 @@ impl Supervised {
     fn known(&self) -> MutexGuard<'_, BTreeMap<Name, Known>> {
         // A map is whole whatever happened to the thread that held it.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beside(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn learn(&self, mark: &Mark) {
@@ -118,6 +125,7 @@ impl Supervised {
         self.forget_end(name).await.map_err(told)?;
         if self.state(name).await.map_err(told)?.active == "active" {
             // It attends to an older self that still runs; it takes over the new one when that ends.
+            self.beside().insert(name.clone());
             return self.start_here(name, Body::Present).await;
         }
         units.reset(project, name).await.map_err(told)?;
@@ -257,7 +265,9 @@ impl Backend for Supervised {
     /// stopped within `timeout`, whatever its service would allow it.
     async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
         let hooked = self.pre_stop(name, body).await?;
-        if !self.is_supervised(name, body) {
+        // Whichever of two selves ends first: the service goes on with the other one.
+        let was_beside = self.beside().remove(name);
+        if was_beside || !self.is_supervised(name, body) {
             return self.engines.stop(name, body, timeout).await;
         }
         let told = |error| self.told("stop", name, &error);

@@ -254,8 +254,8 @@ fn origin(file: &Container) -> Option<Name> {
 fn start_timeout(file: &Container, oneshot: bool) -> Option<Duration> {
     let unknown = file.app.as_ref().is_some_and(|app| !app.no_healthcheck);
     match &file.healthcheck {
-        // Nobody knows how long commands take.
-        _ if oneshot || !file.hooks.post_start.is_empty() => None,
+        // Nobody knows how long commands take, and what is set up first is healthy only then.
+        _ if oneshot || !file.hooks.post_start.is_empty() || !file.setup.is_empty() => None,
         Some(check) => Some(longest(check).max(LEAST_START)),
         None if unknown => None,
         None => Some(LEAST_START),

@@ -274,6 +274,25 @@ fn a_container_on_demand_is_started_by_its_first_caller() {
 }
 
 #[test]
+fn systemd_does_not_end_a_container_while_it_is_set_up() {
+    let file = |setup: &[&str]| {
+        mixed_with("db", |c| {
+            c.healthcheck = Some(Healthcheck::new(InnerCommand::Shell("ready".into())));
+            c.setup = setup
+                .iter()
+                .map(|line| InnerCommand::Shell((*line).into()))
+                .collect();
+        })
+    };
+    let timeout = |setup: &[&str]| {
+        let file = file(setup);
+        unit(&up_with_systemd(&file), "db").start_timeout
+    };
+    assert!(timeout(&[]).is_some());
+    assert_eq!(timeout(&["apt-get install -y postgresql"]), None);
+}
+
+#[test]
 fn what_is_set_up_first_does_not_wait_for_its_first_caller() {
     let file = mixed_with("web", |c| {
         c.on_demand = true;
