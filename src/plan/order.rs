@@ -31,6 +31,8 @@ impl Builder<'_> {
                 self.draft.row(name, &[earlier, Slot::Completed]);
             }
             self.draft.row(name, &[Slot::Thaw, Slot::Healthy]);
+            // What is checked may be set up only there.
+            self.draft.row(name, &[Slot::Setup, Slot::Healthy]);
             for last in [Slot::Destroy, Slot::DestroyAside] {
                 for slot in ROW {
                     self.draft.row(name, &[slot, last]);

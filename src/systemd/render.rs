@@ -127,10 +127,18 @@ fn stop_time(unit: &UnitSpec) -> Duration {
 }
 
 fn kind(unit: &UnitSpec) -> String {
-    match unit.oneshot {
-        true => "Type=oneshot\nRemainAfterExit=yes\n".into(),
-        false => "Type=notify\n".into(),
-    }
+    let start = match unit.oneshot {
+        true => "Type=oneshot\nRemainAfterExit=yes\n",
+        false => "Type=notify\n",
+    };
+    // A service that is not ready yet is stopped by a signal to its main process (systemd.service(5),
+    // `ExecStop=`), and liblxc hands every signal on to the container's init, to which SIGTERM may mean a
+    // reboot. Whoever stops it halts it in its own way.
+    let signal = match unit.kind {
+        Kind::System => "KillSignal=SIGCONT\n",
+        Kind::Application => "",
+    };
+    format!("{start}{signal}")
 }
 
 /// Order and need. Each list is a line of its own, so that a line never grows beyond systemd's limit.

@@ -1,5 +1,7 @@
 //! What `status` tells of services: how often, since when, what is wrong and what to do.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::beside::on_a_host_with_docker;
@@ -168,5 +170,31 @@ fn what_was_started_past_systemd_is_shown_and_given_back_to_its_service() {
         // Attended again: its policy counts.
         host.sh(&format!("kill -9 {before}"));
         eventually(true, || !["0", before.as_str()].contains(&pid().as_str()));
+    });
+}
+
+#[test]
+fn a_container_that_is_not_ready_is_stopped_at_once_and_set_up_before_it_is_checked() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(
+            host,
+            "both",
+            "  db:\n    template: {name: tiny}\n    restart: always\n    \
+             setup: [\"sleep 3; touch /srv/well\"]\n    \
+             healthcheck: {test: [CMD, test, -e, /srv/well], interval: 100ms, retries: 2}\n  \
+             web:\n    image: busybox:test\n    stop_grace_period: 0s\n    depends_on: {db: {condition: healthy}}\n",
+        );
+        project.up();
+        project.inside("db", "rm /srv/well").exits(0);
+        for stop in ["stop db", "down --yes"] {
+            project.locker("stop db").exits(0);
+            project.locker("start --no-deps db").exits(0);
+            let active = row(&project, "db")["unit"]["active"].clone();
+            assert_eq!(active, "activating");
+            let begun = Instant::now();
+            project.locker(stop).exits(0);
+            eprintln!("{stop}: {:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(20), "{stop}");
+        }
     });
 }

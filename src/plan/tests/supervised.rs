@@ -274,6 +274,24 @@ fn a_container_on_demand_is_started_by_its_first_caller() {
 }
 
 #[test]
+fn nobody_waits_for_the_health_of_what_is_not_set_up_yet() {
+    let mut file = mixed_with("db", |c| {
+        c.healthcheck = Some(Healthcheck::new(InnerCommand::Shell("ready".into())));
+        c.setup = vec![InnerCommand::Shell("install".into())];
+    });
+    let web = file.containers.get_mut("web").unwrap();
+    web.depends_on = vec![on("db", Condition::Healthy)];
+    let plan = plan(&file, &systemd().look(), &wish(Goal::Up)).unwrap();
+    let at = |found: fn(&Step) -> bool| {
+        let mut steps = plan.steps.iter();
+        steps.position(|planned| found(&planned.step)).unwrap()
+    };
+    let setup = at(|step| matches!(step, Step::Setup { .. }));
+    let healthy = at(|step| matches!(step, Step::AwaitHealthy { .. }));
+    assert!(plan.steps[healthy].after.contains(&setup), "{plan}");
+}
+
+#[test]
 fn systemd_does_not_end_a_container_while_it_is_set_up() {
     let file = |setup: &[&str]| {
         mixed_with("db", |c| {
