@@ -245,6 +245,12 @@ impl ObservedUnits {
         let state = self.states.get(name);
         state.is_some_and(|state| state.active == "activating")
     }
+
+    /// Whether systemd is about to stop the container, or is stopping it: it may run yet, and will not for long.
+    pub fn stops(&self, name: &Name) -> bool {
+        let state = self.states.get(name);
+        state.is_some_and(|state| state.active == "deactivating")
+    }
 }
 
 /// A command in a container of its own.

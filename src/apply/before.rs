@@ -85,10 +85,11 @@ impl<'a> Before<'a> {
         runs && !self.stopped.contains(name)
     }
 
-    /// Whether it rests and neither the plan nor systemd starts it.
+    /// Whether it rests, neither the plan nor systemd starts it, and its service rests too.
     fn rests(&self, name: &Name) -> bool {
         let rests = matches!(self.state(name), Some(State::Stopped | State::Absent));
-        rests && !self.started.contains(name) && !self.observed.units.starts(name)
+        let units = &self.observed.units;
+        rests && !self.started.contains(name) && !units.starts(name) && !units.stops(name)
     }
 
     /// Whether it is so already, so that nothing is to be done and, above all, nothing to be undone.

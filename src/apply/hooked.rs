@@ -34,7 +34,8 @@ impl Supervised {
     /// Runs what comes before a stop, when there is anything to stop; whether there was.
     pub(super) async fn pre_stop(&self, name: &Name, body: Body) -> Result<bool, BackendError> {
         let none = self.of(name).hooks.pre_stop.is_empty();
-        if body == Body::Aside || none || self.has_ended(name).await {
+        if body == Body::Aside || none || self.has_ended(name).await || self.is_stopping(name).await
+        {
             return Ok(false);
         }
         match self.run_hooks(name, HookAt::PreStop).await {
@@ -48,6 +49,16 @@ impl Supervised {
     pub(super) async fn waits(&self, name: &Name) -> bool {
         let state = self.state(name).await;
         state.is_ok_and(|state| is_held(&state)) && !self.runs(name).await
+    }
+
+    /// Whether systemd stops it already, and has its supervisor run what comes before that.
+    async fn is_stopping(&self, name: &Name) -> bool {
+        let state = self.is_supervised(name, Body::Present);
+        state
+            && self
+                .state(name)
+                .await
+                .is_ok_and(|state| state.active == "deactivating")
     }
 
     async fn has_ended(&self, name: &Name) -> bool {

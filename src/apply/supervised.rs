@@ -122,7 +122,7 @@ impl Supervised {
     async fn start_unit(&self, name: &Name) -> Result<(), BackendError> {
         let (units, project) = (&self.units, &self.project);
         let told = |error| self.told("start", name, &error);
-        self.forget_end(name).await.map_err(told)?;
+        self.await_rest(name).await.map_err(told)?;
         if self.state(name).await.map_err(told)?.active == "active" {
             // It attends to an older self that still runs; it takes over the new one when that ends.
             self.beside().insert(name.clone());
@@ -166,12 +166,16 @@ impl Supervised {
         }
     }
 
-    /// The service of a container that others waited for to end counts as active for good
-    /// (`RemainAfterExit=`); once its container is to start again or goes, it does not any more.
-    async fn forget_end(&self, name: &Name) -> Result<(), UnitsError> {
-        match self.state(name).await?.sub.as_str() {
-            "exited" => self.units.run(&self.project, name, Job::Stop).await,
-            _ => Ok(()),
+    /// Sees to it that its service is at rest where it is on its way there, before its container is to start
+    /// again or goes. A stop that is under way, whoever asked for it, would end the new run; and the service of
+    /// a container that others waited for to end counts as active for good (`RemainAfterExit=`).
+    async fn await_rest(&self, name: &Name) -> Result<(), UnitsError> {
+        let state = self.state(name).await?;
+        match (state.active.as_str(), state.sub.as_str()) {
+            ("deactivating", _) | (_, "exited") => {
+                self.units.run(&self.project, name, Job::Stop).await
+            }
+            (_, _) => Ok(()),
         }
     }
 
@@ -287,7 +291,7 @@ impl Backend for Supervised {
     async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {
         if self.is_supervised(name, body) {
             let told = |error| self.told("stop", name, &error);
-            self.forget_end(name).await.map_err(told)?;
+            self.await_rest(name).await.map_err(told)?;
         }
         self.engines.destroy(name, body, volumes).await
     }

@@ -103,9 +103,11 @@ impl<'a> Builder<'a> {
             }
             None => return self.refuse_start(name, intent),
         };
-        if self.there(name).is_some_and(|c| c.stopping) {
-            // It still runs and will not for long: a killed run has asked it to stop.
-            changed.get_or_insert(vec![Cause::Unfinished]);
+        if let Some(cause) = self
+            .is_stopping(name)
+            .filter(|_| intent.power != Power::Keep)
+        {
+            changed.get_or_insert(vec![cause]);
         }
         if changed.is_some() && intent.power == Power::Keep && runs(self.there(name)) {
             // What others do to it, nobody asked it about.
@@ -114,6 +116,17 @@ impl<'a> Builder<'a> {
         self.power(name, intent, changed);
         self.setup(name, intent);
         self.finish_recreation(name, intent);
+    }
+
+    /// Why it will not run for long, though it still does.
+    fn is_stopping(&self, name: &Name) -> Option<Cause> {
+        let found = self.there(name)?;
+        match (found.stopping, self.observed.units.stops(name)) {
+            // A killed run has asked it to stop.
+            (true, false) => Some(Cause::Unfinished),
+            (_, true) => Some(Cause::Drifted("its service is being stopped")),
+            (false, false) => None,
+        }
     }
 
     /// What others depend on cannot be started before it is made.

@@ -148,11 +148,12 @@ impl Builder<'_> {
         self.draft.add_in(Slot::Thaw, name, step, vec![cause]);
     }
 
-    /// Stops it if it runs, or if systemd would start it again in a moment.
+    /// Stops it if it runs, if systemd would start it again in a moment, or if its service is not at rest yet.
     pub(super) fn stop(&mut self, name: &Name, causes: Vec<Cause>) {
         let found = self.there(name);
-        let starts = found.is_some() && self.observed.units.starts(name);
-        if !runs(found) && !starts {
+        let units = &self.observed.units;
+        let moves = found.is_some() && (units.starts(name) || units.stops(name));
+        if !runs(found) && !moves {
             return;
         }
         let step = Step::Stop {

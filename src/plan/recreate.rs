@@ -80,6 +80,7 @@ impl Builder<'_> {
         let remade = networks::keys(old).iter().any(|n| self.remade.contains(n));
         found.state == State::Running
             && !found.stopping
+            && !self.observed.units.stops(name)
             // Its unit goes with the older self, before the new one starts.
             && old.supervised == new.supervised
             && reached

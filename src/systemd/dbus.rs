@@ -1,6 +1,7 @@
 //! The manager over D-Bus (org.freedesktop.systemd1(5)). zbus stays here.
 
 mod change;
+mod ends;
 mod jobs;
 mod proxy;
 mod sockets;
@@ -9,11 +10,14 @@ mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use zbus::Connection;
 
+use self::ends::Ends;
 use self::proxy::ManagerProxy;
 use self::states::service_names;
 use super::files::Files;
@@ -22,12 +26,26 @@ use crate::model::{Name, ProjectUnits, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 use crate::store::Paths;
 
+/// How long an answer may take. The longest one is about a reload with thousands of units.
+const ANSWER: Duration = Duration::from_secs(180);
+/// How many questions are on their way at once: the bus allows a connection 128 without an answer
+/// (dbus-daemon(1), `max_replies_per_connection`).
+const QUESTIONS: usize = 48;
+
 /// systemd on the system bus.
 pub struct Systemd {
     files: Files,
     moved: Option<PathBuf>,
     /// Made with the first call, made again when it was lost.
-    bus: Mutex<Option<Connection>>,
+    bus: Mutex<Option<Bus>>,
+    questions: Semaphore,
+}
+
+/// A connection, and who hears on it.
+#[derive(Clone)]
+struct Bus {
+    connection: Connection,
+    ends: Arc<Ends>,
 }
 
 impl Systemd {
@@ -37,31 +55,57 @@ impl Systemd {
             files: Files::new(paths),
             moved: paths.moved(),
             bus: Mutex::new(None),
+            questions: Semaphore::new(QUESTIONS),
         }
     }
 
-    async fn connection(&self) -> Result<Connection, UnitsError> {
+    async fn bus(&self) -> Result<Bus, UnitsError> {
         let mut bus = self.bus.lock().await;
-        if let Some(bus) = bus.as_ref().filter(|bus| !bus.is_closed()) {
+        if let Some(bus) = bus.as_ref().filter(|bus| !bus.connection.is_closed()) {
             return Ok(bus.clone());
         }
-        let made = Connection::system().await;
-        let made = made.map_err(failed("reach", "systemd"))?;
-        // Signals come to those only who asked once.
-        let manager = ManagerProxy::new(&made).await;
-        let manager = manager.map_err(failed("reach", "systemd"))?;
-        manager
-            .subscribe()
-            .await
-            .map_err(failed("watch", "systemd"))?;
+        let made = within("reach", "systemd", connect()).await?;
         *bus = Some(made.clone());
         Ok(made)
     }
 
+    async fn connection(&self) -> Result<Connection, UnitsError> {
+        Ok(self.bus().await?.connection)
+    }
+
     async fn manager(&self) -> Result<ManagerProxy<'static>, UnitsError> {
         let connection = self.connection().await?;
-        let manager = ManagerProxy::new(&connection).await;
-        manager.map_err(failed("reach", "systemd"))
+        within("reach", "systemd", ManagerProxy::new(&connection)).await
+    }
+
+    /// Room for a question that is asked for each of many units.
+    async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        self.questions.acquire().await.ok() // never closed
+    }
+}
+
+async fn connect() -> zbus::Result<Bus> {
+    let connection = Connection::system().await?;
+    let manager = ManagerProxy::new(&connection).await?;
+    let ends = Arc::new(Ends::listen(&manager).await?);
+    // Signals come to those only who asked once.
+    manager.subscribe().await?;
+    Ok(Bus { connection, ends })
+}
+
+/// The answer to a question, or why there is none; it is not waited for without end.
+async fn within<T>(
+    verb: &'static str,
+    unit: &str,
+    asked: impl Future<Output = zbus::Result<T>>,
+) -> Result<T, UnitsError> {
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(answer) => answer.map_err(failed(verb, unit)),
+        Err(_) => Err(UnitsError::Bus {
+            verb,
+            unit: unit.into(),
+            reason: format!("no answer within {} s", ANSWER.as_secs()),
+        }),
     }
 }
 
@@ -110,7 +154,8 @@ impl Units for Systemd {
         if done.is_err() {
             undo.back();
             if let Ok(manager) = self.manager().await {
-                let _ = manager.reload().await; // The error that is told is the first one.
+                // The error that is told is the first one.
+                let _ = within("reload", "systemd", manager.reload()).await;
             }
         }
         done

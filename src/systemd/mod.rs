@@ -157,6 +157,18 @@ pub enum UnitsError {
         /// What its supervisor said last.
         status: String,
     },
+    /// A job of a unit does not end.
+    #[error(
+        "`{unit}` does not {verb} within {seconds} s; `systemctl list-jobs` and `systemctl status {unit}` tell what it waits for"
+    )]
+    Late {
+        /// `start` or `stop`.
+        verb: &'static str,
+        /// The unit.
+        unit: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A file where one of ours belongs is not ours.
     #[error("`{}` is not locker's: its first line is not `# locker:{project}…`", path.display())]
     Foreign {

@@ -27,6 +27,8 @@ pub(super) struct Home {
     pub(super) hosts: Option<String>,
     /// The file of what was changed since it was made; none when nothing was.
     pub(super) changed: Option<String>,
+    /// The note that it was asked to end; none when it was not.
+    pub(super) stopping: Option<String>,
 }
 
 impl Homes {
@@ -68,6 +70,7 @@ impl Home {
         Self {
             hosts: read(hosts::FILE),
             changed: read(mark::FILE),
+            stopping: read(mark::STOPPING),
         }
     }
 }

@@ -31,6 +31,28 @@ pub(super) const TOKEN: &str = "locker.token";
 /// Name of the file of what was changed since a container was made.
 pub(super) const FILE: &str = "mark.json";
 
+/// Name of the note that a container has been asked to end: the pid of its first process. Until it has ended the
+/// engine shows it as if it ran, also when whoever asked is no more.
+pub(super) const STOPPING: &str = "stopping";
+
+/// Writes the note. Without it the next run takes the container for one that goes on, no more.
+pub(super) fn begin_stop(home: &Path, init: Option<u32>) {
+    if let Some(init) = init.filter(|_| home.exists()) {
+        let _ = write_whole(&home.join(STOPPING), init.to_string().as_bytes());
+    }
+}
+
+/// Takes the note away; one that stays is about a process that is gone.
+pub(super) fn end_stop(home: &Path) {
+    let _ = std::fs::remove_file(home.join(STOPPING));
+}
+
+/// Whether the container with this first process was asked to end. The note of an earlier run means nothing.
+pub(super) fn is_stopping(note: Option<&str>, init: Option<u32>) -> bool {
+    let asked = note.and_then(|note| note.parse().ok());
+    asked.is_some() && asked == init
+}
+
 /// The labels of a container's marks.
 #[derive(Clone, Debug)]
 pub(super) struct Marked {

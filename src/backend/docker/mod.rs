@@ -219,10 +219,13 @@ impl Backend for DockerBackend {
             return Ok(());
         };
         let (link, full) = (self.link().await?, self.site.full(name));
+        let home = self.site.home(name, &known.token);
+        mark::begin_stop(&home, observe::init_of(&known.id));
         let stop = power::stop(link, &full, known, timeout);
         let nic = known.mark.spec.nic.as_ref();
         let has_ipv6 = nic.is_some_and(|nic| nic.addresses.v6.is_some());
         self.stops.in_turn(has_ipv6, stop).await?;
+        mark::end_stop(&home);
         self.note(name, |bodies| {
             if let Some(known) = bodies.slot(body) {
                 known.frozen = false;

@@ -16,6 +16,7 @@ use super::error::{image_failed, is_missing, reason, unreachable};
 use super::homes::Homes;
 use super::known::{self, All, Known};
 use super::list::{self, Entry};
+use super::mark;
 use super::network;
 use super::site::Site;
 use super::status;
@@ -266,6 +267,7 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
     let home = homes.of(site, &spec.name, &known.token);
     let names = home.hosts.as_deref();
     let dns: Vec<IpAddr> = spec.dns.clone();
+    let pid = running.then(|| init_of(&known.id)).flatten();
     ObservedContainer {
         state,
         exit: status::exit(sentence),
@@ -274,7 +276,8 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
         holds_volumes: !known.held.is_empty(),
         mark: (!known.wreck).then(|| known.mark.clone()),
         wreck: known.wreck,
-        pid: running.then(|| init_of(&known.id)).flatten(),
+        stopping: mark::is_stopping(home.stopping.as_deref(), pid),
+        pid,
         names: names.and_then(|text| read_block(text, site.project.as_str())),
         // Given to the engine when it was made, and kept true by it.
         dns,
@@ -284,7 +287,7 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
 
 /// The id of a container's first process, as the engine's own supervisor has written it down. One that
 /// keeps it elsewhere tells it in another request for each container, which is not worth it here.
-fn init_of(id: &str) -> Option<u32> {
+pub(super) fn init_of(id: &str) -> Option<u32> {
     const PLACES: [&str; 2] = ["/run/containerd", "/run/docker/containerd/daemon"];
     PLACES.iter().find_map(|place| {
         let path = format!("{place}/io.containerd.runtime.v2.task/moby/{id}/init.pid");

@@ -426,7 +426,7 @@ fn a_container_that_runs_past_its_service_is_given_back_to_it() {
         active: active.into(),
         ..UnitState::default()
     };
-    for active in ["active", "activating", "deactivating"] {
+    for active in ["active", "activating"] {
         world.seen.units.states.insert(name("web"), state(active));
         assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
     }
@@ -444,4 +444,35 @@ fn a_container_that_runs_past_its_service_is_given_back_to_it() {
     let text = world.text(&file, &wish(Goal::Up));
     let verbs: Vec<&str> = text.lines().map(|line| line[..13].trim_end()).collect();
     assert_eq!(verbs, ["- stop     db", "+ start    db"], "{text}");
+}
+
+#[test]
+fn what_systemd_is_stopping_is_no_container_that_runs() {
+    let file = mixed();
+    let mut world = up_with_systemd(&file);
+    let state = UnitState {
+        active: "deactivating".into(),
+        ..UnitState::default()
+    };
+    world.seen.units.states.insert(name("web"), state);
+    let verbs = |world: &World, wish: &Wish| -> Vec<String> {
+        let text = world.text(&file, wish);
+        text.lines()
+            .map(|line| line[..14].trim_end().to_owned())
+            .collect()
+    };
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(text.contains("its service is being stopped"), "{text}");
+    assert_eq!(
+        verbs(&world, &wish(Goal::Up)),
+        ["- stop     web", "+ start    web"]
+    );
+    // Nobody asked to start it again.
+    let limits = chosen(Goal::Limits, &["web"]);
+    assert_eq!(world.text(&file, &limits), "nothing to do");
+    // The container has ended, its service has not yet.
+    world.container("web").state = crate::observed::State::Stopped;
+    for wish in [chosen(Goal::Stop, &["web"]), wish(DOWN)] {
+        assert!(verbs(&world, &wish).contains(&"- stop     web".to_owned()));
+    }
 }

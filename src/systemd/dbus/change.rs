@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{Systemd, failed};
+use super::{Systemd, within};
 use crate::model::{Name, UnitSpec, UnitsChange};
 use crate::systemd::files::OnDisk;
 use crate::systemd::{Job, Units, UnitsError, names, render};
@@ -18,10 +18,7 @@ impl Systemd {
     ) -> Result<(), UnitsError> {
         if changed {
             let manager = self.manager().await?;
-            manager
-                .reload()
-                .await
-                .map_err(failed("reload", "systemd"))?;
+            within("reload", "systemd", manager.reload()).await?;
         }
         let program = change
             .units
@@ -38,12 +35,16 @@ impl Systemd {
     }
 
     pub(super) async fn forget_failure(&self, unit: &str) -> Result<(), UnitsError> {
-        let done = self.manager().await?.reset_failed_unit(unit).await;
-        match done {
-            // It is not loaded, so there is nothing to forget.
-            Err(zbus::Error::MethodError(name, _, _)) if name.ends_with("NoSuchUnit") => Ok(()),
-            done => done.map_err(failed("reset", unit)),
-        }
+        let manager = self.manager().await?;
+        let _room = self.room().await;
+        let forgotten = async {
+            match manager.reset_failed_unit(unit).await {
+                // It is not loaded, so there is nothing to forget.
+                Err(zbus::Error::MethodError(name, _, _)) if name.ends_with("NoSuchUnit") => Ok(()),
+                done => done,
+            }
+        };
+        within("reset", unit, forgotten).await
     }
 
     /// Ends what systemd still knows of services that are to be no more, while their units are there: a
@@ -101,13 +102,13 @@ impl Systemd {
         }
         if !off.is_empty() {
             let off: Vec<&str> = off.iter().map(String::as_str).collect();
-            let done = manager.disable_unit_files(&off, false).await;
-            done.map_err(failed("disable", off[0]))?;
+            let done = manager.disable_unit_files(&off, false);
+            within("disable", off[0], done).await?;
         }
         if !on.is_empty() {
             let on: Vec<&str> = on.iter().map(String::as_str).collect();
-            let done = manager.enable_unit_files(&on, false, false).await;
-            done.map_err(failed("enable", on[0]))?;
+            let done = manager.enable_unit_files(&on, false, false);
+            within("enable", on[0], done).await?;
         }
         Ok(())
     }
@@ -118,31 +119,23 @@ impl Systemd {
         if let Some(program) = program.filter(|_| wanted) {
             let text = render::network(&program, self.moved.as_deref())?;
             if self.files.write_network(&text)? {
-                manager
-                    .reload()
-                    .await
-                    .map_err(failed("reload", "systemd"))?;
+                within("reload", "systemd", manager.reload()).await?;
             }
             // A run that was killed may have written the file and no more.
             if !self.files.network_enabled() {
-                let on = manager
-                    .enable_unit_files(&[names::NETWORK], false, false)
-                    .await;
-                on.map_err(failed("enable", names::NETWORK))?;
+                let on = manager.enable_unit_files(&[names::NETWORK], false, false);
+                within("enable", names::NETWORK, on).await?;
             }
             return self.finish(names::NETWORK, Job::Start).await;
         }
         if !wanted && self.files.network_is_over()? {
-            let off = manager.disable_unit_files(&[names::NETWORK], false).await;
-            off.map_err(failed("disable", names::NETWORK))?;
+            let off = manager.disable_unit_files(&[names::NETWORK], false);
+            within("disable", names::NETWORK, off).await?;
             self.finish(names::NETWORK, Job::Stop).await?;
             self.finish(names::SLICE, Job::Stop).await?;
             // Last: without the file nothing shows that any of this is left to be done.
             self.files.remove_network()?;
-            manager
-                .reload()
-                .await
-                .map_err(failed("reload", "systemd"))?;
+            within("reload", "systemd", manager.reload()).await?;
         }
         Ok(())
     }

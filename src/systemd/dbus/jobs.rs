@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use zbus::{OwnedVariant, Variant};
 
 use super::states::{Listed, number};
-use super::{Systemd, failed};
+use super::{Systemd, within};
 use crate::model::{JobState, Name};
 use crate::systemd::{Job, Jobs, TransientJob, UnitsError, names};
 
@@ -24,12 +24,10 @@ impl Jobs for Systemd {
     async fn start(&self, job: &TransientJob) -> Result<(), UnitsError> {
         let unit = names::job(&job.project, &job.id);
         let manager = self.manager().await?;
-        let removed = manager.receive_job_removed().await;
-        let removed = removed.map_err(failed("watch", &unit))?;
         let properties = properties(job);
         let begun = manager.start_transient_unit(&unit, "fail", &properties, &[]);
-        let path = begun.await.map_err(failed("start", &unit))?;
-        self.done(removed, &path, &unit, Job::Start).await
+        self.done(&unit, Job::Start, within("start", &unit, begun))
+            .await
     }
 
     async fn states(
@@ -96,7 +94,7 @@ impl Systemd {
         self.leave_slice(&own).await?;
         let manager = self.manager().await?;
         let others = manager.list_units_by_patterns(&["active"], &["locker-*"]);
-        let others = others.await.map_err(failed("list", "units"))?;
+        let others = within("list", "units", others).await?;
         match others.is_empty() {
             true => self.leave_slice(names::SLICE).await,
             false => Ok(()),
@@ -107,8 +105,9 @@ impl Systemd {
         if self.state_of(slice).await?.active != "active" {
             return Ok(());
         }
-        let inside = self.manager().await?.get_unit_processes(slice).await;
-        match inside.map_err(failed("look into", slice))?.is_empty() {
+        let manager = self.manager().await?;
+        let inside = manager.get_unit_processes(slice);
+        match within("look into", slice, inside).await?.is_empty() {
             true => self.finish(slice, Job::Stop).await,
             false => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
-use super::{Systemd, failed};
+use super::{Systemd, within};
 use crate::model::{Name, UnitState};
 use crate::systemd::{UnitsError, names};
 
@@ -39,20 +39,17 @@ pub(super) struct Listed {
 impl Systemd {
     /// What systemd lists of these units; it loads those that are not loaded.
     pub(super) async fn list(&self, units: &[&str]) -> Result<Vec<Listed>, UnitsError> {
-        let listed = self.manager().await?.list_units_by_names(units).await;
-        let listed = listed.map_err(failed("list", "units"))?.into_iter();
+        let manager = self.manager().await?;
+        let _room = self.room().await;
+        let listed = within("list", "units", manager.list_units_by_names(units)).await?;
         let read = |unit: ListedUnit| Listed {
+            active: with_job(&unit.3, &unit.8).into(),
             unit: unit.0,
             loaded: unit.2 == "loaded",
-            // One whose turn has not come yet: what it needs is not ready.
-            active: match unit.3.as_str() {
-                "inactive" | "failed" if unit.7 != 0 => "activating".into(),
-                _ => unit.3,
-            },
             sub: unit.4,
             path: unit.6,
         };
-        Ok(listed.map(read).collect())
+        Ok(listed.into_iter().map(read).collect())
     }
 
     /// A property of it by its interface's last word: `Unit`, `Service`.
@@ -64,16 +61,18 @@ impl Systemd {
     ) -> Result<OwnedVariant, UnitsError> {
         let arguments = (format!("org.freedesktop.systemd1.{interface}"), key);
         let connection = self.connection().await?;
-        let answer = connection.call_method(
-            Some("org.freedesktop.systemd1"),
-            &*listed.path,
-            Some("org.freedesktop.DBus.Properties"),
-            "Get",
-            &arguments,
-        );
-        let answer = answer.await.map_err(failed("read", &listed.unit))?;
-        let value = answer.body().deserialize::<OwnedVariant>();
-        value.map_err(failed("read", &listed.unit))
+        let _room = self.room().await;
+        let asked = async {
+            let answer = connection.call_method(
+                Some("org.freedesktop.systemd1"),
+                &*listed.path,
+                Some("org.freedesktop.DBus.Properties"),
+                "Get",
+                &arguments,
+            );
+            answer.await?.body().deserialize::<OwnedVariant>()
+        };
+        within("read", &listed.unit, asked).await
     }
 
     /// Of hundreds of properties those few alone: all of them cost systemd a millisecond for each unit.
@@ -147,6 +146,20 @@ impl Systemd {
     }
 }
 
+/// The active state of a unit with the job that waits or runs for it (`stop`, `start`, `restart`, …; empty without
+/// one): what is to be stopped is stopping, though its turn may not have come yet.
+fn with_job<'a>(active: &'a str, job: &str) -> &'a str {
+    match (active, job) {
+        ("active" | "activating" | "reloading", "stop" | "restart" | "try-restart") => {
+            "deactivating"
+        }
+        ("inactive" | "failed", "" | "stop" | "nop") => active,
+        // One whose turn has not come yet: what it needs is not ready.
+        ("inactive" | "failed", _) => "activating",
+        _ => active,
+    }
+}
+
 /// The containers by the names of their services.
 pub(super) fn service_names<'a>(
     project: &Name,
@@ -170,5 +183,25 @@ pub(super) fn number(value: &OwnedVariant) -> u64 {
         Variant::U32(number) => u64::from(*number),
         Variant::U64(number) => *number,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_what_its_job_makes_of_it() {
+        assert_eq!(with_job("active", ""), "active");
+        assert_eq!(with_job("active", "start"), "active");
+        assert_eq!(with_job("active", "stop"), "deactivating");
+        assert_eq!(with_job("active", "restart"), "deactivating");
+        assert_eq!(with_job("activating", "stop"), "deactivating");
+        assert_eq!(with_job("activating", "start"), "activating");
+        assert_eq!(with_job("deactivating", "start"), "deactivating");
+        assert_eq!(with_job("inactive", "start"), "activating");
+        assert_eq!(with_job("inactive", "restart"), "activating");
+        assert_eq!(with_job("failed", ""), "failed");
+        assert_eq!(with_job("inactive", "stop"), "inactive");
     }
 }

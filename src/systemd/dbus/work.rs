@@ -2,65 +2,77 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use tokio::time::{Instant, sleep, timeout};
 use zbus::OwnedObjectPath;
 
-use super::proxy::JobRemovedStream;
-use super::{Systemd, failed};
+use super::states::number;
+use super::{Systemd, within};
 use crate::systemd::{Job, UnitsError};
 
 /// How often a unit is looked at when the bus was lost while a job ran.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long the bus may be gone before that is an error.
 const BUS_GONE: Duration = Duration::from_secs(30);
+/// Most jobs are over within this time; of others the unit is asked how long they may take.
+const SOON: Duration = Duration::from_secs(10);
+/// What a job may take more than the unit's own limits.
+const MORE: Duration = Duration::from_secs(60);
+/// The same for a unit that has no limits.
+const ENDLESS: Duration = Duration::from_secs(3600);
 
 impl Systemd {
     pub(super) async fn begin(&self, unit: &str, job: Job) -> Result<OwnedObjectPath, UnitsError> {
         let manager = self.manager().await?;
-        let path = match job {
-            Job::Start => manager.start_unit(unit, "replace").await,
-            // Its slice is a need like any other and would be left out, too; it has none of its own.
-            Job::StartAlone => manager.start_unit(unit, "ignore-dependencies").await,
-            // It alone: what needs it is stopped by whoever decides that, not by a side effect.
-            Job::Stop => manager.stop_unit(unit, "ignore-dependencies").await,
+        let _room = self.room().await;
+        let begun = async {
+            match job {
+                Job::Start => manager.start_unit(unit, "replace").await,
+                // Its slice is a need like any other and would be left out, too; it has none of its own.
+                Job::StartAlone => manager.start_unit(unit, "ignore-dependencies").await,
+                // It alone: what needs it is stopped by whoever decides that, not by a side effect.
+                Job::Stop => manager.stop_unit(unit, "ignore-dependencies").await,
+            }
         };
-        path.map_err(failed(verb(job), unit))
+        within(verb(job), unit, begun).await
     }
 
     /// Does the job and waits for the signal of its end; when the bus goes away meanwhile, for the unit.
     pub(super) async fn finish(&self, unit: &str, job: Job) -> Result<(), UnitsError> {
-        let removed = self.manager().await?.receive_job_removed().await;
-        let removed = removed.map_err(failed("watch", unit))?;
-        let path = self.begin(unit, job).await?;
-        self.done(removed, &path, unit, job).await
+        self.done(unit, job, self.begin(unit, job)).await
     }
 
-    /// Waits for the signal that the job `path` is over.
+    /// Asks for a job by `begun`, whose answer is its path, and waits until it is over.
     pub(super) async fn done(
         &self,
-        mut removed: JobRemovedStream,
-        path: &OwnedObjectPath,
         unit: &str,
         job: Job,
+        begun: impl Future<Output = Result<OwnedObjectPath, UnitsError>>,
     ) -> Result<(), UnitsError> {
-        while let Some(signal) = removed.next().await {
-            let Ok(args) = signal.args() else { continue };
-            if args.job() != path {
-                continue;
+        let ends = self.bus().await?.ends;
+        let calling = ends.calling();
+        let mut told = ends.of(&begun.await?);
+        drop(calling);
+        let heard = match timeout(SOON, &mut told).await {
+            Ok(heard) => heard,
+            Err(_) => {
+                let most = self.patience(unit, job).await;
+                let late = |_| late(unit, job, most);
+                timeout(most, told).await.map_err(late)?
             }
-            return match args.result().as_str() {
-                "done" | "skipped" => Ok(()),
-                result => Err(self.failure(unit, job, result).await),
-            };
+        };
+        match heard.as_deref() {
+            Ok("done" | "skipped") => Ok(()),
+            Ok(result) => Err(self.failure(unit, job, result).await),
+            Err(_) => self.settle(unit, job).await,
         }
-        self.settle(unit, job).await
     }
 
     /// Looks at the unit until its job is over.
     async fn settle(&self, unit: &str, job: Job) -> Result<(), UnitsError> {
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
+        let most = self.patience(unit, job).await;
         loop {
-            tokio::time::sleep(LOOK).await;
+            sleep(LOOK).await;
             match self.state_of(unit).await {
                 Ok(state) => match (state.active.as_str(), job) {
                     ("activating" | "deactivating" | "reloading", _) => {}
@@ -71,7 +83,35 @@ impl Systemd {
                 Err(error) if begun.elapsed() > BUS_GONE => return Err(error),
                 Err(_) => {}
             }
+            if begun.elapsed() > most {
+                return Err(late(unit, job, most));
+            }
         }
+    }
+
+    /// How long a job of a unit may take by the unit's own limits: a stop asks once, then kills, and a start
+    /// that fails is a stop, too.
+    async fn patience(&self, unit: &str, job: Job) -> Duration {
+        if !unit.ends_with(".service") {
+            return MORE;
+        }
+        let limit = async |key| {
+            let listed = self.list(&[unit]).await.ok()?;
+            let limit = self.property(listed.first()?, "Service", key).await.ok()?;
+            Some(number(&limit)).filter(|limit| *limit != u64::MAX)
+        };
+        let Some(stop) = limit("TimeoutStopUSec").await else {
+            return ENDLESS;
+        };
+        let stop = Duration::from_micros(stop).saturating_mul(2);
+        let start = match job {
+            Job::Stop => Some(0),
+            Job::Start | Job::StartAlone => limit("TimeoutStartUSec").await,
+        };
+        start.map_or(ENDLESS, |start| {
+            let all = Duration::from_micros(start).saturating_add(stop);
+            all.saturating_add(MORE).min(ENDLESS)
+        })
     }
 
     async fn failure(&self, unit: &str, job: Job, result: &str) -> UnitsError {
@@ -86,6 +126,14 @@ impl Systemd {
             result,
             status: state.status,
         }
+    }
+}
+
+fn late(unit: &str, job: Job, most: Duration) -> UnitsError {
+    UnitsError::Late {
+        verb: verb(job),
+        unit: unit.into(),
+        seconds: most.as_secs(),
     }
 }
 
