@@ -222,6 +222,11 @@ pub struct ObservedUnits {
     pub enabled: BTreeSet<Name>,
     /// Whether the project itself starts at boot.
     pub project_enabled: bool,
+    /// What is wrong with `locker-network.service`, on which all ports and bridges depend at boot.
+    pub network_fault: Option<&'static str>,
+    /// Something that all projects share is left (that service, the copy of the program), and no project has
+    /// a unit any more.
+    pub left_over: bool,
 }
 
 impl ObservedUnits {

@@ -17,6 +17,7 @@ use crate::store;
 use super::back::Back;
 use super::before::Before;
 use super::events::{Event, Events};
+use super::kept::before_boot;
 use super::perform::{AnonymousVolumes, ApplyOptions};
 use super::undo::remove_made;
 use super::{Host, StepError};
@@ -93,7 +94,15 @@ impl<'a> Worker<'a> {
             | Step::Build(_)
             | Step::EnsureNetwork(_)
             | Step::RemoveNetwork(_) => self.act_on_engine(id, step).await?,
-            Step::WriteUnits(change) => self.host.units.write(change).await?,
+            Step::InstallProgram(copy) => {
+                let copy = copy.clone();
+                blocking(move || store::install(&copy)).await?;
+            }
+            Step::WriteUnits(change) => {
+                // A host that crashes in a moment boots what is written now.
+                before_boot(self.host, self.plan, self.before.observed()).await?;
+                self.host.units.write(change).await?;
+            }
             Step::Seed {
                 container,
                 mounts,

@@ -35,6 +35,8 @@ pub(super) enum Back {
     RemoveNetwork(Box<EngineNetwork>),
     /// Make the network that was removed.
     MakeNetwork(Box<EngineNetwork>),
+    /// The copy of the program as it was.
+    Program(PathBuf),
     /// Write the units as they were.
     Units(Box<UnitsChange>),
     /// Stop what was started.
@@ -58,6 +60,7 @@ pub(super) fn may_be_half_done(step: &Step) -> bool {
         | Step::RemoveBridge { .. }
         | Step::Configure(_)
         | Step::WriteNames { .. }
+        | Step::InstallProgram(_)
         | Step::WriteHostNames { .. } => true,
         // Their drivers promise all or nothing.
         Step::RemoveWreck { .. }

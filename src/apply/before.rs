@@ -132,6 +132,7 @@ impl<'a> Before<'a> {
             | Step::CloseNetwork(_)
             | Step::Pull { .. }
             | Step::Build(_)
+            | Step::InstallProgram(_)
             | Step::WriteUnits(_)
             | Step::Create(_)
             | Step::Seed { .. }
@@ -145,6 +146,11 @@ impl<'a> Before<'a> {
             | Step::Destroy { .. }
             | Step::RemoveVolume { .. } => false,
         }
+    }
+
+    /// The whole snapshot.
+    pub(super) fn observed(&self) -> &'a Observed {
+        self.observed
     }
 
     /// What is known of a command in a container of its own.
@@ -180,6 +186,7 @@ impl<'a> Before<'a> {
             enabled: old.enabled.clone(),
             open: old.open(),
             project_enabled: old.project_enabled,
+            renewed: change.renewed,
         }))
     }
 
@@ -208,6 +215,7 @@ impl<'a> Before<'a> {
             Step::OpenNetwork(_) | Step::CloseNetwork(_) | Step::Publish { .. } => {
                 self.back_of_rules(step)
             }
+            Step::InstallProgram(copy) => Back::Program(copy.path.clone()),
             Step::WriteUnits(change) => self.back_of_units(change),
             Step::Create(spec) => Back::Destroy(spec.name.clone()),
             Step::Configure(_) | Step::WriteNames { .. } => self.back_of_inside(step),

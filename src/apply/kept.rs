@@ -21,6 +21,23 @@ pub(super) async fn let_go(host: &Host, plan: &Plan, observed: &Observed) -> Res
     save(host, common(now, &then)).await
 }
 
+/// Before anything is enabled for boot: what the containers stand on is kept from now on, so that a host
+/// that goes down in the middle of a change makes it again when it boots.
+pub(super) async fn before_boot(
+    host: &Host,
+    plan: &Plan,
+    observed: &Observed,
+) -> Result<(), StepError> {
+    let now = after(host, &[], observed);
+    let then = after(host, &plan.steps, observed);
+    let kept = Kept {
+        bridges: then.bridges.clone(),
+        networks: then.networks.clone(),
+        ..common(now, &then)
+    };
+    save(host, kept).await
+}
+
 /// After a change: all that is there now.
 pub(super) async fn keep(host: &Host, plan: &Plan, observed: &Observed) -> Result<(), StepError> {
     save(host, after(host, &plan.steps, observed)).await

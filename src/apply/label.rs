@@ -16,6 +16,7 @@ pub fn label(step: &Step) -> String {
         Step::Pull { image, .. } => format!("fetch image {image}"),
         Step::Build(build) => format!("build image {}", build.image),
         Step::EnsureNetwork(network) => format!("make network {}", network.host_name()),
+        Step::InstallProgram(copy) => format!("install the program {}", copy.path.display()),
         Step::WriteUnits(_) => "write the units".into(),
         Step::RemoveNetwork(network) => format!("remove network {}", network.host_name()),
         Step::Create(spec) => format!("create {}", spec.name),

@@ -43,6 +43,7 @@ fn lane_of(step: &Step) -> Lane {
         | Step::Pull { .. }
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::InstallProgram(_)
         | Step::WriteUnits(_)
         | Step::Configure(_)
         | Step::WriteNames { .. }

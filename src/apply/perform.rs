@@ -12,8 +12,9 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
+use crate::store;
 
-use super::act::{Outcome, Worker};
+use super::act::{Outcome, Worker, blocking};
 use super::back::{Back, may_be_half_done};
 use super::cancel::Cancel;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
@@ -155,6 +156,8 @@ pub async fn apply(
     let signal = cancel.by().filter(|_| !progress.is_complete());
     if progress.failures.is_empty() && signal.is_none() {
         note(keep(host, plan, observed).await, events);
+        let program = host.paths.program();
+        note(blocking(move || store::settle(&program)).await, events);
         end(journal, events);
         return Ok(progress.applied);
     }

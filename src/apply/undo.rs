@@ -13,6 +13,7 @@ use crate::backend::Body;
 use crate::model::Mount;
 use crate::network::BridgeWish;
 use crate::plan::StepId;
+use crate::store;
 
 use super::act::{Worker, blocking, remove_tree};
 use super::back::Back;
@@ -201,6 +202,10 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             blocking(move || remove_made(made, &mounts)).await?;
         }
         Back::Configure(mark) => worker.configure_back(mark).await?,
+        Back::Program(path) => {
+            let path = path.clone();
+            blocking(move || store::bring_back(&path)).await?;
+        }
         Back::Units(change) => host.units.write(change).await?,
         Back::Names(name, hosts, dns) => {
             host.backend.inside().write_names(name, hosts, dns).await?;

@@ -107,6 +107,7 @@ fn is_no_difference(step: &Step, observed: &Observed) -> bool {
         | Step::Build(_)
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::InstallProgram(_)
         | Step::WriteUnits(_)
         | Step::Create(_)
         | Step::Seed { .. }

@@ -40,12 +40,32 @@ impl Consent for Counter {
         if !self.terminal {
             return Err(ConsentError::NoTerminal);
         }
+        self.confirm("Destroy it?")
+    }
+
+    fn trust(&self, doubt: &str) -> Result<bool, ConsentError> {
+        if self.yes {
+            return Ok(true);
+        }
+        if !self.terminal {
+            let doubt = doubt.into();
+            return Err(ConsentError::Untrusted { doubt });
+        }
+        self.ui.insist(&format!(
+            "{doubt}, so others than root could have changed this program, which systemd would run as root\n"
+        ));
+        self.confirm("Trust it?")
+    }
+}
+
+impl Counter {
+    fn confirm(&self, question: &str) -> Result<bool, ConsentError> {
         // While somebody listens, a Ctrl-C ends the question and not the process, which would leave the
         // terminal without its cursor.
         let _listening =
             signal(SignalKind::interrupt()).map_err(|source| ConsentError::Failed { source })?;
         let asked = Confirm::new()
-            .with_prompt("Destroy it?")
+            .with_prompt(question)
             .default(false)
             .interact();
         match asked {

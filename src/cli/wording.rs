@@ -55,6 +55,7 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
             "remove the network",
             "network removed",
         ),
+        Step::InstallProgram(_) => ("program", "install", "installed"),
         Step::WriteUnits(_) => ("units", "write", "units written"),
         Step::Create(spec) => (spec.name.as_str(), "create", "created"),
         Step::Seed { container, .. } => (container.as_str(), "fill volumes", "volumes filled"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::Host;
 use crate::backend::{Engine, RunOptions};
-use crate::model::{ContainerSpec, JobRecord, Name, Runner, STOP_GRACE, Supervisor};
+use crate::model::{ContainerSpec, JobRecord, Name, ProgramCopy, Runner, STOP_GRACE, Supervisor};
 use crate::observed::ObservedJob;
 use crate::store::{self, JOB_VERSION};
 use crate::sys;
@@ -19,6 +19,8 @@ use super::{JobError, OnceRequest};
 pub(super) struct Begun<'a> {
     host: &'a Host,
     program: &'a Path,
+    /// The copy of this program that must be there first.
+    copy: Option<&'a ProgramCopy>,
     engine: &'a dyn Engine,
     spec: &'a ContainerSpec,
     options: &'a RunOptions,
@@ -54,6 +56,7 @@ impl<'a> Begun<'a> {
         Ok(Self {
             host: &opened.host,
             program: &opened.program,
+            copy: opened.copy.as_ref(),
             engine,
             spec,
             options,
@@ -87,6 +90,7 @@ impl<'a> Begun<'a> {
     }
 
     async fn as_service(&self, socket: &Path) -> Result<(), JobError> {
+        self.installed()?;
         let (once, name) = (self.engine.once(), &self.spec.name);
         once.make(self.spec).await?;
         let jobs = self.host.units.jobs();
@@ -97,6 +101,23 @@ impl<'a> Begun<'a> {
         let _ = jobs.forget(&self.host.project, name).await;
         let _ = once.remove(name, true).await;
         Err(error.into())
+    }
+
+    /// Puts the program where a service can run it. One that units run already is replaced by a plan only.
+    fn installed(&self) -> Result<(), JobError> {
+        let Some(copy) = self.copy else { return Ok(()) };
+        let other = copy
+            .before
+            .as_ref()
+            .map(|_| "units run another one".to_string());
+        let doubt = copy.doubt.clone();
+        match other.or(copy.obstacle.clone()).or(doubt) {
+            None => Ok(store::install(copy)?),
+            Some(reason) => Err(JobError::Program {
+                program: copy.source.clone(),
+                reason,
+            }),
+        }
     }
 
     fn service(&self, socket: &Path) -> TransientJob {

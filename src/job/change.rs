@@ -6,7 +6,7 @@ use crate::apply::{
 use crate::file::diagnostic::Diagnostic;
 use crate::model::{Name, SYSTEM_GRACE};
 use crate::observed::Observed;
-use crate::plan::{Goal, Loss, Plan, Recreate, Wish};
+use crate::plan::{Goal, Loss, Plan, Recreate, Step, Wish};
 use crate::store::{self, ProjectLock};
 
 use super::consent::{Consent, price};
@@ -50,6 +50,7 @@ pub async fn change(
     let first = road::first(&opened, &looked, request)?;
     request.images.check(&looked.plan, request)?;
     ask(&opened, &looked.plan.losses, consent).await?;
+    trust(&looked.plan, consent)?;
     if !first.steps.is_empty() {
         let planned = (&first, looked);
         looked = images_first(setting, request, &opened, planned, (events, consent)).await?;
@@ -124,6 +125,7 @@ fn lasting(wish: &Wish) -> Wish {
         recreate,
         wait: None,
         renew_anonymous: false,
+        copy: None,
         ..wish.clone()
     }
 }
@@ -142,6 +144,20 @@ pub(super) async fn ask(
         Ok(())
     } else {
         Err(JobError::Refused)
+    }
+}
+
+/// Asks whether services may run this program, when others than root could have changed it.
+pub(super) fn trust(plan: &Plan, consent: &dyn Consent) -> Result<(), JobError> {
+    let doubt = plan.steps.iter().find_map(|planned| {
+        let Step::InstallProgram(copy) = &planned.step else {
+            return None;
+        };
+        copy.doubt.as_ref()
+    });
+    match doubt.map(|doubt| consent.trust(doubt)).transpose()? {
+        Some(false) => Err(JobError::Refused),
+        Some(true) | None => Ok(()),
     }
 }
 

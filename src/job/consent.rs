@@ -23,6 +23,14 @@ pub enum ConsentError {
     /// There is no terminal to ask at.
     #[error("this destroys data and must be confirmed, and there is no terminal to ask at")]
     NoTerminal,
+    /// Nobody could be asked whether root's services may run a program that others can change.
+    #[error(
+        "{doubt}, so others than root could have changed this program, which systemd would run as root"
+    )]
+    Untrusted {
+        /// Who could: `user 1000 owns …`.
+        doubt: String,
+    },
     /// Asking failed.
     #[error("cannot ask: {source}")]
     Failed {
@@ -36,6 +44,10 @@ pub trait Consent: Send + Sync {
     /// Asked once, before anything is touched, and only when something would be lost. Whether all of
     /// it may go.
     fn ask(&self, losses: &[PricedLoss]) -> Result<bool, ConsentError>;
+
+    /// Asked when root's services are to run a copy of a program that others could have changed; `doubt`
+    /// says who. Whether they may.
+    fn trust(&self, doubt: &str) -> Result<bool, ConsentError>;
 }
 
 /// Finds out how much each loss is. A size that cannot be told is no reason to stop.

@@ -33,6 +33,7 @@ impl Drift {
             no_deps: false,
             wait: None,
             program: opened.program.clone(),
+            copy: opened.copy.clone(),
             state_dir: opened.state_dir.clone(),
             renew_anonymous: false,
         };
@@ -63,6 +64,7 @@ impl Drift {
         if found.is_some_and(|found| found.wreck) {
             notes.push("half made by an interrupted run".into());
         }
+        notes.extend(self.of_units(name));
         if self.is_closed(name) {
             notes
                 .push("no caller starts it: the ports that systemd holds for it are closed".into());
@@ -79,6 +81,25 @@ impl Drift {
         for planned in &self.plan.steps {
             let cause = planned.causes.first();
             notes.extend(note(&planned.step, cause, name));
+        }
+        notes
+    }
+
+    /// What is wrong with the service of the container and with what starts it at boot.
+    fn of_units(&self, name: &Name) -> Vec<String> {
+        let mut notes = Vec::new();
+        for planned in &self.plan.steps {
+            let Step::WriteUnits(change) = &planned.step else {
+                continue;
+            };
+            if !change.units.services.contains_key(name) {
+                continue;
+            }
+            for cause in &planned.causes {
+                if let Cause::Drifted(what) = cause {
+                    notes.push((*what).to_string());
+                }
+            }
         }
         notes
     }
@@ -130,6 +151,7 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
         | Step::Build(_)
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)
+        | Step::InstallProgram(_)
         | Step::WriteUnits(_)
         | Step::Setup { .. }
         | Step::Stop { .. }

@@ -123,11 +123,13 @@ pub enum JobError {
         /// The verb.
         command: &'static str,
     },
-    /// The kernel does not say where this program is.
-    #[error("cannot find out where this program is: {source}")]
+    /// The service of a job would run another program than this one, or cannot run this one.
+    #[error("a service cannot run this program, `{}`: {reason}", program.display())]
     Program {
-        /// The system's word.
-        source: io::Error,
+        /// Where this program is.
+        program: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// The kernel gave no random number for a name.
     #[error("cannot make up a name: {source}")]

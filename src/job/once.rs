@@ -15,7 +15,7 @@ use crate::observed::ObservedJob;
 use crate::plan::{Goal, Plan, PlannedStep, Recreate, Step, StepId};
 
 use super::begun::Begun;
-use super::change::{ask, lock, perform};
+use super::change::{ask, lock, perform, trust};
 use super::consent::Consent;
 use super::one_off::copy_of;
 use super::road::{self, Opened};
@@ -129,6 +129,7 @@ async fn prepare(
         looked = road::look(opened, change).await?;
     }
     let parts = Parts::of(looked.plan, called);
+    trust(&parts.rest, consent)?;
     if !parts.rest.steps.is_empty() {
         perform(
             setting,

@@ -11,11 +11,11 @@ use crate::file;
 use crate::file::diagnostic::Diagnostic;
 use crate::firewall;
 use crate::hosts::HostsFile;
-use crate::model::{Port, Project, Supervisor};
+use crate::model::{Port, ProgramCopy, Project, Supervisor};
 use crate::network::KernelNetwork;
 use crate::observed::Observed;
 use crate::plan::{self, Goal, Plan, Wish};
-use crate::store::{self, Paths};
+use crate::store::{self, Paths, Program};
 use crate::systemd::{self, Units};
 
 use super::images;
@@ -31,8 +31,10 @@ pub(super) struct Opened {
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) host: Host,
     pub(super) lxcpath: PathBuf,
-    /// This program, for units that start it.
+    /// The program that units start.
     pub(super) program: PathBuf,
+    /// The copy of this program that they need first.
+    pub(super) copy: Option<ProgramCopy>,
     /// Where its state is when it is not where it usually is.
     pub(super) state_dir: Option<PathBuf>,
 }
@@ -67,6 +69,7 @@ pub(super) fn open_for(
     let engines = Arc::new(engines(&project, &lxcpath, &paths));
     // What the file wishes is the planner's business; units of an older file must be seen in any case.
     let units: Arc<dyn Units> = Arc::from(systemd::open(Supervisor::Auto, &paths)?);
+    let Program { path, install } = store::program(&paths)?;
     let host = Host {
         directory: project.directory.clone(),
         backend: Arc::new(Supervised::new(
@@ -88,7 +91,8 @@ pub(super) fn open_for(
         warnings: loaded.warnings,
         host,
         lxcpath,
-        program: std::env::current_exe().map_err(|source| JobError::Program { source })?,
+        program: path,
+        copy: install,
         state_dir: setting.state_dir.clone(),
     })
 }
@@ -155,6 +159,7 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         no_deps: request.no_deps,
         wait: request.wait,
         program: opened.program.clone(),
+        copy: opened.copy.clone(),
         state_dir: opened.state_dir.clone(),
         renew_anonymous: request.renew_anonymous,
     };

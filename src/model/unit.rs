@@ -62,6 +62,13 @@ pub struct UnitSpec {
     pub on_demand: Vec<DemandPort>,
     /// How long such a port must be quiet until the container is stopped.
     pub idle: Option<Duration>,
+    /// Paths of the host that it cannot start without: what lies below it and what is mounted into it.
+    #[serde(default)]
+    pub mounts: BTreeSet<PathBuf>,
+    /// Whether it starts with its project at boot; none in what an older locker wrote, where only the links
+    /// tell it.
+    #[serde(default)]
+    pub at_boot: Option<bool>,
 }
 
 /// A port that systemd holds for a container that may not run.
@@ -71,6 +78,23 @@ pub struct DemandPort {
     pub port: Port,
     /// The container's address.
     pub to: Ipv4Addr,
+}
+
+/// A copy that is to be made of this program for the units that run it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProgramCopy {
+    /// Where this program is.
+    pub source: PathBuf,
+    /// Where the copy belongs.
+    pub path: PathBuf,
+    /// The SHA-256 of the copy that is there, in hexadecimal digits; none when there is none.
+    pub before: Option<String>,
+    /// The same of this program.
+    pub digest: String,
+    /// Who else than root could have changed it: ``user 1000 owns `/home/me` ``.
+    pub doubt: Option<String>,
+    /// Why systemd cannot run the copy there.
+    pub obstacle: Option<String>,
 }
 
 /// What systemd says of a container's service.
@@ -102,6 +126,15 @@ pub enum Held {
     Closed,
 }
 
+/// The search path of a system container's monitor, whose hooks want the host's programs. First comes a
+/// directory in which `newuidmap` is nothing: liblxc would ask a real one, which wants each range of ids in
+/// /etc/subuid, while root may write id maps itself.
+pub const MONITOR_PATH: &str =
+    "/run/locker/path:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The first directory of [`MONITOR_PATH`].
+pub const MONITOR_PATH_DIR: &str = "/run/locker/path";
+
 /// All units of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectUnits {
@@ -124,6 +157,9 @@ pub struct UnitsChange {
     pub open: BTreeSet<Name>,
     /// Whether the project itself starts at boot.
     pub project_enabled: bool,
+    /// The program of the units was replaced: the network service, which runs the one before, begins anew.
+    #[serde(default)]
+    pub renewed: bool,
 }
 
 /// A name as part of a unit's name (systemd.unit(5), "String Escaping for Inclusion in Unit Names"). A

@@ -36,14 +36,21 @@ impl Builder<'_> {
     }
 
     /// Why the units are written anew when nothing else than their being in place is wanted.
-    pub(super) fn causes(&self, same: bool, opened: Vec<Name>) -> Vec<Cause> {
+    pub(super) fn causes(&self, same: bool, linked: bool, opened: Vec<Name>) -> Vec<Cause> {
+        let units = &self.observed.units;
         if !same {
             return vec![Cause::ForProject];
         }
-        let files = self.observed.units.drifted;
-        let files = files.then_some(Cause::Drifted("its files differ"));
+        let files = units.drifted.then_some("its files differ");
+        let links = (!linked).then_some("what starts at boot differs");
+        let drift = [files, links, units.network_fault];
+        let drift = drift.into_iter().flatten().map(Cause::Drifted);
         let ports = opened.into_iter().map(Cause::PortsClosed);
-        files.into_iter().chain(ports).collect()
+        let causes: Vec<Cause> = drift.chain(ports).collect();
+        match causes.is_empty() {
+            true => vec![Cause::ForProject],
+            false => causes,
+        }
     }
 
     /// What is stopped is not started by the next who calls: its ports are closed first. Nothing else of
@@ -64,6 +71,7 @@ impl Builder<'_> {
             },
             enabled: old.enabled.clone(),
             project_enabled: old.project_enabled,
+            renewed: false,
         };
         let step = Step::WriteUnits(Box::new(change));
         let id = self.draft.add(step, vec![Cause::Asked]);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{
     Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name,
-    NetworkRules, PortRule, Subnets, UnitsChange,
+    NetworkRules, PortRule, ProgramCopy, Subnets, UnitsChange,
 };
 use crate::observed::ProjectRecord;
 
@@ -66,6 +66,8 @@ pub enum Step {
     EnsureNetwork(Box<EngineNetwork>),
     /// Remove a network of the engine; the bridge stays. Undo: make it again.
     RemoveNetwork(Box<EngineNetwork>),
+    /// Put a copy of this program where units can run it. Undo: the copy before; without one it goes.
+    InstallProgram(Box<ProgramCopy>),
     /// Write, change or remove the units of the project and its links at boot, and let systemd read them.
     /// Undo: what was there.
     WriteUnits(Box<UnitsChange>),
@@ -206,6 +208,7 @@ impl Step {
             | Self::Build(_)
             | Self::EnsureNetwork(_)
             | Self::RemoveNetwork(_)
+            | Self::InstallProgram(_)
             | Self::WriteUnits(_)
             | Self::Create(_)
             | Self::Seed { .. }

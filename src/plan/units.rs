@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
-    Container, ContainerSpec, DemandPort, Dependency, Healthcheck, Kind, Name, ProjectUnits,
-    Protocol, Source, UnitSpec, UnitsChange,
+    Container, ContainerSpec, DemandPort, Dependency, Healthcheck, Kind, Name, ProgramCopy,
+    ProjectUnits, Protocol, Source, UnitSpec, UnitsChange,
 };
 
 use super::build::Builder;
@@ -15,7 +15,7 @@ use super::graph::{Slot, circles};
 use super::power::usual_grace;
 use super::supervision::engine_socket;
 use super::unit_limits::properties;
-use super::{Cause, Goal, Step, needs};
+use super::{Cause, Goal, Problem, Step, StepId, Warning, needs};
 
 /// How long a start may take at least.
 const LEAST_START: Duration = Duration::from_secs(90);
@@ -30,19 +30,24 @@ impl Builder<'_> {
         if !observed.available || !self.wish.goal.scope().units {
             return;
         }
-        let services = self.services();
+        let mut services = self.services();
         let enabled = self.enabled(&services);
-        let same = services == observed.services
-            && enabled == observed.enabled
-            && enabled.is_empty() != observed.project_enabled;
+        for (name, unit) in &mut services {
+            unit.at_boot = Some(enabled.contains(name));
+        }
+        let linked = enabled == observed.enabled && enabled.is_empty() != observed.project_enabled;
+        let same = services == observed.services;
         let opened = self.closed_yet(&services);
-        let nothing = services.is_empty() && observed.services.is_empty();
-        if nothing || (same && !observed.drifted && opened.is_empty()) {
+        let left_over = observed.left_over && self.wish.goal.takes_down().is_some();
+        let nothing = services.is_empty() && observed.services.is_empty() && !left_over;
+        let copy = self.copy_for(&services);
+        let sound = linked && !observed.drifted && observed.network_fault.is_none();
+        if nothing || (same && sound && opened.is_empty() && copy.is_none() && !left_over) {
             return;
         }
         let causes = match &self.wish.goal {
             Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => {
-                self.causes(same, opened)
+                self.causes(same, linked, opened)
             }
             Goal::Stop
             | Goal::Remove
@@ -70,9 +75,14 @@ impl Builder<'_> {
             },
             project_enabled: !enabled.is_empty(),
             enabled,
+            renewed: copy.is_some(),
         };
         let kept: BTreeSet<Name> = change.units.services.keys().cloned().collect();
         let id = self.draft.add(Step::WriteUnits(Box::new(change)), causes);
+        if let Some(copy) = copy {
+            let install = self.install(copy);
+            self.draft.after(id, install);
+        }
         for create in self.draft.all(Slot::Create) {
             self.draft.after(id, create);
         }
@@ -87,6 +97,44 @@ impl Builder<'_> {
                 }
             }
         }
+    }
+
+    /// The copy of the program that must be made before the services can run it.
+    fn copy_for(&self, services: &BTreeMap<Name, UnitSpec>) -> Option<ProgramCopy> {
+        let copy = self.wish.copy.as_ref()?;
+        let needed = services.values().any(|unit| unit.program == copy.path);
+        needed.then(|| copy.clone())
+    }
+
+    fn install(&mut self, copy: ProgramCopy) -> StepId {
+        if let Some(obstacle) = &copy.obstacle {
+            let (from, to) = (copy.source.display(), copy.path.display());
+            self.problems.push(Problem {
+                message: format!(
+                    "systemd cannot run a copy of `{from}` at `{to}`: {obstacle}"
+                ),
+                container: None,
+                key: None,
+                place: None,
+                help: Some(format!(
+                    "install it where root alone can write: `install -m 755 {from} /usr/local/bin/locker`"
+                )),
+            });
+        }
+        if let Some(doubt) = &copy.doubt {
+            self.warnings.push(Warning {
+                message: format!(
+                    "{doubt}: others than root could have changed this program, which systemd is to run as root"
+                ),
+                place: None,
+            });
+        }
+        let cause = match copy.before {
+            None => Cause::ForProject,
+            Some(_) => Cause::Drifted("the units run another program"),
+        };
+        let step = Step::InstallProgram(Box::new(copy));
+        self.draft.add(step, vec![cause])
     }
 
     /// The services of all containers that are there at the end and that systemd runs.
@@ -157,6 +205,8 @@ impl Builder<'_> {
             isolate: file.isolate,
             on_demand: demand_ports(file, spec),
             idle: file.idle.filter(|_| file.on_demand),
+            mounts: spec.mounts.iter().map(|mount| mount.host.clone()).collect(),
+            at_boot: None,
         }
     }
 
@@ -195,9 +245,10 @@ impl Builder<'_> {
         };
         let begun = services
             .keys()
-            .filter(|name| match old.services.contains_key(*name) {
-                true => old.enabled.contains(*name),
-                false => auto(name),
+            .filter(|name| match old.services.get(*name) {
+                // The links say less: a run that was killed may not have made them.
+                Some(unit) => unit.at_boot.unwrap_or_else(|| old.enabled.contains(*name)),
+                None => auto(name),
             });
         let mut enabled: BTreeSet<Name> = begun.cloned().collect();
         if let Goal::Enable(on) = self.wish.goal {

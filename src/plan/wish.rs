@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{Name, Port};
+use crate::model::{Name, Port, ProgramCopy};
 
 /// The verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +86,10 @@ pub struct Wish {
     pub no_deps: bool,
     /// `up` and `start` wait until all are running and healthy; those that ended with 0 are done.
     pub wait: Option<Wait>,
-    /// This program, for the units that start it.
+    /// The program that units start.
     pub program: PathBuf,
+    /// The copy of this program that they need first.
+    pub copy: Option<ProgramCopy>,
     /// Where locker's state is when it is not where it usually is.
     pub state_dir: Option<PathBuf>,
     /// Volumes without a name are not taken over by a new self.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{HostsLine, Kind, Name, NetworkRules, PortRule, UnitsChange};
+use crate::model::{HostsLine, Kind, Name, NetworkRules, PortRule, ProgramCopy, UnitsChange};
 
 use super::Step;
 
@@ -44,6 +44,7 @@ impl Step {
             | Self::Build(_)
             | Self::EnsureNetwork(_)
             | Self::RemoveNetwork(_)
+            | Self::InstallProgram(_)
             | Self::WriteUnits(_)
             | Self::Publish { .. }
             | Self::WriteHostNames { .. }
@@ -67,6 +68,7 @@ impl Step {
             Self::Pull { image, .. } => image.clone(),
             Self::Build(build) => build.image.clone(),
             Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => network.host_name(),
+            Self::InstallProgram(copy) => copy.path.display().to_string(),
             Self::WriteUnits(change) => change.units.project.to_string(),
             Self::RemoveWreck { .. }
             | Self::BringBack { .. }
@@ -107,6 +109,10 @@ impl Step {
             Self::Pull { .. } => ('+', "pull", "pull"),
             Self::Build(_) => ('+', "build", "build"),
             Self::EnsureNetwork(_) => ('+', "network", "ensure_network"),
+            Self::InstallProgram(copy) if copy.before.is_none() => {
+                ('+', "program", "install_program")
+            }
+            Self::InstallProgram(_) => ('~', "program", "install_program"),
             Self::WriteUnits(change) if change.units.services.is_empty() => {
                 ('-', "units", "write_units")
             }
@@ -145,6 +151,7 @@ impl Step {
             Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => {
                 format!("on {}", network.bridge)
             }
+            Self::InstallProgram(copy) => digests(copy),
             Self::WriteUnits(change) => units(change),
             Self::Pull { platform, .. } => platform.clone().unwrap_or_default(),
             Self::Build(build) => build.context.display().to_string(),
@@ -184,6 +191,16 @@ fn manner(rules: &NetworkRules) -> String {
     let words = [(rules.isolate, "isolated"), (rules.internal, "internal")];
     let words = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Which program it is, and which it was: so many digits tell two apart.
+fn digests(copy: &ProgramCopy) -> String {
+    let short = |digest: &str| digest.chars().take(12).collect::<String>();
+    let new = short(&copy.digest);
+    match &copy.before {
+        None => format!("sha256 {new}"),
+        Some(before) => format!("sha256 {} → {new}", short(before)),
+    }
 }
 
 /// How many services there will be, and who starts at boot.

@@ -9,6 +9,7 @@ mod jobs;
 mod kept;
 mod lock;
 mod paths;
+mod program;
 mod record;
 
 pub use asked::{Asked, Why, ask, take_asked};
@@ -17,6 +18,7 @@ pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;
+pub use program::{Program, bring_back, install, program, remove_program, settle};
 pub use record::{
     RECORD_VERSION, load_record, load_records, remove_empty, remove_record, save_record,
 };

@@ -108,6 +108,16 @@ impl Paths {
         self.etc.join("systemd/system")
     }
 
+    /// Says that unit files were changed and systemd has not read them yet.
+    pub fn reload_due(&self) -> PathBuf {
+        self.run.join("reload-due")
+    }
+
+    /// The copy of the program that units run when it is not where programs stay.
+    pub fn program(&self) -> PathBuf {
+        self.state.join("bin/locker")
+    }
+
     /// What each service of a project is to be.
     pub fn unit_specs(&self, project: &Name) -> PathBuf {
         self.project(project).join("units")

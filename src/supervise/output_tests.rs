@@ -35,6 +35,8 @@ fn unit() -> UnitSpec {
         isolate: false,
         on_demand: Vec::new(),
         idle: None,
+        mounts: BTreeSet::new(),
+        at_boot: None,
     }
 }
 

@@ -120,6 +120,7 @@ impl Units for Systemd {
             project_enabled,
             ..ObservedUnits::default()
         };
+        view.left_over = self.files.network_is_over()?;
         if disk.files.is_empty() && disk.services.is_empty() {
             return Ok(view);
         }
@@ -133,7 +134,8 @@ impl Units for Systemd {
             directory: directory.unwrap_or_default(),
             services: disk.services.clone(),
         };
-        view.drifted = self.files.differs(&disk, &units)?;
+        view.drifted = self.files.differs(&disk, &units)? || self.files.is_reload_due();
+        view.network_fault = self.network_fault().await?;
         let services = service_names(project, disk.services.keys());
         view.states = self.brief_states(services).await?;
         view.held = self.held(&disk.services).await?;
@@ -149,14 +151,11 @@ impl Units for Systemd {
         }
         self.stop_sockets(change, &before).await?;
         self.let_go(change, &before).await?;
+        let was = self.files.enabled(&change.units.project, &before);
         let undo = self.files.write(&change.units)?;
         let done = self.settle_files(change, &before, undo.changed()).await;
         if done.is_err() {
-            undo.back();
-            if let Ok(manager) = self.manager().await {
-                // The error that is told is the first one.
-                let _ = within("reload", "systemd", manager.reload()).await;
-            }
+            self.back(change, (&before, was), undo).await;
         }
         done
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::{UnitsError, names, render};
 use crate::model::{Name, ProjectUnits, UnitSpec};
-use crate::store::{Paths, StoreError, write_atomic};
+use crate::store::{self, Paths, StoreError, write_atomic};
 
 /// Where what is.
 #[derive(Clone, Debug)]
@@ -28,8 +28,10 @@ pub(super) struct OnDisk {
 }
 
 /// Files as they were, so that a change can be taken back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Undo {
+    /// The note that systemd has something to read, which a reboot takes with what systemd knows.
+    due: PathBuf,
     before: Vec<(PathBuf, Option<Vec<u8>>)>,
 }
 
@@ -91,9 +93,22 @@ impl Files {
         Ok(disk.files != wanted)
     }
 
+    /// Whether files were changed that systemd has not read: a run was killed in between.
+    pub(super) fn is_reload_due(&self) -> bool {
+        self.paths.reload_due().exists()
+    }
+
+    /// systemd has read its files.
+    pub(super) fn reload_done(&self) {
+        let _ = fs::remove_file(self.paths.reload_due()); // Not there is what is wanted.
+    }
+
     /// Writes what is to be and removes what is not; on an error everything is as it was.
     pub(super) fn write(&self, units: &ProjectUnits) -> Result<Undo, UnitsError> {
-        let mut undo = Undo::default();
+        let mut undo = Undo {
+            due: self.paths.reload_due(),
+            before: Vec::new(),
+        };
         match self.try_write(units, &mut undo) {
             Ok(()) => Ok(undo),
             Err(error) => {
@@ -190,13 +205,18 @@ impl Files {
         Ok(true)
     }
 
+    /// The file of the host's network service.
+    pub(super) fn network(&self) -> Result<Option<String>, UnitsError> {
+        read(&self.paths.units().join(names::NETWORK))
+    }
+
     /// Whether the host's network service starts at boot.
     pub(super) fn network_enabled(&self) -> bool {
         let wants = self.paths.units().join("multi-user.target.wants");
         fs::symlink_metadata(wants.join(names::NETWORK)).is_ok()
     }
 
-    /// Whether the host's network service is there and no project has a unit any more.
+    /// Whether something is there that all projects share, and no project has a unit any more.
     pub(super) fn network_is_over(&self) -> Result<bool, UnitsError> {
         let dir = self.paths.units();
         // What somebody else calls by such a name needs nothing of ours.
@@ -207,15 +227,28 @@ impl Files {
         let units = list(&dir)?.into_iter();
         let mut units = units.filter(|name| name.starts_with("locker-") && name != names::NETWORK);
         let others = units.any(|name| needs(&name));
-        let text = read(&dir.join(names::NETWORK))?;
+        let text = self.network()?;
         let ours = text.is_some_and(|text| text.starts_with("# locker:~"));
-        Ok(ours && !others)
+        let left = ours || self.network_enabled() || self.paths.program().exists();
+        Ok(left && !others)
     }
 
-    /// Removes the host's network service.
+    /// Removes the host's network service, and a link to it that leads nowhere.
     pub(super) fn remove_network(&self) -> Result<(), UnitsError> {
+        let wants = self.paths.units().join("multi-user.target.wants");
+        let _ = fs::remove_file(wants.join(names::NETWORK)); // Not there is what is wanted.
         let path = self.paths.units().join(names::NETWORK);
-        Ok(fs::remove_file(&path).map_err(StoreError::io("remove", &path))?)
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &path)(error).into())
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes the copy of the program that no unit runs any more.
+    pub(super) fn remove_program(&self) -> Result<(), UnitsError> {
+        Ok(store::remove_program(&self.paths.program())?)
     }
 
     /// Containers that start with the project, and whether the project starts at boot.
@@ -254,11 +287,13 @@ impl Undo {
             self.before.pop();
             return Ok(());
         }
+        write_atomic(&self.due, b"", 0o600)?;
         write_atomic(path, bytes, 0o644)
     }
 
     fn remove(&mut self, path: &Path) -> Result<(), StoreError> {
         self.remember(path)?;
+        write_atomic(&self.due, b"", 0o600)?;
         fs::remove_file(path).map_err(StoreError::io("remove", path))
     }
 

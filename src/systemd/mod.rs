@@ -36,6 +36,8 @@ pub use printed::Printed;
 pub enum Job {
     /// It is started, with what it requires.
     Start,
+    /// It is stopped, if it runs, and started.
+    Restart,
     /// It is started, and nothing else; what it requires may not run.
     StartAlone,
     /// It is stopped, and it alone.

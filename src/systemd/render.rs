@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::UnitsError;
 use super::names;
 use super::sandbox::sandbox;
-use super::write::{At, command, fill};
-use crate::model::{DemandPort, Kind, Name, ProjectUnits, Restart, UnitSpec};
+use super::write::{At, command, fill, paths};
+use crate::model::{DemandPort, Kind, MONITOR_PATH, Name, ProjectUnits, Restart, UnitSpec};
 
 /// The proxy that systemd brings along, systemd-socket-proxyd(8).
 const PROXY: &str = "/lib/systemd/systemd-socket-proxyd";
@@ -21,6 +21,9 @@ const PROXY: &str = "/lib/systemd/systemd-socket-proxyd";
 const CALLERS: u32 = 8192;
 /// Starts within this time count as one row; a row that is too long ends the tries.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Where locker's state usually is.
+const STATE: &str = "/var/lib/locker";
 
 /// What the places of a template are filled with.
 type Values = Vec<(&'static str, At, String)>;
@@ -73,7 +76,39 @@ pub(super) fn network(program: &Path, state_dir: Option<&Path>) -> Result<String
     }
     let line = command(program, &arguments)?;
     let text = include_str!("../../templates/network.service");
-    fill(text, &[("command", At::Ours, line)])
+    let state = state_dir.unwrap_or(Path::new(STATE));
+    let home = match is_hidden(state) {
+        true => "",
+        false => "ProtectHome=yes\n",
+    };
+    let values = [
+        ("command", At::Ours, line),
+        ("state", At::Ours, paths([state])?),
+        ("home", At::Ours, home.to_string()),
+    ];
+    fill(text, &values)
+}
+
+/// The program that the text of the network service runs.
+pub(super) fn program_of(text: &str) -> Option<PathBuf> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=\""))?;
+    let mut word = String::new();
+    let mut letters = line.chars();
+    loop {
+        match letters.next()? {
+            '"' => break,
+            '\\' => word.extend(letters.next()),
+            // Doubled by the writer, so that it stands for itself.
+            twice @ ('%' | '$') => {
+                word.push(twice);
+                letters.next();
+            }
+            letter => word.push(letter),
+        }
+    }
+    Some(word.into())
 }
 
 fn groups(services: &BTreeMap<Name, UnitSpec>) -> BTreeMap<&Name, BTreeSet<&Name>> {
@@ -101,6 +136,7 @@ fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
     Ok(vec![
         ("name", At::Comment, unit.name.to_string()),
         ("dependencies", At::Ours, dependencies(unit)),
+        ("path", At::Ours, path(unit.kind).into()),
         ("limit_interval", At::Ours, interval.to_string()),
         ("limit_burst", At::Ours, most.to_string()),
         ("unneeded", At::Ours, unneeded(unit)),
@@ -181,7 +217,32 @@ fn dependencies(unit: &UnitSpec) -> String {
     for name in after {
         put("After", &service(name));
     }
+    let own = match unit.kind {
+        Kind::System => Some(&unit.lxcpath),
+        Kind::Application => None,
+    };
+    for needed in unit.mounts.iter().chain(own) {
+        // One that cannot stand in a unit is looked at by the supervisor alone.
+        if let Ok(path) = paths([needed.as_path()]) {
+            put("RequiresMountsFor", &path);
+        }
+    }
     lines
+}
+
+/// Where a monitor's hooks, and nobody else, look for programs of the host.
+fn path(kind: Kind) -> &'static str {
+    match kind {
+        Kind::System => MONITOR_PATH,
+        Kind::Application => "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+}
+
+/// Whether `ProtectHome=` hides it.
+fn is_hidden(path: &Path) -> bool {
+    ["/home", "/root", "/run/user"]
+        .iter()
+        .any(|dir| path.starts_with(dir))
 }
 
 fn unneeded(unit: &UnitSpec) -> String {

@@ -69,6 +69,23 @@ pub(super) fn command(program: &Path, arguments: &[&str]) -> Result<String, Unit
     Ok(line)
 }
 
+/// Absolute paths of a list like `RequiresMountsFor=`: each quoted, and a `%` in it stands for itself
+/// (systemd.syntax(7), "Quoting"; systemd.unit(5), "Specifiers").
+pub(super) fn paths<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<String, UnitsError> {
+    let quoted = paths.into_iter().map(|path| {
+        let text = path.to_str().filter(|text| text.starts_with('/'));
+        match text {
+            Some(text) if !text.chars().any(char::is_control) => {
+                let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+                Ok(format!("\"{}\"", text.replace('%', "%%")))
+            }
+            Some(_) | None => Err(UnitsError::Control(path.display().to_string())),
+        }
+    });
+    let quoted: Result<Vec<String>, UnitsError> = quoted.collect();
+    Ok(quoted?.join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

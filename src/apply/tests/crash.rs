@@ -29,6 +29,7 @@ fn wish(goal: Goal) -> Wish {
         no_deps: false,
         wait: None,
         program: Default::default(),
+        copy: None,
         state_dir: None,
         renew_anonymous: false,
     }

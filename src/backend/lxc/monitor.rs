@@ -12,6 +12,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{MONITOR_PATH, MONITOR_PATH_DIR};
+
 use super::console::Console;
 use super::container::{Attach, Container};
 use super::ffi::{Liblxc, Side};
@@ -20,10 +22,6 @@ use super::tether::Tether;
 
 const ARGUMENT: &str = "__lxc";
 const REQUEST: &str = "LOCKER_LXC_REQUEST";
-
-/// Without /usr/bin: root may write id maps itself, but liblxc would ask `newuidmap`, if it found it,
-/// which wants each range in /etc/subuid.
-const PATH: &str = "/usr/local/sbin:/usr/sbin";
 
 /// What the process is to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,13 +80,29 @@ pub(super) fn command(program: &Path, request: &Request) -> std::io::Result<Comm
     let mut command = Command::new(program);
     if request.task.stays() {
         // It lives as long as its container and must not keep the caller's variables.
-        command.env_clear().env("PATH", PATH);
+        command.env_clear().env("PATH", MONITOR_PATH);
         command.current_dir("/");
     }
     command.arg(ARGUMENT).stdin(Stdio::null());
     command.env(REQUEST, serde_json::to_string(request)?);
     command.env("MALLOC_ARENA_MAX", "1"); // a second arena would cost the monitor memory
     Ok(command)
+}
+
+/// Makes `newuidmap` and `newgidmap` in `dir` programs that may map nothing, so that root maps ids itself.
+///
+/// liblxc looks for the first that can be run and uses it if it is set-uid or has the capability. Links,
+/// since /run is often mounted `noexec`.
+fn hide_id_maps(dir: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    for name in ["newuidmap", "newgidmap"] {
+        let made = std::os::unix::fs::symlink("/bin/false", dir.join(name));
+        match made {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Becomes a container's monitor (or one of its short-lived sisters) when the arguments ask for it,
@@ -122,6 +136,11 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         }
+    }
+    if request.task.stays()
+        && let Err(error) = hide_id_maps(Path::new(MONITOR_PATH_DIR))
+    {
+        eprintln!("cannot hide `newuidmap`: {error}; an id map must stand in /etc/subuid then");
     }
     let lxc = match Liblxc::open() {
         Ok(lxc) => lxc,

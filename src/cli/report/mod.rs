@@ -176,6 +176,16 @@ fn dress_job(error: &JobError, report: &mut Report) {
             report.kind = Kind::Usage;
             report.help = vec!["say `--yes` to destroy it without a question".into()];
         }
+        JobError::Consent(ConsentError::Untrusted { .. }) => {
+            report.help = vec![
+                "install it where root alone can write: `install -m 755 PROGRAM /usr/local/bin/locker`"
+                    .into(),
+                "or say `--yes` once for this program".into(),
+            ];
+        }
+        JobError::Program { .. } => {
+            report.help = vec!["run `sudo locker up` with this program first".into()];
+        }
         JobError::NotRunning { name } => {
             report.help = vec![format!("run `sudo locker start {name}`")];
         }
@@ -224,7 +234,6 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Apply(_)
         | JobError::Verify(_)
         | JobError::Random { .. }
-        | JobError::Program { .. }
         | JobError::Signals { .. } => {}
     }
 }

@@ -48,6 +48,7 @@ fn wish(goal: Goal) -> Wish {
         no_deps: false,
         wait: None,
         program: "/usr/bin/locker".into(),
+        copy: None,
         state_dir: None,
         renew_anonymous: false,
     }

@@ -1,6 +1,6 @@
 //! Units of a project's containers: written once, before anything starts, and only when they differ.
 
-use crate::model::UnitState;
+use crate::model::{ProgramCopy, UnitState};
 use crate::observed::EngineAt;
 
 use super::apps::{mixed, mixed_with, on, settings};
@@ -44,6 +44,94 @@ fn units_are_written_once_before_anything_starts_and_after_all_is_made() {
     assert_eq!(world.seen.units.services.len(), 2);
     world.run(&mixed(), &wish(DOWN));
     assert!(world.seen.units.services.is_empty());
+}
+
+#[test]
+fn what_up_promises_for_boot_is_mended_whatever_a_killed_run_has_left() {
+    let mut file = shop();
+    file.containers.get_mut("db").unwrap().autostart = true;
+    let mut world = up_with_systemd(&file);
+    let up = wish(Goal::Up);
+    // Killed between the files and the links: nobody has disabled it.
+    world.seen.units.enabled.clear();
+    world.seen.units.project_enabled = false;
+    let text = world.text(&file, &up);
+    let rest = "3 services, at boot db  what starts at boot differs";
+    assert_eq!(text, format!("~ units    shop  {rest}"));
+    world.run(&file, &up);
+    assert_eq!(world.seen.units.enabled, [name("db")].into());
+    for fault in [
+        "locker-network.service does not run",
+        "locker-network.service is not there",
+    ] {
+        world.seen.units.network_fault = Some(fault);
+        let text = world.text(&file, &up);
+        assert!(
+            text.starts_with("~ units    shop") && text.ends_with(fault),
+            "{text}"
+        );
+    }
+    world.seen.units.network_fault = None;
+    assert_eq!(world.text(&file, &up), "nothing to do");
+}
+
+#[test]
+fn what_all_projects_share_goes_when_nobody_needs_it_any_more() {
+    let mut world = systemd();
+    world.seen.units.left_over = true;
+    for goal in [DOWN, Goal::Cleanup] {
+        let text = world.text(&shop(), &wish(goal));
+        assert_eq!(text, "- units    shop  0 services  as asked");
+    }
+}
+
+#[test]
+fn the_program_of_the_units_is_installed_and_replaced_by_a_step_with_its_digest() {
+    let mut world = up_with_systemd(&shop());
+    let copy = |before: Option<&str>| Wish {
+        program: "/var/lib/locker/bin/locker".into(),
+        copy: Some(ProgramCopy {
+            source: "/root/.cargo/bin/locker".into(),
+            path: "/var/lib/locker/bin/locker".into(),
+            before: before.map(|digest| digest.repeat(32)),
+            digest: "b2".repeat(32),
+            doubt: None,
+            obstacle: None,
+        }),
+        ..wish(Goal::Up)
+    };
+    let line = |wish: &Wish| {
+        let text = world.text(&shop(), wish);
+        let mut lines = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let (program, units) = (lines.next().unwrap(), lines.next().unwrap());
+        assert!(units.starts_with("~ units shop 3 services"), "{text}");
+        program
+    };
+    assert_eq!(
+        line(&copy(None)),
+        "+ program /var/lib/locker/bin/locker sha256 b2b2b2b2b2b2 for the project"
+    );
+    assert_eq!(
+        line(&copy(Some("a1"))),
+        "~ program /var/lib/locker/bin/locker sha256 a1a1a1a1a1a1 → b2b2b2b2b2b2 the units run another program"
+    );
+    let mut doubted = copy(None);
+    let wanted = doubted.copy.as_mut().unwrap();
+    wanted.doubt = Some("user 1000 owns `/home/me`".into());
+    let made = plan(&shop(), &world.look(), &doubted).unwrap();
+    assert!(made.warnings[0].message.starts_with("user 1000 owns"));
+    let wanted = doubted.copy.as_mut().unwrap();
+    wanted.obstacle = Some("`/var` is mounted with `noexec`".into());
+    let problems = plan(&shop(), &world.look(), &doubted).unwrap_err();
+    assert!(problems[0].message.ends_with("mounted with `noexec`"));
+    // What starts nothing through a unit needs no copy.
+    let mut down = doubted.clone();
+    down.goal = DOWN;
+    assert!(plan(&shop(), &world.look(), &down).is_ok());
+    world.run(&shop(), &copy(None));
+    assert_eq!(unit(&world, "web").program, copy(None).program);
 }
 
 #[test]

@@ -144,6 +144,7 @@ impl World {
         match step {
             Step::SaveRecord(record) => self.seen.record = Some((**record).clone()),
             Step::ForgetProject(_) => self.seen.record = None,
+            Step::InstallProgram(_) => {}
             Step::RemoveWreck { .. }
             | Step::BringBack { .. }
             | Step::EndJob { .. }

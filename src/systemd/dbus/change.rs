@@ -2,11 +2,11 @@
 //! it, and nothing remembered of what is no more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{Systemd, within};
-use crate::model::{Name, UnitSpec, UnitsChange};
-use crate::systemd::files::OnDisk;
+use crate::model::{Name, ProjectUnits, UnitSpec, UnitsChange};
+use crate::systemd::files::{OnDisk, Undo};
 use crate::systemd::{Job, Units, UnitsError, names, render};
 
 impl Systemd {
@@ -16,9 +16,8 @@ impl Systemd {
         before: &OnDisk,
         changed: bool,
     ) -> Result<(), UnitsError> {
-        if changed {
-            let manager = self.manager().await?;
-            within("reload", "systemd", manager.reload()).await?;
+        if changed || self.files.is_reload_due() {
+            self.reload().await?;
         }
         let program = change
             .units
@@ -29,9 +28,47 @@ impl Systemd {
         if !change.units.services.is_empty() {
             self.link(change, before).await?;
         }
-        self.keep_network(!change.units.services.is_empty(), program)
-            .await?;
+        match program {
+            Some(program) => self.keep_network(&program, change.renewed).await?,
+            None => self.end_network().await?,
+        }
         self.open_sockets(change).await
+    }
+
+    /// Lets systemd read its files, and notes that it has.
+    async fn reload(&self) -> Result<(), UnitsError> {
+        let manager = self.manager().await?;
+        within("reload", "systemd", manager.reload()).await?;
+        self.files.reload_done();
+        Ok(())
+    }
+
+    /// Brings files, links and the host's network service back, as far as that goes: another error is told.
+    pub(super) async fn back(
+        &self,
+        change: &UnitsChange,
+        (before, (enabled, project_enabled)): (&OnDisk, (BTreeSet<Name>, bool)),
+        undo: Undo,
+    ) {
+        let units = ProjectUnits {
+            services: before.services.clone(),
+            ..change.units.clone()
+        };
+        let old = UnitsChange {
+            units,
+            enabled,
+            project_enabled,
+            ..change.clone()
+        };
+        let now = OnDisk {
+            services: change.units.services.clone(),
+            ..OnDisk::default()
+        };
+        // The links first: without its file a unit cannot be disabled.
+        let _ = self.link(&old, &now).await;
+        undo.back();
+        let _ = self.reload().await;
+        let _ = self.end_network().await;
     }
 
     pub(super) async fn forget_failure(&self, unit: &str) -> Result<(), UnitsError> {
@@ -114,29 +151,70 @@ impl Systemd {
     }
 
     /// The host's network service: there and running while any project has units.
-    async fn keep_network(&self, wanted: bool, program: Option<PathBuf>) -> Result<(), UnitsError> {
-        let manager = self.manager().await?;
-        if let Some(program) = program.filter(|_| wanted) {
-            let text = render::network(&program, self.moved.as_deref())?;
-            if self.files.write_network(&text)? {
-                within("reload", "systemd", manager.reload()).await?;
-            }
-            // A run that was killed may have written the file and no more.
-            if !self.files.network_enabled() {
-                let on = manager.enable_unit_files(&[names::NETWORK], false, false);
-                within("enable", names::NETWORK, on).await?;
-            }
-            return self.finish(names::NETWORK, Job::Start).await;
+    async fn keep_network(&self, program: &Path, renewed: bool) -> Result<(), UnitsError> {
+        let text = render::network(program, self.moved.as_deref())?;
+        let before = self.files.network()?;
+        let written = self.files.write_network(&text)?;
+        if written {
+            self.reload().await?;
         }
-        if !wanted && self.files.network_is_over()? {
+        // A run that was killed may have written the file and no more.
+        if !self.files.network_enabled() {
+            let manager = self.manager().await?;
+            let on = manager.enable_unit_files(&[names::NETWORK], false, false);
+            within("enable", names::NETWORK, on).await?;
+        }
+        let job = match written || renewed {
+            true => Job::Restart,
+            false => Job::Start,
+        };
+        let done = self.finish(names::NETWORK, job).await;
+        if let (Err(_), Some(before)) = (&done, before.filter(|_| written)) {
+            // Other projects depend on the one that was there.
+            let _ = self.files.write_network(&before);
+            let _ = self.reload().await;
+            let _ = self.finish(names::NETWORK, Job::Restart).await;
+        }
+        done
+    }
+
+    /// What is wrong with the host's network service, which this project needs.
+    pub(super) async fn network_fault(&self) -> Result<Option<&'static str>, UnitsError> {
+        let Some(there) = self.files.network()? else {
+            return Ok(Some("locker-network.service is not there"));
+        };
+        let Some(program) = render::program_of(&there).filter(|program| program.exists()) else {
+            return Ok(Some("the program of locker-network.service is gone"));
+        };
+        if there != render::network(&program, self.moved.as_deref())? {
+            return Ok(Some("locker-network.service differs"));
+        }
+        if !self.files.network_enabled() {
+            return Ok(Some("locker-network.service is not enabled"));
+        }
+        let state = self.list(&[names::NETWORK]).await?;
+        let runs = state
+            .first()
+            .is_some_and(|listed| listed.active == "active");
+        Ok((!runs).then_some("locker-network.service does not run"))
+    }
+
+    /// Ends what all projects share when none has a unit any more.
+    async fn end_network(&self) -> Result<(), UnitsError> {
+        if !self.files.network_is_over()? {
+            return Ok(());
+        }
+        if self.files.network()?.is_some() {
+            let manager = self.manager().await?;
             let off = manager.disable_unit_files(&[names::NETWORK], false);
             within("disable", names::NETWORK, off).await?;
-            self.finish(names::NETWORK, Job::Stop).await?;
-            self.finish(names::SLICE, Job::Stop).await?;
-            // Last: without the file nothing shows that any of this is left to be done.
-            self.files.remove_network()?;
-            within("reload", "systemd", manager.reload()).await?;
         }
-        Ok(())
+        self.finish(names::NETWORK, Job::Stop).await?;
+        self.forget_failure(names::NETWORK).await?;
+        self.finish(names::SLICE, Job::Stop).await?;
+        self.files.remove_program()?;
+        // Last: without the file nothing shows that any of this is left to be done.
+        self.files.remove_network()?;
+        self.reload().await
     }
 }

@@ -27,6 +27,7 @@ impl Systemd {
         let begun = async {
             match job {
                 Job::Start => manager.start_unit(unit, "replace").await,
+                Job::Restart => manager.restart_unit(unit, "replace").await,
                 // Its slice is a need like any other and would be left out, too; it has none of its own.
                 Job::StartAlone => manager.start_unit(unit, "ignore-dependencies").await,
                 // It alone: what needs it is stopped by whoever decides that, not by a side effect.
@@ -76,7 +77,7 @@ impl Systemd {
             match self.state_of(unit).await {
                 Ok(state) => match (state.active.as_str(), job) {
                     ("activating" | "deactivating" | "reloading", _) => {}
-                    ("active", Job::Start | Job::StartAlone)
+                    ("active", Job::Start | Job::StartAlone | Job::Restart)
                     | ("inactive" | "failed", Job::Stop) => return Ok(()),
                     (_, _) => return Err(self.failure(unit, job, &state.active).await),
                 },
@@ -106,7 +107,7 @@ impl Systemd {
         let stop = Duration::from_micros(stop).saturating_mul(2);
         let start = match job {
             Job::Stop => Some(0),
-            Job::Start | Job::StartAlone => limit("TimeoutStartUSec").await,
+            Job::Start | Job::StartAlone | Job::Restart => limit("TimeoutStartUSec").await,
         };
         start.map_or(ENDLESS, |start| {
             let all = Duration::from_micros(start).saturating_add(stop);
@@ -139,7 +140,7 @@ fn late(unit: &str, job: Job, most: Duration) -> UnitsError {
 
 fn verb(job: Job) -> &'static str {
     match job {
-        Job::Start | Job::StartAlone => "start",
+        Job::Start | Job::StartAlone | Job::Restart => "start",
         Job::Stop => "stop",
     }
 }

@@ -41,6 +41,8 @@ pub(super) fn unit(container: &str, kind: Kind) -> UnitSpec {
         isolate: false,
         on_demand: Vec::new(),
         idle: None,
+        mounts: BTreeSet::new(),
+        at_boot: None,
     }
 }
 
@@ -115,6 +117,50 @@ fn a_supervisor_reaches_its_container_only_when_it_asks_by_port() {
     });
     assert!(!port.contains("PrivateNetwork"));
     assert!(port.contains("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n"));
+}
+
+#[test]
+fn a_container_waits_for_the_file_systems_below_what_it_mounts() {
+    let mut units = shop();
+    let web = units.services.get_mut("web").unwrap();
+    web.mounts = ["/mnt/nas/a b", "/srv/100%", "/srv/line\nbreak"]
+        .map(PathBuf::from)
+        .into();
+    let text = render::project(&units).unwrap()["locker-my\\x2dshop-web.service"].clone();
+    assert!(
+        text.contains("\nRequiresMountsFor=\"/mnt/nas/a b\"\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nRequiresMountsFor=\"/srv/100%%\"\n"),
+        "{text}"
+    );
+    assert!(!text.contains("line"), "{text}");
+}
+
+#[test]
+fn the_network_service_sees_state_that_was_moved_and_tells_its_program() {
+    let state = PathBuf::from("/root/state");
+    let program = PathBuf::from("/opt/a \"b\" $c %d\\e/locker");
+    let text = render::network(&program, Some(&state)).unwrap();
+    assert!(!text.contains("ProtectHome"), "{text}");
+    assert!(
+        text.contains("RequiresMountsFor=\"/root/state\"\n"),
+        "{text}"
+    );
+    assert_eq!(render::program_of(&text), Some(program));
+}
+
+#[test]
+fn systemd_reads_its_files_again_when_a_run_was_killed_before_it_told_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::under(dir.path()).with_etc(&dir.path().join("etc"));
+    let files = Files::new(&paths);
+    let _ = files.write(&shop()).unwrap();
+    assert!(files.is_reload_due(), "as after a kill");
+    files.reload_done();
+    let _ = files.write(&shop()).unwrap();
+    assert!(!files.is_reload_due(), "nothing was written");
 }
 
 #[test]
