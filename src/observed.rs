@@ -23,6 +23,8 @@ pub struct Observed {
     pub host: HostFacts,
     /// What locker wrote down about this project; none before its first `up` (or when it was lost).
     pub record: Option<ProjectRecord>,
+    /// What it has taken over from docker compose.
+    pub adopted: Adopted,
     /// Containers that bear this project's mark, and wrecks of it, by short name.
     pub containers: BTreeMap<Name, ObservedContainer>,
     /// Full names of all other containers on the host (for clones and name collisions).
@@ -143,8 +145,8 @@ pub struct ObservedContainer {
     pub health: Option<Health>,
     /// The id of the image that it was made from.
     pub image: Option<String>,
-    /// It has a writable volume without a name, which a new self must take over and cannot share.
-    pub holds_volumes: bool,
+    /// Its writable volumes without a name, which a new self must take over and cannot share.
+    pub unnamed: Vec<UnnamedVolume>,
     /// The older self that was set aside runs.
     pub aside_runs: bool,
     /// Our mark. None only together with `wreck`.
@@ -199,10 +201,83 @@ pub struct ObservedEngine {
     pub networks: BTreeMap<Name, EngineNetwork>,
     /// Names of all other networks.
     pub foreign_networks: BTreeSet<String>,
-    /// Names of volumes that bear this project's mark.
+    /// Volumes that bear this project's mark, by name.
+    pub volumes: BTreeMap<String, ObservedVolume>,
+    /// All other volumes, by name.
+    pub foreign_volumes: BTreeMap<String, ObservedVolume>,
+}
+
+/// A volume that the engine keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedVolume {
+    /// `local` or the name of a plugin.
+    pub driver: String,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+    /// Its marks.
+    pub labels: BTreeMap<String, String>,
+    /// Where its data are on the host.
+    pub path: Option<PathBuf>,
+}
+
+impl ObservedVolume {
+    /// The project for which docker compose has made it; none when somebody else did.
+    pub fn compose_project(&self) -> Option<&str> {
+        let project = self.labels.get("com.docker.compose.project");
+        project.map(String::as_str)
+    }
+
+    /// Its marks but for those of locker and of docker compose.
+    pub fn own_labels(&self) -> BTreeMap<String, String> {
+        let own =
+            |key: &str| !key.starts_with("locker.") && !key.starts_with("com.docker.compose.");
+        let labels = self.labels.iter().filter(|(key, _)| own(key));
+        labels
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
+
+/// A volume to which nobody gave a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnnamedVolume {
+    /// Absolute path inside.
+    pub target: PathBuf,
+    /// The engine's word for it.
+    pub name: String,
+    /// Where its data are on the host.
+    pub path: Option<PathBuf>,
+}
+
+/// Volumes of docker compose that the project has taken over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adopted {
+    /// Form of this file.
+    pub version: u32,
+    /// Names of volumes in the engine.
     pub volumes: BTreeSet<String>,
-    /// Names of all other volumes.
-    pub foreign_volumes: BTreeSet<String>,
+    /// Those without a name: by container, the path inside and the engine's word for it.
+    pub unnamed: BTreeMap<Name, BTreeMap<PathBuf, String>>,
+}
+
+impl Adopted {
+    /// Whether nothing was taken over.
+    pub fn is_empty(&self) -> bool {
+        self.volumes.is_empty() && self.unnamed.is_empty()
+    }
+
+    /// Forgets a volume that is gone; whether it was known.
+    pub fn forget(&mut self, volume: &str) -> bool {
+        let mut known = self.volumes.remove(volume);
+        for volumes in self.unnamed.values_mut() {
+            let before = volumes.len();
+            volumes.retain(|_, name| name != volume);
+            known |= volumes.len() != before;
+        }
+        self.unnamed.retain(|_, volumes| !volumes.is_empty());
+        known
+    }
 }
 
 /// What systemd has of a project.

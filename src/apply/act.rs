@@ -121,8 +121,12 @@ impl<'a> Worker<'a> {
             | Step::SetAside { .. }
             | Step::Destroy { .. } => self.act_on_body(step).await?,
             Step::EndJob { job, timeout } => self.end_job(job, *timeout).await?,
-            Step::RemoveVolume { path, engine } => {
-                self.remove_volume(path.as_deref(), engine.as_deref())
+            Step::RemoveVolume {
+                path,
+                engine,
+                adopted,
+            } => {
+                self.remove_volume(path.as_deref(), engine.as_deref(), *adopted)
                     .await?;
             }
         }

@@ -14,7 +14,7 @@ use crate::model::{
     IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
-use crate::observed::{HostFacts, Observed, ObservedContainer, ProjectRecord};
+use crate::observed::{Adopted, HostFacts, Observed, ObservedContainer, ProjectRecord};
 use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
 use crate::systemd::{Units, UnitsError};
@@ -97,6 +97,7 @@ pub enum ObserveError {
 struct OnDisk {
     facts: HostFacts,
     record: Option<ProjectRecord>,
+    adopted: Adopted,
     listeners: Vec<Listener>,
 }
 
@@ -137,6 +138,7 @@ impl Host {
         Ok(Observed {
             host,
             record: on_disk.record,
+            adopted: on_disk.adopted,
             containers: backend.containers,
             foreign: backend.foreign,
             engine: backend.engine,
@@ -231,6 +233,7 @@ fn look_at_files(
                 .collect(),
         },
         record,
+        adopted: store::load_adopted(paths, project)?,
         listeners: listeners(&wanted)?,
     })
 }

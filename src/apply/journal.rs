@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ impl Journal {
     pub fn begin(paths: &Paths, project: &Name, command: &str) -> Result<Self, StoreError> {
         let path = paths.journal(project);
         let dir = path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(dir).map_err(io_error("make", dir))?;
+        crate::store::make_private(dir).map_err(io_error("make", dir))?;
         let header = Header {
             version: VERSION,
             command: command.into(),
@@ -61,6 +62,7 @@ impl Journal {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(0o600)
             .open(&path)
             .map_err(io_error("open", &path))?;
         let journal = Self {

@@ -56,7 +56,9 @@ pub fn label(step: &Step) -> String {
         Step::RemoveVolume {
             path: Some(path), ..
         } => format!("remove the volume {}", path.display()),
-        Step::RemoveVolume { path: None, engine } => {
+        Step::RemoveVolume {
+            path: None, engine, ..
+        } => {
             format!("remove the volume {}", engine.as_deref().unwrap_or("?"))
         }
     }

@@ -127,9 +127,13 @@ impl Worker<'_> {
         &self,
         path: Option<&Path>,
         engine: Option<&str>,
+        adopted: bool,
     ) -> Result<(), StepError> {
         if let Some(name) = engine {
-            self.engine()?.remove_volume(name).await?;
+            self.engine()?.remove_volume(name, adopted).await?;
+            if adopted {
+                self.forget_adopted(name)?;
+            }
         }
         let Some(path) = path else {
             return Ok(());
@@ -141,6 +145,18 @@ impl Worker<'_> {
         }
         let path = path.to_path_buf();
         blocking(move || remove_tree(path)).await
+    }
+}
+
+impl Worker<'_> {
+    /// One volume goes after the other, so nobody writes the file at the same time.
+    fn forget_adopted(&self, volume: &str) -> Result<(), StepError> {
+        let (paths, project) = (&self.host.paths, &self.host.project);
+        let mut adopted = crate::store::load_adopted(paths, project)?;
+        if adopted.forget(volume) {
+            crate::store::save_adopted(paths, project, &adopted)?;
+        }
+        Ok(())
     }
 }
 

@@ -37,8 +37,14 @@ pub trait Engine: Send + Sync {
         replaced: bool,
     ) -> Result<Option<String>, BackendError>;
 
-    /// Removes a volume of ours; an absent one is fine.
-    async fn remove_volume(&self, name: &str) -> Result<(), BackendError>;
+    /// Removes a volume of ours, or one that was `adopted`; an absent one is fine.
+    async fn remove_volume(&self, name: &str, adopted: bool) -> Result<(), BackendError>;
+
+    /// What docker compose has made of the project. It changes nothing.
+    async fn former(&self) -> Result<Former, BackendError>;
+
+    /// Stops and removes the containers and networks of that. All volumes stay, those without a name too.
+    async fn clear_former(&self, former: &Former) -> Result<(), BackendError>;
 
     /// The images that are there under one of `names`.
     async fn images(&self, names: &BTreeSet<String>) -> Result<Vec<ImageInfo>, BackendError>;
@@ -63,6 +69,34 @@ pub trait Once: Send + Sync {
 
     /// Where another process of this host reaches the engine; none when it cannot.
     fn socket(&self) -> Option<PathBuf>;
+}
+
+/// What docker compose has made of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Former {
+    /// Its containers.
+    pub containers: Vec<FormerContainer>,
+    /// Its networks: id and name.
+    pub networks: Vec<(String, String)>,
+    /// Other projects of docker compose that were started in the same directory.
+    pub other: BTreeSet<String>,
+}
+
+/// A container that docker compose has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerContainer {
+    /// The engine's id.
+    pub id: String,
+    /// Its name on the host.
+    pub name: String,
+    /// The service of which it is the first container; none for further ones and for commands.
+    pub service: Option<String>,
+    /// The directory where it was started.
+    pub directory: Option<PathBuf>,
+    /// Whether it runs.
+    pub runs: bool,
+    /// Its volumes without a name: path inside and the engine's word for it.
+    pub unnamed: Vec<(PathBuf, String)>,
 }
 
 /// An image on the host.

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use crate::model::{IdRange, Kind, Name};
 use crate::observed::{Mark, ObservedContainer, ObservedEngine};
 
-pub use engine::{Engine, ImageInfo, Once, RunOptions};
+pub use engine::{Engine, Former, FormerContainer, ImageInfo, Once, RunOptions};
 pub use error::BackendError;
 pub use inside::{AttachOptions, Inside, Outer, Ran};
 pub use meter::{Meter, Reading};

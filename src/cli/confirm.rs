@@ -19,13 +19,46 @@ pub struct Counter {
     ui: Ui,
     yes: bool,
     terminal: bool,
+    only_looking: bool,
 }
 
 impl Counter {
     /// With `yes` nothing is asked; what is lost is still said.
     pub fn new(ui: Ui, yes: bool) -> Self {
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        Self { ui, yes, terminal }
+        Self {
+            ui,
+            yes,
+            terminal,
+            only_looking: false,
+        }
+    }
+
+    /// Says what would be done, and takes that for a no.
+    pub fn only_looking(self, only_looking: bool) -> Self {
+        Self {
+            only_looking,
+            ..self
+        }
+    }
+
+    fn confirm(&self, question: &'static str) -> Result<bool, ConsentError> {
+        // While somebody listens, a Ctrl-C ends the question and not the process, which would leave the
+        // terminal without its cursor.
+        let _listening =
+            signal(SignalKind::interrupt()).map_err(|source| ConsentError::Failed { source })?;
+        let asked = Confirm::new()
+            .with_prompt(question)
+            .default(false)
+            .interact();
+        match asked {
+            Ok(answer) => Ok(answer),
+            Err(dialoguer::Error::IO(source)) if source.kind() == ErrorKind::Interrupted => {
+                self.ui.insist(SHOW_CURSOR);
+                Ok(false)
+            }
+            Err(dialoguer::Error::IO(source)) => Err(ConsentError::Failed { source }),
+        }
     }
 }
 
@@ -56,26 +89,21 @@ impl Consent for Counter {
         ));
         self.confirm("Trust it?")
     }
-}
 
-impl Counter {
-    fn confirm(&self, question: &str) -> Result<bool, ConsentError> {
-        // While somebody listens, a Ctrl-C ends the question and not the process, which would leave the
-        // terminal without its cursor.
-        let _listening =
-            signal(SignalKind::interrupt()).map_err(|source| ConsentError::Failed { source })?;
-        let asked = Confirm::new()
-            .with_prompt(question)
-            .default(false)
-            .interact();
-        match asked {
-            Ok(answer) => Ok(answer),
-            Err(dialoguer::Error::IO(source)) if source.kind() == ErrorKind::Interrupted => {
-                self.ui.insist(SHOW_CURSOR);
-                Ok(false)
-            }
-            Err(dialoguer::Error::IO(source)) => Err(ConsentError::Failed { source }),
+    fn agree(&self, what: &str, question: &'static str) -> Result<bool, ConsentError> {
+        if self.only_looking {
+            self.ui.insist(what);
+            return Ok(false);
         }
+        if self.yes {
+            self.ui.say(what);
+            return Ok(true);
+        }
+        self.ui.insist(what);
+        if !self.terminal {
+            return Err(ConsentError::NoTerminalToAgree);
+        }
+        self.confirm(question)
     }
 }
 
@@ -104,6 +132,7 @@ mod tests {
                 ui: Ui::from_raw_args(&[]),
                 yes,
                 terminal: false,
+                only_looking: false,
             };
             counter.ask(&[])
         };

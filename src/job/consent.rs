@@ -31,6 +31,9 @@ pub enum ConsentError {
         /// Who could: `user 1000 owns …`.
         doubt: String,
     },
+    /// The same for what destroys nothing.
+    #[error("this must be confirmed, and there is no terminal to ask at")]
+    NoTerminalToAgree,
     /// Asking failed.
     #[error("cannot ask: {source}")]
     Failed {
@@ -48,6 +51,10 @@ pub trait Consent: Send + Sync {
     /// Asked when root's services are to run a copy of a program that others could have changed; `doubt`
     /// says who. Whether they may.
     fn trust(&self, doubt: &str) -> Result<bool, ConsentError>;
+
+    /// Asked before something is done that destroys no data and that nobody expects: what it is, a line for
+    /// each part, and the question.
+    fn agree(&self, what: &str, question: &'static str) -> Result<bool, ConsentError>;
 }
 
 /// Finds out how much each loss is. A size that cannot be told is no reason to stop.

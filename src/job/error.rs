@@ -51,6 +51,14 @@ pub enum JobError {
         /// Where they were looked for.
         asked: PathBuf,
     },
+    /// Nothing can be taken over from docker compose; nothing was changed.
+    #[error("{message}")]
+    Adopt {
+        /// Why.
+        message: String,
+        /// What to do instead.
+        help: String,
+    },
     /// The user said no; nothing was changed.
     #[error("refused; nothing was changed")]
     Refused,
@@ -201,6 +209,7 @@ impl JobError {
             | Self::Problems { .. }
             | Self::NotRoot { .. }
             | Self::Elsewhere { .. }
+            | Self::Adopt { .. }
             | Self::Refused
             | Self::Consent(_)
             | Self::Lock(_)

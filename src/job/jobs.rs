@@ -178,7 +178,7 @@ mod tests {
             exit,
             health: None,
             image: None,
-            holds_volumes: false,
+            unnamed: Vec::new(),
             aside_runs: false,
             mark: None,
             wreck: false,

@@ -3,6 +3,7 @@
 //! `up`, `plan` and `--dry-run` walk the same road, [`change`] and [`plan()`] differ only in where
 //! they stop: file → lock → look → plan → consent → apply → look again.
 
+mod adopt;
 mod begun;
 mod change;
 mod config;
@@ -51,6 +52,7 @@ pub use crate::model::PullPolicy;
 pub use crate::observed::{Health, State};
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
 
+pub use adopt::{Taken, adopt};
 pub use change::{Changed, change};
 pub use config::{Resolved, config, schema};
 pub use consent::{Consent, ConsentError, PricedLoss};

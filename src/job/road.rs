@@ -1,5 +1,6 @@
 //! The road that every job walks: the file, the host, the look, the plan.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::file;
 use crate::file::diagnostic::Diagnostic;
 use crate::firewall;
 use crate::hosts::HostsFile;
-use crate::model::{Port, ProgramCopy, Project, Supervisor};
+use crate::model::{Name, Port, ProgramCopy, Project, Supervisor};
 use crate::network::KernelNetwork;
 use crate::observed::Observed;
 use crate::plan::{self, Goal, Plan, Wish};
@@ -145,7 +146,25 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
             command: request.command,
         });
     }
-    let wish = Wish {
+    let wish = wish(opened, request, selection);
+    let plan = plan::plan(project, &observed, &wish).map_err(|problems| JobError::Problems {
+        command: request.command,
+        problems,
+    })?;
+    Ok(Looked {
+        observed,
+        wish,
+        plan,
+    })
+}
+
+/// What a request wants of the planner.
+pub(super) fn wish(
+    opened: &Opened,
+    request: &ChangeRequest,
+    selection: Option<BTreeSet<Name>>,
+) -> Wish {
+    Wish {
         goal: request.goal.clone(),
         selection,
         no_ports: request.no_ports,
@@ -162,16 +181,7 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         copy: opened.copy.clone(),
         state_dir: opened.state_dir.clone(),
         renew_anonymous: request.renew_anonymous,
-    };
-    let plan = plan::plan(project, &observed, &wish).map_err(|problems| JobError::Problems {
-        command: request.command,
-        problems,
-    })?;
-    Ok(Looked {
-        observed,
-        wish,
-        plan,
-    })
+    }
 }
 
 /// What is done about images before the plan: see [`images::first`].

@@ -154,7 +154,7 @@ mod tests {
             exit: None,
             health: None,
             image: None,
-            holds_volumes: false,
+            unnamed: Vec::new(),
             aside_runs: false,
             mark: None,
             wreck: true,

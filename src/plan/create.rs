@@ -134,7 +134,7 @@ impl Builder<'_> {
                 EngineVolume::External(volume) => Some(volume.clone()),
                 EngineVolume::Anonymous | EngineVolume::Driver { .. } => None,
             })
-            .filter(|v| !engine.foreign_volumes.contains(v) && !engine.volumes.contains(v))
+            .filter(|v| !engine.foreign_volumes.contains_key(v) && !engine.volumes.contains_key(v))
             .collect();
         for network in networks {
             let message =

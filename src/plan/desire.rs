@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::{
-    Container, ContainerSpec, Dns, IdKind, IdRange, Idmap, Key, Limit, Mount, Name, Place, Project,
-    Subnets, VolumeSource, translate_all,
+    AppSpec, Container, ContainerSpec, Dns, EngineMount, EngineVolume, IdKind, IdRange, Idmap, Key,
+    Kind, Limit, Mount, Name, Place, Project, Subnets, VolumeSource, host_name_of, translate_all,
 };
-use crate::observed::Observed;
+use crate::observed::{Observed, ObservedVolume};
 
 use super::addresses::Net;
 use super::{Problem, Warning, application, supervision};
@@ -37,6 +37,9 @@ pub(super) fn specs(
         if let Some(app) = &mut app {
             supervision::set_apart(container, &idmap, app, &mut problems);
         }
+        if let Some(app) = &mut app {
+            take_over(project, container, observed, app);
+        }
         let nic = match &app {
             None => net.nic(&project.name, name),
             Some(app) => app.attached.iter().find_map(|a| a.nic.clone()),
@@ -53,7 +56,7 @@ pub(super) fn specs(
             hostname: hostname(container),
             fqdn: container.fqdn.clone(),
             nic,
-            mounts: mounts(container, observed),
+            mounts: mounts(project, container, observed),
             environment: container.environment.clone(),
             config: container.config.iter().map(|(l, _)| l.clone()).collect(),
             limits: match app {
@@ -129,22 +132,78 @@ pub(super) fn refusal(
     }
 }
 
-fn mounts(container: &Container, observed: &Observed) -> Vec<Mount> {
+fn mounts(project: &Project, container: &Container, observed: &Observed) -> Vec<Mount> {
     let volumes = container.volumes.iter().map(|(volume, _)| volume);
     volumes
-        .map(|volume| {
+        .filter_map(|volume| {
             let (host, named) = match &volume.source {
                 VolumeSource::Host(path) => (path.clone(), false),
-                VolumeSource::Named(name) => (observed.host.volumes_dir.join(name.as_str()), true),
+                VolumeSource::Named(name) => match adopted(project, name, observed) {
+                    None => (observed.host.volumes_dir.join(name.as_str()), true),
+                    // The engine mounts it by its name.
+                    Some(_) if container.kind() == Kind::Application => return None,
+                    Some((_, found)) => (found.path.clone()?, true),
+                },
             };
-            Mount {
+            Some(Mount {
                 host,
                 target: volume.target.clone(),
                 read_only: volume.read_only,
                 named,
-            }
+            })
         })
         .collect()
+}
+
+/// The volume of docker compose that was taken over for a named one, as the engine knows it.
+fn adopted<'a>(
+    project: &Project,
+    name: &Name,
+    observed: &'a Observed,
+) -> Option<(String, &'a ObservedVolume)> {
+    let full = host_name_of(&project.name, name);
+    let known = observed.adopted.volumes.contains(&full);
+    let found = observed.engine.foreign_volumes.get(&full)?;
+    known.then_some((full, found))
+}
+
+/// Mounts what was taken over from docker compose: it is the engine's, and stays so.
+fn take_over(project: &Project, container: &Container, observed: &Observed, app: &mut AppSpec) {
+    let settings = &mut app.settings;
+    for (volume, _) in &container.volumes {
+        let VolumeSource::Named(name) = &volume.source else {
+            continue;
+        };
+        if let Some((full, _)) = adopted(project, name, observed) {
+            let options = settings.mount_options.get(&volume.target);
+            settings.engine_volumes.push(EngineMount {
+                volume: EngineVolume::External(full),
+                target: volume.target.clone(),
+                read_only: volume.read_only,
+                no_copy: options.is_some_and(|options| options.no_copy),
+            });
+        }
+    }
+    let unnamed = observed.adopted.unnamed.get(&container.name);
+    for (target, volume) in unnamed.into_iter().flatten() {
+        if !observed.engine.foreign_volumes.contains_key(volume) {
+            continue;
+        }
+        let volume = EngineVolume::External(volume.clone());
+        let mounts = &mut settings.engine_volumes;
+        match mounts.iter_mut().find(|mount| mount.target == *target) {
+            Some(mount) if mount.volume == EngineVolume::Anonymous => mount.volume = volume,
+            Some(_) => {}
+            None if settings.tmpfs.contains_key(target) => {}
+            None if container.volumes.iter().any(|(v, _)| v.target == *target) => {}
+            None => mounts.push(EngineMount {
+                volume,
+                target: target.clone(),
+                read_only: false,
+                no_copy: false,
+            }),
+        }
+    }
 }
 
 fn servers(

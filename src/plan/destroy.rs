@@ -65,6 +65,7 @@ impl Builder<'_> {
             true => Cause::Asked,
             false => Cause::NotInFile,
         };
+        self.tell_unnamed(name);
         if !found.wreck {
             self.stop(name, vec![cause.clone()]);
             self.lose(name, false, found.kind, vec![cause.clone()]);
@@ -82,6 +83,7 @@ impl Builder<'_> {
 
     /// Ends such a command, whether it runs or is over.
     pub(super) fn end_job(&mut self, name: &Name) {
+        self.tell_unnamed(name);
         let cause = match self.wish.goal == Goal::Up {
             true => Cause::Unfinished,
             false => Cause::Asked,
@@ -112,7 +114,7 @@ impl Builder<'_> {
             });
         }
         let host = &self.observed.host;
-        let mut left: BTreeSet<String> = self.observed.engine.volumes.clone();
+        let mut left: BTreeSet<String> = self.observed.engine.volumes.keys().cloned().collect();
         for volume in &host.volumes {
             let path = host.volumes_dir.join(volume.as_str());
             self.losses.push(Loss {
@@ -124,7 +126,7 @@ impl Builder<'_> {
             // The engine knows it when an application container has mounted it.
             let known = host_name_of(&self.project.name, volume);
             let engine = left.take(&known);
-            self.remove_volume(Some(path), engine);
+            self.remove_volume(Some(path), engine, false);
         }
         for name in left {
             self.losses.push(Loss {
@@ -133,12 +135,22 @@ impl Builder<'_> {
                 path: None,
                 cause: Cause::Asked,
             });
-            self.remove_volume(None, Some(name));
+            self.remove_volume(None, Some(name), false);
         }
+        self.adopted_volumes();
     }
 
-    fn remove_volume(&mut self, path: Option<PathBuf>, engine: Option<String>) {
-        let step = Step::RemoveVolume { path, engine };
+    pub(super) fn remove_volume(
+        &mut self,
+        path: Option<PathBuf>,
+        engine: Option<String>,
+        adopted: bool,
+    ) {
+        let step = Step::RemoveVolume {
+            path,
+            engine,
+            adopted,
+        };
         let id = self.draft.add(step, vec![Cause::Asked]);
         for earlier in 0..id {
             self.draft.after(id, earlier);

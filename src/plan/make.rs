@@ -76,6 +76,7 @@ fn build(builder: &mut Builder<'_>) {
     builder.host_names();
     builder.teardown();
     builder.volumes();
+    builder.check_volumes();
     builder.order();
     builder.save_record(record.as_ref());
     orphans(builder);

@@ -42,6 +42,7 @@ mod supervision;
 mod teardown;
 mod unit_limits;
 mod units;
+mod volumes;
 mod wish;
 mod words;
 

@@ -74,7 +74,7 @@ impl Builder<'_> {
         let reached = ports().next().is_none() || !self.wish.no_ports;
         // The kernel leads flows that it knows on to the old address until they time out.
         let flows = ports().any(|port| port.protocol == Protocol::Udp);
-        let volumes = found.holds_volumes && !self.wish.renew_anonymous;
+        let volumes = !found.unnamed.is_empty() && !self.wish.renew_anonymous;
         let shared = self.project.containers.values();
         let mut shared = shared.flat_map(needs::shared);
         let remade = networks::keys(old).iter().any(|n| self.remade.contains(n));

@@ -188,6 +188,8 @@ pub enum Step {
         path: Option<std::path::PathBuf>,
         /// Its name in the engine when it knows it.
         engine: Option<String>,
+        /// It was taken over from docker compose, and bears no mark of ours.
+        adopted: bool,
     },
 }
 

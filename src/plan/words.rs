@@ -60,7 +60,7 @@ impl Step {
             Self::OpenNetwork(rules) | Self::CloseNetwork(rules) => rules.bridge.clone(),
             Self::Publish { .. } => "ports".into(),
             Self::WriteHostNames { .. } => "host".into(),
-            Self::RemoveVolume { path, engine } => match (engine, path) {
+            Self::RemoveVolume { path, engine, .. } => match (engine, path) {
                 (Some(name), _) => name.clone(),
                 (None, Some(path)) => path.display().to_string(),
                 (None, None) => String::new(),

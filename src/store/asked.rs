@@ -53,7 +53,7 @@ pub fn ask(
     let path = paths.asked(project, container);
     let written = || -> io::Result<File> {
         if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir)?;
+            super::make_private(dir)?;
         }
         let mut file = File::create(&path)?;
         file.write_all(if alone { ALONE } else { "" }.as_bytes())?;

@@ -47,10 +47,14 @@ impl StoreError {
 }
 
 /// Makes `path` hold `bytes` with the permission bits `mode`: a temporary file in the same directory,
-/// fsync, rename(2), fsync of the directory. Missing parent directories are made.
+/// fsync, rename(2), fsync of the directory. Missing parent directories are made, as open as the file is.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(StoreError::io("make", dir))?;
+    let made = match mode & 0o077 {
+        0 => super::make_private(dir),
+        _ => fs::create_dir_all(dir),
+    };
+    made.map_err(StoreError::io("make", dir))?;
     replace(path, dir, bytes, mode).map_err(StoreError::io("write", path))
 }
 

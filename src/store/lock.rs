@@ -5,8 +5,9 @@
 //! name. The kernel releases the lock when the holder dies, however it dies, and the file is
 //! close-on-exec, so no child inherits it. What is written in the file only tells who holds it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,9 @@ pub enum LockError {
         /// The system's word.
         source: io::Error,
     },
+    /// What locker keeps cannot be kept from others.
+    #[error(transparent)]
+    Open(#[from] super::StoreError),
     /// Another run has it and did not let go in time.
     #[error("{what} is being changed by {}", holder.as_ref().map_or("another run".into(), ToString::to_string))]
     Held {
@@ -98,6 +102,7 @@ pub async fn acquire(
     wait: Duration,
     on_wait: impl FnOnce(Option<&Holder>) + Send,
 ) -> Result<ProjectLock, LockError> {
+    super::close(paths)?;
     let what = format!("project `{project}`");
     take(&paths.lock(project), what, command, wait, on_wait)
         .await
@@ -150,7 +155,7 @@ async fn take(
 
 fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
+        super::make_private(dir)?;
     }
     // std opens every file close-on-exec.
     OpenOptions::new()
@@ -158,6 +163,8 @@ fn open(path: &Path) -> io::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
+        // Who can open it can hold it.
+        .mode(0o600)
         .open(path)
 }
 
@@ -181,6 +188,8 @@ fn sign(file: &mut File, command: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const NO_TIME: Duration = Duration::ZERO;

@@ -3,21 +3,25 @@
 //! The root is injectable (`--state-dir`), so that tests touch nothing of the host's. Nothing here
 //! knows an engine.
 
+mod adopted;
 mod asked;
 mod atomic;
 mod jobs;
 mod kept;
 mod lock;
 mod paths;
+mod private;
 mod program;
 mod record;
 
+pub use adopted::{ADOPTED_VERSION, load_adopted, save_adopted};
 pub use asked::{Asked, Why, ask, take_asked};
 pub use atomic::{StoreError, write_atomic};
 pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;
+pub use private::{close, make_private};
 pub use program::{Program, bring_back, install, program, remove_program, settle};
 pub use record::{
     RECORD_VERSION, load_record, load_records, remove_empty, remove_record, save_record,

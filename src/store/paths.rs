@@ -37,6 +37,16 @@ impl Paths {
         self
     }
 
+    /// All that is kept.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// All that ends with the boot.
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
     /// What is kept of all projects.
     pub fn projects(&self) -> PathBuf {
         self.state.join("projects")
@@ -60,6 +70,11 @@ impl Paths {
     /// What is under way in the project.
     pub fn journal(&self, project: &Name) -> PathBuf {
         self.project(project).join("journal.jsonl")
+    }
+
+    /// The volumes of docker compose that the project has taken over.
+    pub fn adopted(&self, project: &Name) -> PathBuf {
+        self.project(project).join("adopted.json")
     }
 
     /// What is known of commands in containers of their own.

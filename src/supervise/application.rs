@@ -97,7 +97,7 @@ pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
 
 fn note(path: &Path) -> io::Result<()> {
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
+        crate::store::make_private(dir)?;
     }
     fs::write(path, "")
 }

@@ -35,7 +35,7 @@ impl Bookmark {
     pub(super) fn set(&mut self, id: &str, at: Timestamp) {
         if self.file.is_none() {
             if let Some(dir) = self.path.parent() {
-                let _ = fs::create_dir_all(dir);
+                let _ = crate::store::make_private(dir);
             }
             self.file = File::create(&self.path).ok();
         }

@@ -79,7 +79,7 @@ pub(super) fn shut(note: &Path) {
 
 fn written(note: &Path, text: &str) -> io::Result<File> {
     if let Some(dir) = note.parent() {
-        fs::create_dir_all(dir)?;
+        crate::store::make_private(dir)?;
     }
     let mut file = File::create(note)?;
     file.write_all(text.as_bytes())?;

@@ -266,6 +266,14 @@ impl Files {
     }
 }
 
+/// A unit is everybody's to read, as all of them are; what a service is to be holds commands and variables.
+fn mode_of(path: &Path) -> u32 {
+    match path.extension().is_some_and(|word| word == "json") {
+        true => 0o600,
+        false => 0o644,
+    }
+}
+
 impl Undo {
     fn remember(&mut self, path: &Path) -> Result<(), StoreError> {
         let before = match fs::read(path) {
@@ -288,7 +296,7 @@ impl Undo {
             return Ok(());
         }
         write_atomic(&self.due, b"", 0o600)?;
-        write_atomic(path, bytes, 0o644)
+        write_atomic(path, bytes, mode_of(path))
     }
 
     fn remove(&mut self, path: &Path) -> Result<(), StoreError> {
@@ -306,7 +314,7 @@ impl Undo {
     pub(super) fn back(self) {
         for (path, before) in self.before.into_iter().rev() {
             let _ = match before {
-                Some(bytes) => write_atomic(&path, &bytes, 0o644),
+                Some(bytes) => write_atomic(&path, &bytes, mode_of(&path)),
                 None => fs::remove_file(&path).map_err(StoreError::io("remove", &path)),
             };
         }

@@ -17,6 +17,7 @@ mod slot;
 mod vm;
 mod vm_image;
 
+mod adopt;
 mod boot;
 mod compose;
 mod contract;

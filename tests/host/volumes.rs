@@ -87,6 +87,83 @@ fn files_and_read_only_volumes_work() {
     });
 }
 
+/// Links of a container lead where they lead inside of it; parents come before what is mounted in them; and
+/// what the container puts in the way between two starts makes nothing on the host.
+#[test]
+fn mount_points_are_found_and_made_inside_the_container_whatever_its_links_say() {
+    on_a_host(|host| {
+        make_tree(host);
+        host.sh(
+            "cd /opt/tree && mkdir -p run usr/share/zoneinfo && rm -rf var/run etc/localtime && mkdir -p var && \
+             ln -s /run var/run && ln -s ../usr/share/zoneinfo/UTC etc/localtime && \
+             echo zone > /opt/tz && echo in-sub > /opt/in-sub && mkdir /opt/sub && mv /opt/in-sub /opt/sub/f",
+        );
+        let volumes = "[\"/opt/d:/var/run/d\", \"/opt/tz:/etc/localtime:ro\", \"/opt/sub:/nest/sub\", \"/opt/nest:/nest\", \"/opt/tz:/srv/app/conf/escaped.conf\", \"state:/state\"]";
+        let plain = format!(
+            "  web:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    volumes: {volumes}\n"
+        );
+        let mapped = plain
+            .replace("  web:\n", "  low:\n    idmap: auto\n")
+            .replace("/opt/nest", "/opt/nest2");
+        let project = Project::new(host, "shop", &format!("{plain}{mapped}"));
+        project.up();
+        for name in ["web", "low"] {
+            let shown = project
+                .inside(
+                    name,
+                    "cat /etc/localtime /usr/share/zoneinfo/UTC /nest/sub/f; ls -d /run/d",
+                )
+                .exits(0);
+            assert_eq!(shown.out.trim(), "zone\nzone\nin-sub\n/run/d", "{name}");
+            assert_ne!(
+                project.inside(name, "echo x > /etc/localtime").code,
+                0,
+                "{name}"
+            );
+            project
+                .inside(name, "echo 1 > /state/of-$(hostname)")
+                .exits(0);
+            project
+                .inside(
+                    name,
+                    "mv /srv/app/conf /srv/app/c2; ln -s ../../../../../../../etc /srv/app/conf",
+                )
+                .exits(0);
+            project.locker(&format!("restart {name}")).exits(0);
+            assert_eq!(
+                project
+                    .inside(name, "cat /etc/escaped.conf")
+                    .exits(0)
+                    .out
+                    .trim(),
+                "zone"
+            );
+        }
+        host.sh("test ! -e /etc/escaped.conf");
+        // All is as seen from outside: nobody comes near, neither a user of the host nor a container's root.
+        host.sh("chmod 4755 $(find /var/lib/locker/volumes -name 'of-*' | head -n 1)");
+        let id = host.sh("stat -c %u /var/lib/lxc/shop_low/rootfs");
+        for user in ["65534", "100000", &id] {
+            let seen = format!(
+                "setpriv --reuid {user} --regid {user} --clear-groups find /var/lib/locker /run/locker -mindepth 1 2>/dev/null | head -n 3"
+            );
+            assert_eq!(host.sh(&seen), "", "{user}");
+        }
+        for user in ["65534", "100000"] {
+            let seen = format!(
+                "setpriv --reuid {user} --regid {user} --clear-groups ls -d /var/lib/lxc/shop_low/rootfs /var/lib/lxc/shop_web/rootfs"
+            );
+            assert_ne!(host.try_sh(&seen).code, 0, "{user}");
+        }
+        let open = "find /var/lib/locker /run/locker -path '/var/lib/locker/volumes/*/*' -prune -o -path '*/containers/*' -prune -o -perm /077 -print";
+        assert_eq!(host.sh(open), "");
+        // What an earlier locker left open is closed by the next change.
+        host.sh("chmod 755 /var/lib/locker /var/lib/locker/volumes /run/locker; chmod 644 /run/locker/*.lock");
+        project.locker("up").exits(0);
+        assert_eq!(host.sh(open), "");
+    });
+}
+
 #[test]
 fn a_link_in_the_root_file_system_never_leads_to_the_host() {
     on_a_host(|host| {

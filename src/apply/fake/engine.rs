@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::{Fake, broken};
-use crate::backend::{BackendError, Engine, ImageInfo, Once, Progress, RunOptions};
+use crate::backend::{BackendError, Engine, Former, ImageInfo, Once, Progress, RunOptions};
 use crate::model::{Build, ContainerSpec, EngineNetwork, Name};
 use crate::observed::State;
 
@@ -77,7 +77,15 @@ impl Engine for Fake {
         Ok(None)
     }
 
-    async fn remove_volume(&self, name: &str) -> Result<(), BackendError> {
+    async fn former(&self) -> Result<Former, BackendError> {
+        Ok(Former::default())
+    }
+
+    async fn clear_former(&self, _: &Former) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn remove_volume(&self, name: &str, _: bool) -> Result<(), BackendError> {
         self.backend(format!("remove volume {name}")).await?;
         self.world.lock().unwrap().volumes.remove(name);
         Ok(())

@@ -16,7 +16,7 @@ use crate::backend::{
     Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch,
 };
 use crate::model::{EngineNetwork, HostsLine, Kind, Name, NetworkRules, PortRule, Subnets};
-use crate::observed::{Mark, ObservedContainer, ObservedEngine, State};
+use crate::observed::{Mark, ObservedContainer, ObservedEngine, ObservedVolume, State};
 
 /// A container of the fake engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,7 +258,7 @@ impl Fake {
             exit: None,
             health: None,
             image: None,
-            holds_volumes: false,
+            unnamed: Vec::new(),
             aside_runs: false,
             mark: None,
             wreck: true,
@@ -281,7 +281,7 @@ impl Fake {
             exit: found.exit,
             health: None,
             image: image.map(id_of),
-            holds_volumes: false,
+            unnamed: Vec::new(),
             aside_runs: older.is_some_and(|old| old.state == State::Running),
             mark: Some(found.mark.clone()),
             wreck: false,
@@ -337,7 +337,11 @@ impl Backend for Fake {
             view.engine = ObservedEngine {
                 images: there.map(|image| (image.clone(), id_of(image))).collect(),
                 networks: seen(world.engine_networks, &world.left),
-                volumes: world.volumes,
+                volumes: world
+                    .volumes
+                    .into_iter()
+                    .map(|n| (n, ObservedVolume::default()))
+                    .collect(),
                 ..ObservedEngine::default()
             };
         }

@@ -381,6 +381,7 @@ async fn a_volume_of_the_engine_goes_before_its_directory() {
     let both = Step::RemoveVolume {
         path: Some(mine.clone()),
         engine: Some("shop_data".into()),
+        adopted: false,
     };
     let plan = plan_of(vec![(both, vec![])]);
     let data = "shop_data".to_string();

@@ -88,6 +88,7 @@ fn remove_volume(path: std::path::PathBuf) -> Step {
     Step::RemoveVolume {
         path: Some(path),
         engine: None,
+        adopted: false,
     }
 }
 

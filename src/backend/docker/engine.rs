@@ -11,8 +11,8 @@ use super::error::refused;
 use super::known::Bodies;
 use super::network::Removed;
 use super::terminal::Orders;
-use super::{DockerBackend, build, create, images, network, once, volume};
-use crate::backend::{BackendError, Engine, ImageInfo, Once, Progress, RunOptions};
+use super::{DockerBackend, build, create, former, images, network, once, volume};
+use crate::backend::{BackendError, Engine, Former, ImageInfo, Once, Progress, RunOptions};
 use crate::model::{Build, ContainerSpec, EngineNetwork, Name, STOP_GRACE};
 use crate::observed::Mark;
 
@@ -53,8 +53,17 @@ impl Engine for DockerBackend {
         }
     }
 
-    async fn remove_volume(&self, name: &str) -> Result<(), BackendError> {
-        volume::remove(&self.site, &self.link().await?.docker, name).await
+    async fn remove_volume(&self, name: &str, adopted: bool) -> Result<(), BackendError> {
+        volume::remove(&self.site, &self.link().await?.docker, name, adopted).await
+    }
+
+    async fn former(&self) -> Result<Former, BackendError> {
+        let directory = self.site.directory.to_string_lossy();
+        former::look(self.link().await?, &self.site.project, &directory).await
+    }
+
+    async fn clear_former(&self, former: &Former) -> Result<(), BackendError> {
+        former::clear(self.link().await?, former).await
     }
 
     async fn images(&self, names: &BTreeSet<String>) -> Result<Vec<ImageInfo>, BackendError> {

@@ -16,7 +16,7 @@ use super::site::Site;
 use super::status;
 use crate::backend::Body;
 use crate::model::Name;
-use crate::observed::{Mark, State};
+use crate::observed::{Mark, State, UnnamedVolume};
 
 /// One container of ours as the engine's list shows it.
 #[derive(Clone, Debug)]
@@ -117,20 +117,32 @@ fn is_joined(entry: &Entry, mark: &Mark) -> bool {
     wanted.all(|attached| joined.contains(attached.network.as_str()))
 }
 
-/// Writable volumes without a name. The engine calls them by 64 digits of its own.
 fn held(entry: &Entry) -> Vec<(PathBuf, String)> {
+    let unnamed = unnamed(entry).into_iter();
+    unnamed.map(|volume| (volume.target, volume.name)).collect()
+}
+
+/// Writable volumes without a name. The engine calls them by 64 digits of its own.
+pub(super) fn unnamed(entry: &Entry) -> Vec<UnnamedVolume> {
     let mounts = entry.mounts.iter().flatten();
     mounts
         .filter(|mount| mount.r#type.as_deref() == Some("volume"))
         .filter_map(|mount| {
-            let name = mount.name.clone().filter(|name| is_anonymous(name))?;
-            Some((mount.destination.clone()?.into(), name))
+            Some(UnnamedVolume {
+                target: mount.destination.clone()?.into(),
+                name: mount.name.clone().filter(|name| is_anonymous(name))?,
+                path: mount
+                    .source
+                    .clone()
+                    .filter(|at| !at.is_empty())
+                    .map(PathBuf::from),
+            })
         })
         .collect()
 }
 
 /// Whether a volume's name is one that the engine made up.
-fn is_anonymous(name: &str) -> bool {
+pub(super) fn is_anonymous(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 

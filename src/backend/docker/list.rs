@@ -60,6 +60,7 @@ pub(super) struct Mount {
     pub(super) r#type: Option<String>,
     pub(super) name: Option<String>,
     pub(super) destination: Option<String>,
+    pub(super) source: Option<String>,
 }
 
 /// Labels of ours; others are passed over.

@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod events;
 mod files;
+mod former;
 mod header;
 mod homes;
 mod hosts;

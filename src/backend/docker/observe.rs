@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
-use bollard::models::Volume;
 use bollard::query_parameters::{ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join_all;
 
@@ -23,7 +22,7 @@ use super::status;
 use crate::backend::{BackendError, BackendView, Body};
 use crate::hosts::read_block;
 use crate::model::{Kind, Name};
-use crate::observed::{ObservedContainer, ObservedEngine, State};
+use crate::observed::{ObservedContainer, ObservedEngine, ObservedVolume, State};
 use crate::sys;
 
 /// So many containers are read faster by one thread than two are begun.
@@ -89,10 +88,18 @@ async fn rest(
     }
     let volumes = volumes.map_err(|e| unlisted(&e))?;
     for volume in volumes.volumes.into_iter().flatten() {
-        let Volume { name, labels, .. } = volume;
-        match site.owns(&labels) {
-            true => engine.volumes.insert(name),
-            false => engine.foreign_volumes.insert(name),
+        let own = site.owns(&volume.labels);
+        let found = ObservedVolume {
+            driver: volume.driver,
+            options: volume.options.into_iter().collect(),
+            labels: volume.labels.into_iter().collect(),
+            path: Some(volume.mountpoint)
+                .filter(|path| !path.is_empty())
+                .map(Into::into),
+        };
+        match own {
+            true => engine.volumes.insert(volume.name, found),
+            false => engine.foreign_volumes.insert(volume.name, found),
         };
     }
     Ok(engine)
@@ -246,7 +253,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         exit: None,
         health: None,
         image: None,
-        holds_volumes: false,
+        unnamed: Vec::new(),
         aside_runs: false,
         mark: None,
         wreck: true,
@@ -273,7 +280,7 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
         exit: status::exit(sentence),
         health: status::health(sentence),
         image: entry.image_id.clone(),
-        holds_volumes: !known.held.is_empty(),
+        unnamed: known::unnamed(entry),
         mark: (!known.wreck).then(|| known.mark.clone()),
         wreck: known.wreck,
         stopping: mark::is_stopping(home.stopping.as_deref(), pid),

@@ -56,7 +56,7 @@ impl Site {
     /// Makes the place of a new container's files. Fails when it is there, which a new token never is.
     pub(super) fn make_home(&self, name: &Name, token: &str) -> Result<PathBuf, BackendError> {
         let homes = self.homes();
-        fs::create_dir_all(&homes).map_err(io("create", &homes))?;
+        crate::store::make_private(&homes).map_err(io("create", &homes))?;
         fs::set_permissions(&homes, Permissions::from_mode(0o700)).map_err(io("close", &homes))?;
         let home = self.home(name, token);
         fs::create_dir(&home).map_err(io("create", &home))?;

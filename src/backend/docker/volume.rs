@@ -109,7 +109,13 @@ async fn must_be(docker: &Docker, spec: &ContainerSpec, name: &str) -> Result<()
 }
 
 /// Removes a volume of ours; an absent one is fine, a foreign one is refused.
-pub(super) async fn remove(site: &Site, docker: &Docker, name: &str) -> Result<(), BackendError> {
+/// `adopted` says that a foreign one was taken over.
+pub(super) async fn remove(
+    site: &Site,
+    docker: &Docker,
+    name: &str,
+    adopted: bool,
+) -> Result<(), BackendError> {
     let refuse = |reason: String| BackendError::Volume {
         verb: "remove",
         volume: name.into(),
@@ -120,7 +126,7 @@ pub(super) async fn remove(site: &Site, docker: &Docker, name: &str) -> Result<(
         Err(error) if is_missing(&error) => return Ok(()),
         Err(error) => return Err(refuse(reason(&error))),
     };
-    if !site.owns(&found.labels) {
+    if !adopted && !site.owns(&found.labels) {
         return Err(refuse("it bears no mark of this project".into()));
     }
     match docker

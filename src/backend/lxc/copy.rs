@@ -4,7 +4,7 @@
 //! links and special files are kept, and blocks are shared where the file system can.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -100,19 +100,12 @@ pub(super) fn rootfs(site: &Site, spec: &ContainerSpec, from: &Path) -> Result<(
     write_whole(&dir.join("config"), text.as_bytes())
 }
 
-/// The container's directory, which a mapped root may pass through, and where its tree will be.
+/// The container's directory, closed until its settings are written, and where its tree will be.
 fn prepare(site: &Site, spec: &ContainerSpec) -> Result<(PathBuf, PathBuf), BackendError> {
     let (dir, rootfs) = (site.dir(&spec.name), site.rootfs(&spec.name));
-    std::fs::create_dir(&dir).map_err(io("create", &dir))?;
-    open_up(&dir, spec)?;
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    made.map_err(io("create", &dir))?;
     Ok((dir, rootfs))
-}
-
-/// Lets the root of an unprivileged container pass through the container's directory, and nobody look.
-fn open_up(dir: &Path, spec: &ContainerSpec) -> Result<(), BackendError> {
-    let mode = if spec.idmap.is_empty() { 0o770 } else { 0o711 };
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode))
-        .map_err(io("change the mode of", dir))
 }
 
 /// Gives what a template made to the ids of an unprivileged container.
@@ -120,7 +113,6 @@ pub(super) fn give(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError
     if spec.idmap.is_empty() {
         return Ok(());
     }
-    open_up(&site.dir(&spec.name), spec)?;
     shift(
         &spec.host_name(),
         &site.rootfs(&spec.name),

@@ -7,8 +7,8 @@
 
 #![allow(unsafe_code)] // a C library can be called in no other way
 
-use std::ffi::{CStr, c_char, c_int};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ffi::{CStr, c_char, c_int, c_long};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{NonNull, null, null_mut};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
@@ -265,6 +265,7 @@ unsafe extern "C" {
     fn madvise(start: usize, length: usize, advice: c_int) -> c_int;
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: Unused, size: u32) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn syscall(number: c_long, ...) -> c_long;
 }
 
 /// Lets the kernel kill this process as soon as nobody holds the other end of the pipe any more:
@@ -379,6 +380,66 @@ unsafe impl SocketAddrArg for CardAddress {
             (&raw const *self).cast(),
             size_of::<Self>() as SocketAddrLen,
         )
+    }
+}
+
+/// What is changed of a mount.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum MountChange<'a> {
+    /// It shares nothing that happens below it.
+    Private,
+    ReadOnly,
+    /// Its ids are those of a user namespace.
+    Mapped(BorrowedFd<'a>),
+}
+
+/// `struct mount_attr` of mount_setattr(2).
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    users: u64,
+}
+
+/// Changes a mount that is nowhere yet; with `deep` those below it, too. For want of a wrapper in rustix.
+pub(super) fn change_mount(
+    tree: BorrowedFd<'_>,
+    deep: bool,
+    change: MountChange<'_>,
+) -> rustix::io::Result<()> {
+    const MOUNT_SETATTR: c_long = 442; // of every architecture
+    const EMPTY_PATH: c_int = 0x1000;
+    const RECURSIVE: c_int = 0x8000;
+    let (set, propagation, users) = match change {
+        MountChange::Private => (0, 1 << 18, 0),
+        MountChange::ReadOnly => (0x1, 0, 0),
+        MountChange::Mapped(users) => (0x10_0000, 0, users.as_raw_fd().unsigned_abs()),
+    };
+    let attributes = MountAttributes {
+        set,
+        clear: 0,
+        propagation,
+        users: users.into(),
+    };
+    let flags = EMPTY_PATH | if deep { RECURSIVE } else { 0 };
+    // SAFETY: the path and the attributes live during the call; the kernel reads as many bytes as are told.
+    let done = unsafe {
+        syscall(
+            MOUNT_SETATTR,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(
+            rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+                .unwrap_or(rustix::io::Errno::IO),
+        ),
     }
 }
 

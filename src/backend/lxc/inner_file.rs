@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
@@ -129,16 +129,11 @@ impl<'a> Inside<'a> {
             return Ok(None);
         };
         let name = spot.relative.file_name().unwrap_or_default();
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(None),
-            Err(e) => return Err(io("open", spot.root.join(&spot.relative))(e.into())),
-        };
         let real = || spot.root.join(&spot.relative);
-        if !file.metadata().map_err(io("read", real()))?.is_file() {
+        let found = look(&dir, name, OFlags::RDONLY).map_err(|e| io("open", real())(e.into()))?;
+        let Seen::File(file) = found else {
             return Ok(None);
-        }
+        };
         let mut bytes = Vec::new();
         file.take(LIMIT)
             .read_to_end(&mut bytes)
@@ -196,11 +191,45 @@ impl<'a> Inside<'a> {
     }
 }
 
+/// What bears a name in a directory of a container.
+enum Seen {
+    /// Nothing.
+    Missing,
+    /// A file, open.
+    File(File),
+    /// A link, a device node, a pipe: never opened, since opening alone makes some of them act.
+    Other,
+}
+
+/// Looks before it opens: what is opened is what was looked at, whatever bears the name by then.
+fn look(dir: &OwnedFd, name: &std::ffi::OsStr, flags: OFlags) -> rustix::io::Result<Seen> {
+    let path = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = match rustix::fs::openat(dir, name, path, Mode::empty()) {
+        Ok(found) => found,
+        Err(Errno::NOENT) => return Ok(Seen::Missing),
+        Err(error) => return Err(error),
+    };
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
+    if kind != FileType::RegularFile {
+        return Ok(Seen::Other);
+    }
+    let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let file = rustix::fs::openat(CWD, again, flags | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(Seen::File(file.into()))
+}
+
 fn overwrite(dir: &OwnedFd, name: &std::ffi::OsStr, text: &str) -> std::io::Result<()> {
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o644))?;
-    let mut file = File::from(file);
+    let flags = OFlags::WRONLY | OFlags::TRUNC;
+    let mut file = match look(dir, name, flags)? {
+        Seen::File(file) => file,
+        Seen::Missing => {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o644))?.into()
+        }
+        Seen::Other => {
+            return Err(std::io::Error::other("it is neither a file nor missing"));
+        }
+    };
     file.write_all(text.as_bytes())?;
     file.sync_data()
 }

@@ -185,3 +185,18 @@ fn ids_outside_of_the_map_have_no_host_id() {
     assert_eq!(host_id(&map, IdKind::Group, 0), None);
     assert_eq!(host_id(&[], IdKind::User, 7), Some(7));
 }
+
+#[test]
+fn what_is_no_file_is_replaced_and_never_opened() {
+    use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+    let tree = Tree::new();
+    let hosts = tree.top.join("rootfs/etc/hosts");
+    rustix::fs::mknodat(CWD, &hosts, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    let watch = init(CreateFlags::NONBLOCK).unwrap();
+    add_watch(&watch, &hosts, WatchFlags::OPEN).unwrap();
+    write_names(&tree.inside(), &[line()], &[]).unwrap();
+    let mut room = [std::mem::MaybeUninit::uninit(); 512];
+    let mut reader = Reader::new(&watch, &mut room);
+    assert!(reader.next().is_err(), "somebody opened the pipe");
+    assert!(std::fs::symlink_metadata(&hosts).unwrap().is_file());
+}

@@ -25,6 +25,8 @@ mod mark;
 mod memory;
 mod mend;
 pub mod monitor;
+mod mount_point;
+mod mounts;
 mod pack;
 mod post;
 mod processes;
@@ -43,6 +45,7 @@ mod transfer;
 mod trees;
 mod unpack;
 mod view;
+mod volume_ids;
 mod watch;
 
 use std::net::IpAddr;

@@ -108,7 +108,11 @@ fn hide_id_maps(dir: &Path) -> std::io::Result<()> {
 /// Becomes a container's monitor (or one of its short-lived sisters) when the arguments ask for it,
 /// else returns at once. Call it before anything else, while the process has one thread.
 pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    if args.nth(1)? != ARGUMENT {
+    let asked = args.nth(1)?;
+    if asked == super::mounts::ARGUMENT {
+        return Some(super::mounts::run());
+    }
+    if asked != ARGUMENT {
         return None;
     }
     let request = std::env::var(REQUEST).ok();

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::model::{CgroupVersion, ContainerSpec, Mount};
+use crate::model::{CgroupVersion, ContainerSpec};
 
 /// What the host adds to a spec.
 pub(super) struct Surroundings<'a> {
@@ -15,8 +15,6 @@ pub(super) struct Surroundings<'a> {
     pub(super) console_log: &'a Path,
     /// Which cgroup version holds a limit's controller.
     pub(super) cgroup: &'a dyn Fn(&str) -> CgroupVersion,
-    /// Whether a host path is there and not a directory.
-    pub(super) is_file: &'a dyn Fn(&Path) -> bool,
 }
 
 /// Why a value cannot be written to an LXC configuration.
@@ -77,11 +75,8 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
             lines.set("lxc.idmap", &range.to_string())?;
         }
     }
-    for mount in &spec.mounts {
-        lines.set(
-            "lxc.mount.entry",
-            &entry(mount, (around.is_file)(&mount.host))?,
-        )?;
+    if !spec.mounts.is_empty() {
+        lines.set("lxc.hook.start-host", super::mounts::HOOK)?;
     }
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains('=') || name.contains(char::is_whitespace) {
@@ -139,35 +134,29 @@ fn network(lines: &mut Lines, spec: &ContainerSpec) -> Result<(), RenderError> {
     Ok(())
 }
 
-fn entry(mount: &Mount, file: bool) -> Result<String, RenderError> {
-    let key = "lxc.mount.entry";
-    let host = escape(text(key, &mount.host)?);
-    let target = escape(text(key, &mount.target)?.trim_start_matches('/'));
-    let kind = if file { "file" } else { "dir" };
-    let mode = if mount.read_only { ",ro" } else { "" };
-    Ok(format!("{host} {target} none bind,create={kind}{mode} 0 0"))
-}
-
-/// White space and backslashes as fstab(5) writes them; control characters are refused later.
-fn escape(path: &str) -> String {
-    path.replace('\\', "\\134").replace(' ', "\\040")
-}
-
 fn text<'a>(key: &str, path: &'a Path) -> Result<&'a str, RenderError> {
     path.to_str()
         .ok_or_else(|| RenderError::Path { key: key.into() })
 }
 
-/// `config` with exactly one line that includes ours, at its end.
+/// `config` with exactly one line that includes ours, at its end, and without what creation left in it.
 pub(super) fn with_include(config: &str, ours: &Path) -> Result<String, RenderError> {
     let mut kept = String::new();
-    for line in config.lines().filter(|line| !is_our_include(line)) {
+    let ours_or_dead = |line: &str| is_our_include(line) || is_log(line);
+    for line in config.lines().filter(|line| !ours_or_dead(line)) {
         kept.push_str(line);
         kept.push('\n');
     }
     let mut lines = Lines(kept);
     lines.set("lxc.include", text("lxc.include", ours)?)?;
     Ok(lines.0)
+}
+
+/// Where liblxc logged to when a template was run: it saves that with all else, and each later start
+/// would make the file anew.
+fn is_log(line: &str) -> bool {
+    let key = line.split_once('=').map(|(key, _)| key.trim());
+    matches!(key, Some("lxc.log.file" | "lxc.log.level"))
 }
 
 fn is_our_include(line: &str) -> bool {

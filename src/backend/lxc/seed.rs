@@ -4,7 +4,7 @@
 //! path is resolved by the kernel inside its root file system, so no link in it leads to host data.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::lchown;
+use std::os::unix::fs::{DirBuilderExt, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, fstat};
@@ -89,7 +89,7 @@ fn one(
         .transpose()
         .map_err(|e| io("read", &mount.target)(e.into()))?;
     if !there {
-        parents(host, done)?;
+        parents(host, mount.named, done)?;
     }
     match (inner, kind) {
         (Some(inner), Some(FileType::Directory)) if copy => fill(spec, &inner, mount, there, done),
@@ -175,14 +175,17 @@ fn copy_file(container: &str, from: &Path, to: &Path) -> Result<(), BackendError
     }
 }
 
-fn parents(host: &Path, done: &mut Done) -> Result<(), BackendError> {
+fn parents(host: &Path, named: bool, done: &mut Done) -> Result<(), BackendError> {
     let missing: Vec<&Path> = host
         .ancestors()
         .skip(1)
         .take_while(|dir| !dir.exists())
         .collect();
+    // What holds a named volume is nobody's but ours; its own mode is the container's affair.
+    let mode = if named { 0o700 } else { 0o777 };
     for dir in missing.into_iter().rev() {
-        std::fs::create_dir(dir).map_err(io("create", dir))?;
+        let made = std::fs::DirBuilder::new().mode(mode).create(dir);
+        made.map_err(io("create", dir))?;
         done.made.push(dir.into());
     }
     Ok(())

@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use super::container::Container;
+use super::inner_file::host_id;
 use super::mark;
 use super::render::{RenderError, Surroundings, render, with_include};
 use super::site::{Site, failed, io, write_whole};
 use crate::backend::BackendError;
-use crate::model::{CgroupVersion, ContainerSpec, Limit};
+use crate::model::{CgroupVersion, ContainerSpec, IdKind, Limit};
 use crate::observed::Mark;
 
 /// Which cgroup version holds the controller of a limit's key on this host (cgroups(7)).
@@ -31,7 +33,8 @@ fn version_of(key: &str) -> CgroupVersion {
 pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
     let dir = site.dir(&spec.name);
     let logs = site.paths.logs(&site.project);
-    std::fs::create_dir_all(&logs).map_err(io("create", &logs))?;
+    crate::store::make_private(&logs).map_err(io("create", &logs))?;
+    close(&dir, spec).map_err(io("close", &dir))?;
     let text = text_of(site, spec)?;
     let ours = dir.join("locker.conf");
     if std::fs::read_to_string(&ours).ok().as_deref() != Some(&text) {
@@ -46,6 +49,23 @@ pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), Backen
     Ok(())
 }
 
+/// Keeps all others out of a container's directory: a file of its root file system that sets an id works
+/// for whoever reaches it. The root of one with an id map must come through, and no more.
+fn close(dir: &Path, spec: &ContainerSpec) -> std::io::Result<()> {
+    let found = std::fs::metadata(dir)?;
+    let (group, mode) = match spec.idmap.is_empty() {
+        true => (None, found.mode() & 0o770),
+        false => (host_id(&spec.idmap, IdKind::Group, 0), 0o710),
+    };
+    if group.is_some_and(|group| group != found.gid()) {
+        chown(dir, None, group)?;
+    }
+    if found.mode() & 0o7777 != mode {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
 fn refused(spec: &ContainerSpec, error: &RenderError) -> BackendError {
     failed("configure", &spec.host_name(), error.to_string())
 }
@@ -55,7 +75,6 @@ fn text_of(site: &Site, spec: &ContainerSpec) -> Result<String, BackendError> {
         unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
         console_log: &site.console_log(&spec.name),
         cgroup: &version_of,
-        is_file: &|path| path.exists() && !path.is_dir(),
     };
     render(spec, &around).map_err(|e| refused(spec, &e))
 }

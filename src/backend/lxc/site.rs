@@ -15,6 +15,7 @@
 //! ```
 
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -150,7 +151,9 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BackendError>
 pub(super) fn write_note(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new"); // one process writes each of them
-    std::fs::write(&fresh, bytes)?;
+    let mut options = std::fs::File::options();
+    let file = options.write(true).create(true).truncate(true).mode(0o600);
+    file.open(&fresh)?.write_all(bytes)?;
     std::fs::rename(&fresh, path)
 }
 

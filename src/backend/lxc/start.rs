@@ -40,9 +40,10 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     super::settings::write_conf(site, &mark.spec)?;
     let log = site.engine_log(name);
     let logs = site.paths.logs(&site.project);
-    std::fs::create_dir_all(&logs).map_err(io("create", &logs))?;
+    crate::store::make_private(&logs).map_err(io("create", &logs))?;
     std::fs::File::create(&log).map_err(io("create", &log))?;
     super::ended::forget(&site.dir(name))?;
+    super::mounts::forget(&site.dir(name))?;
     let task = Task::Start {
         orders: Some(Orders {
             console: site.console_log(name),
@@ -81,8 +82,10 @@ fn over(site: &Site, name: &Name, log: &Path) -> Result<(), BackendError> {
     if code == Some(0) {
         return Ok(());
     }
+    let refused = super::mounts::refused(&site.dir(name));
     let log = log_lines(&std::fs::read_to_string(log).unwrap_or_default());
     let reason = match (code, log.first()) {
+        (None, _) if refused.is_some() => refused.unwrap_or_default(),
         (Some(code), _) => format!("its init ended at once with exit code {code}"),
         (None, Some(line)) => line.clone(),
         (None, None) => "it ended at once".into(),

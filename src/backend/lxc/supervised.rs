@@ -84,7 +84,7 @@ pub fn shed() {
 /// A file that is locked until the attendant, which inherits it, has ended.
 fn locked(note: &Path) -> io::Result<fs::File> {
     if let Some(dir) = note.parent() {
-        fs::create_dir_all(dir)?;
+        crate::store::make_private(dir)?;
     }
     let file = fs::File::create(note)?;
     file.lock()?;
@@ -187,17 +187,22 @@ fn prepare(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     }
     settings::write_conf(&site, &mark.spec).map_err(told)?;
     let logs = site.paths.logs(&site.project);
-    fs::create_dir_all(&logs)
+    crate::store::make_private(&logs)
         .map_err(failed_io("create", &logs))
         .map_err(told)?;
     let log = site.engine_log(name);
     fs::File::create(&log)
         .map_err(failed_io("create", &log))
         .map_err(told)?;
-    ended::forget(&site.dir(name)).map_err(told)
+    ended::forget(&site.dir(name)).map_err(told)?;
+    super::mounts::forget(&site.dir(name)).map_err(told)
 }
 
 fn last_words(request: &Request) -> String {
+    let dir = request.lxcpath.join(&request.full);
+    if let Some(reason) = super::mounts::refused(&dir) {
+        return format!("cannot start container `{}`: {reason}", request.full);
+    }
     let text = request
         .log
         .as_ref()

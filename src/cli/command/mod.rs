@@ -1,5 +1,6 @@
 //! The verbs: one file each, and the one match that finds it.
 
+mod adopt;
 mod build;
 mod cgroup;
 mod cleanup;
@@ -49,6 +50,7 @@ use super::ui::Ui;
 pub enum Command {
     Up(up::Up),
     Down(down::Down),
+    Adopt(adopt::Adopt),
     Create(create::Create),
     Start(start::Start),
     Stop(stop::Stop),
@@ -95,6 +97,7 @@ impl Command {
         match self {
             Self::Up(args) => args.run(global, ui),
             Self::Down(args) => args.run(global, ui),
+            Self::Adopt(args) => args.run(global, ui),
             Self::Create(args) => args.run(global, ui),
             Self::Start(args) => args.run(global, ui),
             Self::Stop(args) => args.run(global, ui),

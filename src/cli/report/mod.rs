@@ -186,6 +186,11 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::Program { .. } => {
             report.help = vec!["run `sudo locker up` with this program first".into()];
         }
+        JobError::Consent(ConsentError::NoTerminalToAgree) => {
+            report.kind = Kind::Usage;
+            report.help = vec!["say `--yes` to do it without a question".into()];
+        }
+        JobError::Adopt { help, .. } => report.help = vec![help.clone()],
         JobError::NotRunning { name } => {
             report.help = vec![format!("run `sudo locker start {name}`")];
         }

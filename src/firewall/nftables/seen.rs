@@ -81,7 +81,7 @@ pub(super) fn keep(paths: &Paths, at: At, observed: &ObservedFirewall) {
 /// As a whole, but not flushed: it does not outlive the boot.
 fn write(path: &Path, seen: &Seen) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(dir)?;
+    crate::store::make_private(dir)?;
     let mut file = tempfile::Builder::new()
         .prefix(".locker-")
         .tempfile_in(dir)?;

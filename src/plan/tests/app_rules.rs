@@ -74,7 +74,8 @@ fn what_two_selves_would_quarrel_about_stops_the_old_one_first() {
     ];
     for quarrel in quarrels {
         let mut world = World::default();
-        world.seen.engine.foreign_volumes.insert("data".into());
+        let foreign = &mut world.seen.engine.foreign_volumes;
+        foreign.insert("data".into(), ObservedVolume::default());
         let before = mixed_with("web", quarrel);
         world.run(&before, &wish(Goal::Up));
         let mut after = before.clone();
@@ -86,7 +87,11 @@ fn what_two_selves_would_quarrel_about_stops_the_old_one_first() {
         assert_eq!(world.text(&after, &wish(Goal::Up)), "nothing to do");
     }
     let mut world = World::of(&mixed());
-    world.container("web").holds_volumes = true;
+    world.container("web").unnamed = vec![UnnamedVolume {
+        target: "/data".into(),
+        name: "0a".repeat(32),
+        path: None,
+    }];
     let file = mixed_with("web", |c| settings(c).tty = true);
     let text = world.text(&file, &wish(Goal::Up));
     assert!(text.contains("- stop     web"), "{text}");

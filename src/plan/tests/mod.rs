@@ -12,6 +12,7 @@ mod refusals;
 mod shop;
 mod speed;
 mod supervised;
+mod volumes;
 mod world;
 
 use std::collections::BTreeSet;

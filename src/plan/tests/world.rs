@@ -31,7 +31,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         exit: None,
         health: None,
         image: None,
-        holds_volumes: false,
+        unnamed: Vec::new(),
         aside_runs: false,
         mark: None,
         wreck: true,
@@ -158,10 +158,10 @@ impl World {
                 let found = self.seen.containers.get_mut(container).unwrap();
                 found.mark.as_mut().unwrap().seeded = true;
             }
-            Step::RemoveVolume { path, engine } => {
+            Step::RemoveVolume { path, engine, .. } => {
                 assert!(path.iter().all(|path| self.paths.remove(path)));
                 let known = &mut self.seen.engine.volumes;
-                assert!(engine.iter().all(|name| known.remove(name)));
+                assert!(engine.iter().all(|name| known.remove(name).is_some()));
             }
             Step::WriteUnits(change) => {
                 let units = &mut self.seen.units;

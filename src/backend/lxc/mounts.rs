@@ -1,0 +1,179 @@
+//! The volumes of a container that starts: mounted by a hook of liblxc, from outside of it.
+//!
+//! liblxc runs the hook when the container's root file system and its own mounts are in place and before
+//! its init (`lxc.hook.start-host`, lxc.container.conf(5)). It runs as the host's root: a source is opened
+//! here, whoever may walk to it, and handed over as a descriptor; the mount point is found and, when it is
+//! missing, made inside the container's root ([`super::mount_point`]). liblxc's own `create=` follows the
+//! container's links out of its root, so no volume is ever left to it. What is to be mounted is read from
+//! the container's mark. Nothing here loads what a short-lived process does not need.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::ffi::{MountChange, change_mount};
+use super::inner_file::host_id;
+use super::mark;
+use super::mount_point::{Making, Root};
+use super::site::remove_file;
+use crate::model::{ContainerSpec, IdKind, Mount};
+
+/// The hidden first argument.
+pub(super) const ARGUMENT: &str = "__lxc_mounts";
+
+/// What liblxc gives to `sh`: the monitor, whose child it is, is this program, wherever its file is.
+pub(super) const HOOK: &str = "/proc/$PPID/exe __lxc_mounts";
+
+/// Why the last start failed, in the container's directory: liblxc drops what a hook says.
+const REFUSED: &str = "locker.refused";
+
+/// Mounts the volumes of the container that liblxc's variables name.
+pub(super) fn run() -> ExitCode {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let dir = variable("LXC_CONFIG_FILE").and_then(|file| Some(Path::new(&file).parent()?.into()));
+    let (Some(dir), Some(pid)): (Option<PathBuf>, _) = (dir, variable("LXC_PID")) else {
+        eprintln!("`{ARGUMENT}` is for locker's own use");
+        return ExitCode::from(2);
+    };
+    match mount_all(&dir, &pid) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            // Without it liblxc's own words are told.
+            let _ = super::site::write_note(&dir.join(REFUSED), reason.as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Forgets why an earlier start failed.
+pub(super) fn forget(dir: &Path) -> Result<(), crate::backend::BackendError> {
+    remove_file(&dir.join(REFUSED))
+}
+
+/// Why the volumes could not be mounted at the last start; none when they could.
+pub(super) fn refused(dir: &Path) -> Option<String> {
+    std::fs::read_to_string(dir.join(REFUSED)).ok()
+}
+
+/// A volume on its way.
+struct Volume<'a> {
+    mount: &'a Mount,
+    /// What is mounted: a copy of its mount that is nowhere yet.
+    tree: OwnedFd,
+    is_dir: bool,
+}
+
+fn mount_all(dir: &Path, pid: &OsString) -> Result<(), String> {
+    let mark = mark::read(dir).map_err(|error| error.to_string())?;
+    let spec = mark.ok_or("its mark is missing")?.spec;
+    let process = Path::new("/proc").join(pid);
+    let mut volumes = Vec::new();
+    for mount in &spec.mounts {
+        let told = |error: Errno| match error {
+            Errno::NOENT => format!("`{}` is missing on the host", mount.host.display()),
+            error => format!("cannot mount `{}`: {error}", mount.host.display()),
+        };
+        volumes.push(opened(&spec, mount, &process).map_err(told)?);
+    }
+    let root = enter(&process).map_err(|error| format!("cannot enter the container: {error}"))?;
+    while !volumes.is_empty() {
+        let volume = volumes.swap_remove(next(&root, &volumes));
+        place(&root, &spec, &volume).map_err(|error| {
+            let (host, target) = (volume.mount.host.display(), volume.mount.target.display());
+            format!("cannot mount `{host}` at `{target}`: {error}")
+        })?;
+    }
+    Ok(())
+}
+
+fn opened<'a>(
+    spec: &ContainerSpec,
+    mount: &'a Mount,
+    process: &Path,
+) -> rustix::io::Result<Volume<'a>> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    match mount.named {
+        true => flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW,
+        false => flags |= OpenTreeFlags::AT_RECURSIVE,
+    }
+    let tree = open_tree(CWD, &mount.host, flags)?;
+    let is_dir = is_dir(&tree)?;
+    let change = |change| change_mount(tree.as_fd(), !mount.named, change);
+    // Else what the container mounts on it would be mounted on the host, too.
+    change(MountChange::Private)?;
+    if mount.read_only {
+        change(MountChange::ReadOnly)?;
+    }
+    if super::volume_ids::is_to_be_mapped(spec, mount, &tree)? {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let users = openat(CWD, process.join("ns/user"), flags, Mode::empty())?;
+        match change(MountChange::Mapped(users.as_fd())) {
+            // A file system that cannot; the data then belong to nobody inside, which the plan has told.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Volume {
+        mount,
+        tree,
+        is_dir,
+    })
+}
+
+fn is_dir(fd: &OwnedFd) -> rustix::io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Directory)
+}
+
+/// Goes into the container's mount namespace; its root there. The user namespace stays the host's.
+fn enter(process: &Path) -> io::Result<Root> {
+    let open = |what: &str, flags| {
+        let flags = flags | OFlags::CLOEXEC;
+        openat(CWD, process.join(what), flags, Mode::empty())
+    };
+    let namespace = open("ns/mnt", OFlags::RDONLY)?;
+    let root = open("root", OFlags::PATH | OFlags::DIRECTORY)?;
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))?;
+    Ok(Root::new(root))
+}
+
+/// The next one to be mounted: none of the others holds its mount point, as far as is known by now.
+fn next(root: &Root, volumes: &[Volume<'_>]) -> usize {
+    let at: Vec<PathBuf> = volumes
+        .iter()
+        .map(|volume| root.place(&volume.mount.target))
+        .collect();
+    let below = |one: &PathBuf| {
+        at.iter()
+            .any(|other| one != other && one.starts_with(other))
+    };
+    at.iter().position(|one| !below(one)).unwrap_or_default()
+}
+
+fn place(root: &Root, spec: &ContainerSpec, volume: &Volume<'_>) -> Result<(), String> {
+    let making = Making {
+        directory: volume.is_dir,
+        user: host_id(&spec.idmap, IdKind::User, 0),
+        group: host_id(&spec.idmap, IdKind::Group, 0),
+    };
+    let point = root.find_or_make(&volume.mount.target, &making)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let point_is_dir = is_dir(&point).map_err(|error| error.to_string())?;
+    match (volume.is_dir, point_is_dir) {
+        (true, false) => {
+            return Err("it is a directory on the host and a file in the container".into());
+        }
+        (false, true) => {
+            return Err("it is a file on the host and a directory in the container".into());
+        }
+        (true, true) | (false, false) => {}
+    }
+    move_mount(&volume.tree, c"", &point, c"", flags).map_err(|error| error.to_string())
+}

@@ -1,0 +1,242 @@
+//! Volumes of the engine: whose they are, what they must be, and what goes with `down --volumes`.
+
+use std::collections::BTreeMap;
+
+use super::apps::{mixed, mixed_with, settings};
+use super::shop::volume;
+use super::world::World;
+use super::*;
+use crate::observed::{ObservedVolume, UnnamedVolume};
+
+const DOWN_ALL: Goal = Goal::Down {
+    keep: false,
+    volumes: true,
+};
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect()
+}
+
+fn of_compose(project: &str) -> ObservedVolume {
+    ObservedVolume {
+        driver: "local".into(),
+        labels: map(&[
+            ("com.docker.compose.project", project),
+            ("com.docker.compose.volume", "data"),
+        ]),
+        path: Some("/var/lib/docker/volumes/shop_data/_data".into()),
+        ..ObservedVolume::default()
+    }
+}
+
+/// `web` and the system container `db` share the volume `data`.
+fn sharing() -> Project {
+    let mut file = mixed_with("web", |web| {
+        web.volumes.push((volume("data", "/data"), place(33)))
+    });
+    let db = file.containers.get_mut("db").unwrap();
+    db.volumes.push((volume("data", "/srv"), place(14)));
+    file
+}
+
+fn driven(size: &str) -> Project {
+    mixed_with("web", |web| {
+        settings(web).engine_volumes.push(EngineMount {
+            volume: EngineVolume::Driver {
+                name: "shop_v".into(),
+                driver: "local".into(),
+                options: map(&[("type", "tmpfs"), ("o", size)]),
+                labels: map(&[("own", "1")]),
+            },
+            target: "/v".into(),
+            read_only: false,
+            no_copy: false,
+        });
+    })
+}
+
+fn refusals(world: &World, file: &Project, goal: Goal) -> Vec<(String, String)> {
+    let problems = plan(file, &world.look(), &wish(goal))
+        .err()
+        .unwrap_or_default();
+    let told = problems
+        .into_iter()
+        .map(|p| (p.message, p.help.unwrap_or_default()));
+    told.collect()
+}
+
+#[test]
+fn volumes_without_a_name_are_listed_before_down_takes_them() {
+    let file = mixed();
+    let mut world = World::of(&file);
+    world.container("web").unnamed = vec![UnnamedVolume {
+        target: "/data".into(),
+        name: "0a".repeat(32),
+        path: Some("/var/lib/docker/volumes/x/_data".into()),
+    }];
+    let losses = |goal| {
+        let plan = plan(&file, &world.look(), &wish(goal)).unwrap();
+        let what = plan
+            .losses
+            .into_iter()
+            .map(|loss| (loss.what, loss.path.is_some()));
+        what.filter(|(what, _)| what.contains("volume"))
+            .collect::<Vec<_>>()
+    };
+    let told = (
+        "the volume without a name at /data of container web".to_string(),
+        true,
+    );
+    assert_eq!(losses(DOWN_ALL), [told]);
+    assert_eq!(losses(DOWN), [], "they stay");
+}
+
+#[test]
+fn a_changed_definition_of_a_volume_is_refused_while_the_volume_is_there() {
+    let mut world = World::of(&driven("size=1m"));
+    let there = ObservedVolume {
+        driver: "local".into(),
+        options: map(&[("type", "tmpfs"), ("o", "size=1m")]),
+        labels: map(&[("own", "1"), ("locker.project", "shop")]),
+        path: None,
+    };
+    world
+        .seen
+        .engine
+        .volumes
+        .insert("shop_v".into(), there.clone());
+    assert_eq!(refusals(&world, &driven("size=1m"), Goal::Up), []);
+    for (change, word) in [
+        ("option", "option `o`"),
+        ("label", "label `own`"),
+        ("driver", "driver is `nfs`"),
+        ("plain", "kept elsewhere"),
+    ] {
+        let mut found = there.clone();
+        let mut file = driven("size=1m");
+        match change {
+            "option" => file = driven("size=2m"),
+            "label" => drop(found.labels.remove("own")),
+            "driver" => found.driver = "nfs".into(),
+            _ => {
+                file = mixed_with("web", |web| {
+                    web.volumes.push((volume("v", "/v"), place(33)))
+                })
+            }
+        }
+        world.seen.engine.volumes.insert("shop_v".into(), found);
+        for goal in [Goal::Up, Goal::Create] {
+            let told = refusals(&world, &file, goal);
+            let [(message, help)] = &told[..] else {
+                panic!("{change}: {told:?}")
+            };
+            assert!(
+                message.contains("`shop_v`") && message.contains(word),
+                "{message}"
+            );
+            assert!(help.contains("docker volume rm shop_v"), "{help}");
+        }
+        assert_eq!(refusals(&world, &file, Goal::Stop), [], "{change}");
+    }
+}
+
+#[test]
+fn a_volume_of_somebody_else_is_told_by_the_plan_and_never_to_be_removed() {
+    for (found, message, help) in [
+        (
+            of_compose("shop"),
+            "docker compose for this project",
+            "locker adopt",
+        ),
+        (
+            of_compose("other"),
+            "docker compose for project `other`",
+            "external: true",
+        ),
+        (
+            ObservedVolume::default(),
+            "locker did not make",
+            "external: true",
+        ),
+    ] {
+        let mut world = World::default();
+        world
+            .seen
+            .engine
+            .foreign_volumes
+            .insert("shop_data".into(), found);
+        let told = refusals(&world, &sharing(), Goal::Up);
+        let [(said, cure)] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(
+            said.contains("`shop_data`") && said.contains(message),
+            "{said}"
+        );
+        assert!(
+            cure.contains(help) && cure.contains("external: true"),
+            "{cure}"
+        );
+        assert!(!cure.contains("rm"), "{cure}");
+    }
+}
+
+#[test]
+fn what_was_taken_over_is_mounted_by_both_kinds_and_goes_only_when_asked_for() {
+    let mut world = World::default();
+    let unnamed = "0a".repeat(32);
+    for volume in ["shop_data", &unnamed] {
+        let foreign = &mut world.seen.engine.foreign_volumes;
+        foreign.insert(volume.into(), of_compose("shop"));
+    }
+    world.seen.adopted.volumes.insert("shop_data".into());
+    let held = world.seen.adopted.unnamed.entry(name("web")).or_default();
+    held.insert("/cache".into(), unnamed.clone());
+    let file = sharing();
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    let spec = |word: &str| world.seen.containers[word].mark.clone().unwrap().spec;
+    let web = spec("web");
+    let kept = |target: &str| {
+        let mounts = &web.app.as_ref().unwrap().settings.engine_volumes;
+        mounts
+            .iter()
+            .find(|mount| mount.target == Path::new(target))
+            .map(|m| m.volume.clone())
+    };
+    assert!(web.mounts.is_empty());
+    assert_eq!(
+        kept("/data"),
+        Some(EngineVolume::External("shop_data".into()))
+    );
+    assert_eq!(
+        kept("/cache"),
+        Some(EngineVolume::External(unnamed.clone()))
+    );
+    let mount = &spec("db").mounts[0];
+    assert_eq!(
+        mount.host,
+        Path::new("/var/lib/docker/volumes/shop_data/_data")
+    );
+    for (goal, count) in [(DOWN, 0), (DOWN_ALL, 2)] {
+        let plan = plan(&file, &world.look(), &wish(goal)).unwrap();
+        let removed = plan.steps.iter().filter(|planned| match &planned.step {
+            Step::RemoveVolume { adopted, .. } => *adopted,
+            _ => false,
+        });
+        assert_eq!(removed.count(), count);
+        let told = plan
+            .losses
+            .iter()
+            .filter(|loss| loss.what.contains("docker compose"));
+        assert_eq!(told.count(), count);
+    }
+    // The record is lost: they are somebody else's again.
+    world.seen.adopted = Default::default();
+    let plan = plan(&file, &world.look(), &wish(DOWN_ALL)).unwrap();
+    let removes = |planned: &PlannedStep| matches!(planned.step, Step::RemoveVolume { .. });
+    assert!(!plan.steps.iter().any(removes));
+}
