@@ -45,6 +45,17 @@ pub struct Observed {
     pub host_names: Option<Vec<HostsLine>>,
 }
 
+/// Who has a file or directory of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObservedOwner {
+    /// Its user.
+    pub user: u32,
+    /// Its permission bits.
+    pub mode: u32,
+    /// A directory with nothing in it.
+    pub empty: bool,
+}
+
 /// Facts about the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
@@ -60,6 +71,12 @@ pub struct HostFacts {
     pub volumes_dir: PathBuf,
     /// The named volumes that are there, whoever has mounted them.
     pub volumes: BTreeSet<Name>,
+    /// Who has what is mounted into containers with ids of their own, as far as it is there.
+    pub owners: BTreeMap<PathBuf, ObservedOwner>,
+    /// Whether the file system of the named volumes can map the ids of a mount; asked where it matters.
+    pub maps_ids: bool,
+    /// A directory above the system containers through which no root of an id map can pass.
+    pub closed: Option<PathBuf>,
     /// Host paths of the mounts of this project's containers that are not there (any more).
     pub missing: BTreeSet<PathBuf>,
     /// Other locker projects of this host by name, with their directory.

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::model::{CgroupVersion, IdKind, IdRange, Name};
+use crate::backend::lxc::can_map_ids;
+use crate::model::{CgroupVersion, IdKind, IdRange, Kind, Name, Project, VolumeSource};
+use crate::observed::ObservedOwner;
 
 use super::host::ObserveError;
 
@@ -92,6 +95,70 @@ pub(super) fn volumes(dir: &Path) -> Result<BTreeSet<Name>, ObserveError> {
         found.extend(name.to_str().and_then(|name| Name::new(name).ok()));
     }
     Ok(found)
+}
+
+/// What is to be known about owners where containers have ids of their own.
+#[derive(Debug, Default)]
+pub(super) struct OfIds {
+    /// Named volumes, by name.
+    volumes: BTreeSet<Name>,
+    /// Paths of the host.
+    paths: BTreeSet<PathBuf>,
+    /// A system container has such a volume.
+    mapped: bool,
+}
+
+impl OfIds {
+    pub(super) fn of(project: &Project) -> Self {
+        let mut found = Self::default();
+        let all = project.containers.values();
+        for container in all.filter(|c| c.idmap.is_some() || c.isolate) {
+            for (volume, _) in &container.volumes {
+                match &volume.source {
+                    VolumeSource::Host(path) => {
+                        found.paths.insert(path.clone());
+                    }
+                    VolumeSource::Named(name) => {
+                        found.mapped |= container.kind() == Kind::System;
+                        found.volumes.insert(name.clone());
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Who has what; what is not there, or cannot be looked at, has nobody.
+    pub(super) fn owners(&self, volumes: &Path) -> BTreeMap<PathBuf, ObservedOwner> {
+        let named = self.volumes.iter().map(|name| volumes.join(name.as_str()));
+        let all = named.chain(self.paths.iter().cloned());
+        let owner = |path: PathBuf| {
+            let found = std::fs::metadata(&path).ok()?;
+            let empty = std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+            let owner = ObservedOwner {
+                user: found.uid(),
+                mode: found.mode() & 0o7777,
+                empty,
+            };
+            Some((path, owner))
+        };
+        all.filter_map(owner).collect()
+    }
+
+    /// Whether ids of mounts can be mapped where the volumes are.
+    pub(super) fn maps_ids(&self, state: &Path) -> bool {
+        self.mapped && can_map_ids(state)
+    }
+}
+
+/// The first directory on the way to `path` through which nobody but its owner and its group can pass.
+pub(crate) fn closed_to_others(path: &Path) -> Option<PathBuf> {
+    const OTHERS_PASS: u32 = 0o001;
+    let mut way: Vec<&Path> = path.ancestors().collect();
+    way.reverse();
+    let closed =
+        |dir: &&Path| std::fs::metadata(dir).is_ok_and(|found| found.mode() & OTHERS_PASS == 0);
+    way.into_iter().find(closed).map(Path::to_path_buf)
 }
 
 /// Those of `paths` that are not there. What cannot be looked at is left to whoever uses it.

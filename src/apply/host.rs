@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{
-    IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, bridge_of_network,
+    IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, VolumeSource, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
 use crate::observed::{Adopted, HostFacts, Observed, ObservedContainer, ProjectRecord};
@@ -115,7 +115,9 @@ impl Host {
         let sought = sought(project, record.as_ref());
         let bridges = bridges(project, record.as_ref());
         let (paths, name) = (self.paths.clone(), self.project.clone());
-        let on_disk = tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted));
+        let of_ids = facts::OfIds::of(project);
+        let on_disk =
+            tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted, &of_ids));
         let backend = Arc::clone(&self.backend);
         // The longest of all, so it goes first and on a thread of its own where there is one.
         let engines = tokio::spawn(async move { backend.observe(&sought).await });
@@ -134,7 +136,7 @@ impl Host {
         let mut host = on_disk.facts;
         host.addresses = network.addresses;
         host.ids_taken.extend(backend.ids_taken);
-        host.missing = missing(&backend.containers).await?;
+        host.missing = missing(&backend.containers, project).await?;
         Ok(Observed {
             host,
             record: on_disk.record,
@@ -178,13 +180,19 @@ fn bridges(project: &Project, record: Option<&ProjectRecord>) -> BTreeSet<String
     bridges
 }
 
-/// The host paths of the containers' mounts that are not there.
+/// The host paths of mounts, of the containers that are there and of the file, that are not there.
 async fn missing(
     containers: &BTreeMap<Name, ObservedContainer>,
+    project: &Project,
 ) -> Result<BTreeSet<PathBuf>, ObserveError> {
     let marks = containers.values().filter_map(|c| c.mark.as_ref());
     let mounts = marks.flat_map(|mark| &mark.spec.mounts);
-    let paths: BTreeSet<PathBuf> = mounts.map(|mount| mount.host.clone()).collect();
+    let mut paths: BTreeSet<PathBuf> = mounts.map(|mount| mount.host.clone()).collect();
+    let file = project.containers.values().flat_map(|c| &c.volumes);
+    paths.extend(file.filter_map(|(volume, _)| match &volume.source {
+        VolumeSource::Host(path) => Some(path.clone()),
+        VolumeSource::Named(_) => None,
+    }));
     if paths.is_empty() {
         return Ok(paths);
     }
@@ -209,6 +217,7 @@ fn look_at_files(
     paths: &Paths,
     project: &Name,
     mut wanted: Vec<(Protocol, u16, u16)>,
+    of_ids: &facts::OfIds,
 ) -> Result<OnDisk, ObserveError> {
     let records = store::load_records(paths)?;
     let record = records.iter().find(|r| &r.name == project).cloned();
@@ -225,6 +234,9 @@ fn look_at_files(
             ids_taken,
             volumes_dir: paths.volumes(project),
             volumes: facts::volumes(&paths.volumes(project))?,
+            owners: of_ids.owners(&paths.volumes(project)),
+            maps_ids: of_ids.maps_ids(paths.state()),
+            closed: None,
             missing: BTreeSet::new(),
             projects: records
                 .into_iter()

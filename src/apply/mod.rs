@@ -35,6 +35,7 @@ mod tests;
 pub use cancel::{Cancel, Canceller, SignalWatch};
 pub use error::{Aftermath, ApplyError, StepError, StepFailure};
 pub use events::{Event, Events};
+pub(crate) use facts::closed_to_others;
 pub use host::{Host, ObserveError};
 pub use journal::{Journal, Unfinished};
 pub use kept::remember;

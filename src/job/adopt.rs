@@ -226,10 +226,8 @@ fn is_handed_on(adopted: &Adopted, container: &FormerContainer) -> bool {
 
 async fn clear(engine: &dyn Engine, former: &Former, events: &dyn Events) -> Result<(), JobError> {
     if !former.containers.is_empty() {
-        let count = former.containers.len();
-        events.tell(Event::Note(&format!(
-            "stopping and removing what docker compose has made ({count} containers); their volumes stay"
-        )));
+        let told = "stopping and removing the containers of docker compose; their volumes stay";
+        events.tell(Event::Note(told));
     }
     Ok(engine.clear_former(former).await?)
 }

@@ -5,7 +5,7 @@ use crate::apply::{
 };
 use crate::file::diagnostic::Diagnostic;
 use crate::model::{Name, SYSTEM_GRACE};
-use crate::observed::Observed;
+use crate::observed::{Adopted, Observed};
 use crate::plan::{Goal, Loss, Plan, Recreate, Step, Wish};
 use crate::store::{self, ProjectLock};
 
@@ -71,6 +71,10 @@ pub async fn change(
             events.tell(Event::Note(&error.to_string()));
         }
         Unfinished::clear(&host.paths, &project.name)?;
+    }
+    if matches!(request.goal, Goal::Down { volumes: true, .. }) {
+        // Of what was taken over nothing is left.
+        store::save_adopted(&host.paths, &project.name, &Adopted::default())?;
     }
     store::remove_empty(&host.paths, &project.name);
     Ok(Changed {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::apply::{Host, Supervised};
+use crate::apply::{Host, Supervised, closed_to_others};
 use crate::backend::docker::DockerBackend;
 use crate::backend::engines::Engines;
 use crate::backend::lxc::LxcBackend;
@@ -136,7 +136,10 @@ fn lxcpath(setting: &Setting, project: &Project, paths: &Paths) -> Result<PathBu
 /// Looks at the host and plans.
 pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Looked, JobError> {
     let project = &opened.project;
-    let observed = opened.host.observe(project, asked_port(request)).await?;
+    let mut observed = opened.host.observe(project, asked_port(request)).await?;
+    if project.containers.values().any(|c| c.idmap.is_some()) {
+        observed.host.closed = closed_to_others(&opened.lxcpath);
+    }
     let mut selection = select(project, &observed, &request.names)?;
     if let Some(chosen) = selection.as_mut().filter(|_| request.with_deps) {
         chosen.extend(images::scope(project, Some(&*chosen), false));

@@ -27,6 +27,9 @@ pub struct Volume {
     /// Whether the container may only read it.
     #[serde(default)]
     pub read_only: bool,
+    /// It was written in the short form, which does not say whether a host path that is missing is a file.
+    #[serde(default)]
+    pub short: bool,
 }
 
 impl fmt::Display for Volume {
@@ -104,8 +107,23 @@ impl Volume {
             source,
             target: target_path(target)?,
             read_only,
+            short: true,
         })
     }
+}
+
+/// Whether the name of a path that is missing says that it is to be a file. Directories have names with
+/// dots, too (`conf.d`), so only endings that no directory has count.
+pub fn says_file(path: &Path) -> bool {
+    const ENDINGS: &str = "bak cer cert cfg cnf conf crt csr css csv db env html ini jks js json key \
+        keytab log lua p12 pem pfx php pid properties pub py rb sh sock sql sqlite sqlite3 toml txt xml yaml yml";
+    const NAMES: &str = ".env Caddyfile Dockerfile Makefile htpasswd localtime passwd timezone";
+    let name = path.file_name().and_then(|name| name.to_str());
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let listed = |list: &str, word: Option<&str>| {
+        word.is_some_and(|word| list.split_whitespace().any(|known| known == word))
+    };
+    listed(ENDINGS, ending.map(str::to_ascii_lowercase).as_deref()) || listed(NAMES, name)
 }
 
 /// An absolute path of the host without `.` and `..`, from one that may be below `directory`.
@@ -191,6 +209,28 @@ mod tests {
             ("/:/host:ro", "/:/host:ro"),
         ] {
             assert_eq!(parse(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_told_from_that_of_a_directory() {
+        for file in [
+            "/a/nginx.conf",
+            "./.env",
+            "/x/CA.PEM",
+            "/run/docker.sock",
+            "/a/Caddyfile",
+        ] {
+            assert!(says_file(Path::new(file)), "{file}");
+        }
+        for directory in [
+            "/etc/conf.d",
+            "/srv/v1.2",
+            "/a/my.app",
+            "/data",
+            "/a/.config",
+        ] {
+            assert!(!says_file(Path::new(directory)), "{directory}");
         }
     }
 

@@ -28,6 +28,7 @@ mod needs;
 mod network_up;
 mod networks;
 mod order;
+mod owners;
 mod pick;
 mod ports;
 mod power;

@@ -229,3 +229,66 @@ fn names_are_seen_inside_when_etc_is_a_volume() {
         );
     });
 }
+
+/// The state of the test host is on an overlay, which cannot map ids; the containers are on a file system that can.
+#[test]
+fn named_volumes_follow_the_id_map_by_mapped_mounts_or_by_new_owners_after_a_question() {
+    on_a_host(|host| {
+        let file = |map: &str| {
+            format!(
+                "  web:\n    template: busybox\n{map}    volumes: [\"state:/state\", \"./mine:/mine\"]\n"
+            )
+        };
+        let project = Project::new(host, "shop", &file(""));
+        for state in ["", "--state-dir /var/lib/lxc/state"] {
+            let run = |words: &str| project.locker(&format!("{state} {words}"));
+            project.rewrite(&file(""));
+            run("up --yes").exits(0);
+            run("exec web -- sh -c 'echo before > /state/f'").exits(0);
+            project.rewrite(&file("    idmap: auto\n"));
+            let told = run("plan").exits(0);
+            assert!(
+                told.err.contains("chown -R 1000000:1000000"),
+                "{}",
+                told.err
+            );
+            let asked = run("up </dev/null").exits(2);
+            let owners = asked
+                .err
+                .contains("the owners of all that the named volume state holds");
+            assert_eq!(owners, state.is_empty(), "{}", asked.err);
+            run("up --yes").exits(0);
+            run("exec web -- sh -c 'echo inside >> /state/f; chown 70 /state/f'").exits(0);
+            let at = if state.is_empty() {
+                "/var/lib/locker"
+            } else {
+                "/var/lib/lxc/state/lib"
+            };
+            let id = if state.is_empty() { "1000070" } else { "70" };
+            assert_eq!(
+                host.sh(&format!("stat -c %u {at}/volumes/shop/state/f")),
+                id,
+                "{state}"
+            );
+            assert_eq!(run("plan").exits(0).out.trim(), "nothing to do");
+            run("down --yes --volumes").exits(0);
+        }
+        // The root of an id map cannot pass; a closed source is handed over all the same.
+        host.sh("mkdir -p -m 700 /opt/closed/data && chmod 700 /opt/closed && rm -rf /var/lib/lxc/state");
+        let refused = project.locker("--lxcpath /opt/closed/lxc up").exits(1);
+        assert!(
+            refused.err.contains("cannot pass through `/opt/closed`"),
+            "{}",
+            refused.err
+        );
+        host.sh("test ! -e /opt/closed/lxc && chown 1000000:1000000 /opt/closed/data");
+        project.rewrite("  web:\n    template: busybox\n    idmap: auto\n    volumes: [\"/opt/closed/data:/data\"]\n");
+        project.up();
+        project.inside("web", "echo x > /data/f").exits(0);
+        assert_eq!(
+            host.sh("ls /tmp/.tmp* 2>/dev/null || true"),
+            "",
+            "a creation left a file"
+        );
+    });
+}

@@ -84,6 +84,7 @@ fn project(version: &str) -> Project {
         source: VolumeSource::Named(name("data")),
         target: "/data".into(),
         read_only: false,
+        short: true,
     };
     queue.volumes = vec![(volume, Place::nowhere())];
     let back = ExtraNetwork {

@@ -17,7 +17,7 @@ use super::client::Link;
 use super::error::{failed, is_missing, refused};
 use super::known::{Bodies, Known};
 use super::site::{Site, io, token, write_whole};
-use super::{files, hosts, place, volume};
+use super::{files, hosts, owners, place, volume};
 use crate::backend::{BackendError, Progress};
 use crate::model::{AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
@@ -62,6 +62,11 @@ pub(super) async fn create(
         .filter(|_| !renew)
         .map_or(&[][..], |aside| &aside.held);
     let made = missing(&spec.mounts);
+    for mount in spec.mounts.iter().filter(|mount| mount.named) {
+        // Its own mode is the container's affair, so nobody else may come near.
+        let above = mount.host.parent().unwrap_or(&mount.host);
+        crate::store::make_private(above).map_err(io("create", above))?;
+    }
     let done = async {
         lay_out(&home, spec, app, &made)?;
         volume::ensure(site, &link.docker, spec, app).await?;
@@ -231,7 +236,13 @@ async fn join(
 
 /// Makes missing host directories of `mounts`. What was made with the container is told as made, too,
 /// so that taking the container back takes the directories back.
-pub(super) fn seed(home: &Path, mounts: &[Mount]) -> Result<Vec<PathBuf>, BackendError> {
+/// What is made, and all that named volumes hold, is given to the user of an isolated container: the engine
+/// has filled them with the image's owners.
+pub(super) fn seed(
+    home: &Path,
+    spec: &ContainerSpec,
+    mounts: &[Mount],
+) -> Result<Vec<PathBuf>, BackendError> {
     let mut all: Vec<PathBuf> = made(home)
         .into_iter()
         .filter(|path| mounts.iter().any(|mount| mount.host == *path))
@@ -241,6 +252,11 @@ pub(super) fn seed(home: &Path, mounts: &[Mount]) -> Result<Vec<PathBuf>, Backen
             Ok(()) => all.push(path),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(io("create", path)(e)),
+        }
+    }
+    for mount in mounts {
+        if mount.named || all.contains(&mount.host) {
+            owners::give(spec, &mount.host, mount.named)?;
         }
     }
     Ok(all)

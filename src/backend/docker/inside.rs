@@ -53,8 +53,10 @@ impl Inside for DockerBackend {
             .body("fill the volumes of", name, Body::Present)
             .await?;
         let (name, mounts) = (name.clone(), mounts.to_vec());
-        self.blocking(move |site| create::seed(&site.home(&name, &known.token), &mounts))
-            .await?
+        self.blocking(move |site| {
+            create::seed(&site.home(&name, &known.token), &known.mark.spec, &mounts)
+        })
+        .await?
     }
 
     async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError> {

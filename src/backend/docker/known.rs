@@ -15,7 +15,7 @@ use super::mark::{self, Marked};
 use super::site::Site;
 use super::status;
 use crate::backend::Body;
-use crate::model::Name;
+use crate::model::{EngineVolume, Name};
 use crate::observed::{Mark, State, UnnamedVolume};
 
 /// One container of ours as the engine's list shows it.
@@ -92,7 +92,7 @@ pub(super) fn ours(site: &Site, homes: &Homes, entry: &Entry) -> Option<(Name, B
     let known = Known {
         wreck: state.is_none() || !(began || is_joined(entry, &mark)),
         frozen: state == Some(State::Frozen),
-        held: held(entry),
+        held: held(entry, &mark),
         id,
         token,
         mark,
@@ -117,20 +117,32 @@ fn is_joined(entry: &Entry, mark: &Mark) -> bool {
     wanted.all(|attached| joined.contains(attached.network.as_str()))
 }
 
-fn held(entry: &Entry) -> Vec<(PathBuf, String)> {
-    let unnamed = unnamed(entry).into_iter();
+fn held(entry: &Entry, mark: &Mark) -> Vec<(PathBuf, String)> {
+    let unnamed = unnamed(entry, mark).into_iter();
     unnamed.map(|volume| (volume.target, volume.name)).collect()
 }
 
-/// Writable volumes without a name. The engine calls them by 64 digits of its own.
-pub(super) fn unnamed(entry: &Entry) -> Vec<UnnamedVolume> {
+/// Writable volumes without a name. The engine calls them by 64 digits of its own. One that the container was
+/// made with by that name is somebody else's.
+pub(super) fn unnamed(entry: &Entry, mark: &Mark) -> Vec<UnnamedVolume> {
+    let app = mark.spec.app.iter();
+    let kept = app.flat_map(|app| &app.settings.engine_volumes);
+    let theirs: HashSet<&str> = kept
+        .filter_map(|mount| match &mount.volume {
+            EngineVolume::External(name) => Some(name.as_str()),
+            EngineVolume::Anonymous | EngineVolume::Driver { .. } => None,
+        })
+        .collect();
     let mounts = entry.mounts.iter().flatten();
     mounts
         .filter(|mount| mount.r#type.as_deref() == Some("volume"))
         .filter_map(|mount| {
             Some(UnnamedVolume {
                 target: mount.destination.clone()?.into(),
-                name: mount.name.clone().filter(|name| is_anonymous(name))?,
+                name: mount
+                    .name
+                    .clone()
+                    .filter(|name| is_anonymous(name) && !theirs.contains(name.as_str()))?,
                 path: mount
                     .source
                     .clone()

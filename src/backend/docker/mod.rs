@@ -38,6 +38,7 @@ mod mounts;
 mod network;
 mod observe;
 mod once;
+mod owners;
 mod place;
 mod power;
 mod probe;

@@ -280,7 +280,7 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
         exit: status::exit(sentence),
         health: status::health(sentence),
         image: entry.image_id.clone(),
-        unnamed: known::unnamed(entry),
+        unnamed: known::unnamed(entry, &known.mark),
         mark: (!known.wreck).then(|| known.mark.clone()),
         wreck: known.wreck,
         stopping: mark::is_stopping(home.stopping.as_deref(), pid),

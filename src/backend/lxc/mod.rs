@@ -70,6 +70,11 @@ pub struct LxcBackend {
     site: Arc<Site>,
 }
 
+/// Whether the file system of `dir` can map the ids of a mount.
+pub fn can_map_ids(dir: &Path) -> bool {
+    volume_ids::can_map(Path::new("/proc/self/exe"), dir)
+}
+
 impl LxcBackend {
     /// For `project` of `directory`, whose containers are kept under `lxcpath`. liblxc is opened when it
     /// is needed first; a look at a project with system containers tells when it is not installed.

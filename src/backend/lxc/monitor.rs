@@ -112,6 +112,9 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     if asked == super::mounts::ARGUMENT {
         return Some(super::mounts::run());
     }
+    if asked == super::volume_ids::HOLD {
+        return Some(super::volume_ids::hold());
+    }
     if asked != ARGUMENT {
         return None;
     }

@@ -1,22 +1,31 @@
 //! Fills empty host directories with what the container has at the same place; all or nothing.
 //!
 //! The copy is made beside its destination and renamed into place when it is whole. The container's
-//! path is resolved by the kernel inside its root file system, so no link in it leads to host data.
+//! path is resolved by the kernel inside its root file system, so no link in it leads to host data; on the
+//! host's side the directory that holds the destination is held open, and nothing is written by a path that
+//! goes through it: it may be a user's, who can put a link in the way at any time.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, lchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, openat,
+    renameat, unlinkat,
+};
+use rustix::io::Errno;
 
 use super::copy::copy_tree;
 use super::inner_file::{host_id, resolve_in};
 use super::site::{Site, failed, io};
+use super::volume_ids;
 use crate::backend::BackendError;
-use crate::model::{ContainerSpec, IdKind, Mount};
+use crate::model::{ContainerSpec, IdKind, Mount, says_file};
 
-/// Makes what is missing of `mounts` and, with `copy`, fills what is empty. Returns the paths it made,
-/// parents first; on an error none of them is left.
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+
+/// Makes what is missing of `mounts` and, with `copy`, fills what is empty; named volumes belong to the
+/// container afterwards. Returns the paths it made, parents first; on an error none of them is left.
 pub(super) fn seed(
     site: &Site,
     spec: &ContainerSpec,
@@ -25,7 +34,12 @@ pub(super) fn seed(
 ) -> Result<Vec<PathBuf>, BackendError> {
     let mut done = Done::default();
     for mount in mounts {
-        if let Err(error) = one(site, spec, mount, copy, &mut done) {
+        let ids = || volume_ids::of(site, spec, mount);
+        let seeded = one(site, spec, mount, copy, &mut done).and_then(|()| {
+            let fresh = done.made.contains(&mount.host) || done.filled.contains(&mount.host);
+            volume_ids::give(spec, mount, ids(), fresh)
+        });
+        if let Err(error) = seeded {
             done.undo();
             return Err(error);
         }
@@ -58,6 +72,29 @@ impl Done {
     }
 }
 
+/// Where something is to be made: its name in a directory that is held open.
+struct Spot {
+    dir: OwnedFd,
+    name: PathBuf,
+    /// For messages, and for taking it back.
+    path: PathBuf,
+}
+
+impl Spot {
+    fn staging(&self) -> PathBuf {
+        PathBuf::from(format!(".{}.locker-seed", self.name.display()))
+    }
+}
+
+/// A path of this process's that leads to an open file whatever happens to its name.
+fn held(fd: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!(
+        "/proc/{}/fd/{}",
+        std::process::id(),
+        fd.as_raw_fd()
+    ))
+}
+
 fn one(
     site: &Site,
     spec: &ContainerSpec,
@@ -65,44 +102,38 @@ fn one(
     copy: bool,
     done: &mut Done,
 ) -> Result<(), BackendError> {
-    let host = &mount.host;
-    let there = match std::fs::metadata(host) {
+    let mut host = mount.host.clone();
+    let there = match std::fs::metadata(&host) {
         Ok(meta) => {
-            let empty = meta.is_dir()
-                && std::fs::read_dir(host)
-                    .map_err(io("read", host))?
-                    .next()
-                    .is_none();
+            let mut entries = meta.is_dir().then(|| std::fs::read_dir(&host));
+            let entries = entries.take().transpose().map_err(io("read", &host))?;
+            let empty = entries.is_some_and(|mut entries| entries.next().is_none());
             if !empty || !copy {
                 return Ok(());
             }
+            host = std::fs::canonicalize(&host).map_err(io("resolve", &host))?;
             true
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-        Err(e) => return Err(io("read", host)(e)),
+        Err(e) if e.kind() == ErrorKind::NotFound => false,
+        Err(e) => return Err(io("read", &host)(e)),
     };
     let inner = resolve_in(&site.rootfs(&spec.name), &mount.target)?;
-    let kind = inner
-        .as_ref()
-        .map(|fd| fstat(fd).map(|s| FileType::from_raw_mode(s.st_mode)));
-    let kind = kind
-        .transpose()
-        .map_err(|e| io("read", &mount.target)(e.into()))?;
-    if !there {
-        parents(host, mount.named, done)?;
-    }
-    match (inner, kind) {
-        (Some(inner), Some(FileType::Directory)) if copy => fill(spec, &inner, mount, there, done),
+    let kind = inner.as_ref().map(kind_of).transpose();
+    let kind = kind.map_err(|e| io("read", &mount.target)(e.into()))?;
+    match (&inner, kind) {
+        (Some(inner), Some(FileType::Directory)) if copy => {
+            let spot = spot(&host, mount.named, done)?;
+            fill(spec, inner, &spot, there, done)
+        }
         (Some(inner), Some(FileType::RegularFile)) if copy && !there => {
-            fill(spec, &inner, mount, there, done)
+            let spot = spot(&host, mount.named, done)?;
+            fill_file(inner, &spot, done)
         }
+        (Some(_), Some(FileType::RegularFile)) if !there => Err(is_a_file(spec, mount)),
+        (None, _) if !there && !mount.named && says_file(&host) => Err(is_a_file(spec, mount)),
         (Some(_), Some(FileType::Directory)) | (None, _) if !there => {
-            std::fs::create_dir(host).map_err(io("create", host))?;
-            made(spec, host, done)
-        }
-        (Some(_), Some(FileType::RegularFile)) if !there => {
-            std::fs::File::create_new(host).map_err(io("create", host))?;
-            made(spec, host, done)
+            let spot = spot(&host, mount.named, done)?;
+            make(spec, mount, &spot, done)
         }
         (Some(_) | None, Some(FileType::Directory | FileType::RegularFile) | None) => Ok(()),
         (Some(_) | None, Some(_)) => {
@@ -115,86 +146,156 @@ fn one(
     }
 }
 
-/// Copies beside the destination, then renames.
+fn is_a_file(spec: &ContainerSpec, mount: &Mount) -> BackendError {
+    let (host, target) = (mount.host.display(), mount.target.display());
+    let reason = format!(
+        "`{host}` is missing on the host and is to be the file `{target}`; make the file first"
+    );
+    failed("make the volumes of", &spec.host_name(), reason)
+}
+
+fn kind_of(fd: &OwnedFd) -> rustix::io::Result<FileType> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode))
+}
+
+/// The place of `host`; the directories that lead there are made. What holds a named volume is nobody's but
+/// ours: the mode of the volume itself is the container's affair.
+fn spot(host: &Path, named: bool, done: &mut Done) -> Result<Spot, BackendError> {
+    let parents: Vec<&Path> = host.ancestors().skip(1).collect();
+    let missing = parents.iter().take_while(|dir| !dir.exists()).count();
+    let there = parents.get(missing).copied().unwrap_or(Path::new("/"));
+    let mut dir = openat(CWD, there, OFlags::PATH | DIRECTORY, Mode::empty())
+        .map_err(|e| io("open", there)(e.into()))?;
+    let mode = Mode::from_raw_mode(if named { 0o700 } else { 0o777 });
+    for path in parents.iter().take(missing).rev() {
+        let made = path.file_name().unwrap_or_default();
+        mkdirat(&dir, made, mode).map_err(|e| io("create", *path)(e.into()))?;
+        done.made.push(path.to_path_buf());
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | DIRECTORY;
+        dir = openat(&dir, made, flags, Mode::empty()).map_err(|e| io("open", *path)(e.into()))?;
+    }
+    Ok(Spot {
+        dir,
+        name: host.file_name().unwrap_or_default().into(),
+        path: host.into(),
+    })
+}
+
+/// Copies a directory beside the destination, then renames.
 fn fill(
     spec: &ContainerSpec,
     inner: &OwnedFd,
-    mount: &Mount,
+    spot: &Spot,
     there: bool,
     done: &mut Done,
 ) -> Result<(), BackendError> {
-    let host = &mount.host;
-    let file = host.file_name().unwrap_or_default().to_string_lossy();
-    let staging = host.with_file_name(format!(".{file}.locker-seed"));
-    super::destroy::remove_tree(&staging).or_else(|_| super::site::remove_file(&staging))?;
+    let told = |e: Errno| io("fill", &spot.path)(e.into());
+    let staging = spot.staging();
+    // What a killed run left. Whoever put something else there loses it.
+    clear(spot, &staging)?;
+    let fresh = fresh(spot, &staging).map_err(told)?;
     // An open path of this process, readable by the child: nothing can be swapped under it. The
     // final `.` enters a directory instead of copying the link that stands for it.
-    let fd = PathBuf::from(format!(
-        "/proc/{}/fd/{}",
-        std::process::id(),
-        inner.as_raw_fd()
-    ));
-    let source = if is_dir(inner) { fd.join(".") } else { fd };
-    let copied = if source.ends_with(".") || is_dir(inner) {
-        copy_tree(&spec.host_name(), &source, &staging)
-    } else {
-        copy_file(&spec.host_name(), &source, &staging)
-    };
-    let placed =
-        copied.and_then(|()| std::fs::rename(&staging, host).map_err(io("rename", &staging)));
+    let copied = copy_tree(
+        &spec.host_name(),
+        &held(inner).join("."),
+        &held(&fresh).join("."),
+    );
+    let placed = copied.and_then(|()| put(spot, &staging, &fresh).map_err(told));
     if let Err(error) = placed {
-        // The first error counts.
-        let _ = std::fs::remove_dir_all(&staging).or_else(|_| std::fs::remove_file(&staging));
+        let _ = clear(spot, &staging); // The first error counts.
         return Err(error);
     }
-    if there {
-        done.filled.push(host.clone())
-    } else {
-        done.made.push(host.clone())
+    match there {
+        true => done.filled.push(spot.path.clone()),
+        false => done.made.push(spot.path.clone()),
     }
     Ok(())
 }
 
-fn is_dir(fd: &OwnedFd) -> bool {
-    fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-}
-
-/// Copies one file through the descriptor's link, which `cp -a` would copy as a link.
-fn copy_file(container: &str, from: &Path, to: &Path) -> Result<(), BackendError> {
-    let output = std::process::Command::new("cp")
-        .args(["-a", "-L", "--reflink=auto", "-T", "--"])
-        .args([from, to])
-        .env("LC_ALL", "C")
-        .output()
-        .map_err(io("run", "cp"))?;
-    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(failed("copy", container, reason))
+/// A new directory that nobody else has put there.
+fn fresh(spot: &Spot, staging: &Path) -> rustix::io::Result<OwnedFd> {
+    mkdirat(&spot.dir, staging, Mode::from_raw_mode(0o700))?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | DIRECTORY;
+    let made = openat(&spot.dir, staging, flags, Mode::empty())?;
+    let stat = fstat(&made)?;
+    let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o7777 == 0o700;
+    let empty = std::fs::read_dir(held(&made)).is_ok_and(|mut entries| entries.next().is_none());
+    match ours && empty {
+        true => Ok(made),
+        false => Err(Errno::EXIST),
     }
 }
 
-fn parents(host: &Path, named: bool, done: &mut Done) -> Result<(), BackendError> {
-    let missing: Vec<&Path> = host
-        .ancestors()
-        .skip(1)
-        .take_while(|dir| !dir.exists())
-        .collect();
-    // What holds a named volume is nobody's but ours; its own mode is the container's affair.
-    let mode = if named { 0o700 } else { 0o777 };
-    for dir in missing.into_iter().rev() {
-        let made = std::fs::DirBuilder::new().mode(mode).create(dir);
-        made.map_err(io("create", dir))?;
-        done.made.push(dir.into());
+/// Gives the copy its name; what bears the name then is the copy, or it is an error.
+fn put(spot: &Spot, staging: &Path, fresh: &OwnedFd) -> rustix::io::Result<()> {
+    renameat(&spot.dir, staging, &spot.dir, &spot.name)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let placed = fstat(&openat(&spot.dir, &spot.name, flags, Mode::empty())?)?;
+    let copy = fstat(fresh)?;
+    match (placed.st_dev, placed.st_ino) == (copy.st_dev, copy.st_ino) {
+        true => Ok(()),
+        false => Err(Errno::EXIST),
     }
+}
+
+/// Removes what bears a name, without following it.
+fn clear(spot: &Spot, name: &Path) -> Result<(), BackendError> {
+    match unlinkat(&spot.dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        // It opens the directory itself without following a link.
+        Err(Errno::ISDIR | Errno::PERM) => super::destroy::remove_tree(&held(&spot.dir).join(name)),
+        Err(error) => Err(io("remove", &spot.path)(error.into())),
+    }
+}
+
+/// Copies one file with its owner, mode and time beside the destination, then renames.
+fn fill_file(inner: &OwnedFd, spot: &Spot, done: &mut Done) -> Result<(), BackendError> {
+    let staging = spot.staging();
+    clear(spot, &staging)?;
+    let copied = copy_file(inner, spot, &staging);
+    if let Err(error) = copied {
+        let _ = clear(spot, &staging); // The first error counts.
+        return Err(io("fill", &spot.path)(error));
+    }
+    done.made.push(spot.path.clone());
     Ok(())
 }
 
-/// Gives a made path to the container's root.
-fn made(spec: &ContainerSpec, path: &Path, done: &mut Done) -> Result<(), BackendError> {
-    done.made.push(path.into());
-    let user = host_id(&spec.idmap, IdKind::User, 0);
-    let group = host_id(&spec.idmap, IdKind::Group, 0);
-    lchown(path, user, group).map_err(io("change the owner of", path))
+fn copy_file(inner: &OwnedFd, spot: &Spot, staging: &Path) -> std::io::Result<()> {
+    let stat: Stat = fstat(inner)?;
+    let mut from = std::fs::File::open(held(inner))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let fresh = openat(&spot.dir, staging, flags, Mode::from_raw_mode(0o600))?;
+    let mut to = std::fs::File::from(fresh.try_clone()?);
+    std::io::copy(&mut from, &mut to)?;
+    fchown(
+        &fresh,
+        Some(Uid::from_raw(stat.st_uid)),
+        Some(Gid::from_raw(stat.st_gid)),
+    )?;
+    fchmod(&fresh, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    let modified = from.metadata()?.modified()?;
+    to.set_modified(modified)?;
+    Ok(put(spot, staging, &fresh)?)
+}
+
+/// Makes an empty directory, which is the container's root's.
+fn make(
+    spec: &ContainerSpec,
+    mount: &Mount,
+    spot: &Spot,
+    done: &mut Done,
+) -> Result<(), BackendError> {
+    let told = |e: Errno| io("create", &spot.path)(e.into());
+    mkdirat(&spot.dir, &spot.name, Mode::from_raw_mode(0o755)).map_err(told)?;
+    done.made.push(spot.path.clone());
+    if mount.named {
+        return Ok(()); // its owner comes with those of all named volumes
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | DIRECTORY;
+    let made = openat(&spot.dir, &spot.name, flags, Mode::empty()).map_err(told)?;
+    let user = host_id(&spec.idmap, IdKind::User, 0).map(Uid::from_raw);
+    let group = host_id(&spec.idmap, IdKind::Group, 0).map(Gid::from_raw);
+    fchown(&made, user, group).map_err(told)
 }

@@ -2,14 +2,30 @@
 //!
 //! A volume belongs to no id map: what it holds should read the same in every container that mounts it.
 //! Where its file system can map the ids of a mount (mount_setattr(2)), the data keep the container's own
-//! ids and each mount translates them. Data that were written with the host's ids stay as they are.
+//! ids and each mount translates them. Elsewhere they have the host's ids of the one container that has the
+//! volume. Data that already have those stay as they are.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
 
-use rustix::fs::fstat;
+use rustix::fs::{CWD, fstat};
+use rustix::mount::{OpenTreeFlags, open_tree};
 
-use super::shift::inner_id;
+use super::ffi::{MountChange, change_mount};
+use super::shift::{inner_id, shift};
+use super::site::{Site, io};
+use crate::backend::BackendError;
 use crate::model::{ContainerSpec, IdKind, Mount};
+
+/// The hidden first argument of a process that is nothing but a user namespace.
+pub(super) const HOLD: &str = "__lxc_users";
+
+/// Ids that no host's user has, for trying.
+const TRIED: &str = "0 1000000 65536";
 
 /// Whether the mount of a volume is to translate ids: its owner is none of the container's ids on the host.
 pub(super) fn is_to_be_mapped(
@@ -21,4 +37,99 @@ pub(super) fn is_to_be_mapped(
         return Ok(false);
     }
     Ok(inner_id(&spec.idmap, IdKind::User, fstat(tree)?.st_uid).is_none())
+}
+
+/// In whose ids a volume is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ids {
+    /// As they are.
+    Left,
+    /// The container's own.
+    Inner,
+    /// The host's.
+    Outer,
+}
+
+/// In whose ids the volume of `mount` is to be.
+pub(super) fn of(site: &Site, spec: &ContainerSpec, mount: &Mount) -> Ids {
+    if spec.idmap.is_empty() || !mount.named {
+        return Ids::Left;
+    }
+    match can_map(&site.program, &mount.host) {
+        true => Ids::Inner,
+        false => Ids::Outer,
+    }
+}
+
+/// Leads the owners of a volume over. Older data in the host's ids stay as they are: a container that runs may
+/// have them. What is `fresh` was copied out of the root file system, with its ids.
+pub(super) fn give(
+    spec: &ContainerSpec,
+    mount: &Mount,
+    ids: Ids,
+    fresh: bool,
+) -> Result<(), BackendError> {
+    let (map, none) = (&spec.idmap[..], &[][..]);
+    let root = &mount.host;
+    let owner = || std::fs::metadata(root).map_err(io("read", root));
+    match ids {
+        Ids::Left => Ok(()),
+        Ids::Inner | Ids::Outer => {
+            let outer = inner_id(map, IdKind::User, owner()?.uid()).is_some();
+            match (ids, outer) {
+                (Ids::Inner, true) if fresh => shift(&spec.host_name(), root, map, none),
+                (Ids::Outer, false) => shift(&spec.host_name(), root, none, map),
+                (Ids::Inner | Ids::Outer | Ids::Left, _) => Ok(()),
+            }
+        }
+    }
+}
+
+/// Whether the file system of `dir` can map the ids of a mount; tried, since no table of those that can
+/// stays true.
+pub(super) fn can_map(program: &Path, dir: &Path) -> bool {
+    let child = Command::new(program)
+        .arg(HOLD)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else { return false };
+    let mapped = map(&mut child, dir).is_ok();
+    drop(child.stdin.take()); // it ends with that
+    let _ = child.wait();
+    mapped
+}
+
+fn map(child: &mut Child, dir: &Path) -> std::io::Result<()> {
+    if let Some(said) = child.stdout.as_mut() {
+        said.read_exact(&mut [0])?;
+    }
+    let process = Path::new("/proc").join(child.id().to_string());
+    for ids in ["uid_map", "gid_map"] {
+        std::fs::write(process.join(ids), TRIED)?;
+    }
+    let users = File::open(process.join("ns/user"))?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, dir, flags)?;
+    Ok(change_mount(
+        tree.as_fd(),
+        false,
+        MountChange::Mapped(users.as_fd()),
+    )?)
+}
+
+/// Is a user namespace until standard input ends.
+#[allow(deprecated)] // what is unsafe of unshare(2) is sharing descriptors, which this does not touch
+pub(super) fn hold() -> ExitCode {
+    let made = rustix::thread::unshare(rustix::thread::UnshareFlags::NEWUSER);
+    if made.is_err()
+        || std::io::stdout().write_all(b"x").is_err()
+        || std::io::stdout().flush().is_err()
+    {
+        return ExitCode::FAILURE;
+    }
+    let _ = std::io::stdin().read(&mut [0]);
+    ExitCode::SUCCESS
 }

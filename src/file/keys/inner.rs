@@ -35,7 +35,7 @@ pub(in crate::file) const VOLUME: &[KeySpec] = &[
 #[rustfmt::skip]
 pub(in crate::file) const BIND: &[KeySpec] = &[
     key("propagation", "how mounts below it travel", schema::text),
-    key("create_host_path", "`false`: the path must be there", schema::boolean),
+    key("create_host_path", "`false`: the path must be there; else a missing one is made as a directory", schema::boolean),
     warned("recursive", "which mounts below it come along", "all mounts below it come along"),
     warned("selinux", "marks of SELinux", "locker leaves marks of SELinux alone"),
 ];

@@ -169,6 +169,7 @@ fn put(
                 source,
                 target,
                 read_only,
+                short: wanted.short,
             };
             mounts.volumes.push((volume, desk.place(spot)));
         }

@@ -22,10 +22,10 @@ pub(super) fn placeless(mut project: Project) -> Project {
             .ports
             .iter_mut()
             .for_each(|(_, place)| *place = none());
-        container
-            .volumes
-            .iter_mut()
-            .for_each(|(_, place)| *place = none());
+        container.volumes.iter_mut().for_each(|(volume, place)| {
+            volume.short = false; // it is written in its long form
+            *place = none();
+        });
         container
             .links
             .iter_mut()

@@ -64,6 +64,7 @@ pub(super) fn volume(source: &str, target: &str) -> Volume {
         },
         target: target.into(),
         read_only: false,
+        short: true,
     }
 }
 

@@ -240,3 +240,148 @@ fn what_was_taken_over_is_mounted_by_both_kinds_and_goes_only_when_asked_for() {
     let removes = |planned: &PlannedStep| matches!(planned.step, Step::RemoveVolume { .. });
     assert!(!plan.steps.iter().any(removes));
 }
+
+#[test]
+fn a_missing_path_in_the_short_form_whose_name_says_file_is_refused() {
+    let mut world = World::default();
+    let told = |source: &str, short: bool, gone: bool, world: &mut World| {
+        let file = mixed_with("web", |web| {
+            let short = Volume {
+                short,
+                ..volume(source, "/etc/app")
+            };
+            web.volumes.push((short, place(33)));
+        });
+        let mut seen = world.look();
+        seen.host.missing = gone.then(|| source.into()).into_iter().collect();
+        plan(&file, &seen, &wish(Goal::Up))
+            .err()
+            .unwrap_or_default()
+    };
+    let problems = told("/srv/app.conf", true, true, &mut world);
+    let [problem] = &problems[..] else {
+        panic!("{problems:?}")
+    };
+    assert!(
+        problem.message.contains("`/srv/app.conf` is missing"),
+        "{problem}"
+    );
+    assert_eq!(problem.place, Some(place(33)));
+    for (source, short, gone) in [
+        ("/srv/app.conf", false, true),
+        ("/srv/app.conf", true, false),
+        ("/srv/conf.d", true, true),
+    ] {
+        assert_eq!(
+            told(source, short, gone, &mut world),
+            [],
+            "{source} {short} {gone}"
+        );
+    }
+}
+
+fn with_ids(word: &str, source: &str) -> Project {
+    mixed_with(word, |c| {
+        c.volumes.push((volume(source, "/data"), place(33)));
+        match c.kind() {
+            Kind::System => c.idmap = Some(Idmap::Auto),
+            Kind::Application => c.isolate = true,
+        }
+    })
+}
+
+fn owned(user: u32, empty: bool) -> crate::observed::ObservedOwner {
+    crate::observed::ObservedOwner {
+        user,
+        mode: 0o755,
+        empty,
+    }
+}
+
+#[test]
+fn data_of_other_ids_are_given_to_a_container_only_after_a_question() {
+    for (word, user, empty, maps, asked) in [
+        ("db", 0, false, false, true),
+        ("db", 0, false, true, false),
+        ("db", 0, true, false, false),
+        ("db", 1_000_000, false, false, false),
+        ("web", 0, false, true, true),
+        ("web", 0, true, true, false),
+        ("web", 1_000_000, false, true, false),
+    ] {
+        let mut seen = World::default().look();
+        let path = seen.host.volumes_dir.join("state");
+        seen.host.owners = [(path, owned(user, empty))].into();
+        seen.host.maps_ids = maps;
+        let plan = plan(&with_ids(word, "state"), &seen, &wish(Goal::Up)).unwrap();
+        let losses = plan
+            .losses
+            .iter()
+            .filter(|loss| loss.what.contains("volume state"));
+        assert_eq!(losses.count() == 1, asked, "{word} {user} {empty} {maps}");
+    }
+}
+
+#[test]
+fn a_volume_that_containers_of_different_ids_share_is_refused_unless_ids_can_be_mapped() {
+    let shared = |maps: bool, both: bool| {
+        let mut file = with_ids("db", "state");
+        let web = file.containers.get_mut("web").unwrap();
+        web.volumes.push((volume("state", "/data"), place(33)));
+        web.isolate = both;
+        let mut seen = World::default().look();
+        seen.host.maps_ids = maps;
+        let problems = plan(&file, &seen, &wish(Goal::Up))
+            .err()
+            .unwrap_or_default();
+        problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shared(true, false), Vec::<String>::new());
+    for (maps, both) in [(false, false), (true, true)] {
+        let told = shared(maps, both);
+        let [message] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(
+            message.contains("`db` and `web` share the volume `state`"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_of_nobody_is_told_with_the_cure_and_a_closed_way_is_refused() {
+    let warned = |word: &str, user: u32, mode: u32| {
+        let mut seen = World::default().look();
+        let mut owner = owned(user, false);
+        owner.mode = mode;
+        seen.host.owners = [(PathBuf::from("/srv/d"), owner)].into();
+        let plan = plan(&with_ids(word, "/srv/d"), &seen, &wish(Goal::Up)).unwrap();
+        let told = plan
+            .warnings
+            .iter()
+            .find(|w| w.message.contains("chown -R 1000000:1000000 /srv/d"));
+        told.is_some()
+    };
+    for word in ["db", "web"] {
+        assert!(warned(word, 0, 0o755), "{word}");
+        assert!(
+            !warned(word, 1_000_000, 0o755) && !warned(word, 0, 0o777),
+            "{word}"
+        );
+    }
+    let mut seen = World::default().look();
+    seen.host.closed = Some("/root".into());
+    let problems = plan(&with_ids("db", "state"), &seen, &wish(Goal::Up)).unwrap_err();
+    let [problem] = &problems[..] else {
+        panic!("{problems:?}")
+    };
+    assert!(
+        problem.message.contains("cannot pass through `/root`"),
+        "{problem}"
+    );
+    assert!(plan(&with_ids("web", "state"), &seen, &wish(Goal::Up)).is_ok());
+}

@@ -106,6 +106,7 @@ impl World {
             .cloned()
             .collect();
         seen.host.volumes_dir = VOLUMES.into();
+        seen.host.maps_ids = true;
         let volumes = self
             .paths
             .iter()

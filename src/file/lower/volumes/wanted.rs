@@ -14,6 +14,8 @@ pub(super) struct Wanted {
     pub target: String,
     pub read_only: bool,
     pub options: MountOptions,
+    /// It is in the short form.
+    pub short: bool,
     /// `type: bind`, or `type: volume`; none is told from the source.
     pub bind: Option<bool>,
 }
@@ -40,6 +42,7 @@ pub(super) fn short(
     let mut wanted = Wanted {
         source: source.map(str::to_string),
         target: target.into(),
+        short: true,
         ..Wanted::default()
     };
     for word in options.split(',').filter(|_| parts.len() == 3) {
