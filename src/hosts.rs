@@ -82,6 +82,102 @@ pub fn replace_block(text: &str, tag: &str, lines: &[HostsLine]) -> Result<Strin
     Ok([before, after].concat())
 }
 
+/// As [`replace_block`], but no line of the file itself takes a name of `lines` before they do: the
+/// block then stands before the first line that has one. hosts(5) is read from the top, and the first
+/// name of the first line that fits is the canonical one.
+///
+/// # Errors
+/// As [`replace_block`].
+pub fn put_block(text: &str, tag: &str, lines: &[HostsLine]) -> Result<String, HostsError> {
+    let ours = |name: &str| {
+        let mut all = lines.iter().flat_map(|line| &line.names);
+        all.any(|own| own.eq_ignore_ascii_case(name))
+    };
+    let span = find(text, tag);
+    let until = span.as_ref().map_or(text.len(), |span| span.begin);
+    let takes = |line: &str| words(line).skip(1).any(ours);
+    if !text[..until].lines().any(takes) {
+        return replace_block(text, tag, lines);
+    }
+    check(tag)?;
+    let bare = replace_block(text, tag, &[])?;
+    let mut at = 0;
+    for line in bare.split_inclusive('\n') {
+        if takes(line) {
+            break;
+        }
+        at += line.len();
+    }
+    let block = replace_block("", tag, lines)?;
+    let eol = if bare.contains("\r\n") { "\r\n" } else { "\n" };
+    Ok([&bare[..at], &block.replace('\n', eol), &bare[at..]].concat())
+}
+
+/// The address and names of a line, without its comment.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split('#')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+}
+
+/// The text without what an earlier self of a copied container wrote for itself: blocks of projects
+/// other than `tag`, the links that the first Locker kept (`10.1.1.2 db.example.net db # shop_db`: a
+/// comment of project and name beside that name), and the host's own line (`127.0.1.1`) when it names
+/// nobody but `earlier`, the host name that the copy had.
+pub fn without_earlier_self(text: &str, tag: &str, earlier: Option<&str>) -> String {
+    let mut text = text.to_owned();
+    for other in tags(&text) {
+        if other != tag
+            && let Ok(without) = replace_block(&text, &other, &[])
+        {
+            text = without;
+        }
+    }
+    let kept = text.split_inclusive('\n');
+    kept.filter(|line| !is_first_lockers(line) && !is_own_line(line, earlier))
+        .collect()
+}
+
+/// The tags of all begin lines.
+fn tags(text: &str) -> Vec<String> {
+    let begins = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# >>> locker:"));
+    let tags = begins.map(|tag| tag.strip_suffix(JOINED).unwrap_or(tag));
+    tags.map(str::to_owned).collect()
+}
+
+fn is_first_lockers(line: &str) -> bool {
+    let Some((_, comment)) = line.split_once('#') else {
+        return false;
+    };
+    let plain = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    let mut words = words(line);
+    let address = words
+        .next()
+        .is_some_and(|w| w.parse::<std::net::IpAddr>().is_ok());
+    match comment.trim().split_once('_') {
+        Some((project, name)) if address && plain(project) && plain(name) => {
+            words.any(|word| word == name)
+        }
+        Some(_) | None => false,
+    }
+}
+
+fn is_own_line(line: &str, earlier: Option<&str>) -> bool {
+    let Some(earlier) = earlier else { return false };
+    let mut words = words(line);
+    let itself = |word: &str| {
+        let rest = word.strip_prefix(earlier);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    words.next() == Some("127.0.1.1") && words.all(itself)
+}
+
 /// The lines of the block of `tag`; none when there is no whole block. A line that is not an address
 /// and names, so one that somebody changed by hand, is left out.
 pub fn read_block(text: &str, tag: &str) -> Option<Vec<HostsLine>> {
@@ -206,6 +302,49 @@ mod tests {
             new,
             "a\n# >>> locker:shop\nfd77::2 db\n# <<< locker:shop\nb\n"
         );
+    }
+
+    #[test]
+    fn no_line_of_the_file_takes_one_of_our_names_first() {
+        let block = replace_block("", "shop", &lines()).unwrap();
+        let head = "127.0.0.1 localhost\n";
+        let dead = "127.0.1.1\tDB.example.net old # dead\n::1 x\n";
+        let expected = format!("{head}{block}{dead}");
+        let text = format!("{head}{dead}");
+        assert_eq!(put_block(&text, "shop", &lines()).unwrap(), expected);
+        // One that stands below moves up; one that stands right stays.
+        let below = replace_block(&text, "shop", &lines()).unwrap();
+        assert_eq!(put_block(&below, "shop", &lines()).unwrap(), expected);
+        assert_eq!(put_block(&expected, "shop", &lines()).unwrap(), expected);
+        assert_eq!(replace_block(&expected, "shop", &[]).unwrap(), text);
+        // Comments and other names are nobody's.
+        for text in ["# 10.9.9.9 db\n10.9.9.9 x # db\n", "10.9.9.9 db2 xdb\n"] {
+            let put = put_block(text, "shop", &lines()).unwrap();
+            assert_eq!(put, format!("{text}{block}"));
+        }
+        let crlf = put_block("1.1.1.1 db\r\n", "shop", &lines()).unwrap();
+        assert_eq!(crlf.matches('\n').count(), crlf.matches("\r\n").count());
+        let unended = put_block("1.1.1.1 db", "shop", &lines()).unwrap();
+        assert_eq!(unended, format!("{block}1.1.1.1 db"));
+    }
+
+    #[test]
+    fn what_an_earlier_self_wrote_goes_and_nothing_else() {
+        let text = "127.0.0.1 localhost\n127.0.1.1 old.example.net old\n\
+            10.1.1.2 db.example.net db database # shop_db\n10.1.1.3 cache  # old_cache\n";
+        assert_eq!(
+            without_earlier_self(text, "shop", Some("old")),
+            "127.0.0.1 localhost\n"
+        );
+        let kept = "127.0.1.1 old.example.net mail\n10.0.0.5 printer # my_scanner\n\
+            # 10.0.0.6 db # shop_db\n10.0.0.7 db # shop_db, by hand\n10.0.0.8 db #\n";
+        assert_eq!(without_earlier_self(kept, "shop", Some("old")), kept);
+        let other = "127.0.1.1 older\n";
+        assert_eq!(without_earlier_self(other, "shop", Some("old")), other);
+        assert_eq!(without_earlier_self(other, "shop", None), other);
+        let ours = replace_block(other, "shop", &lines()).unwrap();
+        let both = replace_block(&ours, "lab", &lines()).unwrap();
+        assert_eq!(without_earlier_self(&both, "shop", None), ours);
     }
 
     #[test]

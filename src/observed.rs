@@ -176,6 +176,9 @@ pub struct ObservedContainer {
     pub stopping: bool,
     /// It was joined to the network of a container that is no more.
     pub parted: bool,
+    /// It runs in the network, processes or memory of an earlier run of the container with which it
+    /// shares them. False when the engine does not tell where that one runs.
+    pub left_behind: bool,
     /// Process id of its init while it runs.
     pub pid: Option<u32>,
     /// The managed lines of its hosts file; none when there is no block.

@@ -1,7 +1,7 @@
 //! What every command takes: which file, which host, how to talk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -142,13 +142,24 @@ impl GlobalArgs {
                 scale: BTreeMap::new(),
                 named: Vec::new(),
             },
-            lxcpath: self.lxcpath.clone(),
-            state_dir: self.state_dir.clone(),
+            lxcpath: self.lxcpath.as_deref().map(whole),
+            state_dir: self.state_dir.as_deref().map(whole),
             firewall: self.firewall.map(FirewallChoice::from),
             parallel: self.parallel,
             lock_wait: LOCK_WAIT,
         })
     }
+}
+
+/// A directory as the units, records and the engine need it, who stand elsewhere: absolute. One that is
+/// given so is taken as it is.
+fn whole(directory: &Path) -> PathBuf {
+    if directory.is_absolute() {
+        return directory.into();
+    }
+    let real = directory.canonicalize();
+    let absolute = real.or_else(|_| std::path::absolute(directory));
+    absolute.unwrap_or_else(|_| directory.into())
 }
 
 fn positive(word: &str) -> Result<usize, String> {
@@ -178,6 +189,14 @@ mod tests {
         for bad in ["", "-1", "soon", "1x"] {
             assert!(duration(bad).is_err(), "{bad} was taken");
         }
+    }
+
+    #[test]
+    fn a_directory_is_absolute_whether_it_is_there_or_not() {
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        assert_eq!(whole(Path::new("src/../src")), here.join("src"));
+        assert_eq!(whole(Path::new("./not-there")), here.join("not-there"));
+        assert_eq!(whole(Path::new("/a/../b")), Path::new("/a/../b"));
     }
 
     #[test]

@@ -48,6 +48,10 @@ Exit status: 0 done, 1 failed, 2 wrong usage or invalid file;
 `plan --exit-code`: 0 nothing to do, 3 changes; `exec`, `shell`: that of the command.
 ";
 
+/// The first Locker started everything when no command was given.
+const NO_COMMAND: &str =
+    "no command was given, so nothing was done: `locker up` makes the project run\n";
+
 /// Runs a project of containers on this host from one YAML file.
 #[derive(Debug, Parser)]
 #[command(
@@ -91,6 +95,7 @@ fn run(args: Vec<OsString>, ui: &mut Ui) -> Result<u8, CliError> {
         Some(command) => command.run(&cli.global, ui),
         None => {
             ui.data(&definition.render_help().ansi().to_string())?;
+            ui.say(NO_COMMAND);
             Ok(0)
         }
     }

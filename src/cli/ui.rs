@@ -14,6 +14,7 @@ use super::global::{GlobalArgs, ProgressKind};
 use super::progress::{Json, Plain, Quiet, Tty};
 use crate::file::diagnostic::Diagnostic;
 use crate::job::Events;
+use crate::model::{shown, shown_quoted};
 
 /// How to talk.
 #[derive(Clone, Debug)]
@@ -97,7 +98,7 @@ impl Ui {
         let mut plain = AutoStream::new(Vec::new(), self.colour_of_stdout());
         let mut out = std::io::stdout().lock();
         plain
-            .write_all(text.as_bytes())
+            .write_all(shown(text).as_bytes())
             .and_then(|()| out.write_all(&plain.into_inner()))
             .and_then(|()| out.flush())
             .map_err(|source| CliError::Output { source })
@@ -115,7 +116,7 @@ impl Ui {
     pub fn data_json(&self, value: &impl serde::Serialize) -> Result<(), CliError> {
         let text =
             serde_json::to_string_pretty(value).map_err(|source| CliError::Json { source })?;
-        self.data(&format!("{text}\n"))
+        self.data(&format!("{}\n", shown_quoted(&text)))
     }
 
     /// Talk, to standard error, unless `--quiet`.
@@ -128,7 +129,12 @@ impl Ui {
     /// Talk that `--quiet` does not silence: errors and questions.
     pub fn insist(&self, text: &str) {
         // Nobody is left to be told when standard error cannot be written.
-        let _ = self.err().write_all(text.as_bytes());
+        let _ = self.err().write_all(shown(text).as_bytes());
+    }
+
+    /// The same for an object of JSON, on a line of its own.
+    pub fn insist_json(&self, object: &str) {
+        self.insist(&format!("{}\n", shown_quoted(object)));
     }
 
     /// Findings that stop nothing.

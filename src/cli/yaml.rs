@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::model::shown_quoted;
+
 /// `value` as a YAML document.
 pub fn to_string(value: &Value) -> String {
     let mut text = String::new();
@@ -68,7 +70,7 @@ fn entry(key: &str, value: &Value, depth: usize, text: &mut String) {
     if plain && !key.is_empty() && !matches!(key, "null" | "true" | "false") {
         text.push_str(key);
     } else {
-        text.push_str(&Value::from(key).to_string());
+        text.push_str(&shown_quoted(&Value::from(key).to_string()));
     }
     text.push(':');
     let nested = match value {
@@ -87,7 +89,7 @@ fn entry(key: &str, value: &Value, depth: usize, text: &mut String) {
 
 /// JSON's scalars and empty collections are YAML's.
 fn scalar(value: &Value, text: &mut String) {
-    text.push_str(&value.to_string());
+    text.push_str(&shown_quoted(&value.to_string()));
     text.push('\n');
 }
 
@@ -117,7 +119,7 @@ mod tests {
     fn what_is_written_reads_back_the_same() {
         for value in [
             json!([]),
-            json!("a: b\n- c\u{7}"),
+            json!("a: b\n- c\u{7}\u{202e}"),
             json!({"a b": [[1, 2], [{"x": "yes"}], []], "n": -1.5, "null": {}}),
             json!([{"deep": {"deeper": ["#", "'", "\""]}}]),
         ] {

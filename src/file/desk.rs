@@ -2,15 +2,15 @@
 //! the pile of diagnostics. Every error goes onto the pile and reading goes on, so that one run
 //! shows them all.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::interpolate::{Lookup, interpolate};
 use super::origin::{Origin, Origins, Variables};
-use super::secret;
+use super::secret::{self, Hidden};
 use super::tree::{Kind, Node, Spot};
 use crate::model::{Fqdn, Key, Name, Place};
 
@@ -26,7 +26,7 @@ pub(super) struct Desk<'a> {
     project: RefCell<Option<String>>,
     pile: RefCell<Vec<Diagnostic>>,
     /// Values that were put in and must not be shown.
-    hidden: RefCell<BTreeSet<String>>,
+    hidden: RefCell<Hidden>,
 }
 
 /// What locker's own words stand for in the values of one container.
@@ -131,7 +131,7 @@ impl<'a> Desk<'a> {
         }
         let value = self.origins.of(spot).variables.get(name).cloned()?;
         if secret::is_secret(name) && !value.is_empty() {
-            self.hidden.borrow_mut().insert(value.clone());
+            self.hidden.borrow_mut().add(&value);
         }
         Some(value)
     }
@@ -194,7 +194,11 @@ impl<'a> Desk<'a> {
             )));
         }
         match result {
-            Ok(text) => Some(text.into_owned()),
+            Ok(Cow::Borrowed(text)) => Some(text.into()),
+            Ok(Cow::Owned(text)) => {
+                self.hidden.borrow_mut().fill(&text);
+                Some(text)
+            }
             Err(error) => {
                 let mut diagnostic = self.about(spot, error.to_string());
                 diagnostic.help = error.help().map(str::to_string);

@@ -13,6 +13,7 @@ use super::layout::Layout;
 use super::merge;
 use super::origin::Origin;
 use super::reader::Reader;
+use super::text;
 use super::tree::{Entry, Kind, Node, Spot};
 
 /// Longest chain of containers that extend each other.
@@ -203,7 +204,7 @@ impl Extender<'_, '_, '_> {
         let desk = self.reader.desk;
         let text = desk.text(node, Scope::Project, "file")?;
         let path = desk.directory_of(node.spot).join(&text);
-        let path = match path.canonicalize() {
+        let path = match text::place_of(&path) {
             Ok(path) => path,
             Err(error) => {
                 desk.error(node.spot, format!("cannot find `{text}`: {error}"));

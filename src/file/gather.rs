@@ -14,7 +14,7 @@ use crate::model::Place;
 
 /// A file of the project with its text.
 pub(super) struct Text {
-    /// Canonical.
+    /// Its canonical directory and its own name.
     pub path: PathBuf,
     /// As the user would name it.
     pub shown: Arc<Path>,
@@ -47,7 +47,7 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
     };
     let near = match (&given, &first) {
         (Some(directory), _) => directory.clone(),
-        (None, Ok(first)) => parent(&canonical(first)?),
+        (None, Ok(first)) => parent(&place_of(first)?),
         (None, Err(_)) => options.cwd.clone(),
     };
     variables.extend(dot_env(&near)?);
@@ -108,16 +108,25 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, LoadError> {
-    path.canonicalize().map_err(|source| LoadError::Io {
+    path.canonicalize().map_err(not_found(path))
+}
+
+/// Where a project file lies: links among its directories are followed, itself is not.
+fn place_of(path: &Path) -> Result<PathBuf, LoadError> {
+    text::place_of(path).map_err(not_found(path))
+}
+
+fn not_found(path: &Path) -> impl FnOnce(io::Error) -> LoadError {
+    move |source| LoadError::Io {
         verb: "find",
         path: path.into(),
         source,
-    })
+    }
 }
 
 /// The text of a project file; one byte more than allowed is enough to know that it is too long.
 fn read(named: Named) -> Result<Text, LoadError> {
-    let path = canonical(&named.path)?;
+    let path = place_of(&named.path)?;
     let shown: Arc<Path> = Arc::from(named.shown);
     let io = |source| LoadError::Io {
         verb: "read",

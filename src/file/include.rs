@@ -142,7 +142,8 @@ fn texts(desk: &Desk<'_>, entry: &Entry) -> Option<Vec<(String, Spot)>> {
     items.iter().map(text).collect()
 }
 
-/// The canonical path of something below the project's directory.
+/// The path of something below the project's directory, without links among its directories. What it
+/// is must be there as well, also when it is a link.
 fn inside(reader: &Reader<'_, '_>, base: &Path, text: &str, spot: Spot) -> Option<PathBuf> {
     let desk = reader.desk;
     if is_remote(text) {
@@ -151,14 +152,20 @@ fn inside(reader: &Reader<'_, '_>, base: &Path, text: &str, spot: Spot) -> Optio
         desk.error_help(spot, message, help);
         return None;
     }
-    let path = match base.join(text).canonicalize() {
-        Ok(path) => path,
+    let named = base.join(text);
+    let found = named.canonicalize();
+    let found = found.and_then(|real| match real.is_dir() {
+        true => Ok((real.clone(), real)),
+        false => Ok((real, text::place_of(&named)?)),
+    });
+    let (real, path) = match found {
+        Ok(found) => found,
         Err(error) => {
             desk.error(spot, format!("cannot find `{text}`: {error}"));
             return None;
         }
     };
-    if !path.starts_with(&reader.root) {
+    if !real.starts_with(&reader.root) || !path.starts_with(&reader.root) {
         let message = format!(
             "`{text}` leads out of the project's directory `{}`",
             reader.root.display()

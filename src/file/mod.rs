@@ -15,6 +15,7 @@ pub mod diagnostic;
 mod dotenv;
 mod extends;
 mod find;
+mod first_locker;
 mod gather;
 mod include;
 mod interpolate;
@@ -195,6 +196,7 @@ fn tree_of(desk: &Desk<'_>, files: &[Given], options: &LoadOptions) -> Option<(N
     if decision.layout == Layout::Compose {
         desk.without_words();
     }
+    first_locker::settle(desk, &mut root, decision.layout);
     Some((root, decision.layout))
 }
 

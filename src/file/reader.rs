@@ -18,7 +18,7 @@ use super::{extends, include, merge, text};
 /// A file with its text and its number on the desk.
 pub(super) struct Given {
     pub number: u16,
-    /// Where it is; canonical.
+    /// Where it is: its canonical directory and its own name.
     pub path: PathBuf,
     pub text: String,
 }

@@ -182,6 +182,7 @@ pub(super) fn settle(desk: &Desk<'_>, project: &mut Project, scaled: &Scaled) {
         .filter_map(|name| Name::new(name).ok())
         .collect();
     project.containers.retain(|name, _| !none.contains(name));
+    project.none = none.clone();
     for container in project.containers.values_mut() {
         copies(desk, container, &none);
         container.depends_on.retain(|d| !none.contains(&d.on));

@@ -32,14 +32,96 @@ pub(super) fn is_secret(name: &str) -> bool {
     !file && (NAMES.iter().any(|part| name.contains(part)) || name.ends_with("_pw"))
 }
 
-/// Takes values out of all texts of diagnostics.
-pub(super) fn take_out(diagnostics: &mut [Diagnostic], values: &BTreeSet<String>) {
-    if values.is_empty() {
+/// What must not be shown.
+#[derive(Debug, Default)]
+pub(super) struct Hidden {
+    /// The values of secrets.
+    values: BTreeSet<String>,
+    /// Values of the file that secrets were put into.
+    filled: BTreeSet<String>,
+}
+
+impl Hidden {
+    /// The value of a secret.
+    pub fn add(&mut self, value: &str) {
+        if !value.is_empty() {
+            self.values.insert(value.into());
+        }
+    }
+
+    /// A value of the file in which variables were replaced.
+    pub fn fill(&mut self, text: &str) {
+        if self.values.iter().any(|value| text.contains(value)) {
+            self.filled.insert(text.into());
+        }
+    }
+
+    /// A quoted text without secrets: as a whole, where it is a part of a value of the file or holds one,
+    /// or behind a sign that parts a path or an address. Words of ours that happen to be a part of a
+    /// secret or to hold one stay.
+    fn quoted(&self, text: &str) -> String {
+        if self.values.contains(text) {
+            return SHOWN.into();
+        }
+        let of_file = |filled: &&String| {
+            let more = !self.values.contains(*filled);
+            more && (filled.contains(text) || text.contains(filled.as_str()))
+        };
+        let whole = self.filled.iter().any(|filled| of_file(&filled));
+        // The longest first: one may be a part of another.
+        let mut values: Vec<&String> = self.values.iter().collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let mut text = text.to_owned();
+        for value in values {
+            text = match whole {
+                true => text.replace(value.as_str(), SHOWN),
+                false => without_parts(&text, value),
+            };
+        }
+        text
+    }
+
+    /// A message without secrets. Messages quote what comes from the file; all else is ours.
+    fn message(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        // Values that hold the quotation mark itself, the longest first.
+        let all = self.values.iter().chain(&self.filled);
+        let mut marked: Vec<&String> = all.filter(|value| value.contains('`')).collect();
+        marked.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        for value in marked {
+            text = text.replace(&format!("`{value}`"), &format!("`{SHOWN}`"));
+        }
+        let parts = text.split('`').enumerate();
+        let parts = parts.map(|(at, part)| match at % 2 {
+            0 => part.to_owned(),
+            _ => self.quoted(part),
+        });
+        parts.collect::<Vec<String>>().join("`")
+    }
+}
+
+/// The text without the value where it is one part of a path, an address or an assignment and not the
+/// first.
+fn without_parts(text: &str, value: &str) -> String {
+    const SIGNS: [char; 4] = ['/', ':', '@', '='];
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(value) {
+        let (before, after) = (&rest[..at], &rest[at + value.len()..]);
+        out.push_str(before);
+        let part = out.ends_with(SIGNS) && (after.is_empty() || after.starts_with(SIGNS));
+        out.push_str(if part { SHOWN } else { value });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Takes what is hidden out of all texts of diagnostics.
+pub(super) fn take_out(diagnostics: &mut [Diagnostic], hidden: &Hidden) {
+    if hidden.values.is_empty() {
         return;
     }
-    // The longest first: one may be a part of another.
-    let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
     for diagnostic in diagnostics {
         let related = diagnostic.related.iter_mut().map(|r| &mut r.label);
         let texts = std::iter::once(&mut diagnostic.message)
@@ -47,33 +129,9 @@ pub(super) fn take_out(diagnostics: &mut [Diagnostic], values: &BTreeSet<String>
             .chain(&mut diagnostic.help)
             .chain(related);
         for text in texts {
-            for value in &values {
-                if text.contains(value) {
-                    *text = without(text, value);
-                }
-            }
+            *text = hidden.message(text);
         }
     }
-}
-
-/// A short value is taken out only where it stands alone, so that `1` does not blot out every line
-/// number.
-fn without(text: &str, value: &str) -> String {
-    if value.chars().count() >= 4 {
-        return text.replace(value, SHOWN);
-    }
-    let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(value) {
-        let (before, after) = (&rest[..at], &rest[at + value.len()..]);
-        out.push_str(before);
-        let alone = !word(out.chars().next_back()) && !word(after.chars().next());
-        out.push_str(if alone { SHOWN } else { value });
-        rest = after;
-    }
-    out.push_str(rest);
-    out
 }
 
 /// A source line in which what stands behind the name of a secret is masked, sign for sign.
@@ -182,22 +240,48 @@ mod tests {
     }
 
     #[test]
-    fn values_of_secrets_leave_every_text() {
-        let mut all = [Diagnostic::at(
-            Severity::Error,
-            "`hunter22` is no port, and 1 is `1`",
-            Place::nowhere(),
-        )
-        .with_help("not hunter22x")];
-        take_out(&mut all, &["hunter22".to_string(), "1".into()].into());
-        assert_eq!(
-            all[0].message,
-            "`(secret)` is no port, and (secret) is `(secret)`"
-        );
-        assert_eq!(all[0].help.as_deref(), Some("not (secret)x"));
-        let mut port = [Diagnostic::at(Severity::Error, "`8101`", Place::nowhere())];
-        take_out(&mut port, &["1".to_string()].into());
-        assert_eq!(port[0].message, "`8101`");
+    fn values_of_secrets_leave_what_messages_quote_and_fixed_words_stay() {
+        let mut hidden = Hidden::default();
+        for value in ["hunter22", "network", "1", "a`b"] {
+            hidden.add(value);
+        }
+        for filled in ["redis://:hunter22@h", "8101:80", "network", "x`a`b`y"] {
+            hidden.fill(filled);
+        }
+        for (text, expected) in [
+            ("`hunter22` is no port", "`(secret)` is no port"),
+            (
+                "`redis://:hunter22@h` is no port",
+                "`redis://:(secret)@h` is no port",
+            ),
+            (
+                "`:hunter22@h` in `redis://:hunter22@h:1`",
+                "`:(secret)@h` in `redis://:(secret)@h:(secret)`",
+            ),
+            // Words of ours neither change nor tell what the secret is.
+            (
+                "locker does not make networks; `docker network create n`, `network_mode`",
+                "locker does not make networks; `docker network create n`, `network_mode`",
+            ),
+            (
+                "there is no network `n` in line 1",
+                "there is no network `n` in line 1",
+            ),
+            (
+                "`/srv/network` and `networks/n`",
+                "`/srv/(secret)` and `networks/n`",
+            ),
+            ("`1` is not `81`", "`(secret)` is not `8(secret)`"),
+            (
+                "`a`b` and `x`a`b`y` are wrong",
+                "`(secret)` and `(secret)` are wrong",
+            ),
+        ] {
+            let mut all = [Diagnostic::at(Severity::Error, text, Place::nowhere()).with_help(text)];
+            take_out(&mut all, &hidden);
+            assert_eq!(all[0].message, expected);
+            assert_eq!(all[0].help.as_deref(), Some(expected));
+        }
     }
 
     #[test]

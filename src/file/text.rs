@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::tree::MAX_BYTES;
 
@@ -34,6 +34,23 @@ pub(super) fn read_bytes(path: &Path, most: usize) -> io::Result<Vec<u8>> {
         return Err(refused("the file is too long"));
     }
     Ok(bytes)
+}
+
+/// Where a file lies: its directory without links, and its own name in it. A file that is a link is
+/// read where it leads, but what is relative to it is beside the link.
+///
+/// # Errors
+/// What the system says; also when the file is not there.
+pub(super) fn place_of(path: &Path) -> io::Result<PathBuf> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return path.canonicalize();
+    };
+    fs::metadata(path)?;
+    let directory = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    Ok(directory.canonicalize()?.join(name))
 }
 
 #[cfg(test)]

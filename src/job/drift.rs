@@ -59,7 +59,10 @@ impl Drift {
         if self.jobs.get(name).is_some_and(|lost| *lost) {
             notes.push("is left of a `run --rm` that was killed; the next `up` removes it".into());
         } else if found.is_some() && !defined && !self.jobs.contains_key(name) {
-            notes.push("is not in the file; `up --remove-orphans` removes it".into());
+            notes.push(match self.goes(name) {
+                true => "is one too many of its service; `up` removes it".into(),
+                false => "is not in the file; `up --remove-orphans` removes it".into(),
+            });
         }
         if found.is_some_and(|found| found.wreck) {
             notes.push("half made by an interrupted run".into());
@@ -78,10 +81,7 @@ impl Drift {
             );
             return notes;
         }
-        for planned in &self.plan.steps {
-            let cause = planned.causes.first();
-            notes.extend(note(&planned.step, cause, name));
-        }
+        notes.extend(self.notes(name));
         notes
     }
 
@@ -104,6 +104,28 @@ impl Drift {
         notes
     }
 
+    /// What the steps of `up` say about the running container `name`. One that is made anew is as it was
+    /// made until then: that its new self is to be reached elsewhere is nothing that differs now.
+    fn notes(&self, name: &Name) -> Vec<String> {
+        let anew = |step: &Step| matches!(step, Step::SetAside { container } if container == name);
+        let mut steps = self.plan.steps.iter();
+        if let Some(planned) = steps.find(|planned| anew(&planned.step)) {
+            return vec![format!("would be made anew{}", why(planned.causes.first()))];
+        }
+        let steps = self.plan.steps.iter();
+        steps
+            .flat_map(|planned| note(&planned.step, planned.causes.first(), name))
+            .collect()
+    }
+
+    /// Whether `up` destroys it, whatever else it is told.
+    fn goes(&self, name: &Name) -> bool {
+        let mut steps = self.plan.steps.iter();
+        steps.any(
+            |planned| matches!(&planned.step, Step::Destroy { container, .. } if container == name),
+        )
+    }
+
     /// Whether `up` would open the ports that systemd holds for it.
     fn is_closed(&self, name: &Name) -> bool {
         let mut causes = self.plan.steps.iter().flat_map(|planned| &planned.causes);
@@ -111,19 +133,26 @@ impl Drift {
     }
 }
 
+fn why(cause: Option<&Cause>) -> String {
+    cause.map_or(String::new(), |cause| format!(" ({cause})"))
+}
+
 /// What a step of `up` says about the running container `name`.
 fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
-    let why = cause.map_or(String::new(), |cause| format!(" ({cause})"));
+    let why = why(cause);
     match step {
         Step::Publish { add, remove } => rule_notes(add, remove, name),
         Step::Configure(spec) if &spec.name == name => vec![format!("settings differ{why}")],
-        Step::SetAside { container } if container == name => {
-            vec![format!("would be made anew{why}")]
-        }
-        Step::WriteNames { container, .. } if container == name => {
-            vec![format!("names are stale{why}")]
-        }
-        Step::Stop { container, .. } if container == name => {
+        Step::WriteNames { container, .. } if container == name => match cause {
+            // They follow what becomes of another, and are right until then.
+            Some(Cause::For(_)) => Vec::new(),
+            Some(_) | None => vec![format!("names are stale{why}")],
+        },
+        Step::Stop {
+            container,
+            aside: false,
+            ..
+        } if container == name => {
             vec![format!("must be restarted{why}")]
         }
         Step::Start { container } if container == name => match cause {
@@ -167,9 +196,107 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
 
 fn rule_notes(add: &[PortRule], remove: &[PortRule], name: &Name) -> Vec<String> {
     let mine = |rule: &&PortRule| &rule.container == name;
-    let missing = add.iter().filter(mine);
-    let missing = missing.map(|rule| format!("port {} is not in place", rule.port));
-    let stale = remove.iter().filter(mine);
+    let (add, remove): (Vec<_>, Vec<_>) = (
+        add.iter().filter(mine).collect(),
+        remove.iter().filter(mine).collect(),
+    );
+    let has = |all: &[&PortRule], rule: &PortRule| all.iter().any(|other| other.port == rule.port);
+    let missing = add.iter().map(|rule| match has(&remove, rule) {
+        true => format!("port {} leads elsewhere", rule.port),
+        false => format!("port {} is not in place", rule.port),
+    });
+    let stale = remove.iter().filter(|rule| !has(&add, rule));
     let stale = stale.map(|rule| format!("port {} is not in the file", rule.port));
     missing.chain(stale).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PlannedStep;
+
+    fn name(word: &str) -> Name {
+        Name::new(word).unwrap()
+    }
+
+    fn rule(port: &str, to: u8) -> PortRule {
+        PortRule {
+            project: name("shop"),
+            container: name("web"),
+            port: port.parse().unwrap(),
+            to4: [10, 77, 0, to].into(),
+            to6: None,
+        }
+    }
+
+    fn drift(steps: Vec<(Step, Cause)>) -> Drift {
+        let planned = |(step, cause)| PlannedStep {
+            step,
+            causes: vec![cause],
+            after: Vec::new(),
+        };
+        Drift {
+            plan: Plan {
+                steps: steps.into_iter().map(planned).collect(),
+                ..Plan::default()
+            },
+            jobs: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn of_one_that_is_to_be_made_anew_nothing_else_is_said_and_nothing_of_who_follows() {
+        let image = Cause::Drifted("its image changed");
+        let stop = |aside: bool| Step::Stop {
+            container: name("web"),
+            timeout: std::time::Duration::ZERO,
+            aside,
+        };
+        let drift = drift(vec![
+            (
+                Step::SetAside {
+                    container: name("web"),
+                },
+                image.clone(),
+            ),
+            (stop(false), image.clone()),
+            (
+                Step::Publish {
+                    add: vec![rule("80:80", 3)],
+                    remove: vec![rule("80:80", 2)],
+                },
+                Cause::For(name("web")),
+            ),
+            (
+                Step::WriteNames {
+                    container: name("db"),
+                    hosts: Vec::new(),
+                    dns: Vec::new(),
+                },
+                Cause::For(name("web")),
+            ),
+            (stop(true), image),
+        ]);
+        assert_eq!(
+            drift.notes(&name("web")),
+            ["would be made anew (its image changed)"]
+        );
+        assert_eq!(drift.notes(&name("db")), [""; 0]);
+    }
+
+    #[test]
+    fn a_rule_that_leads_elsewhere_is_neither_missing_nor_unknown() {
+        let (add, remove) = (
+            [rule("80:80", 3), rule("81:81", 3)],
+            [rule("80:80", 2), rule("82:82", 2)],
+        );
+        assert_eq!(
+            rule_notes(&add, &remove, &name("web")),
+            [
+                "port 80:80/tcp leads elsewhere",
+                "port 81:81/tcp is not in place",
+                "port 82:82/tcp is not in the file"
+            ]
+        );
+    }
 }

@@ -246,6 +246,7 @@ mod tests {
             firewall: Default::default(),
             supervisor: Default::default(),
             disabled: BTreeMap::new(),
+            none: Default::default(),
             groups: BTreeMap::new(),
             containers: [
                 container("web", image("nginx"), &["api"]),

@@ -185,6 +185,7 @@ mod tests {
             set_aside: false,
             stopping: false,
             parted: false,
+            left_behind: false,
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -23,7 +23,7 @@ pub(super) fn select(
         match word.strip_prefix('@') {
             Some(group) => selected.extend(members(project, group)?.iter().cloned()),
             None => {
-                let name = container(&known, word)?;
+                let name = container(project, &known, word)?;
                 selected.extend(replicas(project, observed, &name));
                 selected.insert(name);
             }
@@ -45,7 +45,7 @@ pub(super) fn one(
             help: None,
         });
     }
-    let name = container(&known(project, observed), word)?;
+    let name = container(project, &known(project, observed), word)?;
     let Some(index) = index else {
         return Ok(name);
     };
@@ -98,17 +98,22 @@ fn members<'a>(project: &'a Project, group: &str) -> Result<&'a [Name], JobError
     })
 }
 
-fn container(known: &BTreeSet<&Name>, word: &str) -> Result<Name, JobError> {
+fn container(project: &Project, known: &BTreeSet<&Name>, word: &str) -> Result<Name, JobError> {
     if let Some(name) = known.iter().find(|name| name.as_str() == word) {
         return Ok((*name).clone());
     }
+    // Its name on the host, which the first Locker took.
+    let bare = word.strip_prefix(project.name.as_str());
+    let bare = bare.and_then(|rest| rest.strip_prefix('_'));
+    let bare = known.iter().find(|name| Some(name.as_str()) == bare);
     let near = nearest(word, known.iter().map(|name| name.as_str()));
     let all: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
     Err(JobError::Selection {
         message: format!("there is no container `{word}`"),
-        help: Some(match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the containers are: {}", all.join(", ")),
+        help: Some(match (bare, near) {
+            (Some(bare), _) => format!("containers are named as in the file: `{bare}`"),
+            (None, Some(near)) => format!("did you mean `{near}`?"),
+            (None, None) => format!("the containers are: {}", all.join(", ")),
         }),
     })
 }
@@ -138,6 +143,7 @@ mod tests {
             file: "/srv/shop/locker.yaml".into(),
             supervisor: Default::default(),
             disabled: Default::default(),
+            none: Default::default(),
             network: Default::default(),
             networks: BTreeMap::new(),
             firewall: Default::default(),
@@ -161,6 +167,7 @@ mod tests {
             set_aside: false,
             stopping: false,
             parted: false,
+            left_behind: false,
             pid: None,
             names: None,
             dns: Vec::new(),

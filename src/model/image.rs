@@ -1,6 +1,6 @@
 //! Names of images: `[REGISTRY[:PORT]/]PATH[:TAG][@DIGEST]`.
 
-use super::{Name, Source, host_name_of};
+use super::{Name, Source, hash_word, host_name_of};
 
 /// Longest name of an image; the engine takes 255 characters before the tag.
 const IMAGE_MAX: usize = 255;
@@ -129,15 +129,36 @@ impl Source {
     }
 }
 
-/// The name of an image that is built and has none: `<project>_<name>` as the engine takes it.
+/// The name of an image that is built and has none: `<project>_<name>`, as long as the engine takes
+/// that and no other project can mean it. A name with capital letters, or with signs that the engine
+/// does not take side by side or at the end, is made fit and told apart by a hash: `App_web` and
+/// `app_web` are two images. So is that of a project with `_` in its name, since `a_b` with `c` and `a`
+/// with `b_c` would be one.
 pub fn built_image(project: &Name, container: &Name) -> String {
-    let name = host_name_of(project, container).to_ascii_lowercase();
+    let name = host_name_of(project, container);
+    let fit = folded(&name);
+    if fit == name && !project.as_str().contains('_') {
+        return fit;
+    }
+    // A slash is in no name.
+    let hash = hash_word(&format!("{project}/{container}"));
+    format!("{fit}-{}", &hash[..10])
+}
+
+/// Whether `image` is what [`built_image`] was when names were only made fit, and is not the name of
+/// another container's image as well.
+pub fn is_former_image(image: &str, project: &Name, container: &Name) -> bool {
+    image == host_name_of(project, container)
+}
+
+/// The name in the engine's letters. Two names may become one.
+fn folded(name: &str) -> String {
     let mut path = String::with_capacity(name.len());
     for c in name.chars() {
         // Two signs in a row are no name for the engine.
         let sign = !c.is_ascii_alphanumeric();
         if !(sign && path.ends_with(['.', '_', '-'])) {
-            path.push(c);
+            path.push(c.to_ascii_lowercase());
         }
     }
     path.trim_end_matches(['.', '_', '-']).into()
@@ -190,16 +211,35 @@ mod tests {
     }
 
     #[test]
-    fn a_built_image_always_has_a_name() {
+    fn a_built_image_always_has_a_name_of_its_own() {
         let name = |text: &str| Name::new(text).unwrap();
-        for (project, container, expected) in [
+        let all = [
             ("shop", "web", "shop_web"),
-            ("Shop", "web..x-", "shop_web.x"),
-            ("a_", "b", "a_b"),
-        ] {
+            ("shop", "we.b-1", "shop_we.b-1"),
+            ("a_b", "c", "a_b_c-"),
+            ("a", "b_c", "a_b_c"),
+            ("Shop", "web", "shop_web-"),
+            ("shop", "Web", "shop_web-"),
+            ("shop", "web-", "shop_web-"),
+            ("Shop", "web..x-", "shop_web.x-"),
+            ("shop", "a__b", "shop_a_b-"),
+            ("shop", "a_b", "shop_a_b"),
+            ("shop", "a.-b", "shop_a.b-"),
+            ("shop", "a.b", "shop_a.b"),
+            ("a_", "b", "a_b-"),
+            ("a", "b", "a_b"),
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for (project, container, expected) in all {
             let image = built_image(&name(project), &name(container));
-            assert_eq!(image, expected);
+            let rest = image.strip_prefix(expected).unwrap();
+            let hashed = if expected.ends_with('-') { 10 } else { 0 };
+            assert_eq!(rest.len(), hashed, "{image}");
             assert_eq!(check_image(&image), Ok(()));
+            assert!(seen.insert(image.clone()), "{image} twice");
         }
+        let longest = "A".repeat(crate::model::NAME_MAX);
+        let image = built_image(&name(&longest), &name(&longest));
+        assert_eq!(check_image(&image), Ok(()));
     }
 }

@@ -17,7 +17,7 @@ pub struct InnerFile {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
-    /// What tells one content from another.
+    /// What tells one content from another; empty while the variable that holds it is not set.
     pub digest: String,
     /// Where the file has it from; of use only to write the project file again.
     #[serde(skip)]
@@ -25,6 +25,13 @@ pub struct InnerFile {
     /// What is in it; empty when it was read from a mark.
     #[serde(skip)]
     pub content: Secret,
+}
+
+impl InnerFile {
+    /// Whether its content is not known: the variable that holds it is not set.
+    pub fn is_unset(&self) -> bool {
+        self.digest.is_empty()
+    }
 }
 
 /// The entry of `secrets` or `configs` that an [`InnerFile`] comes from.

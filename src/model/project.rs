@@ -1,6 +1,6 @@
 //! A project: all that one file says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{Container, ExtraNetwork, FirewallChoice, Name, NetworkWish, Supervisor, bridge_of};
@@ -27,6 +27,8 @@ pub struct Project {
     /// Containers of the file whose profiles are not enabled, with their profiles. They are no part
     /// of the project, and what is left of them on the host is no leftover.
     pub disabled: BTreeMap<Name, Vec<String>>,
+    /// Containers of the file that are scaled to nothing: what is left of them goes.
+    pub none: BTreeSet<Name>,
     /// Containers by short name.
     pub containers: BTreeMap<Name, Container>,
 }

@@ -104,6 +104,9 @@ pub struct ContainerSpec {
     /// Whether systemd starts, watches and stops it.
     #[serde(default)]
     pub supervised: bool,
+    /// The container of the file of which it is one of several; none when it is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_of: Option<Name>,
     /// Settings of an application container; none for a system container.
     #[serde(default)]
     pub app: Option<Box<AppSpec>>,

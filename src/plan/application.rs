@@ -53,7 +53,7 @@ pub(super) fn attached(project: &Project, container: &Container, net: &Net) -> V
         Attached {
             nic: nic.filter(|_| external.is_none()),
             network: external.unwrap_or_else(|| host_name_of(&project.name, &at.network)),
-            aliases: at.aliases,
+            aliases: with_service(at.aliases, container),
         }
     };
     let mut all: Vec<Attached> = networks::attachments(container)
@@ -62,6 +62,14 @@ pub(super) fn attached(project: &Project, container: &Container, net: &Net) -> V
         .collect();
     all.sort_by_key(|attached| attached.nic.is_none());
     all
+}
+
+/// One of several is found by the name of all of them, too.
+fn with_service(mut aliases: Vec<String>, container: &Container) -> Vec<String> {
+    let service = container.replica_of.as_ref().map(Name::to_string);
+    let service = service.filter(|name| !aliases.contains(name));
+    aliases.extend(service.filter(|name| name != container.name.as_str()));
+    aliases
 }
 
 /// Those whose network, processes or memory it shares must be application containers too.

@@ -1,7 +1,8 @@
 //! Making a container, and filling its volumes.
 
 use crate::model::{
-    ContainerSpec, EngineVolume, Key, Kind, Mount, Name, Source, VolumeSource, says_file,
+    ContainerSpec, EngineVolume, FileContent, Key, Kind, Mount, Name, Source, VolumeSource,
+    says_file,
 };
 
 use super::build::Builder;
@@ -41,6 +42,7 @@ impl Builder<'_> {
         self.check_missing_files(name, spec.kind());
         self.check_origin(name, &spec.source);
         self.check_external(name, &spec);
+        self.check_files(name, &spec);
         let mounts = spec.mounts.clone();
         self.specs.insert(name.clone(), spec.clone());
         let create = Step::Create(Box::new(spec));
@@ -149,6 +151,31 @@ impl Builder<'_> {
             None => "`lxc-ls` lists the host's containers".into(),
         };
         self.problem(name, Some(Key::Clone), message, &help);
+    }
+
+    /// A secret or config that a variable holds is needed now, and was not before.
+    fn check_files(&mut self, name: &Name, spec: &ContainerSpec) {
+        let files = spec.app.iter().flat_map(|app| &app.settings.files);
+        let unset = files.filter_map(|file| match &file.origin.content {
+            FileContent::Variable(variable) if file.is_unset() => Some((file, variable)),
+            FileContent::Variable(_) | FileContent::File(_) | FileContent::Inline => None,
+        });
+        for (file, variable) in unset.collect::<Vec<_>>() {
+            let (key, word) = match file.origin.secret {
+                true => (Key::Secrets, "secret"),
+                false => (Key::Configs, "config"),
+            };
+            let message = format!(
+                "the variable `{variable}`, which holds the {word} `{}` of container `{name}`, is not set",
+                file.origin.name
+            );
+            self.problem(
+                name,
+                Some(key),
+                message,
+                "set it in the environment or in `.env`",
+            );
+        }
     }
 
     /// What is not of the project must be there: locker does not make it.

@@ -70,6 +70,7 @@ pub(super) fn specs(
             restart: container.restart,
             stop_grace: container.stop_grace,
             supervised: supervision::is_supervised(project, container, observed),
+            replica_of: container.replica_of.clone(),
             app,
         };
         specs.insert(name.clone(), spec);

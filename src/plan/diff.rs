@@ -3,7 +3,9 @@
 //! One table for each kind: here what both have, and what is a system container's alone; what is an
 //! application's alone is in `diff_app.rs`.
 
-use crate::model::{Container, ContainerSpec, Key, Kind, Project, default_network};
+use crate::model::{
+    Container, ContainerSpec, Key, Kind, Project, built_image, default_network, is_former_image,
+};
 
 use super::{Cause, diff_app, networks};
 
@@ -59,10 +61,15 @@ fn changed(file: &Container, keys: &[Key]) -> Cause {
     Cause::Changed { key, place }
 }
 
-/// An image is known by its name; how it is built shows in its id once it is built.
+/// An image is known by its name; how it is built shows in its id once it is built. One that is built
+/// keeps a name that an older locker gave it.
 fn same_source(old: &ContainerSpec, new: &ContainerSpec) -> bool {
+    let former = |image: &str| {
+        let ours = new.source.image() == Some(&built_image(&new.project, &new.name));
+        ours && is_former_image(image, &new.project, &new.name)
+    };
     match (old.source.image(), new.source.image()) {
-        (Some(old), Some(new)) => old == new,
+        (Some(old), Some(new)) => old == new || former(old),
         (Some(_), None) | (None, Some(_) | None) => old.source == new.source,
     }
 }

@@ -77,7 +77,10 @@ pub(super) fn intents(
         let there = observed.containers.get(&name);
         let explicit = wish.selection.is_some();
         let job = observed.jobs.get(&name).filter(|_| !defined);
-        let orphan = !defined && !project.disabled.contains_key(&name);
+        let rest = Rest {
+            orphan: !defined && !project.disabled.contains_key(&name),
+            surplus: is_surplus(project, &name, there),
+        };
         let intent = match job {
             Some(job) if ends(&wish.goal, job, there.is_some()) => Intent {
                 destroy: true,
@@ -86,8 +89,8 @@ pub(super) fn intents(
                 ..Intent::default()
             },
             // A command that runs is no leftover.
-            Some(_) => intent_of(wish, defined, false, there, explicit),
-            None => intent_of(wish, defined, orphan, there, explicit),
+            Some(_) => intent_of(wish, defined, Rest::default(), there, explicit),
+            None => intent_of(wish, defined, rest, there, explicit),
         };
         let must_exist = match wish.goal.must_exist() {
             Existence::All => defined || explicit,
@@ -130,14 +133,37 @@ fn ends(goal: &Goal, job: &ObservedJob, there: bool) -> bool {
     }
 }
 
+/// What a container is that the file does not have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rest {
+    /// Left of what the file had once.
+    orphan: bool,
+    /// One of several of a container of the file that is to have fewer now.
+    surplus: bool,
+}
+
+/// Whether a container is one too many of those that the file has of its service.
+pub(super) fn is_surplus(
+    project: &Project,
+    name: &Name,
+    found: Option<&ObservedContainer>,
+) -> bool {
+    let mark = found.and_then(|found| found.mark.as_ref());
+    let service = mark.and_then(|mark| mark.spec.replica_of.as_ref());
+    let has = |name: &Name| project.containers.contains_key(name) || project.none.contains(name);
+    let of_service = service.is_some_and(has);
+    !project.containers.contains_key(name) && (project.none.contains(name) || of_service)
+}
+
 fn intent_of(
     wish: &Wish,
     defined: bool,
-    orphan: bool,
+    rest: Rest,
     there: Option<&ObservedContainer>,
     explicit: bool,
 ) -> Intent {
-    let meant = defined || explicit;
+    // What was stopped as one of several is started as one.
+    let meant = defined || explicit || rest.surplus;
     let chosen = Intent {
         chosen: true,
         ..Intent::default()
@@ -154,7 +180,8 @@ fn intent_of(
             settings: Settings::All,
             ..power(Power::On)
         },
-        Goal::Up if wish.remove_orphans && orphan && !explicit => destroy(true),
+        Goal::Up if rest.surplus => destroy(true),
+        Goal::Up if wish.remove_orphans && rest.orphan && !explicit => destroy(true),
         Goal::Create if defined => Intent {
             make: true,
             ..chosen
@@ -168,7 +195,7 @@ fn intent_of(
             let application = there.is_some_and(|c| c.kind == Kind::Application);
             destroy((!keep || application) && there.is_some())
         }
-        Goal::Cleanup => destroy(wish.remove_orphans && orphan),
+        Goal::Cleanup => destroy(wish.remove_orphans && rest.orphan),
         Goal::Limits => Intent {
             settings: Settings::Limits,
             ..chosen

@@ -151,7 +151,13 @@ fn orphans(builder: &mut Builder<'_>) {
     let known =
         |name: &Name| project.containers.contains_key(name) || project.disabled.contains_key(name);
     let jobs = &builder.observed.jobs;
-    let orphans = names.filter(|name| !known(name) && !jobs.contains_key(*name));
+    let goes = |name: &Name| {
+        builder
+            .intents
+            .get(name)
+            .is_some_and(|intent| intent.destroy)
+    };
+    let orphans = names.filter(|name| !known(name) && !jobs.contains_key(*name) && !goes(name));
     builder.warnings.extend(orphans.map(|name| Warning {
         message: format!(
             "container `{name}` is of this project and not in the file; `--remove-orphans` removes it"

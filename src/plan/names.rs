@@ -76,8 +76,9 @@ pub(super) fn block(
             let Some((target, addresses)) = seen else {
                 continue;
             };
+            // The canonical name first, here too.
             let fqdn = target.fqdn.iter().map(|f| f.as_str().to_owned());
-            let names = [target.name.to_string()].into_iter().chain(fqdn);
+            let names = fqdn.chain([target.name.to_string()]);
             let names = names.chain(service(&bearer, &link.target));
             all.extend(lines(addresses, &unique(names.chain(aliases.clone()))));
         }

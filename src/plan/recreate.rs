@@ -166,6 +166,9 @@ impl Builder<'_> {
         if runs(Some(found)) {
             let on = matches!(intent.power, Power::On | Power::Cycle);
             all.extend(self.cut_off(found).filter(|_| on));
+            let behind =
+                Cause::Drifted("it is in the network or processes of an earlier run of another");
+            all.extend((on && found.left_behind).then_some((Reach::Restart, behind)));
             all.extend(self.follows(file));
         }
         all
@@ -240,8 +243,11 @@ impl Builder<'_> {
             let on = &dependency.on;
             let shares = shared.iter().any(|(_, with)| with == on);
             let left_alone = self.wish.no_deps && !self.selected(&file.name);
-            let again = self.has(Slot::Start, on)
-                && (self.has(Slot::Stop, on) || self.has(Slot::Aside, on));
+            // Who shares with one that does not run is in what is left of its earlier run.
+            let anew = self.has(Slot::Stop, on)
+                || self.has(Slot::Aside, on)
+                || (shares && !runs(self.there(on)));
+            let again = self.has(Slot::Start, on) && anew;
             let reach = match (shares, self.has(Slot::Create, on)) {
                 (true, true) => Reach::Recreate,
                 (true, false) => Reach::Restart,

@@ -139,7 +139,7 @@ fn another_lxc_path_is_used_and_remembered() {
     on_a_host(|host| {
         host.sh("mkdir /opt/containers");
         let project = Project::new(host, "shop", "  web:\n    template: {name: tiny}\n");
-        project.locker("--lxcpath /opt/containers up").exits(0);
+        project.locker("-P ../../opt/containers up").exits(0);
         assert_eq!(project.state("web"), "ABSENT", "it is in the default path");
         assert_eq!(
             host.sh("lxc-info -P /opt/containers -n shop_web -sH"),

@@ -102,6 +102,7 @@ fn project(version: &str) -> Project {
         firewall: Default::default(),
         supervisor: Default::default(),
         disabled: BTreeMap::new(),
+        none: Default::default(),
         groups: BTreeMap::new(),
         containers: [db, job, api, queue]
             .map(|container| (container.name.clone(), container))

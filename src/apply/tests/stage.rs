@@ -61,6 +61,7 @@ pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         restart: Restart::No,
         stop_grace: None,
         supervised: false,
+        replica_of: None,
         app: None,
     }
 }

@@ -46,6 +46,7 @@ mod processes;
 pub mod reach;
 mod registry;
 mod remove;
+mod shares;
 mod site;
 mod status;
 mod terminal;

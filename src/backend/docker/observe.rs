@@ -17,6 +17,7 @@ use super::known::{self, All, Known};
 use super::list::{self, Entry};
 use super::mark;
 use super::network;
+use super::shares;
 use super::site::Site;
 use super::status;
 use crate::backend::{BackendError, BackendView, Body};
@@ -193,6 +194,7 @@ pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
         let body = match seen {
             Some(mut seen) => {
                 seen.parted = is_parted(&look.containers, entry, &known);
+                seen.left_behind = shares::is_left_behind(&look.containers, &known, seen.pid);
                 containers.insert(name.clone(), seen);
                 Body::Present
             }
@@ -260,6 +262,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         set_aside: false,
         stopping: false,
         parted: false,
+        left_behind: false,
         pid: None,
         names: None,
         dns: Vec::new(),

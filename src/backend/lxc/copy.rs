@@ -8,8 +8,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::inherit;
 use super::monitor::HOST_DEFAULTS;
-use super::render::{base, moved};
+use super::render::base;
 use super::shift::shift;
 use super::site::{Site, failed, io, write_whole};
 use super::view::parse_range;
@@ -27,6 +28,14 @@ pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(
             &full,
             format!("its origin `{origin}` does not exist"),
         ));
+    }
+    let text = std::fs::read_to_string(&config_path).map_err(io("read", &config_path))?;
+    if inherit::is_outdated(&text) {
+        let path = config_path.display();
+        let reason = format!(
+            "the configuration of its origin `{origin}` is of LXC before version 3; run `lxc-update-config -c {path}`"
+        );
+        return Err(failed("create", &full, reason));
     }
     let container = site.container("clone", origin)?;
     let source = container.config("lxc.rootfs.path");
@@ -62,12 +71,15 @@ pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(
     }
     copied?;
     shift(&full, &rootfs, &from, &spec.idmap)?;
-    let text = std::fs::read_to_string(&config_path).map_err(io("read", &config_path))?;
-    let mut text: String = moved(&text, &origin_dir, &dir)
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("lxc.idmap"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let inherited = inherit::config(&text, &origin_dir, &dir);
+    let mut text = inherited.config;
+    if let Some(fstab) = inherited.fstab {
+        let mounts = std::fs::read_to_string(&fstab).map_err(io("read", &fstab))?;
+        let mounts = inherit::mounts(&mounts, &origin_dir, &dir, &spec.mounts);
+        let ours = dir.join(inherit::FSTAB);
+        write_whole(&ours, mounts.as_bytes())?;
+        text.push_str(&format!("lxc.mount.fstab = {}\n", ours.display()));
+    }
     if source != origin_dir.join("rootfs") {
         text.push_str(&format!("lxc.rootfs.path = dir:{}\n", rootfs.display()));
     }

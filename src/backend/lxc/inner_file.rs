@@ -271,11 +271,17 @@ pub(super) fn write_names(
 ) -> Result<(), BackendError> {
     let tag = inside.spec.project.as_str();
     let before = inside.read("/etc/hosts")?;
-    let text = before.clone().unwrap_or_else(|| LOCALHOST.into());
+    let text = match before {
+        Some(text) => {
+            let earlier = earlier_self(inside)?;
+            crate::hosts::without_earlier_self(&text, tag, earlier.as_deref())
+        }
+        None => LOCALHOST.into(),
+    };
     let refused = |e: crate::hosts::HostsError| {
         super::site::failed("write names of", &inside.spec.host_name(), e.to_string())
     };
-    let after = crate::hosts::replace_block(&text, tag, lines).map_err(refused)?;
+    let after = crate::hosts::put_block(&text, tag, lines).map_err(refused)?;
     let mut wanted = vec![("/etc/hosts", after)];
     if !dns.is_empty() {
         let text = inside.read("/etc/resolv.conf")?.unwrap_or_default();
@@ -290,6 +296,20 @@ pub(super) fn write_names(
         }
     }
     Ok(())
+}
+
+/// The host name that a copy brought along, as long as it is not ours. The first Locker ended it with
+/// the letters `\\d`.
+fn earlier_self(inside: &Inside<'_>) -> Result<Option<String>, BackendError> {
+    let text = inside.read("/etc/hostname")?.unwrap_or_default();
+    let lines = text.lines().map(str::trim);
+    let name = lines
+        .into_iter()
+        .find(|line| !line.is_empty() && !line.starts_with('#'));
+    let name = name.map(|name| name.strip_suffix("\\d").unwrap_or(name));
+    let host = name.and_then(|name| name.split('.').next());
+    let other = host.filter(|host| !host.is_empty() && *host != inside.spec.hostname);
+    Ok(other.map(str::to_owned))
 }
 
 const LOCALHOST: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";

@@ -70,6 +70,28 @@ fn a_container_without_a_hosts_file_gets_one_with_localhost() {
 }
 
 #[test]
+fn a_copy_of_a_container_of_the_first_locker_gets_its_own_names() {
+    for brought in ["old\\d", "old\n", "# a note\n\nold.example.net\n"] {
+        let tree = Tree::new();
+        let etc = tree.top.join("rootfs/etc");
+        let dead = "10.1.1.9 db # shop_db\n127.0.1.1 old.example.net old\n";
+        std::fs::write(etc.join("hosts"), format!("{LOCALHOST}{dead}")).unwrap();
+        std::fs::write(etc.join("hostname"), brought).unwrap();
+        write_names(&tree.inside(), &[line()], &[]).unwrap();
+        let hosts = std::fs::read_to_string(etc.join("hosts")).unwrap();
+        let block = crate::hosts::replace_block("", tree.spec.project.as_str(), &[line()]).unwrap();
+        assert_eq!(hosts, format!("{LOCALHOST}{block}"), "{brought:?}");
+        let name = std::fs::read_to_string(etc.join("hostname")).unwrap();
+        assert_eq!(name, "db.example.net\n");
+        // Once the name is ours, what is written inside stays.
+        let own = format!("{hosts}127.0.1.1 old.example.net old\n");
+        std::fs::write(etc.join("hosts"), &own).unwrap();
+        write_names(&tree.inside(), &[line()], &[]).unwrap();
+        assert_eq!(std::fs::read_to_string(etc.join("hosts")).unwrap(), own);
+    }
+}
+
+#[test]
 fn a_link_in_place_of_the_file_is_replaced_and_its_target_untouched() {
     let tree = Tree::new();
     std::fs::write(tree.top.join("host/secret"), "mine").unwrap();

@@ -16,6 +16,7 @@ mod ended;
 mod events;
 mod ffi;
 mod guard;
+mod inherit;
 mod inner_file;
 mod inner_path;
 mod layout;

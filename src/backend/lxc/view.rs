@@ -88,6 +88,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             set_aside: false,
             stopping: false,
             parted: false,
+            left_behind: false,
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -122,6 +123,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         set_aside: false,
         stopping: pid.is_some_and(|pid| mark::is_stopping(&dir, pid)),
         parted: false,
+        left_behind: false,
         mark: Some(mark),
     }
 }

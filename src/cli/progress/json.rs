@@ -23,7 +23,7 @@ impl Events for Json {
     fn tell(&self, event: Event<'_>) {
         let mut object = object(&event);
         object["time"] = Value::from(jiff::Timestamp::now().to_string());
-        self.ui.insist(&format!("{object}\n"));
+        self.ui.insist_json(&object.to_string());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Dresses any error for the user: kind, causes, hints and exit code. The only such place.
 
 mod finding;
+mod misplaced;
 mod usage;
 
 use std::error::Error;
@@ -81,7 +82,8 @@ fn finish_usage(error: &clap::Error, ui: &Ui) -> u8 {
             Err(failure) => finish(&failure, ui),
         };
     }
-    let report = usage::dress(&error.render().to_string());
+    let words = std::env::args().skip(1).collect::<Vec<String>>();
+    let report = usage::dress(&error.render().to_string(), &words);
     tell(&report, ui);
     report.kind.code()
 }
@@ -90,7 +92,7 @@ fn tell(report: &Report, ui: &Ui) {
     if ui.json() {
         // Strings and lists of strings: there is nothing in it that JSON could not say.
         let text = serde_json::to_string(report).unwrap_or_else(|error| error.to_string());
-        ui.insist(&format!("{{\"error\":{text}}}\n"));
+        ui.insist_json(&format!("{{\"error\":{text}}}"));
         return;
     }
     if !report.diagnostics.is_empty() {

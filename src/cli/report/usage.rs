@@ -1,6 +1,6 @@
 //! Clap's refusals in locker's form.
 
-use super::{Kind, Report, bare};
+use super::{Kind, Report, bare, misplaced};
 
 /// Words of other programs for what has another name here.
 const ELSEWHERE: [(&str, &str); 12] = [
@@ -27,8 +27,9 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("watch", "`locker status --watch` looks again and again"),
 ];
 
-/// Clap's text in our form: its first paragraph, its tips, and where to read on.
-pub(super) fn dress(text: &str) -> Report {
+/// Clap's text in our form: its first paragraph, its tips, and where to read on. `words` are those that
+/// were typed.
+pub(super) fn dress(text: &str, words: &[String]) -> Report {
     let ours = |line: &str| line.trim().replace('\'', "`");
     let first = text.lines().take_while(|line| !line.trim().is_empty());
     let message = first.map(ours).collect::<Vec<_>>().join(" ");
@@ -37,8 +38,8 @@ pub(super) fn dress(text: &str) -> Report {
     let tips = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("tip: "));
-    match elsewhere(message) {
-        Some(hint) => report.help.push(hint.into()),
+    match elsewhere(message).or_else(|| displaced(message, words)) {
+        Some(hint) => report.help.push(hint),
         None => report.help.extend(tips.map(ours)),
     }
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
@@ -54,11 +55,18 @@ pub(super) fn dress(text: &str) -> Report {
 }
 
 /// What stands for a command of another program; clap would guess by its letters.
-fn elsewhere(message: &str) -> Option<&'static str> {
+fn elsewhere(message: &str) -> Option<String> {
     let word = message.strip_prefix("unrecognized subcommand `")?;
     let word = word.strip_suffix('`')?;
     let known = ELSEWHERE.iter().find(|(name, _)| *name == word);
-    known.map(|(_, hint)| *hint)
+    known.map(|(_, hint)| hint.to_string())
+}
+
+/// An option that its command takes, and that stands before it.
+fn displaced(message: &str, words: &[String]) -> Option<String> {
+    let option = message.strip_prefix("unexpected argument `")?;
+    let option = option.strip_suffix("` found")?;
+    misplaced::hint(&crate::cli::definition(), words, option)
 }
 
 #[cfg(test)]
@@ -70,7 +78,7 @@ mod tests {
         let error = crate::cli::definition()
             .try_get_matches_from(["locker", "upp"])
             .unwrap_err();
-        let report = dress(&error.render().to_string());
+        let report = dress(&error.render().to_string(), &[]);
         assert_eq!(report.message, "unrecognized subcommand `upp`");
         assert_eq!(
             report.help,
@@ -88,7 +96,7 @@ mod tests {
             let error = definition
                 .try_get_matches_from_mut(["locker", word])
                 .unwrap_err();
-            let report = dress(&error.render().to_string());
+            let report = dress(&error.render().to_string(), &[]);
             assert_eq!(report.help[0], hint, "{word}");
             let ours = hint.split('`').nth(1).unwrap();
             let Some(ours) = ours.strip_prefix("locker ") else {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::model::turns_text;
+
 /// Writes a value in block style, two blanks for each level.
 pub(super) fn yaml(out: &mut String, value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
@@ -67,6 +69,7 @@ pub(in crate::file) fn word(text: &str) -> String {
     for c in quoted.chars() {
         let code = u32::from(c);
         if (0x7f..=0x9f).contains(&code)
+            || turns_text(c)
             || matches!(code, 0x2028 | 0x2029 | 0xfeff | 0xfffe | 0xffff)
         {
             safe.push_str(&format!("\\u{code:04x}"));

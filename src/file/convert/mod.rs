@@ -18,7 +18,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::layout::{Decision, Layout};
 use super::reader::{Given, Reader, Unit};
 use super::tree::{Entry, Kind, Node, Spot};
-use super::{LoadError, LoadOptions, gather, load, merge};
+use super::{LoadError, LoadOptions, first_locker, gather, load, merge};
 use crate::model::{Place, Project};
 
 /// The layout that is written.
@@ -79,6 +79,7 @@ fn one(
     });
     let mut root = unit.root;
     merge::settle(&mut root);
+    first_locker::settle(desk, &mut root, layout);
     let mut notes = Notes {
         desk,
         lost: Vec::new(),

@@ -8,7 +8,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Render
 
 use super::super::secret;
 use super::{Diagnostic, Related, Severity, Sources};
-use crate::model::Place;
+use crate::model::{Place, shown, turns_text};
 
 /// Draws `diagnostics` one after the other, an empty line between them; empty for none.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> String {
@@ -80,7 +80,7 @@ fn visible(text: &str) -> String {
             shown.push('…');
             break;
         }
-        if c.is_control() && c != '\n' {
+        if (c.is_control() && c != '\n') || turns_text(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -92,7 +92,7 @@ fn visible(text: &str) -> String {
 /// The lines of a text that a diagnostic needs, so that drawing costs nothing in long files.
 struct Window {
     /// Secrets are masked in it, sign for sign.
-    text: String,
+    lines: Vec<String>,
     first_line: usize,
 }
 
@@ -124,7 +124,7 @@ impl Window {
             .map_or(rest.len(), |(at, _)| at);
         let lines: Vec<String> = rest[..end].split('\n').map(secret::masked).collect();
         Some(Self {
-            text: lines.join("\n"),
+            lines,
             first_line: first,
         })
     }
@@ -134,7 +134,8 @@ impl Window {
         file: Cow<'a, str>,
         marks: Vec<Marking<'a>>,
     ) -> Snippet<'a, Annotation<'a>> {
-        let mut snippet = Snippet::source(self.text)
+        let text: Vec<Cow<'_, str>> = self.lines.iter().map(|line| shown(line)).collect();
+        let mut snippet = Snippet::source(text.join("\n"))
             .line_start(self.first_line)
             .path(file);
         for (range, label, kind) in marks {
@@ -160,11 +161,12 @@ impl Window {
         std::iter::once(main).chain(others).collect()
     }
 
-    /// The bytes of a place within the window.
+    /// The bytes of a place within the window as it is shown.
     fn range(&self, place: &Place, length: u32) -> std::ops::Range<usize> {
         let index = (place.line as usize).saturating_sub(self.first_line);
-        let line = self.text.split('\n').nth(index).unwrap_or("");
-        let before: usize = self.text.split('\n').take(index).map(|l| l.len() + 1).sum();
+        let line = self.lines.get(index).map_or("", String::as_str);
+        let wide = |text: &str| shown(text).len();
+        let before: usize = self.lines.iter().take(index).map(|l| wide(l) + 1).sum();
         let column = (place.column as usize).saturating_sub(1);
         let byte_of = |chars: usize| {
             line.char_indices()
@@ -177,7 +179,7 @@ impl Window {
         } else {
             byte_of(column + length as usize)
         };
-        (before + start)..(before + end)
+        (before + wide(&line[..start]))..(before + wide(&line[..end]))
     }
 }
 

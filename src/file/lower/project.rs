@@ -62,6 +62,7 @@ pub(in crate::file) fn lower(
         file,
         groups,
         disabled: BTreeMap::new(),
+        none: Default::default(),
         containers,
         name,
     }

@@ -359,6 +359,18 @@ fn a_file_of_variables_may_be_missing_or_raw() {
 }
 
 #[test]
+fn a_secret_whose_variable_is_not_set_is_no_error_of_the_file() {
+    let text = "services: {a: {image: x, secrets: [s]}}\nsecrets: {s: {environment: NOSUCH}}\n";
+    let project = project(text);
+    let files = &project.containers["a"].app.as_ref().unwrap().files;
+    assert!(files[0].is_unset());
+    let empty = text.replace("NOSUCH", "EMPTY");
+    let project = super::project(&empty);
+    let files = &project.containers["a"].app.as_ref().unwrap().files;
+    assert!(!files[0].is_unset(), "empty is a value");
+}
+
+#[test]
 fn a_secret_that_cannot_be_read_is_an_error_at_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let large = dir.path().join("large");
@@ -375,10 +387,6 @@ fn a_secret_that_cannot_be_read_is_an_error_at_its_place() {
         (
             format!("{{file: {}}}", large.display()),
             "the file is too long",
-        ),
-        (
-            "{environment: NOSUCH}".to_string(),
-            "the variable `NOSUCH` is not set",
         ),
         (
             "{external: true}".to_string(),

@@ -1,6 +1,6 @@
 //! Files that are included.
 
-use super::Home;
+use super::{Home, load};
 
 #[test]
 fn an_included_file_is_a_project_of_its_own_until_it_is_taken_over() {
@@ -50,6 +50,69 @@ fn an_included_file_is_a_project_of_its_own_until_it_is_taken_over() {
     assert_eq!(project.containers["sub"].environment["B"], "outer");
     assert_eq!(project.containers["web"].environment["X"], "1");
     assert!(project.containers["web"].fqdn.is_some());
+}
+
+#[test]
+fn a_file_that_is_a_link_lies_where_the_link_lies() {
+    let body = "services: {t: {template: x, environment: {WHO: $WHO}, volumes: [\"./d:/d\"]}}\n";
+    let home = Home::new(&[
+        ("common/compose.yaml", body),
+        ("common/.env", "WHO=nobody\n"),
+        ("sa/.env", "WHO=sa\n"),
+        (
+            "sa/compose.override.yaml",
+            "services: {t: {fqdn: sa.net}}\n",
+        ),
+        ("inc/.env", "WHO=inc\n"),
+        (
+            "ext/compose.yaml",
+            "services: {u: {extends: {file: sub/link.yaml, service: t}}}\n",
+        ),
+        ("ext/sub/x", ""),
+        ("compose.yaml", "include: [inc/link.yaml]\n"),
+    ]);
+    let link = |link: &str, to: &str| {
+        std::os::unix::fs::symlink(to, home.path().join(link)).unwrap();
+    };
+    link("sa/compose.yaml", "../common/compose.yaml");
+    link("inc/link.yaml", "../common/compose.yaml");
+    link("ext/sub/link.yaml", "../../common/compose.yaml");
+    link("sb", "sa");
+    let path = home.path().display().to_string();
+    let read = |cwd: &str, file: Option<&str>| {
+        let mut options = home.options();
+        options.cwd.push(cwd);
+        options.project_name = None;
+        options.environment = [("WHO".to_string(), "env".to_string())].into();
+        if cwd != "ext" {
+            options.environment.clear();
+        }
+        options.files = file.into_iter().map(Into::into).collect();
+        load(&options).unwrap().project
+    };
+    // Found, named, and found through a link of the directory, which is another matter.
+    for (cwd, file) in [("sa", None), (".", Some("sa/compose.yaml")), ("sb", None)] {
+        let project = read(cwd, file);
+        assert_eq!(project.name.as_str(), "sa");
+        let container = &project.containers["t"];
+        assert_eq!(container.environment["WHO"], "sa");
+        assert_eq!(
+            container.volumes[0].0.to_string(),
+            format!("{path}/sa/d:/d")
+        );
+        assert_eq!(container.fqdn.is_some(), file.is_none());
+    }
+    let included = &read(".", None).containers["t"];
+    assert_eq!(included.environment["WHO"], "inc");
+    assert_eq!(
+        included.volumes[0].0.to_string(),
+        format!("{path}/inc/d:/d")
+    );
+    let extended = &read("ext", None).containers["u"];
+    assert_eq!(
+        extended.volumes[0].0.to_string(),
+        format!("{path}/ext/sub/d:/d")
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::project;
+use super::{drawn, project, read_text};
 use crate::file::{LoadOptions, load};
 use crate::model::*;
 
@@ -178,6 +178,43 @@ fn the_early_layout_and_full_names_of_siblings_work() {
         project.containers["web"].source,
         Source::CloneSibling(name("db"))
     );
+}
+
+#[test]
+fn the_placeholders_of_the_first_locker_mean_what_they_meant() {
+    let source = |text: &str| {
+        let loaded = read_text(text).unwrap();
+        let volume = &loaded.project.containers["web"].volumes[0].0;
+        (volume.to_string(), loaded.warnings.len())
+    };
+    let late = |volume: &str| {
+        let text =
+            format!("containers: {{web: {{template: x, fqdn: w.net, volumes: [\"{volume}\"]}}}}");
+        source(&text)
+    };
+    let early = |volume: &str, more: &str| {
+        let text =
+            format!("web: {{template: {{name: x}}, fqdn: w.net, volumes: [\"{volume}\"]{more}}}\n");
+        source(&text)
+    };
+    let both = ("/d/shop_web:/x".to_string(), 0);
+    assert_eq!(late("/d/$project_$name:/x"), both);
+    assert_eq!(early("/d/$project_$name:/x", ""), both);
+    assert_eq!(late("/d/$names/$fqdn_:/x").0, "/d/webs/w.net_:/x");
+    assert_eq!(late("/d/$name:/x"), ("/d/web:/x".to_string(), 0));
+    // What `$name` was in the early layout depends on the version: it is told.
+    assert_eq!(early("/d/$name:/x", ""), ("/d/shop_web:/x".to_string(), 1));
+    assert_eq!(early("/d/$name:/x", ", dns: [9.9.9.9]").0, "/d/web:/x");
+    assert_eq!(early("/d/$project/$name:/x", "").0, "/d/shop/web:/x");
+    assert_eq!(early("/d/${name}:/x", ""), ("/d/web:/x".to_string(), 0));
+    let said = drawn("web: {template: {name: x}, volumes: [\"/d/$name:/x\"]}\n");
+    assert!(said.contains("${project}_${name}"), "{said}");
+    // Elsewhere, and in Compose files, a variable's name ends where its letters end.
+    let compose = "services: {web: {image: x, volumes: [\"/d/$project_:/x\"]}}";
+    assert_eq!(source(compose).0, "/d:/x");
+    let long =
+        "containers: {web: {template: x, volumes: [{source: /d/$project_$name, target: /x}]}}";
+    assert_eq!(source(long), both);
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn replicas_have_names_ports_and_everything_that_names_them() {
         assert_eq!(project.containers[name].groups.len(), 1);
     }
     assert_eq!(project.containers["one"].replica_of, None);
+    assert!(project.none.contains("none") && project.none.len() == 1);
     assert_eq!(project.groups["front"].len(), 3);
     let lb = &project.containers["lb"];
     let on: Vec<&str> = lb.depends_on.iter().map(|d| d.on.as_str()).collect();

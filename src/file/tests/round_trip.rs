@@ -195,6 +195,7 @@ proptest! {
             firewall: FirewallChoice::Auto,
             groups: BTreeMap::new(),
             disabled: BTreeMap::new(),
+            none: Default::default(),
             containers: [(container.name.clone(), container)].into(),
         });
     }

@@ -282,6 +282,164 @@ fn a_link_to_a_service_leads_to_all_its_containers() {
     assert_eq!(www[1].names, ["web-2", "web", "www"]);
 }
 
+/// `mixed` with so many containers of the service `web`, none being the number 0.
+fn scaled(count: usize) -> Project {
+    let mut file = mixed();
+    file.containers.retain(|word, _| word.as_str() == "web");
+    let web = file.containers.get_mut("web").unwrap();
+    web.depends_on.clear();
+    web.links.clear();
+    web.ports.clear();
+    let first = web.clone();
+    for number in 1..=count {
+        let mut one = first.clone();
+        if number > 1 {
+            one.name = name(&format!("web-{number}"));
+        }
+        one.replica_of = (count > 1).then(|| name("web"));
+        file.containers.insert(one.name.clone(), one);
+    }
+    if count == 0 {
+        file.containers.clear();
+        file.none.insert(name("web"));
+    }
+    file
+}
+
+fn running(world: &World) -> Vec<&str> {
+    let all = world.seen.containers.iter();
+    let run = all.filter(|(_, found)| found.state == State::Running);
+    run.map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn fewer_of_a_service_are_made_so_and_those_that_stop_stopped_start_again() {
+    let mut world = World::of(&scaled(3));
+    let two = world.seen.containers["web-2"].mark.clone().unwrap().spec;
+    assert_eq!(two.app.unwrap().attached[0].aliases, ["web"]);
+    // The number was one of the command line: `stop` and `start` do not know it.
+    let alone = scaled(1);
+    world.run(&alone, &wish(Goal::Stop));
+    assert_eq!(running(&world), [""; 0]);
+    world.run(&alone, &wish(START));
+    assert_eq!(running(&world), ["web", "web-2", "web-3"]);
+    // Who is not asked about stays.
+    assert!(
+        plan(&alone, &world.look(), &chosen(Goal::Up, &["web"]))
+            .unwrap()
+            .warnings
+            .is_empty()
+    );
+    let made = plan(&alone, &world.look(), &wish(Goal::Up)).unwrap();
+    assert!(
+        made.warnings.is_empty() && made.losses.is_empty(),
+        "{made:?}"
+    );
+    world.run(&alone, &wish(Goal::Up));
+    assert_eq!(running(&world), ["web"]);
+    assert_eq!(world.text(&alone, &wish(Goal::Up)), "nothing to do");
+    world.run(&scaled(0), &wish(Goal::Up));
+    assert!(world.seen.containers.is_empty());
+    // What only happens to be called so is a leftover as any other.
+    let mut file = scaled(1);
+    file.containers
+        .insert(name("web-2"), app("web-2", 70, image("nginx:1")));
+    let world = World::of(&file);
+    let made = plan(&alone, &world.look(), &wish(Goal::Up)).unwrap();
+    assert_eq!((made.steps.len(), made.warnings.len()), (0, 1), "{made:?}");
+}
+
+#[test]
+fn a_system_container_that_is_one_too_many_is_a_loss_that_is_asked_about() {
+    let of = |count: usize| {
+        let mut file = project(Vec::new());
+        for number in 1..=count {
+            let word = if number == 1 {
+                "db".into()
+            } else {
+                format!("db-{number}")
+            };
+            let mut one = super::shop::container(&word, 10, super::shop::busybox());
+            one.replica_of = (count > 1).then(|| name("db"));
+            file.containers.insert(one.name.clone(), one);
+        }
+        file
+    };
+    let world = World::of(&of(2));
+    let made = plan(&of(1), &world.look(), &wish(Goal::Up)).unwrap();
+    assert_eq!(made.losses.len(), 1);
+    assert_eq!(made.losses[0].container, Some(name("db-2")));
+}
+
+#[test]
+fn who_shares_a_network_follows_the_one_that_has_it_whoever_started_that_one() {
+    let file = mixed_with("job", |c| {
+        settings(c).network = AppNetwork::Container(name("web"));
+    });
+    let mut world = World::of(&file);
+    // Killed or stopped past us: what shares with it runs on in a network that is dead.
+    world.container("web").state = State::Stopped;
+    let up = world.text(&file, &wish(Goal::Up));
+    let start = world.text(&file, &chosen(START, &["web"]));
+    for text in [&up, &start] {
+        let lines: Vec<&str> = text.lines().collect();
+        let job: Vec<&&str> = lines.iter().filter(|line| line.contains("job")).collect();
+        assert!(job.iter().any(|line| line.contains("stop")), "{text}");
+        assert!(job.iter().any(|line| line.contains("start")), "{text}");
+    }
+    // Started again past us: both run, and no longer share.
+    world.container("web").state = State::Running;
+    world.container("job").left_behind = true;
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(
+        text.contains("earlier run") && !text.contains("web  "),
+        "{text}"
+    );
+    // Whom nobody asked about is left alone.
+    assert_eq!(world.text(&file, &chosen(START, &["web"])), "nothing to do");
+    assert_eq!(
+        world.text(&file, &chosen(Goal::Up, &["db"])),
+        "nothing to do"
+    );
+}
+
+#[test]
+fn a_variable_of_a_secret_is_needed_to_make_a_container_and_for_nothing_else() {
+    let file = |digest: &str| {
+        mixed_with("web", |c| {
+            settings(c).files.push(InnerFile {
+                target: "/run/secrets/key".into(),
+                uid: 0,
+                gid: 0,
+                mode: 0o400,
+                digest: digest.into(),
+                origin: FileOrigin {
+                    secret: true,
+                    name: "key".into(),
+                    content: FileContent::Variable("KEY".into()),
+                },
+                content: Secret::default(),
+            });
+        })
+    };
+    let (set, unset) = (file("abc"), file(""));
+    let told = refused(&unset, &wish(Goal::Up));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("the variable `KEY`, which holds the secret `key`"),
+        "{told:?}"
+    );
+    let mut world = World::of(&set);
+    assert!(plan(&unset, &world.look(), &wish(Goal::Up)).is_err());
+    for goal in [Goal::Stop, START, Goal::Restart, Goal::Ports, DOWN] {
+        let done = plan(&unset, &world.look(), &wish(goal.clone()));
+        assert!(done.is_ok(), "{goal:?}");
+    }
+    world.run(&unset, &wish(Goal::Stop));
+    world.run(&unset, &wish(START));
+    assert!(plan(&unset, &world.look(), &chosen(Goal::Up, &["db"])).is_ok());
+}
+
 #[test]
 fn a_container_that_is_not_to_be_made_anew_stays_and_that_is_said() {
     let world = World::of(&mixed());

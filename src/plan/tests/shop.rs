@@ -45,6 +45,7 @@ pub(super) fn project(containers: Vec<Container>) -> Project {
         file: PathBuf::from("/srv/shop/locker.yaml"),
         supervisor: Default::default(),
         disabled: Default::default(),
+        none: Default::default(),
         network: NetworkWish {
             place: place(2),
             ..NetworkWish::default()

@@ -38,6 +38,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         set_aside: false,
         stopping: false,
         parted: false,
+        left_behind: false,
         pid: None,
         names: None,
         dns: Vec::new(),

@@ -19,6 +19,7 @@ impl Systemd {
         if changed || self.files.is_reload_due() {
             self.reload().await?;
         }
+        self.end_groups(change, before).await?;
         let program = change
             .units
             .services
@@ -111,6 +112,25 @@ impl Systemd {
         if services.is_empty() && !before.services.is_empty() {
             self.finish(&names::target(project), Job::Stop).await?;
             self.finish(&names::slice(project), Job::Stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the targets of groups that are no more. After the reload: by then no service that stays is a
+    /// part of one.
+    async fn end_groups(&self, change: &UnitsChange, before: &OnDisk) -> Result<(), UnitsError> {
+        let groups = |services: &BTreeMap<Name, UnitSpec>| {
+            let all = services
+                .values()
+                .flat_map(|unit| unit.groups.iter().cloned());
+            all.collect::<BTreeSet<Name>>()
+        };
+        let (was, is) = (groups(&before.services), groups(&change.units.services));
+        for group in was.difference(&is) {
+            let target = names::group(&change.units.project, group);
+            if self.state_of(&target).await?.active == "active" {
+                self.finish(&target, Job::Stop).await?;
+            }
         }
         Ok(())
     }

@@ -68,13 +68,13 @@ fn file(
         uid: uid.unwrap_or(0),
         gid: gid.unwrap_or(0),
         mode: mode.unwrap_or(0o444),
-        digest: digest_of(&content),
+        digest: content.as_deref().map(digest_of).unwrap_or_default(),
         origin: FileOrigin {
             secret,
             name: source,
             content: store.content.clone(),
         },
-        content: Secret(content),
+        content: Secret(content.unwrap_or_default()),
     })
 }
 
@@ -115,23 +115,21 @@ fn target(desk: &Desk<'_>, fields: Fields<'_, '_>, source: &str, secret: bool) -
     desk.check(spot, target_path(&path))
 }
 
-fn content(desk: &Desk<'_>, store: &StoreFile) -> Option<Vec<u8>> {
+/// The content; the inner `None` is a variable that is not set, which only who makes the container needs.
+fn content(desk: &Desk<'_>, store: &StoreFile) -> Option<Option<Vec<u8>>> {
     let content = match &store.content {
         FileContent::Inline => store.inline.clone().unwrap_or_default().into_bytes(),
         FileContent::File(path) => read(desk, store.spot, path)?,
         FileContent::Variable(name) => match desk.variable(store.spot, name) {
             Some(value) => value.into_bytes(),
-            None => {
-                desk.error(store.spot, format!("the variable `{name}` is not set"));
-                return None;
-            }
+            None => return Some(None),
         },
     };
     if content.len() > MOST {
         desk.error(store.spot, "a secret or config has at most 512 KiB");
         return None;
     }
-    Some(content)
+    Some(Some(content))
 }
 
 fn read(desk: &Desk<'_>, spot: Spot, path: &Path) -> Option<Vec<u8>> {

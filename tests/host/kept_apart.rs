@@ -1,0 +1,133 @@
+//! What must not be taken for each other: images whose names fold, containers of a service that are too
+//! many, and the namespaces of an earlier run.
+
+use crate::beside::on_a_host_with_docker;
+use crate::machine::Host;
+use crate::project::eventually;
+
+fn namespace(host: &Host, container: &str) -> String {
+    let pid = format!("docker inspect -f '{{{{.State.Pid}}}}' {container}");
+    host.sh(&format!("readlink /proc/$({pid})/ns/net"))
+}
+
+fn running(host: &Host) -> Vec<String> {
+    let names = host.sh("docker ps --format '{{.Names}}' | sort");
+    names.lines().map(str::to_owned).collect()
+}
+
+/// Services and projects whose names fold to the same image run each their own.
+fn images(host: &Host) {
+    let build = |path: &str, word: &str| {
+        let text = format!("FROM busybox:test\nRUN echo {word} > /who\nCMD [\"sleep\",\"900\"]\n");
+        host.write(&format!("/srv/{path}/Dockerfile"), &text);
+    };
+    for (path, word) in [
+        ("shop/x", "x"),
+        ("shop/y", "y"),
+        ("App/x", "App"),
+        ("app/x", "app"),
+    ] {
+        build(path, word);
+    }
+    let services = "services:\n  a__b: {build: x, stop_grace_period: 0s}\n  a_b: {build: y, stop_grace_period: 0s}\n";
+    host.write("/srv/shop/compose.yaml", services);
+    for directory in ["App", "app"] {
+        let web = "services:\n  web: {build: x, stop_grace_period: 0s}\n";
+        host.write(&format!("/srv/{directory}/compose.yaml"), web);
+    }
+    for directory in ["shop", "App", "app"] {
+        host.sh(&format!("cd /srv/{directory} && locker up -q"));
+    }
+    for (directory, service, expected) in [
+        ("shop", "a__b", "x"),
+        ("shop", "a_b", "y"),
+        ("App", "web", "App"),
+        ("app", "web", "app"),
+    ] {
+        let who = host.sh(&format!(
+            "cd /srv/{directory} && locker exec {service} cat /who"
+        ));
+        assert_eq!(who, expected, "{directory}/{service}");
+    }
+    for directory in ["shop", "App", "app"] {
+        host.sh(&format!(
+            "cd /srv/{directory} && locker plan --exit-code && locker down -q"
+        ));
+    }
+}
+
+/// `up` makes fewer so, `start` starts what `stop` stopped, and all bear the service's name.
+fn replicas(host: &Host) {
+    let services = "services:\n  t: {image: 'busybox:test', stop_grace_period: 0s}\n  \
+        c: {image: 'busybox:test', command: sleep 900, stop_grace_period: 0s}\n";
+    host.write("/srv/many/compose.yaml", services);
+    let locker = |words: &str| host.sh(&format!("cd /srv/many && locker {words}"));
+    locker("up -q --scale t=3");
+    let three = ["many_c", "many_t", "many_t-2", "many_t-3"];
+    assert_eq!(running(host), three);
+    let found =
+        host.sh("docker exec many_c nslookup t 127.0.0.11 | grep -c 'Address.*10\\.'; true");
+    let aliases = host.sh("docker inspect -f '{{json .NetworkSettings.Networks}}' many_t-3");
+    assert!(aliases.contains("\"t\""), "{found} {aliases}");
+    locker("stop -q");
+    assert!(running(host).is_empty());
+    locker("start -q");
+    assert_eq!(running(host), three);
+    locker("up -q");
+    assert_eq!(running(host), ["many_c", "many_t"]);
+    locker("plan --exit-code");
+    locker("up -q --scale t=0");
+    assert_eq!(running(host), ["many_c"]);
+    locker("down -q");
+}
+
+/// Who shares the network of a container that ran on without us is led into the new one.
+fn shared(host: &Host, supervisor: &str) {
+    let services = format!(
+        "supervisor: {supervisor}\nservices:\n  vpn: {{image: 'busybox:test', command: sleep 900, stop_grace_period: 0s}}\n  \
+         app: {{image: 'busybox:test', stop_grace_period: 0s, network_mode: 'service:vpn'}}\n"
+    );
+    host.write("/srv/vpn/compose.yaml", &services);
+    let locker = |words: &str| host.sh(&format!("cd /srv/vpn && locker {words}"));
+    let together = |why: &str| {
+        assert_eq!(
+            namespace(host, "vpn_vpn"),
+            namespace(host, "vpn_app"),
+            "{supervisor}: {why}"
+        );
+        locker("plan --exit-code");
+    };
+    locker("up -q");
+    together("first");
+    locker("stop -q vpn");
+    locker("start -q vpn");
+    locker("up -q");
+    together("stopped and started");
+    if supervisor == "none" {
+        host.sh("docker restart -t 0 vpn_vpn");
+        let plan = locker("plan");
+        assert!(
+            plan.contains("app") && plan.contains("earlier run"),
+            "{plan}"
+        );
+        locker("up -q");
+        together("restarted past us");
+    }
+    host.sh("docker kill vpn_vpn");
+    eventually(false, || running(host).contains(&"vpn_vpn".to_owned()));
+    locker("up -q");
+    together("killed");
+    locker("restart -q vpn");
+    together("restarted");
+    locker("down -q");
+}
+
+#[test]
+fn images_replicas_and_namespaces_are_not_taken_for_each_other() {
+    on_a_host_with_docker(|host| {
+        images(host);
+        replicas(host);
+        shared(host, "none");
+        shared(host, "auto");
+    });
+}
