@@ -79,6 +79,9 @@ pub struct HostFacts {
     pub closed: Option<PathBuf>,
     /// Host paths of the mounts of this project's containers that are not there (any more).
     pub missing: BTreeSet<PathBuf>,
+    /// Sources of mounts by container, whose file system was mounted and is not any more: the path and the
+    /// mount point.
+    pub unmounted: BTreeMap<Name, BTreeMap<PathBuf, PathBuf>>,
     /// Other locker projects of this host by name, with their directory.
     pub projects: BTreeMap<Name, PathBuf>,
 }
@@ -110,6 +113,9 @@ pub struct ProjectRecord {
     /// Rules added by `port add`, kept until `port rm`.
     #[serde(default)]
     pub added_ports: BTreeMap<Name, Vec<Port>>,
+    /// Ports of the file or added by hand that were taken out by hand, until `ports` or `up`.
+    #[serde(default)]
+    pub withdrawn: BTreeMap<Name, Vec<Port>>,
     /// Host ports that were picked for rules with host port 0: `(container, rule as in the file)` to port.
     #[serde(default)]
     pub picked_ports: BTreeMap<String, u16>,

@@ -238,6 +238,7 @@ fn look_at_files(
             maps_ids: of_ids.maps_ids(paths.state()),
             closed: None,
             missing: BTreeSet::new(),
+            unmounted: unmounted(paths, project)?,
             projects: records
                 .into_iter()
                 .filter(|r| &r.name != project)
@@ -248,6 +249,20 @@ fn look_at_files(
         adopted: store::load_adopted(paths, project)?,
         listeners: listeners(&wanted)?,
     })
+}
+
+/// Sources of mounts whose file system is not mounted; a kernel that does not tell says nothing against it.
+fn unmounted(paths: &Paths, project: &Name) -> Result<store::Sources, ObserveError> {
+    // What is damaged is written anew by the next change, and must not stop what takes a project down.
+    let sources = store::load_sources(paths, project).unwrap_or_default();
+    if sources.is_empty() {
+        return Ok(sources);
+    }
+    let points = sys::mount_points();
+    Ok(points.map_or_else(
+        |_| store::Sources::new(),
+        |points| store::unmounted(&sources, &points),
+    ))
 }
 
 fn subordinate(path: &Path, kind: IdKind) -> Result<Vec<IdRange>, ObserveError> {

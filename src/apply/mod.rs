@@ -22,6 +22,7 @@ mod lanes;
 mod life;
 mod marks;
 mod perform;
+mod sources;
 mod supervised;
 mod supervised_output;
 mod undo;

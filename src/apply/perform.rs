@@ -22,6 +22,7 @@ use super::events::{Event, Events};
 use super::journal::Journal;
 use super::kept::{keep, let_go, remember};
 use super::lanes::Lanes;
+use super::sources::remember_sources;
 use super::undo::{Ways, undo};
 use super::{Host, label};
 
@@ -156,6 +157,7 @@ pub async fn apply(
     let signal = cancel.by().filter(|_| !progress.is_complete());
     if progress.failures.is_empty() && signal.is_none() {
         note(keep(host, plan, observed).await, events);
+        note(remember_sources(host, plan, &worker).await, events);
         let program = host.paths.program();
         note(blocking(move || store::settle(&program)).await, events);
         end(journal, events);

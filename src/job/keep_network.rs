@@ -1,9 +1,12 @@
 //! `locker __network`: the service that keeps bridges and rules of all projects in place.
 //!
 //! At boot it makes them again; afterwards it listens to the kernel and puts back what somebody else
-//! took out: a flush, a reload of firewalld, a new start of dockerd. It never adds what the last change
-//! of a project did not leave there, changes nothing foreign, and knows no engine.
+//! took out: a flush, a reload of firewalld, a new start of dockerd. Ports of a container with a service come
+//! and go with that, told by its supervisor. It never adds what the last change of a project did not leave
+//! there or write down for a service, changes nothing foreign, and knows no engine.
 
+mod calls;
+mod ports;
 mod repair;
 mod rules;
 
@@ -12,10 +15,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use tokio::net::UnixStream;
+
 use crate::network::LinkChanges;
 use crate::store::Paths;
 use crate::sys::Notifier;
 
+use self::calls::Calls;
 use self::repair::{Keeper, Round};
 use self::rules::RuleChanges;
 
@@ -65,6 +71,9 @@ async fn keep(paths: &Paths) -> Result<(), String> {
         .map_err(|error| format!("cannot reach the service manager: {error}"))?;
     let mut links = LinkChanges::listen().map_err(|error| error.to_string())?;
     let mut rules = RuleChanges::begin();
+    let socket = paths.network_socket();
+    let calls = Calls::begin(&socket)
+        .map_err(|error| format!("cannot listen at `{}`: {error}", socket.display()))?;
     let mut keeper = Keeper::new(paths);
     let mut is_ready = false;
     loop {
@@ -79,18 +88,46 @@ async fn keep(paths: &Paths) -> Result<(), String> {
             eprintln!("cannot reach the service manager: {error}");
         }
         is_ready = true;
-        tokio::select! {
-            heard = links.next() => if !heard {
-                return Err("the kernel tells no more about its interfaces".into());
-            },
-            () = rules.next() => {}
-            () = tokio::time::sleep(pause(round)) => {}
+        let mut again = tokio::time::Instant::now() + pause(round);
+        loop {
+            tokio::select! {
+                heard = links.next() => match heard {
+                    true => break,
+                    false => return Err("the kernel tells no more about its interfaces".into()),
+                },
+                () = rules.next() => break,
+                () = tokio::time::sleep_until(again) => break,
+                call = calls.next() => if answer(&mut keeper, &calls, call).await {
+                    again = again.min(tokio::time::Instant::now() + BUSY);
+                },
+            }
         }
-        let rest = SELDOM.saturating_sub(began.elapsed());
-        tokio::time::sleep(rest.max(WHOLE)).await;
+        let rest = SELDOM.saturating_sub(began.elapsed()).max(WHOLE);
+        let rested = tokio::time::Instant::now() + rest;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(rested) => break,
+                call = calls.next() => drop(answer(&mut keeper, &calls, call).await),
+            }
+        }
         links.drain();
         rules.drain();
     }
+}
+
+/// Looks at what a supervisor has called about, and answers it; whether it is to be looked at again soon.
+async fn answer(keeper: &mut Keeper, calls: &Calls, call: std::io::Result<UnixStream>) -> bool {
+    let Ok(first) = call else {
+        // Out of files, or the like: the caller tries in vain, and the next round sees to its container.
+        tokio::time::sleep(WHOLE).await;
+        return true;
+    };
+    let calls = calls.all(first).await;
+    let round = keeper.called(&calls).await;
+    for call in calls {
+        call.answer().await;
+    }
+    round.busy
 }
 
 fn pause(round: Round) -> Duration {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Healthcheck, Hooks, Kind, Name, Port, Restart};
+use super::{Healthcheck, Hooks, Kind, Name, Port, PortRule, Restart};
 
 /// Where the engine of application containers listens when nobody says it.
 pub const ENGINE_SOCKET: &str = "/var/run/docker.sock";
@@ -62,6 +62,10 @@ pub struct UnitSpec {
     pub on_demand: Vec<DemandPort>,
     /// How long such a port must be quiet until the container is stopped.
     pub idle: Option<Duration>,
+    /// The port rules that are in place while it runs; none in what an older locker wrote, whose rules stay
+    /// as the last change left them.
+    #[serde(default)]
+    pub ports: Option<Vec<PortRule>>,
     /// Paths of the host that it cannot start without: what lies below it and what is mounted into it.
     #[serde(default)]
     pub mounts: BTreeSet<PathBuf>,

@@ -113,6 +113,7 @@ impl<'a> Builder<'a> {
             // What others do to it, nobody asked it about.
             intent.power = Power::On;
         }
+        self.refuse_unmounted(name, intent);
         self.power(name, intent, changed);
         self.setup(name, intent);
         self.finish_recreation(name, intent);
@@ -135,6 +136,33 @@ impl<'a> Builder<'a> {
         // Without a network there is no plan, and that is told already.
         if starts && !intent.chosen && self.net.is_some() {
             self.problems.push(not_made(name));
+        }
+    }
+
+    /// A container whose data are not there does not start with an empty directory in their place.
+    fn refuse_unmounted(&mut self, name: &Name, intent: Intent) {
+        let rests = !runs(self.there(name));
+        let starts = match intent.power {
+            Power::On => rests,
+            Power::Cycle => true,
+            Power::Keep | Power::Off | Power::Freeze | Power::Thaw => false,
+        };
+        let gone = self.observed.host.unmounted.get(name).filter(|_| starts);
+        let mounts = self.specs.get(name).map(|spec| spec.mounts.as_slice());
+        let mounts = mounts.unwrap_or_default();
+        let used = |path: &std::path::PathBuf| mounts.iter().any(|mount| mount.host == *path);
+        let gone = gone.into_iter().flatten().filter(|(path, _)| used(path));
+        let gone: Vec<(String, String)> = gone
+            .map(|(path, point)| (path.display().to_string(), point.display().to_string()))
+            .collect();
+        for (path, point) in gone {
+            let message = format!(
+                "`{path}` of container `{name}` was on the file system at `{point}`, which is not mounted"
+            );
+            let help = format!(
+                "mount it: `mount {point}`; to go on without it make the container anew: `locker rm {name}`, then `locker up`"
+            );
+            self.problem(name, Some(Key::Volumes), message, &help);
         }
     }
 

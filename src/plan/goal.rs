@@ -35,13 +35,12 @@ const START: Scope = Scope {
 const PORTS: Scope = Scope {
     network: true,
     names: false,
-    units: false,
+    units: true,
     ..MAKE
 };
 const LIMITS: Scope = Scope {
     saves: false,
     network: false,
-    units: true,
     ..PORTS
 };
 const UNPORT: Scope = Scope {
@@ -53,6 +52,12 @@ const NAMES: Scope = Scope {
     needs_file: false,
     saves: false,
     ..MAKE
+};
+const UNPORTS: Scope = Scope {
+    saves: true,
+    names: false,
+    units: true,
+    ..NAMES
 };
 const QUIET: Scope = Scope {
     names: false,
@@ -87,7 +92,31 @@ impl Goal {
             Self::PortRemove(_) => UNPORT,
             Self::Stop | Self::Links | Self::Unlinks => STILL,
             Self::Remove | Self::Down { .. } | Self::Cleanup => NAMES,
-            Self::Unports | Self::Freeze | Self::Unfreeze => QUIET,
+            Self::Unports => UNPORTS,
+            Self::Freeze | Self::Unfreeze => QUIET,
+        }
+    }
+
+    /// Whether it is about ports alone: of a unit nothing else is touched.
+    pub(super) fn is_of_ports(&self) -> bool {
+        match self {
+            Self::Ports | Self::Unports | Self::PortAdd(_) | Self::PortRemove(_) => true,
+            Self::Up
+            | Self::Create
+            | Self::Start { .. }
+            | Self::Stop
+            | Self::Restart
+            | Self::Remove
+            | Self::Down { .. }
+            | Self::Links
+            | Self::Unlinks
+            | Self::Limits
+            | Self::Freeze
+            | Self::Unfreeze
+            | Self::Pull
+            | Self::Build
+            | Self::Enable(_)
+            | Self::Cleanup => false,
         }
     }
 

@@ -70,7 +70,7 @@ fn build(builder: &mut Builder<'_>) {
     builder.networks_up();
     builder.stale_networks();
     builder.forget_ended();
-    builder.units();
+    builder.units(record.as_ref());
     builder.names();
     builder.ports(record.as_ref());
     builder.host_names();

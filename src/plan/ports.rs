@@ -26,6 +26,8 @@ pub(super) fn wanted(
     let added = record.and_then(|r| r.added_ports.get(&spec.name));
     let added = added.into_iter().flatten();
     let all = of_file.chain(added.map(|port| (port.clone(), Place::nowhere())));
+    let out = record.and_then(|record| record.withdrawn.get(&spec.name));
+    let all = all.filter(|(port, _)| !out.is_some_and(|out| out.contains(port)));
     let nic = spec.nic.as_ref();
     all.filter_map(|(mut port, place)| {
         if port.host.first == 0 {

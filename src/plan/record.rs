@@ -32,6 +32,7 @@ impl Builder<'_> {
             addresses: BTreeMap::new(),
             leaving: BTreeMap::new(),
             added_ports: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
             picked_ports: BTreeMap::new(),
         });
         record.subnets = net.subnets;
@@ -121,8 +122,46 @@ impl Builder<'_> {
             } else if let Goal::PortRemove(port) = goal {
                 self.remove_by_hand(name, port, record);
             }
+            self.withdraw_by_hand(name, record);
         }
+        record.withdrawn.retain(|_, list| !list.is_empty());
         record.added_ports.retain(|_, list| !list.is_empty());
+    }
+
+    /// What was taken out by hand stays so when the container is started anew.
+    fn withdraw_by_hand(&self, name: &Name, record: &mut ProjectRecord) {
+        let file = self.project.containers.get(name);
+        let of_file = file.iter().flat_map(|file| file.ports.iter());
+        let mut of_file = of_file.map(|(port, _)| port.clone());
+        let list = record.withdrawn.entry(name.clone()).or_default();
+        match &self.wish.goal {
+            Goal::Up if self.wish.no_ports => {}
+            Goal::Up | Goal::Ports => list.clear(),
+            Goal::Unports => {
+                let added = record.added_ports.get(name).into_iter().flatten();
+                *list = of_file.chain(added.cloned()).collect();
+            }
+            Goal::PortAdd(port) => list.retain(|out| !is_meant(out, port)),
+            Goal::PortRemove(port) => {
+                let meant = of_file.find(|out| is_meant(out, port));
+                list.extend(meant.filter(|meant| !list.contains(meant)));
+            }
+            Goal::Create
+            | Goal::Start { .. }
+            | Goal::Stop
+            | Goal::Restart
+            | Goal::Remove
+            | Goal::Down { .. }
+            | Goal::Links
+            | Goal::Unlinks
+            | Goal::Limits
+            | Goal::Freeze
+            | Goal::Unfreeze
+            | Goal::Pull
+            | Goal::Build
+            | Goal::Enable(_)
+            | Goal::Cleanup => {}
+        }
     }
 
     fn add_by_hand(&mut self, name: &Name, port: &Port, record: &mut ProjectRecord) {
@@ -178,7 +217,7 @@ impl Builder<'_> {
         };
         let step = Step::SaveRecord(Box::new(record.clone()));
         let cause = match &self.wish.goal {
-            Goal::PortAdd(_) | Goal::PortRemove(_) => Cause::Asked,
+            Goal::PortAdd(_) | Goal::PortRemove(_) | Goal::Unports => Cause::Asked,
             Goal::Up
             | Goal::Create
             | Goal::Start { .. }
@@ -187,7 +226,6 @@ impl Builder<'_> {
             | Goal::Remove
             | Goal::Down { .. }
             | Goal::Ports
-            | Goal::Unports
             | Goal::Links
             | Goal::Unlinks
             | Goal::Limits

@@ -6,23 +6,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
-    Container, ContainerSpec, DemandPort, Dependency, Healthcheck, Kind, Name, ProgramCopy,
-    ProjectUnits, Protocol, Source, UnitSpec, UnitsChange,
+    Container, ContainerSpec, DemandPort, Dependency, Healthcheck, Kind, Name, PortRule,
+    ProgramCopy, ProjectUnits, Protocol, Source, UnitSpec, UnitsChange,
 };
+
+use crate::observed::ProjectRecord;
 
 use super::build::Builder;
 use super::graph::{Slot, circles};
 use super::power::usual_grace;
 use super::supervision::engine_socket;
 use super::unit_limits::properties;
-use super::{Cause, Goal, Problem, Step, StepId, Warning, needs};
+use super::{Cause, Goal, Problem, Step, StepId, Warning, needs, ports};
 
 /// How long a start may take at least.
 const LEAST_START: Duration = Duration::from_secs(90);
 
 impl Builder<'_> {
     /// Writes the units when they are not what they should be: once, before anything starts.
-    pub(super) fn units(&mut self) {
+    pub(super) fn units(&mut self, record: Option<&ProjectRecord>) {
         let observed = &self.observed.units;
         if self.wish.goal == Goal::Stop {
             return self.close_ports();
@@ -30,15 +32,19 @@ impl Builder<'_> {
         if !observed.available || !self.wish.goal.scope().units {
             return;
         }
-        let mut services = self.services();
+        let mut services = self.services(record);
         let enabled = self.enabled(&services);
-        for (name, unit) in &mut services {
+        let of_ports = self.wish.goal.is_of_ports();
+        for (name, unit) in services.iter_mut().filter(|_| !of_ports) {
             unit.at_boot = Some(enabled.contains(name));
         }
         let linked = enabled == observed.enabled && enabled.is_empty() != observed.project_enabled;
         let same = services == observed.services;
         let opened = self.closed_yet(&services);
         let left_over = observed.left_over && self.wish.goal.takes_down().is_some();
+        if of_ports && same {
+            return;
+        }
         let nothing = services.is_empty() && observed.services.is_empty() && !left_over;
         let copy = self.copy_for(&services);
         let sound = linked && !observed.drifted && observed.network_fault.is_none();
@@ -101,7 +107,8 @@ impl Builder<'_> {
 
     /// The copy of the program that must be made before the services can run it.
     fn copy_for(&self, services: &BTreeMap<Name, UnitSpec>) -> Option<ProgramCopy> {
-        let copy = self.wish.copy.as_ref()?;
+        let copy = self.wish.copy.as_ref();
+        let copy = copy.filter(|_| !self.wish.goal.is_of_ports())?;
         let needed = services.values().any(|unit| unit.program == copy.path);
         needed.then(|| copy.clone())
     }
@@ -138,7 +145,7 @@ impl Builder<'_> {
     }
 
     /// The services of all containers that are there at the end and that systemd runs.
-    fn services(&self) -> BTreeMap<Name, UnitSpec> {
+    fn services(&self, record: Option<&ProjectRecord>) -> BTreeMap<Name, UnitSpec> {
         if self.wish.goal.takes_down().is_some() {
             return BTreeMap::new();
         }
@@ -155,15 +162,41 @@ impl Builder<'_> {
                 if let Some(old) = old.filter(|_| !self.selected(name)) {
                     return Some((name.clone(), old.clone()));
                 }
+                let ports = self.unit_ports(spec, old, record);
+                if self.wish.goal.is_of_ports() {
+                    return old.map(|old| {
+                        (
+                            name.clone(),
+                            UnitSpec {
+                                ports,
+                                ..old.clone()
+                            },
+                        )
+                    });
+                }
                 if self.wish.goal == Goal::Limits {
                     return old.map(|old| (name.clone(), with_limits(old, spec)));
                 }
                 let empty = BTreeSet::new();
                 let links = linked.get(name).unwrap_or(&empty);
                 let unit = self.service(file, spec, &names, links);
-                Some((name.clone(), unit))
+                Some((name.clone(), UnitSpec { ports, ..unit }))
             })
             .collect()
+    }
+
+    /// The rules that are in place while a container runs, whoever starts it.
+    fn unit_ports(
+        &self,
+        spec: &ContainerSpec,
+        old: Option<&UnitSpec>,
+        record: Option<&ProjectRecord>,
+    ) -> Option<Vec<PortRule>> {
+        if self.wish.no_ports {
+            return old.map_or(Some(Vec::new()), |old| old.ports.clone());
+        }
+        let wanted = ports::wanted(self.project, record, spec);
+        Some(wanted.into_iter().map(|(rule, _)| rule).collect())
     }
 
     fn service(
@@ -206,6 +239,7 @@ impl Builder<'_> {
             on_demand: demand_ports(file, spec),
             idle: file.idle.filter(|_| file.on_demand),
             mounts: spec.mounts.iter().map(|mount| mount.host.clone()).collect(),
+            ports: None,
             at_boot: None,
         }
     }

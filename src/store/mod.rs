@@ -6,6 +6,7 @@
 mod adopted;
 mod asked;
 mod atomic;
+mod attended;
 mod jobs;
 mod kept;
 mod lock;
@@ -13,10 +14,13 @@ mod paths;
 mod private;
 mod program;
 mod record;
+mod sources;
+mod specs;
 
 pub use adopted::{ADOPTED_VERSION, load_adopted, save_adopted};
 pub use asked::{Asked, Why, ask, take_asked};
 pub use atomic::{StoreError, write_atomic};
+pub use attended::{Attended, attend, is_attended};
 pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
@@ -26,3 +30,5 @@ pub use program::{Program, bring_back, install, program, remove_program, settle}
 pub use record::{
     RECORD_VERSION, load_record, load_records, remove_empty, remove_record, save_record,
 };
+pub use sources::{Sources, load_sources, save_sources, unmounted};
+pub use specs::load_unit_specs;

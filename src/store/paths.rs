@@ -67,6 +67,11 @@ impl Paths {
         self.project(project).join("network.json")
     }
 
+    /// On which file systems the sources of its mounts are.
+    pub fn sources(&self, project: &Name) -> PathBuf {
+        self.project(project).join("mounts.json")
+    }
+
     /// What is under way in the project.
     pub fn journal(&self, project: &Name) -> PathBuf {
         self.project(project).join("journal.jsonl")
@@ -143,6 +148,18 @@ impl Paths {
         self.run
             .join("ready")
             .join(format!("{project}~{container}"))
+    }
+
+    /// Says that a container of a service runs and is attended to, while it is locked.
+    pub fn attended(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("attended")
+            .join(format!("{project}~{container}"))
+    }
+
+    /// Where the network service is told that a container runs, or does not any more.
+    pub fn network_socket(&self) -> PathBuf {
+        self.run.join("network.sock")
     }
 
     /// Says that a start of a service was asked for by name.

@@ -4,9 +4,9 @@
 //! (`ProtectHome=`), may go with a `cargo clean`, and may be changed by its user; so a copy is kept at one
 //! fixed path, known by its digest and replaced only by a step of a plan.
 
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
@@ -134,9 +134,7 @@ pub fn install(install: &ProgramCopy) -> Result<(), StoreError> {
 fn install_from(source: &File, install: &ProgramCopy) -> Result<(), StoreError> {
     let path = &install.path;
     let dir = path.parent().unwrap_or(Path::new("/"));
-    let mut builder = DirBuilder::new();
-    let made = builder.recursive(true).mode(0o755).create(dir);
-    made.map_err(StoreError::io("make", dir))?;
+    super::make_private(dir).map_err(StoreError::io("make", dir))?;
     let was = source
         .metadata()
         .map_err(StoreError::io("read", &install.source))?;

@@ -1,3 +1,5 @@
+//! Copies of a program: made once, replaced as a step says, taken back, and doubted.
+
 use super::*;
 
 /// A directory of root's that others cannot write to, as far as a test can have one.

@@ -68,6 +68,7 @@ pub fn remove_record(paths: &Paths, project: &Name) -> Result<(), StoreError> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(source) => return Err(StoreError::io("remove", &path)(source)),
     }
+    super::save_sources(paths, project, &super::Sources::new())?;
     let dir = paths.project(project);
     match fs::remove_dir(&dir) {
         Ok(()) => Ok(()),
@@ -138,6 +139,7 @@ mod tests {
             leaving: Default::default(),
             addresses: [(Name::new("db").unwrap(), 2)].into(),
             added_ports: Default::default(),
+            withdrawn: Default::default(),
             picked_ports: Default::default(),
         }
     }

@@ -13,7 +13,7 @@ use super::bookmark::Bookmark;
 use super::engine::{Engine, Shown};
 use super::output::Output;
 use super::stream::copy;
-use super::{gate, hooks};
+use super::{gate, hooks, ports};
 use crate::model::{Healthcheck, Test, UnitSpec, host_name_of};
 use crate::store::Paths;
 use crate::sys::Notifier;
@@ -55,6 +55,7 @@ pub(super) fn supervise(
         return Ok(0);
     }
     engine.start(&full).map_err(told("start"))?;
+    let _ports = ports::open(unit, paths, asked);
     // One that ran was started before, with all that belongs to it.
     if !shown.state.running
         && let Err(reason) = begun(unit, paths, notifier)

@@ -16,7 +16,9 @@ mod gate;
 mod hooks;
 mod http;
 mod job;
+mod mounted;
 mod output;
+mod ports;
 mod stream;
 mod system;
 
@@ -106,13 +108,14 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     if why != (Why::Asked { alone: true }) {
         gate::wait(unit, paths, &notifier)?;
     }
+    mounted::check(unit, paths)?;
     match unit.kind {
         Kind::System if !asked && unit.oneshot && system::is_done(unit) => {
             // What others wait for is done for good, also after a reboot.
             gate::done(&paths.ready(&unit.project, &unit.name));
             Ok(0)
         }
-        Kind::System => system::supervise(unit, paths, &notifier),
+        Kind::System => system::supervise(unit, paths, &notifier, asked),
         Kind::Application => application::supervise(unit, paths, &notifier, asked),
     }
 }

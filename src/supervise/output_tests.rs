@@ -35,6 +35,7 @@ fn unit() -> UnitSpec {
         isolate: false,
         on_demand: Vec::new(),
         idle: None,
+        ports: None,
         mounts: BTreeSet::new(),
         at_boot: None,
     }

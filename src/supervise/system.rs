@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::attend::{Ask, Look, Notes, attend, look_at};
 use super::console::{Bell, bell};
 use super::output::Output;
-use super::{gate, hooks};
+use super::{gate, hooks, ports};
 use crate::backend::lxc::supervised::{self, Attended};
 use crate::model::{Healthcheck, HookAt, Test, UnitSpec};
 use crate::store::Paths;
@@ -28,9 +28,14 @@ pub(super) fn is_done(unit: &UnitSpec) -> bool {
 }
 
 /// Becomes the container's monitor; its exit code.
-pub(super) fn supervise(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<u8, String> {
+pub(super) fn supervise(
+    unit: &UnitSpec,
+    paths: &Paths,
+    notifier: &Notifier,
+    asked: bool,
+) -> Result<u8, String> {
     supervised::supervise(unit, paths, &|container| {
-        stand_for(unit, paths, notifier, container);
+        stand_for((unit, asked), paths, notifier, container);
     })
 }
 
@@ -55,7 +60,12 @@ pub(super) fn run_hooks(
     done
 }
 
-fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Attended) {
+fn stand_for(
+    (unit, asked): (&UnitSpec, bool),
+    paths: &Paths,
+    notifier: &Notifier,
+    container: Attended,
+) {
     let (tell, ended) = mpsc::channel();
     let container = &container;
     let from = length(&container.console);
@@ -74,6 +84,7 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
             return;
         }
         scope.spawn(move || ear.hand_on(Output::of(unit), &container.console, from));
+        let ports = ports::open(unit, paths, asked);
         match hooks::post_start(unit, paths) {
             Ok(()) => {
                 let notes = Notes::of(unit, paths);
@@ -87,6 +98,7 @@ fn stand_for(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: Att
                 }
             }
         }
+        drop(ports);
         bell.ring_out();
     });
 }

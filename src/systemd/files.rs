@@ -32,6 +32,7 @@ pub(super) struct OnDisk {
 pub(super) struct Undo {
     /// The note that systemd has something to read, which a reboot takes with what systemd knows.
     due: PathBuf,
+    for_systemd: bool,
     before: Vec<(PathBuf, Option<Vec<u8>>)>,
 }
 
@@ -46,7 +47,7 @@ impl Files {
     pub(super) fn read(&self, project: &Name) -> Result<OnDisk, UnitsError> {
         Ok(OnDisk {
             files: self.unit_files(project)?,
-            services: self.specs(project)?,
+            services: store::load_unit_specs(&self.paths, project)?,
         })
     }
 
@@ -65,20 +66,6 @@ impl Files {
                 && is_ours(&text, project)
             {
                 found.insert(name, text);
-            }
-        }
-        Ok(found)
-    }
-
-    fn specs(&self, project: &Name) -> Result<BTreeMap<Name, UnitSpec>, UnitsError> {
-        let dir = self.paths.unit_specs(project);
-        let mut found = BTreeMap::new();
-        for file in list(&dir)? {
-            let path = dir.join(&file);
-            let Some(text) = read(&path)? else { continue };
-            // One that is damaged counts as not there, and the next change writes it anew.
-            if let Ok(spec) = serde_json::from_str::<UnitSpec>(&text) {
-                found.insert(spec.name.clone(), spec);
             }
         }
         Ok(found)
@@ -107,6 +94,7 @@ impl Files {
     pub(super) fn write(&self, units: &ProjectUnits) -> Result<Undo, UnitsError> {
         let mut undo = Undo {
             due: self.paths.reload_due(),
+            for_systemd: false,
             before: Vec::new(),
         };
         match self.try_write(units, &mut undo) {
@@ -133,7 +121,7 @@ impl Files {
                 path: path.clone(),
                 reason: error.to_string(),
             })?;
-            undo.put(&path, &text)?;
+            undo.note(&path, &text)?;
         }
         for (name, text) in &wanted {
             if there.get(name) != Some(text) {
@@ -146,7 +134,7 @@ impl Files {
         let kept: BTreeSet<String> = units.services.keys().map(|n| format!("{n}.json")).collect();
         let specs = self.paths.unit_specs(project);
         for file in list(&specs)?.into_iter().filter(|f| !kept.contains(f)) {
-            undo.remove(&specs.join(&file))?;
+            undo.drop_note(&specs.join(&file))?;
             self.forget_notes(project, &file);
         }
         if kept.is_empty() {
@@ -237,6 +225,7 @@ impl Files {
     pub(super) fn remove_network(&self) -> Result<(), UnitsError> {
         let wants = self.paths.units().join("multi-user.target.wants");
         let _ = fs::remove_file(wants.join(names::NETWORK)); // Not there is what is wanted.
+        let _ = fs::remove_file(self.paths.network_socket()); // The same.
         let path = self.paths.units().join(names::NETWORK);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -285,29 +274,38 @@ impl Undo {
         Ok(())
     }
 
+    /// A file that systemd reads.
     fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        write_atomic(&self.due, b"", 0o600)?;
+        self.for_systemd = true;
+        self.note(path, bytes)
+    }
+
+    /// A file of our own, which is left alone when it says so already.
+    fn note(&mut self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         self.remember(path)?;
-        if self
-            .before
-            .last()
-            .is_some_and(|(_, b)| b.as_deref() == Some(bytes))
-        {
+        let before = self.before.last().and_then(|(_, bytes)| bytes.as_deref());
+        if before == Some(bytes) {
             self.before.pop();
             return Ok(());
         }
-        write_atomic(&self.due, b"", 0o600)?;
         write_atomic(path, bytes, mode_of(path))
     }
 
     fn remove(&mut self, path: &Path) -> Result<(), StoreError> {
-        self.remember(path)?;
         write_atomic(&self.due, b"", 0o600)?;
+        self.for_systemd = true;
+        self.drop_note(path)
+    }
+
+    fn drop_note(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.remember(path)?;
         fs::remove_file(path).map_err(StoreError::io("remove", path))
     }
 
-    /// Whether anything was changed.
+    /// Whether anything was changed that systemd must read.
     pub(super) fn changed(&self) -> bool {
-        !self.before.is_empty()
+        self.for_systemd
     }
 
     /// Brings all files back, as far as that goes: it is called while another error is told.

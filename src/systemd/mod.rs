@@ -16,6 +16,9 @@ mod sandbox;
 mod tests;
 mod write;
 
+#[cfg(test)]
+pub(crate) use tests::unit as a_unit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -26,6 +26,7 @@ echo '## hosts'; cat /etc/hosts
 echo '## forwarding'; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
 echo '## projects'; ls -A /var/lib/locker/projects 2>/dev/null
 echo '## state'; ls -A /var/lib/locker/containers 2>/dev/null
+ls -A /var/lib/locker/bin 2>/dev/null
 if systemctl -q is-active docker; then echo '## docker'; docker ps -aq; docker network ls --format '{{.Name}}'; docker volume ls -q; fi
 echo '## processes'; pgrep -a -f '^/.*locker|^locker|\[lxc monitor\]'
 true

@@ -45,6 +45,7 @@ mod ports;
 mod ready;
 mod services;
 mod sources;
+mod starts;
 mod supervised;
 mod top;
 mod variants;

@@ -271,6 +271,7 @@ fn every_subnet_in_use_is_seen_with_its_user() {
         leaving: Default::default(),
         addresses: Default::default(),
         added_ports: Default::default(),
+        withdrawn: Default::default(),
         picked_ports: Default::default(),
     };
     save_record(&paths, &record).unwrap();

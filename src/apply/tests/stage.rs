@@ -80,6 +80,7 @@ pub(super) fn record(addresses: u32) -> ProjectRecord {
             .map(|i| (name(&format!("c{i}")), i + 2))
             .collect(),
         added_ports: BTreeMap::new(),
+        withdrawn: BTreeMap::new(),
         picked_ports: BTreeMap::new(),
     }
 }

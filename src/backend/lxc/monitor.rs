@@ -94,7 +94,7 @@ pub(super) fn command(program: &Path, request: &Request) -> std::io::Result<Comm
 /// liblxc looks for the first that can be run and uses it if it is set-uid or has the capability. Links,
 /// since /run is often mounted `noexec`.
 fn hide_id_maps(dir: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir)?;
+    crate::store::make_private(dir)?;
     for name in ["newuidmap", "newgidmap"] {
         let made = std::os::unix::fs::symlink("/bin/false", dir.join(name));
         match made {

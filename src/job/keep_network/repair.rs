@@ -1,16 +1,23 @@
 //! One round over all projects: what is missing of what they keep is put back, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
 use crate::firewall::{self, FirewallChange, FirewallError};
-use crate::model::{FirewallChoice, Name, Subnets, bridge_of, veth_of};
+use crate::model::{FirewallChoice, Name, PortRule, Subnets, bridge_of, veth_of};
 use crate::network::{BridgeWish, KernelNetwork, Network, NetworkError};
 use crate::observed::{ObservedBridge, ObservedFirewall, ObservedNetwork};
 use crate::store::{self, Kept, KeptBridge, LockError, Paths, StoreError};
 use crate::sys;
+
+use super::calls::Call;
+use super::ports::Served;
+
+/// A container without its service keeps its rules so long: a supervisor that was killed comes back and
+/// takes it over.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Why a project's network could not be looked at or put back.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +38,8 @@ pub(super) struct Keeper {
     paths: Paths,
     /// The trouble of each project that was told last.
     told: BTreeMap<Name, String>,
+    /// Containers with rules and without their service, and since when.
+    absent: BTreeMap<(Name, Name), Instant>,
 }
 
 /// How a round went.
@@ -75,6 +84,11 @@ impl Missing {
             1 => words.push("1 port rule".into()),
             count => words.push(format!("{count} port rules")),
         }
+        match self.change.remove.len() {
+            0 => {}
+            1 => words.push("1 port rule of what has ended (taken out)".into()),
+            count => words.push(format!("{count} port rules of what has ended (taken out)")),
+        }
         words.join(", ")
     }
 }
@@ -87,6 +101,7 @@ impl Keeper {
         Self {
             paths: paths.clone(),
             told: BTreeMap::new(),
+            absent: BTreeMap::new(),
         }
     }
 
@@ -102,20 +117,53 @@ impl Keeper {
         };
         round.projects = projects.len();
         let mut seen = Seen::new();
+        self.absent.retain(|(of, _), _| projects.contains(of));
         for project in projects {
-            match self.project(&project, &mut seen).await {
-                Ok(None) => {
-                    self.told.remove(&project);
-                }
-                Ok(Some(words)) => {
-                    self.told.remove(&project);
-                    eprintln!("{project}: put back {words}");
-                }
-                Err(KeepError::Lock(LockError::Held { .. })) => round.busy = true,
-                Err(error) => self.tell(project, error.to_string()),
-            }
+            let done = self.project(&project, &BTreeSet::new(), &mut seen).await;
+            round.busy |= self.told_of(project, done, "put back");
+        }
+        round.busy |= !self.absent.is_empty();
+        round
+    }
+
+    /// Looks at the projects of containers that have begun to run or have ended.
+    pub(super) async fn called(&mut self, calls: &[Call]) -> Round {
+        let mut projects: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+        for call in calls {
+            let containers = projects.entry(call.project.clone()).or_default();
+            containers.insert(call.container.clone());
+        }
+        let mut round = Round {
+            projects: projects.len(),
+            busy: false,
+        };
+        let mut seen = Seen::new();
+        for (project, containers) in projects {
+            let done = self.project(&project, &containers, &mut seen).await;
+            round.busy |= self.told_of(project, done, "changed");
         }
         round
+    }
+
+    /// Tells how a look at a project went; whether it must be looked at again soon.
+    fn told_of(
+        &mut self,
+        project: Name,
+        done: Result<Option<String>, KeepError>,
+        verb: &str,
+    ) -> bool {
+        match done {
+            Ok(None) => {
+                self.told.remove(&project);
+            }
+            Ok(Some(words)) => {
+                self.told.remove(&project);
+                eprintln!("{project}: {verb} {words}");
+            }
+            Err(KeepError::Lock(LockError::Held { .. })) => return true,
+            Err(error) => self.tell(project, error.to_string()),
+        }
+        false
     }
 
     fn tell(&mut self, project: Name, trouble: String) {
@@ -126,8 +174,19 @@ impl Keeper {
     }
 
     /// What was put back. It is looked at without the project's lock, which people wait for, and again
-    /// with it when something is missing.
-    async fn project(&self, project: &Name, seen: &mut Seen) -> Result<Option<String>, KeepError> {
+    /// with it when something is missing. Of `called` it is known that they have just begun or ended.
+    async fn project(
+        &mut self,
+        project: &Name,
+        called: &BTreeSet<Name>,
+        seen: &mut Seen,
+    ) -> Result<Option<String>, KeepError> {
+        let none = Duration::ZERO;
+        if !called.is_empty() {
+            // A run of locker that changes the project sees to its ports itself.
+            let lock = store::acquire(&self.paths, project, "look at ports", none, |_| {});
+            drop(lock.await?);
+        }
         let Some(kept) = store::load_kept(&self.paths, project)? else {
             return Ok(None);
         };
@@ -135,10 +194,13 @@ impl Keeper {
         kept.bridges
             .keys()
             .for_each(|bridge| sys::let_ports_reach_themselves(bridge));
-        if self.missing(project, &kept, seen).await?.is_empty() {
+        if self
+            .missing((project, called), &kept, seen)
+            .await?
+            .is_empty()
+        {
             return Ok(None);
         }
-        let none = Duration::ZERO;
         let lock = store::acquire(&self.paths, project, "put back the network", none, |_| {});
         let _lock = lock.await?;
         // What was read before the lock may be of before somebody's change.
@@ -146,7 +208,7 @@ impl Keeper {
         let Some(kept) = store::load_kept(&self.paths, project)? else {
             return Ok(None);
         };
-        let missing = self.missing(project, &kept, seen).await?;
+        let missing = self.missing((project, called), &kept, seen).await?;
         if missing.is_empty() {
             return Ok(None);
         }
@@ -157,8 +219,8 @@ impl Keeper {
     }
 
     async fn missing(
-        &self,
-        project: &Name,
+        &mut self,
+        (project, called): (&Name, &BTreeSet<Name>),
         kept: &Kept,
         seen: &mut Seen,
     ) -> Result<Missing, KeepError> {
@@ -168,35 +230,57 @@ impl Keeper {
         let record = store::load_record(&self.paths, project)?;
         let containers = record.iter().flat_map(|record| record.addresses.keys());
         let cards = containers.map(|name| veth_of(project, name));
-        let rules = self.rules(kept.firewall, seen).await?;
+        let served = self.served(project)?;
+        let rules = rules(&self.paths, kept.firewall, seen).await?;
         let open = kept.networks.iter();
         let open = open.filter(|network| rules.networks.get(&network.bridge) != Some(network));
-        let add = kept.rules.iter().filter(|rule| !rules.rules.contains(rule));
+        let add = served.wanted(kept).into_iter();
+        let add = add.filter(|rule| !rules.rules.contains(rule));
+        let stale = served.stale(project, rules.rules.iter());
+        let remove = self.over(project, called, stale);
         Ok(Missing {
             bridges: missing_bridges(project, kept, &there),
             cards: cards.filter(|card| there.loose.contains(card)).collect(),
             change: FirewallChange {
                 open: open.cloned().collect(),
                 add: add.cloned().collect(),
+                remove,
                 ..FirewallChange::default()
             },
         })
     }
 
-    async fn rules<'s>(
-        &self,
-        choice: FirewallChoice,
-        seen: &'s mut Seen,
-    ) -> Result<&'s ObservedFirewall, KeepError> {
-        let at = match seen.iter().position(|(of, _)| *of == choice) {
-            Some(at) => at,
-            None => {
-                let rules = firewall::open(choice, &self.paths)?.observe().await?;
-                seen.push((choice, rules));
-                seen.len() - 1
+    fn served(&self, project: &Name) -> Result<Served, KeepError> {
+        let specs = store::load_unit_specs(&self.paths, project)?;
+        let attended = specs.keys();
+        let attended = attended.filter(|name| store::is_attended(&self.paths, project, name));
+        Ok(Served {
+            attended: attended.cloned().collect(),
+            specs,
+        })
+    }
+
+    /// The stale rules that go now: those of what has just ended, and of what has been without its service
+    /// for a while.
+    fn over(
+        &mut self,
+        project: &Name,
+        called: &BTreeSet<Name>,
+        stale: Vec<&PortRule>,
+    ) -> Vec<PortRule> {
+        let now = Instant::now();
+        let of = |name: &Name| (project.clone(), name.clone());
+        let there: BTreeSet<&Name> = stale.iter().map(|rule| &rule.container).collect();
+        self.absent
+            .retain(|(of, name), _| of != project || there.contains(name));
+        let mut over = Vec::new();
+        for rule in stale {
+            let since = *self.absent.entry(of(&rule.container)).or_insert(now);
+            if called.contains(&rule.container) || now.duration_since(since) >= GRACE {
+                over.push(rule.clone());
             }
-        };
-        Ok(&seen[at].1)
+        }
+        over
     }
 
     async fn put_back(
@@ -229,6 +313,22 @@ impl Keeper {
         firewall.apply(&missing.change).await?;
         Ok(())
     }
+}
+
+async fn rules<'s>(
+    paths: &Paths,
+    choice: FirewallChoice,
+    seen: &'s mut Seen,
+) -> Result<&'s ObservedFirewall, KeepError> {
+    let at = match seen.iter().position(|(of, _)| *of == choice) {
+        Some(at) => at,
+        None => {
+            let rules = firewall::open(choice, paths)?.observe().await?;
+            seen.push((choice, rules));
+            seen.len() - 1
+        }
+    };
+    Ok(&seen[at].1)
 }
 
 /// Bridges that are gone, down or changed. One that somebody else has made is left to him.

@@ -4,7 +4,7 @@ use crate::model::{ProgramCopy, UnitState};
 use crate::observed::EngineAt;
 
 use super::apps::{mixed, mixed_with, on, settings};
-use super::shop::{shop, with};
+use super::shop::{shop, volume, with};
 use super::world::World;
 use super::*;
 
@@ -73,6 +73,86 @@ fn what_up_promises_for_boot_is_mended_whatever_a_killed_run_has_left() {
     }
     world.seen.units.network_fault = None;
     assert_eq!(world.text(&file, &up), "nothing to do");
+}
+
+#[test]
+fn a_service_knows_its_ports_and_what_was_taken_out_by_hand_stays_out_until_ports_or_up() {
+    let mut world = up_with_systemd(&shop());
+    let ports = |world: &World| {
+        let ports = unit(world, "web").ports.expect("a service knows its ports");
+        ports
+            .iter()
+            .map(|rule| rule.port.to_string())
+            .collect::<Vec<_>>()
+    };
+    let rules = |world: &World| {
+        let rules = world.seen.firewall.rules.iter();
+        rules.filter(|rule| rule.container == name("web")).count()
+    };
+    assert_eq!(ports(&world), ["8080:80/tcp"]);
+    for again in [Goal::Ports, Goal::Up] {
+        world.run(&shop(), &chosen(Goal::Unports, &["web"]));
+        assert!(ports(&world).is_empty() && rules(&world) == 0);
+        for goal in [Goal::Restart, Goal::Stop, Goal::Start { restart: false }] {
+            world.run(&shop(), &chosen(goal, &["web"]));
+            assert!(ports(&world).is_empty() && rules(&world) == 0);
+        }
+        world.run(&shop(), &wish(again));
+        assert_eq!((ports(&world).len(), rules(&world)), (1, 1));
+    }
+    world.run(&shop(), &chosen(Goal::PortAdd(port("9000:90")), &["web"]));
+    assert_eq!(ports(&world), ["8080:80/tcp", "9000:90/tcp"]);
+    world.run(
+        &shop(),
+        &chosen(Goal::PortRemove(port("8080:80")), &["web"]),
+    );
+    world.run(&shop(), &chosen(Goal::Restart, &["web"]));
+    assert_eq!(ports(&world), ["9000:90/tcp"]);
+    assert_eq!(rules(&world), 1);
+    // A stop takes the rules out and forgets none.
+    world.run(&shop(), &wish(Goal::Stop));
+    assert_eq!((ports(&world).len(), rules(&world)), (1, 0));
+    // Ports that are left alone are not published behind one's back either.
+    let mut bare = systemd();
+    let mut without = wish(Goal::Up);
+    without.no_ports = true;
+    bare.run(&shop(), &without);
+    assert!(ports(&bare).is_empty() && rules(&bare) == 0);
+}
+
+#[test]
+fn a_container_whose_file_system_is_not_mounted_does_not_start() {
+    let file = with("web", |web| {
+        web.volumes
+            .push((volume("/mnt/nas/sub", "/data"), place(39)))
+    });
+    let mut world = World::of(&file);
+    let path = world.seen.containers["web"]
+        .mark
+        .as_ref()
+        .unwrap()
+        .spec
+        .mounts[0]
+        .host
+        .clone();
+    let gone = [(path, PathBuf::from("/mnt/nas"))];
+    world.seen.host.unmounted = [(name("web"), gone.into())].into();
+    // What runs is left alone.
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    world.run(&file, &wish(Goal::Stop));
+    for goal in [Goal::Up, Goal::Start { restart: false }, Goal::Restart] {
+        let problems = plan(&file, &world.look(), &wish(goal)).unwrap_err();
+        let told = &problems[0];
+        assert!(
+            told.message
+                .ends_with("at `/mnt/nas`, which is not mounted"),
+            "{told}"
+        );
+        assert!(told.help.as_ref().unwrap().starts_with("mount it"));
+    }
+    assert!(plan(&file, &world.look(), &wish(DOWN)).is_ok());
+    world.seen.host.unmounted.clear();
+    assert!(plan(&file, &world.look(), &wish(Goal::Up)).is_ok());
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn name(word: &str) -> Name {
     Name::new(word).unwrap()
 }
 
-pub(super) fn unit(container: &str, kind: Kind) -> UnitSpec {
+pub(crate) fn unit(container: &str, kind: Kind) -> UnitSpec {
     UnitSpec {
         project: name("my-shop"),
         name: name(container),
@@ -41,6 +41,7 @@ pub(super) fn unit(container: &str, kind: Kind) -> UnitSpec {
         isolate: false,
         on_demand: Vec::new(),
         idle: None,
+        ports: None,
         mounts: BTreeSet::new(),
         at_boot: None,
     }

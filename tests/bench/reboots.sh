@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Reboots a test host again and again and checks each time that exactly what starts with the host runs, with its
+# ports: containers of both kinds, enabled, disabled and on demand, and a boot without an ordering cycle.
+#
+# Usage: tests/bench/reboots.sh [COUNT]   as root; 20 unless given
+# LOCKER=PATH takes that binary instead of building the optimised one.
+# Prints a line for each boot and exits with 1 when one was wrong. Never part of the tests: it takes minutes.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+. tests/bench/host.sh
+[ "$(id -u)" = 0 ] || die "a test host needs root"
+count=${1:-20}
+[[ $count =~ ^[0-9]+$ ]] || die "\`$count\` is no count"
+need_locker
+start_host
+mkdir -p "$dir/root/srv/boots"
+cat >"$dir/root/srv/boots/locker.yaml" <<'YAML'
+name: boots
+containers:
+  lxc-on: {template: busybox, autostart: true, ports: ["8001:80"]}
+  lxc-off: {template: busybox, ports: ["8002:80"]}
+  lxc-wait: {template: busybox, autostart: true, on_demand: true, ports: ["8003:80"]}
+  app-on: {image: busybox:test, autostart: true, stop_grace_period: 0s, ports: ["8011:80"]}
+  app-off: {image: busybox:test, stop_grace_period: 0s, ports: ["8012:80"]}
+  app-wait: {image: busybox:test, autostart: true, on_demand: true, stop_grace_period: 0s, ports: ["8013:80"]}
+YAML
+inside bash -c 'systemctl unmask -q docker docker.socket containerd; systemctl start docker; systemctl -q enable docker
+    d=$(mktemp -d); mkdir -p $d/bin $d/www $d/tmp; cp /bin/busybox $d/bin/; ln -s busybox $d/bin/httpd
+    echo hello >$d/www/index.html
+    tar -C $d -c . | docker import --change "CMD [\"/bin/httpd\",\"-f\",\"-p\",\"80\",\"-h\",\"/www\"]" - busybox:test >/dev/null'
+inside bash -c 'cd /srv/boots && locker up --quiet'
+# The template's own machine serves nothing: connections that are refused have come through as well.
+cat >"$dir/root/root/right.sh" <<'SH'
+wrong() { echo "$*"; exit 1; }
+code() { curl -s -o /dev/null --noproxy '*' --max-time 5 "http://127.0.0.1:$1/"; echo $?; }
+for name in lxc-on app-on; do
+    systemctl -q is-active "locker-boots-${name/-/\\x2d}.service" || wrong "$name does not run"
+done
+for name in lxc-off app-off; do
+    ! systemctl -q is-active "locker-boots-${name/-/\\x2d}.service" || wrong "$name runs"
+done
+systemctl -q is-active locker-network.service || wrong "locker-network.service does not run"
+systemctl -q is-active sockets.target || wrong "sockets.target is not reached"
+rules=$(nft list ruleset)
+for port in 8001 8011; do grep -q "\b$port\b" <<<"$rules" || wrong "port $port is not published"; done
+for port in 8002 8012; do ! grep -q "\b$port\b" <<<"$rules" || wrong "port $port is published"; done
+[ "$(code 8011)" = 0 ] || wrong "port 8011 does not answer"
+[ "$(code 8013)" = 0 ] || wrong "port 8013 does not answer on demand"
+code 8003 >/dev/null
+systemctl -q is-active 'locker-boots-lxc\x2dwait.service' || wrong "lxc-wait was not started by its caller"
+! journalctl -b -q | grep -i 'ordering cycle' || wrong "an ordering cycle"
+[ -z "$(systemctl --failed --no-legend)" ] || wrong "$(systemctl --failed --no-legend)"
+SH
+good=0
+for boot in $(seq "$count"); do
+    reboot_host
+    if said=$(inside bash /root/right.sh 2>&1); then
+        good=$((good + 1)); echo "boot $boot: right"
+    else
+        echo "boot $boot: $said"
+    fi
+done
+echo "$good of $count boots right"
+[ "$good" = "$count" ]
