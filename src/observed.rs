@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     CgroupVersion, ContainerSpec, EngineNetwork, Held, HostsLine, IdRange, JobRecord, JobState,
-    Kind, Listener, Name, NetworkRules, Port, PortRule, Subnets, UnitSpec, UnitState,
+    Kind, Listener, Name, NetworkRules, Port, PortRange, PortRule, Protocol, Subnets, UnitSpec,
+    UnitState,
 };
 
 /// All that the planner may know about the host.
@@ -65,6 +67,8 @@ pub struct HostFacts {
     pub name_servers: Vec<IpAddr>,
     /// Addresses of the host's interfaces, loopback included.
     pub addresses: Vec<IpAddr>,
+    /// The ports that the kernel gives to clients by itself; none when it does not say so.
+    pub ephemeral: Option<RangeInclusive<u16>>,
     /// Blocks of ids that other containers, users or /etc/subuid hold.
     pub ids_taken: Vec<IdRange>,
     /// Where named volumes are kept.
@@ -185,6 +189,8 @@ pub struct ObservedContainer {
     /// It runs in the network, processes or memory of an earlier run of the container with which it
     /// shares them. False when the engine does not tell where that one runs.
     pub left_behind: bool,
+    /// Names of networks of the engine that it knows by the id of one that was removed.
+    pub estranged: BTreeSet<String>,
     /// Process id of its init while it runs.
     pub pid: Option<u32>,
     /// The managed lines of its hosts file; none when there is no block.
@@ -227,8 +233,12 @@ pub struct ObservedEngine {
     pub networks: BTreeMap<Name, EngineNetwork>,
     /// Names of all other networks.
     pub foreign_networks: BTreeSet<String>,
+    /// Containers that are not of this project and run on its networks, by the network's key in the file.
+    pub guests: BTreeMap<Name, BTreeSet<String>>,
     /// Volumes that bear this project's mark, by name.
     pub volumes: BTreeMap<String, ObservedVolume>,
+    /// Containers that are not of this project and have its volumes, by the volume's name.
+    pub volume_guests: BTreeMap<String, BTreeSet<String>>,
     /// All other volumes, by name.
     pub foreign_volumes: BTreeMap<String, ObservedVolume>,
 }
@@ -410,13 +420,24 @@ pub struct ObservedNetwork {
     pub taken: Vec<TakenNet>,
     /// Whether the kernel forwards between interfaces as published ports need.
     pub forwarding: bool,
-    /// Host ends of containers' cards that are on no bridge. When somebody deletes a bridge, the cards
-    /// of running containers stay behind like this.
-    pub loose: BTreeSet<String>,
+    /// Cards of running containers that are not on their bridges, or not up there: somebody took them off,
+    /// or deleted the bridge.
+    pub strays: Vec<StrayCard>,
+}
+
+/// A card of a running container that is not where it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrayCard {
+    /// Whose it is.
+    pub container: Name,
+    /// The bridge that it should be on.
+    pub bridge: String,
+    /// The interface of the host that leads to it; none when there is none any more.
+    pub card: Option<String>,
 }
 
 /// What the firewall holds of ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedFirewall {
     /// The driver that is in use: `nftables`, `iptables` or `none`.
     pub driver: String,
@@ -424,4 +445,39 @@ pub struct ObservedFirewall {
     pub networks: BTreeMap<String, NetworkRules>,
     /// Port rules of every project.
     pub rules: BTreeSet<PortRule>,
+    /// What other drivers have left, of every project.
+    pub left: Vec<Leftover>,
+    /// What others do that makes rules of ours or theirs useless.
+    pub foreign: ForeignRules,
+}
+
+/// Rules of others that meet published ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignRules {
+    /// Chains that drop forwarded packets by policy and have no rule for locker's bridges: `inet filter forward`.
+    pub closed: Vec<String>,
+    /// Ports that `ufw deny` is to close. It sees what is for the host itself, not what is led on.
+    pub denied: Vec<DeniedPort>,
+    /// Docker's chain for the rules of others is there, before the rules of ufw.
+    pub has_docker: bool,
+}
+
+/// A port that the host's administrator denies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeniedPort {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The ports.
+    pub ports: PortRange,
+}
+
+/// Rules that another firewall driver than the present one has made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// `nftables`, `iptables-nft` or `iptables-legacy`.
+    pub driver: String,
+    /// Network rules.
+    pub networks: Vec<NetworkRules>,
+    /// Port rules.
+    pub rules: Vec<PortRule>,
 }

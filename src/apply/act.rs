@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::firewall::FirewallChange;
-use crate::model::{Mount, Name};
+use crate::model::{Mount, Name, Subnets};
 use crate::network::{BridgeRemoval, BridgeWish};
 use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId};
@@ -82,8 +83,9 @@ impl<'a> Worker<'a> {
         }
         let back = self.before.back(step);
         match step {
-            Step::SaveRecord(record) => self.save_record(record).await?,
+            Step::SaveRecord(record) => self.claim(record).await?,
             Step::ForgetProject(_) => self.forget().await?,
+            Step::Sweep(left) => self.host.firewall.sweep(left, false).await?,
             Step::EnsureBridge { .. }
             | Step::RemoveBridge { .. }
             | Step::OpenNetwork(_)
@@ -243,6 +245,33 @@ impl<'a> Worker<'a> {
         blocking(move || store::save_record(&paths, &record)).await
     }
 
+    /// Writes the record, unless another project has got one of its new subnets since the look. Looking at the
+    /// others and writing are one thing under the host's lock: of two runs at once one is second.
+    async fn claim(&self, record: &ProjectRecord) -> Result<(), StepError> {
+        let had = self.before.nets();
+        let new: Vec<IpNet> = nets_of(record).filter(|net| !had.contains(net)).collect();
+        if new.is_empty() {
+            return self.save_record(record).await;
+        }
+        let _lock = store::acquire_host(&self.host.paths, "claim a subnet").await?;
+        let (paths, record) = (self.host.paths.clone(), record.clone());
+        blocking(move || {
+            let others = store::load_records(&paths)?;
+            let others = others.iter().filter(|other| other.name != record.name);
+            for (other, net) in others.flat_map(|o| nets_of(o).map(move |net| (o, net))) {
+                let meets = |mine: &&IpNet| mine.contains(&net) || net.contains(*mine);
+                if let Some(mine) = new.iter().find(meets) {
+                    return Err(StepError::Claimed {
+                        net: *mine,
+                        project: other.name.clone(),
+                    });
+                }
+            }
+            Ok(store::save_record(&paths, &record)?)
+        })
+        .await
+    }
+
     pub(super) async fn forget(&self) -> Result<(), StepError> {
         let (paths, project) = (self.host.paths.clone(), self.host.project.clone());
         blocking(move || store::remove_record(&paths, &project)).await
@@ -262,6 +291,12 @@ impl<'a> Worker<'a> {
         };
         Ok(host.network.remove(&host.project, &wish).await?)
     }
+}
+
+/// All subnets of a record.
+pub(super) fn nets_of(record: &ProjectRecord) -> impl Iterator<Item = IpNet> + '_ {
+    let all = std::iter::once(&record.subnets).chain(record.networks.values());
+    all.flat_map(Subnets::each)
 }
 
 /// Removes a file or a directory with all in it, never following a link; an absent one is fine.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::backend::Body;
 use crate::firewall::FirewallChange;
 use crate::model::{EngineNetwork, HostsLine, Mount, Name, Subnets, UnitsChange};
-use crate::observed::{Mark, ProjectRecord};
+use crate::observed::{Leftover, Mark, ProjectRecord};
 use crate::plan::Step;
 
 /// What brings back how it was before a step.
@@ -22,6 +22,8 @@ pub(super) enum Back {
     MakeBridge(String, Subnets),
     /// Another transaction of the firewall.
     Firewall(FirewallChange),
+    /// Put the rules of another firewall driver in again.
+    Unsweep(Box<Leftover>),
     /// Destroy the container that was made.
     Destroy(Name),
     /// Remove the host paths that were made for these mounts; the mark of the container, where one
@@ -67,6 +69,7 @@ pub(super) fn may_be_half_done(step: &Step) -> bool {
         | Step::BringBack { .. }
         | Step::OpenNetwork(_)
         | Step::CloseNetwork(_)
+        | Step::Sweep(_)
         | Step::Pull { .. }
         | Step::Build(_)
         | Step::EnsureNetwork(_)

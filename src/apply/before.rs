@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
+
 use crate::backend::{Body, Sought};
 use crate::firewall::FirewallChange;
 use crate::model::{Kind, Name, PortRule, ProjectUnits, UnitsChange};
@@ -72,6 +74,12 @@ impl<'a> Before<'a> {
         }
     }
 
+    /// The subnets that the project had.
+    pub(super) fn nets(&self) -> BTreeSet<IpNet> {
+        let record = self.observed.record.iter();
+        record.flat_map(super::act::nets_of).collect()
+    }
+
     fn state(&self, name: &Name) -> Option<State> {
         self.old(name).map(|container| container.state)
     }
@@ -102,7 +110,10 @@ impl<'a> Before<'a> {
             }
             Step::EnsureNetwork(network) => {
                 let there = self.observed.engine.networks.get(&network.network);
-                there == Some(&**network) && !self.removed.contains(&network.network)
+                let mut all = self.observed.containers.values();
+                let full = network.host_name();
+                let is_whole = !all.any(|found| found.estranged.contains(&full));
+                there == Some(&**network) && !self.removed.contains(&network.network) && is_whole
             }
             Step::RemoveNetwork(network) => {
                 !self.observed.engine.networks.contains_key(&network.network)
@@ -130,6 +141,7 @@ impl<'a> Before<'a> {
             | Step::EnsureBridge { .. }
             | Step::RemoveBridge { .. }
             | Step::CloseNetwork(_)
+            | Step::Sweep(_)
             | Step::Pull { .. }
             | Step::Build(_)
             | Step::InstallProgram(_)
@@ -206,7 +218,13 @@ impl<'a> Before<'a> {
                 false => Back::Nothing,
                 true => Back::MakeBridge(bridge.clone(), *subnets),
             },
-            Step::EnsureNetwork(network) => Back::RemoveNetwork(network.clone()),
+            Step::EnsureNetwork(network) => {
+                let there = self.observed.engine.networks.get(&network.network);
+                match there == Some(&**network) && !self.removed.contains(&network.network) {
+                    true => Back::Nothing,
+                    false => Back::RemoveNetwork(network.clone()),
+                }
+            }
             Step::RemoveNetwork(network) => {
                 let old = self.observed.engine.networks.get(&network.network);
                 let old = old.map(|old| Back::MakeNetwork(Box::new(old.clone())));
@@ -216,6 +234,7 @@ impl<'a> Before<'a> {
                 self.back_of_rules(step)
             }
             Step::InstallProgram(copy) => Back::Program(copy.path.clone()),
+            Step::Sweep(left) => Back::Unsweep(left.clone()),
             Step::WriteUnits(change) => self.back_of_units(change),
             Step::Create(spec) => Back::Destroy(spec.name.clone()),
             Step::Configure(_) | Step::WriteNames { .. } => self.back_of_inside(step),

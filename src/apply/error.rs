@@ -11,7 +11,7 @@ use crate::hosts::HostsError;
 use crate::model::Name;
 use crate::network::NetworkError;
 use crate::plan::StepId;
-use crate::store::StoreError;
+use crate::store::{LockError, StoreError};
 
 /// Why one step (or its undoing) failed.
 #[derive(Debug, thiserror::Error)]
@@ -107,12 +107,33 @@ pub enum StepError {
     /// Waiting ended because the run ends; nothing was changed.
     #[error("given up, as the run ends")]
     GivenUp,
+    /// Another project got the subnet after this one had looked.
+    #[error("the subnet `{net}` is now that of project `{project}`")]
+    Claimed {
+        /// What both want.
+        net: ipnet::IpNet,
+        /// The project that has it.
+        project: Name,
+    },
+    /// Another run is changing what all projects share.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A thread for blocking work broke.
     #[error("a worker thread ended: {source}")]
     Thread {
         /// Why.
         source: tokio::task::JoinError,
     },
+}
+
+impl StepError {
+    /// Whether another project was faster with something that all projects share.
+    pub fn is_lost_race(&self) -> bool {
+        matches!(
+            self,
+            Self::Claimed { .. } | Self::Firewall(FirewallError::Taken { .. })
+        )
+    }
 }
 
 /// A step that failed.
@@ -221,6 +242,21 @@ impl ApplyError {
             | Self::Final { failures }
             | Self::Interrupted { failures, .. } => failures,
             Self::Journal { .. } => &[],
+        }
+    }
+
+    /// Whether nothing but a lost race with another project ended it and the host is as before: whoever
+    /// looks again sees what the other one has.
+    pub fn is_lost_race(&self) -> bool {
+        match self {
+            Self::Failed {
+                failures,
+                aftermath,
+            } => {
+                let mut errors = failures.iter().map(|failure| &failure.error);
+                aftermath.is_clean() && !failures.is_empty() && errors.all(StepError::is_lost_race)
+            }
+            Self::Final { .. } | Self::Interrupted { .. } | Self::Journal { .. } => false,
         }
     }
 }

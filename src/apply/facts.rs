@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,13 @@ pub(super) fn subordinate_ids(text: &str, kind: IdKind) -> Vec<IdRange> {
             })
         })
         .collect()
+}
+
+/// The two ports of /proc/sys/net/ipv4/ip_local_port_range (ip(7)).
+pub(super) fn ephemeral(text: &str) -> Option<RangeInclusive<u16>> {
+    let mut words = text.split_whitespace().map(str::parse);
+    let (first, last) = (words.next()?.ok()?, words.next()?.ok()?);
+    Some(first..=last)
 }
 
 /// The named volumes in `dir`. What no volume can be called is none of ours.
@@ -182,6 +190,12 @@ mod tests {
         assert_eq!(both["pids"], CgroupVersion::V2);
         assert!(!both.contains_key("name=systemd"));
         assert_eq!(controllers("0::/\n", "memory\n").len(), 1);
+    }
+
+    #[test]
+    fn the_ports_of_clients_are_read_as_the_kernel_writes_them() {
+        assert_eq!(ephemeral("32768\t60999\n"), Some(32_768..=60_999));
+        assert_eq!(ephemeral(""), None);
     }
 
     #[test]

@@ -11,10 +11,13 @@ use crate::backend::{Backend, BackendError, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{
-    IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, VolumeSource, bridge_of_network,
+    ContainerSpec, IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, Seat,
+    VolumeSource, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
-use crate::observed::{Adopted, HostFacts, Observed, ObservedContainer, ProjectRecord};
+use crate::observed::{
+    Adopted, HostFacts, Observed, ObservedContainer, ProjectRecord, State, StrayCard,
+};
 use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
 use crate::systemd::{Units, UnitsError};
@@ -134,6 +137,8 @@ impl Host {
         let backend = backend.map_err(|source| ObserveError::Thread { source })?;
         let (backend, network) = (backend?, network?);
         let mut host = on_disk.facts;
+        let mut network = network;
+        network.network.strays = self.strays(&backend.containers).await?;
         host.addresses = network.addresses;
         host.ids_taken.extend(backend.ids_taken);
         host.missing = missing(&backend.containers, project).await?;
@@ -151,6 +156,22 @@ impl Host {
             jobs: jobs?,
             host_names: host_names?,
         })
+    }
+}
+
+impl Host {
+    /// The cards of running containers that are not on their bridges.
+    async fn strays(
+        &self,
+        containers: &BTreeMap<Name, ObservedContainer>,
+    ) -> Result<Vec<StrayCard>, ObserveError> {
+        let runs = |c: &&ObservedContainer| matches!(c.state, State::Running | State::Frozen);
+        let running = containers.values().filter(runs);
+        let specs = running.filter_map(|c| Some(&c.mark.as_ref()?.spec));
+        // Whoever writes `lxc.net` lines himself may have changed what the card is.
+        let own = |spec: &&ContainerSpec| !spec.config.iter().any(|l| l.key.starts_with("lxc.net"));
+        let wishes: Vec<Seat> = specs.filter(own).flat_map(ContainerSpec::seats).collect();
+        Ok(self.network.cards(&wishes).await?)
     }
 }
 
@@ -223,7 +244,11 @@ fn look_at_files(
     let record = records.iter().find(|r| &r.name == project).cloned();
     let added = record.iter().flat_map(|r| r.added_ports.values().flatten());
     wanted.extend(added.map(|port| (port.protocol, port.host.first, port.host.last)));
-    let resolv = read_or_empty(&paths.resolv())?;
+    let mut resolv = read_or_empty(&paths.resolv())?;
+    if sys::is_stub(&resolv) {
+        // systemd-resolved answers on a loopback address; whom it asks stands in a file beside its own.
+        resolv.push_str(&read_or_empty(&paths.resolved())?);
+    }
     let mut ids_taken = subordinate(&paths.subuid(), IdKind::User)?;
     ids_taken.extend(subordinate(&paths.subgid(), IdKind::Group)?);
     Ok(OnDisk {
@@ -231,6 +256,9 @@ fn look_at_files(
             controllers: facts::read_controllers(),
             name_servers: sys::name_servers(&resolv),
             addresses: Vec::new(),
+            ephemeral: facts::ephemeral(&read_or_empty(Path::new(
+                "/proc/sys/net/ipv4/ip_local_port_range",
+            ))?),
             ids_taken,
             volumes_dir: paths.volumes(project),
             volumes: facts::volumes(&paths.volumes(project))?,

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FirewallChoice, Name, NetworkRules, PortRule, bridge_of, bridge_of_network};
+use crate::model::{
+    FirewallChoice, Name, NetworkRules, PortRule, Seat, bridge_of, bridge_of_network,
+};
 use crate::observed::{Observed, ProjectRecord};
 use crate::plan::{Plan, PlannedStep, Step};
 use crate::store::{self, KEPT_VERSION, Kept, KeptBridge};
@@ -65,6 +67,7 @@ fn common(mut one: Kept, other: &Kept) -> Kept {
         .retain(|network| other.networks.contains(network));
     let rules: BTreeSet<&PortRule> = other.rules.iter().collect();
     one.rules.retain(|rule| rules.contains(rule));
+    one.cards.retain(|card| other.cards.contains(card));
     one
 }
 
@@ -80,6 +83,10 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
     let mut bridges: BTreeSet<String> = observed.network.bridges.keys().cloned().collect();
     let mut adopt: BTreeSet<String> = engine.networks.values().map(|n| n.bridge.clone()).collect();
     let mut record = observed.record.clone();
+    let marks = observed.containers.iter();
+    let mut cards: BTreeMap<Name, Vec<Seat>> = marks
+        .filter_map(|(name, found)| Some((name.clone(), found.mark.as_ref()?.spec.seats())))
+        .collect();
     for planned in steps {
         let step = &planned.step;
         if let Step::SaveRecord(new) = step {
@@ -94,6 +101,15 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
             networks.insert(rules.bridge.clone(), rules.clone());
         } else if let Step::CloseNetwork(rules) = step {
             networks.remove(&rules.bridge);
+        } else if let Step::Create(spec) | Step::Configure(spec) = step {
+            cards.insert(spec.name.clone(), spec.seats());
+        } else if let Step::Destroy {
+            container,
+            aside: false,
+            ..
+        } = step
+        {
+            cards.remove(container);
         } else if let Step::EnsureNetwork(network) = step {
             adopt.insert(network.bridge.clone());
         } else if let Step::Publish { add, remove } = step {
@@ -107,6 +123,7 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
         bridges: record.map_or_else(BTreeMap::new, |record| subnets(&record, &bridges, &adopt)),
         networks: networks.into_values().collect(),
         rules: rules.into_iter().collect(),
+        cards: cards.into_values().flatten().collect(),
     }
 }
 

@@ -13,6 +13,7 @@ pub fn label(step: &Step) -> String {
         Step::RemoveBridge { bridge, .. } => format!("remove bridge {bridge}"),
         Step::OpenNetwork(_) => "open the network".into(),
         Step::CloseNetwork(_) => "close the network".into(),
+        Step::Sweep(left) => format!("remove the rules of {}", left.driver),
         Step::Pull { image, .. } => format!("fetch image {image}"),
         Step::Build(build) => format!("build image {}", build.image),
         Step::EnsureNetwork(network) => format!("make network {}", network.host_name()),

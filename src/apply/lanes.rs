@@ -40,6 +40,7 @@ fn lane_of(step: &Step) -> Lane {
         | Step::RemoveBridge { .. }
         | Step::OpenNetwork(_)
         | Step::CloseNetwork(_)
+        | Step::Sweep(_)
         | Step::Pull { .. }
         | Step::EnsureNetwork(_)
         | Step::RemoveNetwork(_)

@@ -305,7 +305,8 @@ fn settle(worker: &Worker<'_>, journal: &Journal, progress: &mut Progress<'_>, e
             // Others that only wait need not wait for their own end.
             worker.halt();
             let text = error.to_string();
-            if !matches!(error, StepError::GivenUp) {
+            // A lost race is no end yet: the host is looked at again, and that tells who has it.
+            if !matches!(error, StepError::GivenUp) && !error.is_lost_race() {
                 let error = &text;
                 worker.events.tell(Event::Failed { id, step, error });
             }

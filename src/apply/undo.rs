@@ -185,6 +185,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             host.network.ensure(&host.project, &wish).await?;
         }
         Back::Firewall(change) => host.firewall.apply(change).await?,
+        Back::Unsweep(left) => host.firewall.sweep(left, true).await?,
         Back::RemoveNetwork(network) => {
             if let Some(left) = worker.engine()?.remove_network(network, false).await? {
                 worker.events.tell(Event::Note(&left));

@@ -103,6 +103,7 @@ fn is_no_difference(step: &Step, observed: &Observed) -> bool {
         | Step::RemoveBridge { .. }
         | Step::OpenNetwork(_)
         | Step::CloseNetwork(_)
+        | Step::Sweep(_)
         | Step::Pull { .. }
         | Step::Build(_)
         | Step::EnsureNetwork(_)

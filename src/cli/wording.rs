@@ -45,6 +45,7 @@ fn words(step: &Step) -> (&str, &'static str, &'static str) {
         Step::RemoveBridge { .. } => ("bridge", "remove", "removed"),
         Step::OpenNetwork(_) => ("network", "open", "opened"),
         Step::CloseNetwork(_) => ("network", "close", "closed"),
+        Step::Sweep(left) => (left.driver.as_str(), "remove rules", "rules removed"),
         Step::Pull { image, .. } => (image, "fetch", "fetched"),
         Step::Build(build) => (build.image.as_str(), "build", "built"),
         Step::EnsureNetwork(network) => {

@@ -3,6 +3,8 @@
 //! Every rule of ours bears the comment `locker:<project>:<name>` (`locker:<project>` for a network)
 //! and lives in a table or chain of ours; no foreign rule is ever changed. A change is one transaction.
 
+mod elsewhere;
+mod flows;
 mod gate;
 mod iptables;
 mod mark;
@@ -14,8 +16,8 @@ mod trace;
 
 use async_trait::async_trait;
 
-use crate::model::{FirewallChoice, NetworkRules, PortRule};
-use crate::observed::ObservedFirewall;
+use crate::model::{FirewallChoice, Name, NetworkRules, Port, PortRule};
+use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::{LockError, Paths};
 use crate::sys::ExecError;
 
@@ -36,7 +38,7 @@ pub fn open(choice: FirewallChoice, paths: &Paths) -> Result<Box<dyn Firewall>, 
         }),
     };
     match choice {
-        FirewallChoice::None => Ok(Box::new(NoFirewall)),
+        FirewallChoice::None => Ok(Box::new(NoFirewall::new(paths))),
         FirewallChoice::Nftables => need("nft").map(|()| Box::new(Nftables::new(paths)) as _),
         FirewallChoice::Iptables => need("iptables").map(|()| Box::new(Iptables::new(paths)) as _),
         FirewallChoice::Auto if is_installed("nft") => Ok(Box::new(Nftables::new(paths))),
@@ -66,6 +68,26 @@ fn networks_after(before: &[NetworkRules], change: &FirewallChange) -> Vec<Netwo
     };
     let kept = before.iter().filter(touched);
     kept.chain(&change.open).cloned().collect()
+}
+
+/// Refuses ports that another project has: looked at under the host's lock, since it may have published
+/// them after this project had looked.
+fn refuse_taken<'a>(
+    there: impl Iterator<Item = &'a PortRule> + Clone,
+    change: &FirewallChange,
+) -> Result<(), FirewallError> {
+    for rule in &change.add {
+        let mut others = there.clone().filter(|other| other.project != rule.project);
+        if let Some(other) = others.find(|other| other.port.collides(&rule.port)) {
+            return Err(FirewallError::Taken {
+                port: rule.port.clone(),
+                container: rule.container.clone(),
+                by: other.container.clone(),
+                project: other.project.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The ways between networks of one project, from and to: those are always kept apart.
@@ -116,6 +138,9 @@ pub trait Firewall: Send + Sync {
     /// Does all of `change` or nothing. Also puts our own table and the way past foreign DROP policies
     /// in place, and takes both out with the last network.
     async fn apply(&self, change: &FirewallChange) -> Result<(), FirewallError>;
+
+    /// Takes out what another driver has left, or with `back` puts it in again.
+    async fn sweep(&self, left: &Leftover, back: bool) -> Result<(), FirewallError>;
 }
 
 /// Why the firewall could not be read or changed.
@@ -151,9 +176,29 @@ pub enum FirewallError {
         /// The word.
         word: String,
     },
+    /// Somebody else has published the port since the host was looked at.
+    #[error(
+        "port `{port}` of container `{container}` is in use by container `{by}` of project `{project}`"
+    )]
+    Taken {
+        /// The port that is wanted.
+        port: Port,
+        /// Who wants it.
+        container: Name,
+        /// Who has it.
+        by: Name,
+        /// Of which project.
+        project: Name,
+    },
     /// Another run is changing the host's network.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Connections that the kernel remembers could not be told to follow the rules.
+    #[error("cannot let the kernel forget connections of changed ports (conntrack): {source}")]
+    Flows {
+        /// The kernel's word.
+        source: std::io::Error,
+    },
     /// A kernel setting could not be read or written.
     #[error("cannot {verb} `{path}`: {source}")]
     Setting {

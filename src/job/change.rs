@@ -49,6 +49,9 @@ pub async fn change(
     let mut looked = road::look(&opened, request).await?;
     let first = road::first(&opened, &looked, request)?;
     request.images.check(&looked.plan, request)?;
+    for notice in std::mem::take(&mut looked.plan.notices) {
+        events.tell(Event::Note(&notice));
+    }
     ask(&opened, &looked.plan.losses, consent).await?;
     trust(&looked.plan, consent)?;
     if !first.steps.is_empty() {
@@ -56,14 +59,7 @@ pub async fn change(
         looked = images_first(setting, request, &opened, planned, (events, consent)).await?;
     }
     if !looked.plan.steps.is_empty() {
-        perform(
-            setting,
-            request,
-            &opened,
-            (&looked.plan, &looked.observed),
-            events,
-        )
-        .await?;
+        looked = perform_or_yield(setting, request, &opened, looked, (events, consent)).await?;
         verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {
         // It may have been killed before it wrote down what it had done.
@@ -82,6 +78,33 @@ pub async fn change(
         plan: join(first, looked.plan),
         warnings: opened.warnings,
     })
+}
+
+/// How often a run that lost a race with another project looks again.
+const RACES: usize = 8;
+
+/// Carries out the plan. When another project was faster with a subnet or a port, it is looked at again: what
+/// locker picks is picked anew, and what the file names is refused with the line that names it.
+async fn perform_or_yield(
+    setting: &Setting,
+    request: &ChangeRequest,
+    opened: &Opened,
+    mut looked: Looked,
+    (events, consent): (&dyn Events, &dyn Consent),
+) -> Result<Looked, JobError> {
+    let agreed = looked.plan.losses.clone();
+    for race in 0.. {
+        let planned = (&looked.plan, &looked.observed);
+        match perform(setting, request, opened, planned, events).await {
+            Err(JobError::Apply(error)) if error.is_lost_race() && race < RACES => {}
+            done => return done.map(|()| looked),
+        }
+        looked = road::look(opened, request).await?;
+        let more = looked.plan.losses.iter();
+        let more = more.filter(|loss| !agreed.contains(loss));
+        ask(opened, &more.cloned().collect::<Vec<_>>(), consent).await?;
+    }
+    Ok(looked)
 }
 
 /// Fetches and builds, and looks again.

@@ -14,6 +14,8 @@ pub(super) struct Drift {
     plan: Plan,
     /// Commands in containers of their own, and whether nobody is left who sees to them.
     jobs: BTreeMap<Name, bool>,
+    /// What others do that makes published ports, or their own rules for them, useless.
+    useless: BTreeMap<Name, Vec<String>>,
 }
 
 impl Drift {
@@ -40,9 +42,21 @@ impl Drift {
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
         let jobs = observed.jobs.iter();
         let jobs = jobs.map(|(name, job)| (name.clone(), job.is_lost(true)));
+        let mut useless: BTreeMap<Name, Vec<String>> = BTreeMap::new();
+        let rules = observed.firewall.rules.iter();
+        for rule in rules.filter(|rule| rule.project == opened.project.name) {
+            let said = plan::closed(observed).chain(plan::denied(observed, rule));
+            let notes = useless.entry(rule.container.clone()).or_default();
+            for text in said {
+                if !notes.contains(&text) {
+                    notes.push(text);
+                }
+            }
+        }
         Self {
             plan,
             jobs: jobs.collect(),
+            useless,
         }
     }
 
@@ -81,6 +95,7 @@ impl Drift {
             );
             return notes;
         }
+        notes.extend(self.useless.get(name).into_iter().flatten().cloned());
         notes.extend(self.notes(name));
         notes
     }
@@ -163,6 +178,12 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
             vec![format!("bridge {bridge} is not as it should be{why}")]
         }
         Step::OpenNetwork(_) => vec!["network rules are not in place".into()],
+        Step::Sweep(left) => {
+            vec![format!(
+                "rules of the firewall driver `{}` are left",
+                left.driver
+            )]
+        }
         Step::SaveRecord(_)
         | Step::ForgetProject(_)
         | Step::RemoveWreck { .. }

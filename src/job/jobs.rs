@@ -186,6 +186,7 @@ mod tests {
             stopping: false,
             parted: false,
             left_behind: false,
+            estranged: Default::default(),
             pid: None,
             names: None,
             dns: Vec::new(),

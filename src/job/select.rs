@@ -168,6 +168,7 @@ mod tests {
             stopping: false,
             parted: false,
             left_behind: false,
+            estranged: Default::default(),
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -4,7 +4,7 @@
 //! paths and translated limits. It is also the mark: the driver writes it beside the container, and
 //! the planner compares it with what it would write today.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,6 +46,29 @@ pub struct Nic {
     pub addresses: Addresses,
     /// The project's subnets; the gateways are their first addresses.
     pub subnets: Subnets,
+}
+
+/// The card of a container, and where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Seat {
+    /// Whose it is.
+    pub container: Name,
+    /// The bridge.
+    pub bridge: String,
+    /// Its name on the host where locker gives it one, else empty.
+    pub veth: String,
+    /// The hardware addresses that it may have inside.
+    pub hardware: BTreeSet<String>,
+}
+
+impl Nic {
+    /// The hardware addresses that it may have inside: engines of application containers before 25 give it
+    /// one that they make of its IPv4 address (`02:42:` and its four bytes).
+    pub fn hardware(&self) -> BTreeSet<String> {
+        let [a, b, c, d] = self.addresses.v4.octets();
+        let made = format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
+        [self.mac.to_lowercase(), made].into()
+    }
 }
 
 /// One mount of a container, its host path worked out.
@@ -140,6 +163,25 @@ impl ContainerSpec {
     /// Which kind of container it is.
     pub fn kind(&self) -> Kind {
         self.source.kind()
+    }
+
+    /// Its cards, and where each belongs.
+    pub fn seats(&self) -> Vec<Seat> {
+        let nics = self.nics().filter(|nic| !nic.bridge.is_empty());
+        nics.map(|nic| Seat {
+            container: self.name.clone(),
+            bridge: nic.bridge.clone(),
+            veth: nic.veth.clone(),
+            hardware: nic.hardware(),
+        })
+        .collect()
+    }
+
+    /// Its cards on networks of the project.
+    pub fn nics(&self) -> impl Iterator<Item = &Nic> {
+        let own = self.nic.iter().filter(|_| self.app.is_none());
+        let attached = self.app.iter().flat_map(|app| &app.attached);
+        own.chain(attached.filter_map(|attached| attached.nic.as_ref()))
     }
 
     /// The name on the host: `<project>_<name>`.

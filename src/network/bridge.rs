@@ -21,7 +21,6 @@ pub(super) struct Link {
     pub(super) alias: Option<String>,
     pub(super) mac: Vec<u8>,
     pub(super) up: bool,
-    pub(super) on_bridge: bool,
     pub(super) is_bridge: bool,
 }
 
@@ -33,7 +32,6 @@ impl Link {
             alias: None,
             mac: Vec::new(),
             up: message.header.flags.contains(LinkFlags::Up),
-            on_bridge: false,
             is_bridge: false,
         };
         for attribute in message.attributes {
@@ -42,7 +40,6 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Address(mac) => link.mac = mac,
-                LinkAttribute::Controller(index) => link.on_bridge = index != 0,
                 LinkAttribute::LinkInfo(infos) => {
                     link.is_bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));
                 }

@@ -11,8 +11,9 @@ use rtnetlink::Handle;
 
 use super::bridge::{self, Link};
 use super::settings::Settings;
-use super::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView, look, loopback};
-use crate::model::Name;
+use super::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView, cards, look, loopback};
+use crate::model::{Name, Seat};
+use crate::observed::StrayCard;
 use crate::store::{Paths, acquire_host};
 
 /// The kernel of this host.
@@ -83,6 +84,10 @@ impl Network for KernelNetwork {
     ) -> Result<NetworkView, NetworkError> {
         let netlink = Netlink::open()?;
         look::observe(&netlink.handle, project, bridges, &self.paths).await
+    }
+
+    async fn cards(&self, wishes: &[Seat]) -> Result<Vec<StrayCard>, NetworkError> {
+        cards::look(wishes).map_err(|source| NetworkError::Cards { source })
     }
 
     async fn ensure(&self, project: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError> {

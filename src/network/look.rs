@@ -15,7 +15,7 @@ use super::bridge::{Link, is_half_made, refused};
 use super::kernel::mark_of;
 use super::links::{self, Links};
 use super::{NetworkError, NetworkView, loopback};
-use crate::model::{Name, VETH_PREFIX};
+use crate::model::Name;
 use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
 use crate::store::{Paths, load_records};
 
@@ -47,11 +47,7 @@ pub(super) async fn observe(
         bridges: bridges_of(&ours, &addresses),
         taken: Vec::new(),
         forwarding: forwards(ours.values().copied(), &loopbacks),
-        loose: links
-            .values()
-            .filter(|link| !link.on_bridge && link.name.starts_with(VETH_PREFIX))
-            .map(|link| link.name.clone())
-            .collect(),
+        strays: Vec::new(),
     };
     let name = |index: u32| links.get(&index).map_or("?", |link| link.name.as_str());
     let taken = &mut network.taken;

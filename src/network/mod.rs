@@ -5,6 +5,7 @@
 //! interface alias `locker:<project>`.
 
 mod bridge;
+mod cards;
 mod changes;
 mod guest;
 mod kernel;
@@ -20,8 +21,8 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use crate::model::{Name, Subnets};
-use crate::observed::ObservedNetwork;
+use crate::model::{Name, Seat, Subnets};
+use crate::observed::{ObservedNetwork, StrayCard};
 use crate::store::{LockError, StoreError};
 
 pub use changes::LinkChanges;
@@ -75,6 +76,9 @@ pub trait Network: Send + Sync {
         bridges: &BTreeSet<String>,
     ) -> Result<NetworkView, NetworkError>;
 
+    /// Which of the cards of running containers are not on their bridges.
+    async fn cards(&self, wishes: &[Seat]) -> Result<Vec<StrayCard>, NetworkError>;
+
     /// Makes or mends the bridge: alias, addresses, up, forwarding; then puts the cards on it. True when
     /// the bridge was made.
     async fn ensure(&self, project: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError>;
@@ -103,6 +107,12 @@ pub enum NetworkError {
         interface: String,
         /// The project that wants it.
         project: Name,
+    },
+    /// The kernel does not tell who is plugged into a bridge.
+    #[error("cannot look at the cards of the containers: {source}")]
+    Cards {
+        /// The kernel's word.
+        source: std::io::Error,
     },
     /// A kernel setting could not be read or written.
     #[error("cannot {verb} `{path}`: {source}")]

@@ -33,6 +33,8 @@ pub(super) struct Builder<'a> {
     pub(super) published: Option<StepId>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Warning>,
+    /// What is to be said before anything is touched.
+    pub(super) notices: Vec<String>,
     pub(super) losses: Vec<Loss>,
 }
 

@@ -8,6 +8,7 @@ use crate::model::{Kind, Name, host_name_of};
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::Intent;
+use super::network_up::words;
 use super::{Cause, Goal, Loss, Problem, Step};
 
 impl Builder<'_> {
@@ -117,6 +118,11 @@ impl Builder<'_> {
         let mut left: BTreeSet<String> = self.observed.engine.volumes.keys().cloned().collect();
         for volume in &host.volumes {
             let path = host.volumes_dir.join(volume.as_str());
+            let full = host_name_of(&self.project.name, volume);
+            if self.is_held(&full) {
+                left.remove(&full);
+                continue;
+            }
             self.losses.push(Loss {
                 what: format!("the named volume {volume}"),
                 container: None,
@@ -129,6 +135,9 @@ impl Builder<'_> {
             self.remove_volume(Some(path), engine, false);
         }
         for name in left {
+            if self.is_held(&name) {
+                continue;
+            }
             self.losses.push(Loss {
                 what: format!("the volume {name}"),
                 container: None,
@@ -138,6 +147,18 @@ impl Builder<'_> {
             self.remove_volume(None, Some(name), false);
         }
         self.adopted_volumes();
+    }
+
+    /// Whether containers of others have the volume, which the engine keeps then; says so.
+    fn is_held(&mut self, volume: &str) -> bool {
+        let Some(guests) = self.observed.engine.volume_guests.get(volume) else {
+            return false;
+        };
+        let guests = words(guests);
+        self.notices.push(format!(
+            "volume `{volume}` stays: {guests}, not of this project, has it"
+        ));
+        true
     }
 
     pub(super) fn remove_volume(

@@ -81,6 +81,15 @@ impl Draft {
         0..self.steps.len()
     }
 
+    /// The steps that put rules of the firewall in.
+    pub(super) fn of_rules(&self) -> Vec<StepId> {
+        let puts_in = |id: &StepId| {
+            let step = &self.steps[*id].step;
+            matches!(step, Step::OpenNetwork(_) | Step::Publish { .. })
+        };
+        self.ids().filter(puts_in).collect()
+    }
+
     pub(super) fn is_final(&self, id: StepId) -> bool {
         self.steps[id].step.is_final()
     }

@@ -17,10 +17,13 @@ impl Plan {
                 "cause": cause_json(&loss.cause),
             })
         });
+        let notices = self.notices.iter();
+        let notices = notices.map(|notice| json!({"message": notice, "line": Value::Null}));
         let warnings = self.warnings.iter().map(|warning| {
             let line = warning.place.as_ref().filter(|p| p.is_somewhere());
             json!({"message": warning.message, "line": line.map(|p| p.line)})
         });
+        let warnings = notices.chain(warnings);
         json!({
             "version": 1,
             "steps": steps,

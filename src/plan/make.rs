@@ -55,6 +55,7 @@ pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan,
         published: None,
         problems,
         warnings,
+        notices: Vec::new(),
         losses: Vec::new(),
     };
     build(&mut builder);
@@ -73,6 +74,7 @@ fn build(builder: &mut Builder<'_>) {
     builder.units(record.as_ref());
     builder.names();
     builder.ports(record.as_ref());
+    builder.sweep();
     builder.host_names();
     builder.teardown();
     builder.volumes();
@@ -120,6 +122,7 @@ fn finish(builder: Builder<'_>) -> Result<Plan, Vec<Problem>> {
         Ok(steps) if problems.is_empty() => Ok(Plan {
             steps,
             losses: builder.losses,
+            notices: builder.notices,
             warnings: builder.warnings,
         }),
         Ok(_) => Err(problems),

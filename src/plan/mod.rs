@@ -40,6 +40,7 @@ mod settings;
 mod step;
 mod subnets;
 mod supervision;
+mod sweep;
 mod teardown;
 mod unit_limits;
 mod units;
@@ -53,6 +54,7 @@ use crate::model::{Key, Name, Place};
 
 pub use cause::Cause;
 pub use make::plan;
+pub use ports::{closed, denied};
 pub use step::Step;
 pub use wish::{Goal, Recreate, Wait, Wish};
 
@@ -115,6 +117,9 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// What would be lost.
     pub losses: Vec<Loss>,
+    /// What the user should know before anything is touched, and that stops nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<Warning>,
 }

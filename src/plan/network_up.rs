@@ -12,8 +12,13 @@ use crate::observed::ObservedBridge;
 
 use super::build::Builder;
 use super::graph::Slot;
-use super::intent::runs;
 use super::{Cause, Problem, Step, StepId, networks};
+
+/// `container `a`, container `b``.
+pub(super) fn words(containers: &BTreeSet<String>) -> String {
+    let names = containers.iter().map(|name| format!("container `{name}`"));
+    names.collect::<Vec<_>>().join(", ")
+}
 
 /// Who is going to be on a network.
 struct Users {
@@ -88,13 +93,18 @@ impl Builder<'_> {
         let wanted = networks::of_engine(self.project, network, subnets);
         let known = self.observed.engine.networks.get(network);
         let again = self.remade.contains(network);
-        if !used || (known.is_some() && !again) {
+        let lost = self.is_lost(&users.applications, &wanted.host_name());
+        if !used || (known.is_some() && !again && !lost) {
             return None;
         }
         self.refuse_foreign_network(network, &wanted);
-        let cause = match again {
-            true => self.network_cause(network),
-            false => Cause::ForProject,
+        if again && known.is_some() {
+            self.refuse_guests(network, &wanted.host_name());
+        }
+        let cause = match (again, known) {
+            (true, _) => self.network_cause(network),
+            (false, Some(_)) => Cause::Drifted("containers know one that was removed"),
+            (false, None) => Cause::ForProject,
         };
         let remove = known.filter(|_| again).cloned();
         let remove = remove.map(|known| self.remove_engine_network(known, cause.clone()));
@@ -111,6 +121,32 @@ impl Builder<'_> {
             }
         }
         Some(id)
+    }
+
+    /// Whether one that stays and is going to run knows the network by the id of one that was removed.
+    fn is_lost(&self, applications: &[Name], network: &str) -> bool {
+        let stays = |name: &&Name| self.running.contains(*name) && !self.has(Slot::Create, name);
+        let there = applications.iter().filter(stays);
+        let mut there = there.filter_map(|name| self.there(name));
+        there.any(|found| found.estranged.contains(network))
+    }
+
+    /// Nobody else may be on a network that is made anew.
+    fn refuse_guests(&mut self, network: &Name, full: &str) {
+        let Some(guests) = self.observed.engine.guests.get(network) else {
+            return;
+        };
+        let (guest, guests) = (guests.first().cloned(), words(guests));
+        self.problems.push(Problem {
+            message: format!(
+                "network `{full}` must be made anew, and {guests}, not of this project, is on it"
+            ),
+            container: None,
+            key: None,
+            place: Some(networks::place(self.project, network).clone()),
+            help: guest
+                .map(|guest| format!("take it off: docker network disconnect {full} {guest}")),
+        });
     }
 
     /// Takes a network out of the engine once nothing runs on it any more.
@@ -222,14 +258,11 @@ impl Builder<'_> {
         Some(self.draft.add(Step::OpenNetwork(rules), vec![cause]))
     }
 
-    /// The cards of the project's running containers that are on no bridge.
+    /// The cards of the project's running containers that must be put on the bridge (again).
     fn loose_cards(&self, bridge: &str) -> Vec<String> {
-        let all = self.observed.containers.values();
-        let system = all.filter(|c| runs(Some(c)) && c.kind == Kind::System);
-        let cards = system.filter_map(|c| c.mark.as_ref()?.spec.nic.as_ref());
-        let loose = &self.observed.network.loose;
-        let ours = cards.filter(|nic| nic.bridge == bridge && loose.contains(&nic.veth));
-        ours.map(|nic| nic.veth.clone()).collect()
+        let strays = self.observed.network.strays.iter();
+        let ours = strays.filter(|stray| stray.bridge == bridge);
+        ours.filter_map(|stray| stray.card.clone()).collect()
     }
 
     /// Other subnets than before are the file's doing, anything else is drift.

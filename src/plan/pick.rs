@@ -1,12 +1,15 @@
 //! Free host ports for rules with host port 0: picked once, then recorded.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use crate::model::{Name, Place, Port, Project, stable_hash};
 use crate::observed::{Observed, ProjectRecord};
 
 /// First port of the range for private use (RFC 6335), where free ports are picked.
-pub(super) const FIRST_FREE: u16 = 49_152;
+const PRIVATE: u16 = 49_152;
+/// First port that is picked when none of those is left.
+pub(super) const FIRST_FREE: u16 = 10_000;
 
 /// Under which name the record keeps what was picked.
 pub(super) fn key(container: &Name, port: &Port) -> String {
@@ -31,7 +34,7 @@ pub(super) fn pick(
         if record.picked_ports.contains_key(&key) {
             continue;
         }
-        match free(&key, &used) {
+        match free(&key, &used, &observed.host.ephemeral) {
             Some(picked) => {
                 used.insert(picked);
                 record.picked_ports.insert(key, picked);
@@ -67,12 +70,50 @@ fn used(project: &Project, observed: &Observed) -> BTreeSet<u16> {
     used
 }
 
-fn free(key: &str, used: &BTreeSet<u16>) -> Option<u16> {
-    let span = u64::from(u16::MAX - FIRST_FREE) + 1;
-    let start = stable_hash(key) % span;
-    let mut all = (0..span).filter_map(|step| {
+/// Never one that the kernel gives to clients by itself: a connection of this host could have it whenever the
+/// rule is put in place.
+fn free(key: &str, used: &BTreeSet<u16>, ephemeral: &Option<RangeInclusive<u16>>) -> Option<u16> {
+    let kernels = |port: &u16| ephemeral.as_ref().is_some_and(|range| range.contains(port));
+    let hash = stable_hash(key);
+    let mut all = around(hash, PRIVATE, u16::MAX).chain(around(hash, FIRST_FREE, PRIVATE - 1));
+    all.find(|port| !used.contains(port) && !kernels(port))
+}
+
+/// All ports from `first` to `last`, from a place that `hash` chooses.
+fn around(hash: u64, first: u16, last: u16) -> impl Iterator<Item = u16> {
+    let span = u64::from(last - first) + 1;
+    let start = hash % span;
+    (0..span).filter_map(move |step| {
         let more = u16::try_from((start + step) % span).ok()?;
-        FIRST_FREE.checked_add(more)
-    });
-    all.find(|port| !used.contains(port))
+        first.checked_add(more)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_the_kernel_gives_to_clients_is_never_picked() {
+        let key = "web 0:80/tcp";
+        for (range, from, to) in [
+            (32_768..=60_999, 61_000, u16::MAX),
+            (32_768..=u16::MAX, FIRST_FREE, 32_767),
+            (1024..=u16::MAX, 0, 0),
+        ] {
+            let mut used = BTreeSet::new();
+            for _ in 0..100 {
+                let picked = free(key, &used, &Some(range.clone()));
+                if to == 0 {
+                    assert_eq!(picked, None);
+                    break;
+                }
+                let picked = picked.unwrap();
+                assert!(
+                    (from..=to).contains(&picked) && used.insert(picked),
+                    "{picked}"
+                );
+            }
+        }
+    }
 }

@@ -139,6 +139,38 @@ fn meets(listener: IpAddr, wanted: Option<IpAddr>) -> bool {
     wide || all || listener == wanted
 }
 
+/// Chains of others that drop what is led on to containers; an accept of ours does not end them.
+pub fn closed(observed: &Observed) -> impl Iterator<Item = String> + '_ {
+    let closed = observed.firewall.foreign.closed.iter();
+    closed.map(|chain| {
+        format!(
+            "the chain `{chain}` of nftables drops what is forwarded, published ports too; let locker's pass: \
+             nft add rule {chain} iifname \"lk-*\" accept; nft add rule {chain} oifname \"lk-*\" accept"
+        )
+    })
+}
+
+/// That ufw's deny of a published port has no effect, and what has: ufw asks for packets to the host itself, and
+/// those of a published port are led on before.
+pub fn denied(observed: &Observed, rule: &PortRule) -> Option<String> {
+    let foreign = &observed.firewall.foreign;
+    let (protocol, host) = (rule.port.protocol, rule.port.host);
+    let mut denied = foreign.denied.iter();
+    let denied = denied.find(|d| d.protocol == protocol && d.ports.overlaps(host))?;
+    let (to, inner) = (rule.to4, rule.port.container.first);
+    let cure = match foreign.has_docker {
+        true => {
+            format!("iptables -I DOCKER-USER -d {to} -p {protocol} --dport {inner} -j DROP")
+        }
+        false => format!("ufw route deny proto {protocol} to {to} port {inner}"),
+    };
+    Some(format!(
+        "`ufw deny {}/{protocol}` has no effect on the published port `{}` of `{}`: it is led on before ufw's rules for \
+         the host; name who may use it with `allow`, or deny it with: {cure}",
+        denied.ports, rule.port, rule.container
+    ))
+}
+
 /// Rules that will not do what they say.
 pub(super) fn doubts(observed: &Observed, wanted: &[(PortRule, Place)]) -> Vec<Warning> {
     let none = observed.firewall.driver == "none";
@@ -149,7 +181,18 @@ pub(super) fn doubts(observed: &Observed, wanted: &[(PortRule, Place)]) -> Vec<W
             place: None,
         });
     }
+    let said = |message| Warning {
+        message,
+        place: None,
+    };
+    if !wanted.is_empty() {
+        warnings.extend(closed(observed).map(said));
+    }
     for (rule, place) in wanted {
+        warnings.extend(denied(observed, rule).map(|message| Warning {
+            message,
+            place: place.is_somewhere().then(|| place.clone()),
+        }));
         let Some(ip) = rule.port.host_ip.filter(|ip| !ip.is_unspecified()) else {
             continue;
         };

@@ -221,19 +221,12 @@ impl Builder<'_> {
         Some((Reach::Recreate, self.network_cause(network)))
     }
 
-    /// The engine alone can put a card of its making on a bridge, and only at a start.
+    /// A card that is gone is made at a start only; one that is there is put back on its bridge.
     fn cut_off(&self, found: &ObservedContainer) -> Option<(Reach, Cause)> {
-        let spec = &found
-            .mark
-            .as_ref()
-            .filter(|_| found.kind == Kind::Application)?
-            .spec;
-        let bridges = &self.observed.network.bridges;
-        let cards = networks::cards(spec);
-        let cut = cards
-            .iter()
-            .any(|(_, nic)| !bridges.contains_key(&nic.bridge));
-        cut.then_some((Reach::Restart, Cause::Drifted("its bridge is gone")))
+        let name = &found.mark.as_ref()?.spec.name;
+        let mut strays = self.observed.network.strays.iter();
+        let cut = strays.any(|stray| stray.container == *name && stray.card.is_none());
+        cut.then_some((Reach::Restart, Cause::Drifted("its network card is gone")))
     }
 
     /// What happens to those it depends on or shares with.

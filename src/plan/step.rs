@@ -8,7 +8,7 @@ use crate::model::{
     Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name,
     NetworkRules, PortRule, ProgramCopy, Subnets, UnitsChange,
 };
-use crate::observed::ProjectRecord;
+use crate::observed::{Leftover, ProjectRecord};
 
 /// One thing to do. Each variant is one driver call; what undoes it stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +53,8 @@ pub enum Step {
     OpenNetwork(NetworkRules),
     /// Take the network rules out. Undo: open it again.
     CloseNetwork(NetworkRules),
+    /// Take out rules that another firewall driver has left. Undo: put them in again.
+    Sweep(Box<Leftover>),
     /// Fetch an image. Undo: none, an image more does no harm.
     Pull {
         /// As the file names it.
@@ -206,6 +208,7 @@ impl Step {
             | Self::RemoveBridge { .. }
             | Self::OpenNetwork(_)
             | Self::CloseNetwork(_)
+            | Self::Sweep(_)
             | Self::Pull { .. }
             | Self::Build(_)
             | Self::EnsureNetwork(_)

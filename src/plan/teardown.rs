@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use crate::model::{Kind, Name, Subnets, bridge_of_network, default_network};
+use crate::model::{EngineNetwork, Kind, Name, Subnets, bridge_of_network, default_network};
 use crate::observed::ObservedBridge;
 
 use super::build::Builder;
+use super::network_up::words;
 use super::{Cause, Goal, Step, StepId, networks};
 
 impl Builder<'_> {
@@ -17,25 +18,56 @@ impl Builder<'_> {
         let Some(ending) = self.wish.goal.takes_down() else {
             return;
         };
-        let networks: Vec<_> = self.observed.engine.networks.values().cloned().collect();
-        for network in networks {
+        let kept = self.kept_for_guests();
+        let networks = self.observed.engine.networks.values();
+        let networks = networks.filter(|network| !kept.contains(&network.bridge));
+        for network in networks.cloned().collect::<Vec<_>>() {
             self.last(Step::RemoveNetwork(Box::new(network)));
         }
         let firewall = self.observed.firewall.networks.values();
         let open = firewall.filter(|rules| rules.project == self.project.name);
+        let open = open.filter(|rules| !kept.contains(&rules.bridge));
         for rules in open.cloned().collect::<Vec<_>>() {
             self.last(Step::CloseNetwork(rules));
         }
         let bridges = self.observed.network.bridges.iter();
         let ours = bridges.filter(|(name, found)| self.is_our_bridge(name, found));
+        let ours = ours.filter(|(name, _)| !kept.contains(*name));
         let removals = ours.filter_map(|(name, found)| self.removal(name, found));
         for step in removals.collect::<Vec<_>>() {
             self.last(step);
         }
-        let record = self.observed.record.clone().filter(|_| ending.forget);
+        // The subnet stays the project's for as long as somebody lives in it.
+        let forget = ending.forget && kept.is_empty();
+        let record = self.observed.record.clone().filter(|_| forget);
         if let Some(record) = record {
             self.last(Step::ForgetProject(Box::new(record)));
         }
+    }
+
+    /// The bridges of networks on which containers of others run. As with Docker Compose such a network stays,
+    /// and all the rest is done; it is said before anything is touched.
+    fn kept_for_guests(&mut self) -> BTreeSet<String> {
+        let networks: Vec<_> = self.observed.engine.networks.values().cloned().collect();
+        let used = networks.into_iter().filter(|n| self.keep_for_guests(n));
+        used.map(|network| network.bridge).collect()
+    }
+
+    /// Whether containers of others run on the network; says so.
+    fn keep_for_guests(&mut self, network: &EngineNetwork) -> bool {
+        let Some(guests) = self.observed.engine.guests.get(&network.network) else {
+            return false;
+        };
+        let (full, first) = (
+            network.host_name(),
+            guests.first().map_or("", String::as_str),
+        );
+        let guests = words(guests);
+        self.notices.push(format!(
+            "network `{full}` stays: {guests}, not of this project, is on it; after `docker network disconnect {full} {first}` \
+             the same command removes it"
+        ));
+        true
     }
 
     /// What `up` takes down: networks that nothing of the file and of the host is on any more.
@@ -45,6 +77,12 @@ impl Builder<'_> {
         }
         for network in self.stale() {
             let known = self.observed.engine.networks.get(&network).cloned();
+            if known
+                .as_ref()
+                .is_some_and(|known| self.keep_for_guests(known))
+            {
+                continue;
+            }
             let known = known.map(|known| self.remove_engine_network(known, Cause::NotInFile));
             if network != default_network() {
                 self.stale_bridge(&network, known);

@@ -40,6 +40,7 @@ impl Step {
             | Self::RemoveBridge { .. }
             | Self::OpenNetwork(_)
             | Self::CloseNetwork(_)
+            | Self::Sweep(_)
             | Self::Pull { .. }
             | Self::Build(_)
             | Self::EnsureNetwork(_)
@@ -59,6 +60,7 @@ impl Step {
             Self::EnsureBridge { bridge, .. } | Self::RemoveBridge { bridge, .. } => bridge.clone(),
             Self::OpenNetwork(rules) | Self::CloseNetwork(rules) => rules.bridge.clone(),
             Self::Publish { .. } => "ports".into(),
+            Self::Sweep(left) => left.driver.clone(),
             Self::WriteHostNames { .. } => "host".into(),
             Self::RemoveVolume { path, engine, .. } => match (engine, path) {
                 (Some(name), _) => name.clone(),
@@ -106,6 +108,7 @@ impl Step {
             Self::RemoveBridge { .. } => ('-', "bridge", "remove_bridge"),
             Self::OpenNetwork(_) => ('+', "open", "open_network"),
             Self::CloseNetwork(_) => ('-', "close", "close_network"),
+            Self::Sweep(_) => ('-', "rules", "sweep"),
             Self::Pull { .. } => ('+', "pull", "pull"),
             Self::Build(_) => ('+', "build", "build"),
             Self::EnsureNetwork(_) => ('+', "network", "ensure_network"),
@@ -148,6 +151,11 @@ impl Step {
                 nets.join(" ")
             }
             Self::OpenNetwork(rules) | Self::CloseNetwork(rules) => manner(rules),
+            Self::Sweep(left) => match left.rules.len() {
+                0 => "network rules".into(),
+                1 => "1 port rule".into(),
+                count => format!("{count} port rules"),
+            },
             Self::EnsureNetwork(network) | Self::RemoveNetwork(network) => {
                 format!("on {}", network.bridge)
             }

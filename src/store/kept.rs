@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FirewallChoice, Name, NetworkRules, PortRule, Subnets};
+use crate::model::{FirewallChoice, Name, NetworkRules, PortRule, Seat, Subnets};
 
 use super::{Paths, StoreError, write_atomic};
 
@@ -29,6 +29,9 @@ pub struct Kept {
     pub networks: Vec<NetworkRules>,
     /// Port rules.
     pub rules: Vec<PortRule>,
+    /// The containers' cards, and where each belongs.
+    #[serde(default)]
+    pub cards: Vec<Seat>,
 }
 
 /// A bridge that is to stay.
@@ -137,6 +140,7 @@ mod tests {
             bridges: [("lk-shop".to_string(), KeptBridge { subnets, adopt })].into(),
             networks: Vec::new(),
             rules: Vec::new(),
+            cards: Vec::new(),
         }
     }
 

@@ -212,6 +212,12 @@ impl Paths {
         self.etc.join("resolv.conf")
     }
 
+    /// The servers that systemd-resolved asks, systemd-resolved.service(8).
+    pub fn resolved(&self) -> PathBuf {
+        let root = self.etc.parent().unwrap_or(Path::new("/"));
+        root.join("run/systemd/resolve/resolv.conf")
+    }
+
     /// Ranges of user ids that the host's users hold, subuid(5).
     pub fn subuid(&self) -> PathBuf {
         self.etc.join("subuid")

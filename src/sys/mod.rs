@@ -3,26 +3,33 @@
 //! Everything is read from the calling thread's own namespaces (`/proc/thread-self`), so that a test
 //! in a private network namespace never looks at the host.
 
+mod addresses;
+mod cards;
 mod cgroup;
 mod clock;
 mod cores;
 mod diag;
 mod exec;
+mod flows;
 mod hairpin;
 mod journal;
 mod knock;
 mod lines;
 mod listeners;
 mod mounts;
+mod netlink;
 mod notify;
 pub mod process;
 mod resolv;
 mod ruleset;
 
+pub use addresses::addresses;
+pub use cards::{Cable, cables, hardware_behind};
 pub use cgroup::{Cgroup, Figures, Hierarchies};
 pub use clock::now;
 pub use cores::cores;
 pub use exec::{Exec, ExecError, Output};
+pub use flows::{Flow, flows, forget as forget_flows};
 pub use hairpin::let_ports_reach_themselves;
 pub use journal::{Journal, journal_field};
 pub use knock::knock;
@@ -30,5 +37,5 @@ pub use lines::Lines;
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
 pub use mounts::{mount_point_of, mount_points};
 pub use notify::{Notifier, tell_failure};
-pub use resolv::name_servers;
+pub use resolv::{is_stub, name_servers};
 pub use ruleset::Generation;

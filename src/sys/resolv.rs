@@ -22,9 +22,35 @@ pub fn name_servers(text: &str) -> Vec<IpAddr> {
     found
 }
 
+/// Whether a resolv.conf names systemd-resolved's own address (127.0.0.53 or .54): then it tells nothing of
+/// the servers that are really asked.
+pub fn is_stub(text: &str) -> bool {
+    let lines = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let mut words = lines.filter_map(|rest| rest.split_whitespace().next());
+    words.any(|word| matches!(word, "127.0.0.53" | "127.0.0.54"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_resolv_conf_of_systemd_resolved_is_a_stub() {
+        assert!(is_stub(
+            "# nameserver 1.1.1.1\nnameserver 127.0.0.53\noptions edns0\n"
+        ));
+        assert!(is_stub("nameserver 127.0.0.54\n"));
+        for other in [
+            "",
+            "nameserver 127.0.0.1\n",
+            "#nameserver 127.0.0.53\n",
+            "nameserver 9.9.9.9\n",
+        ] {
+            assert!(!is_stub(other), "{other:?}");
+        }
+    }
 
     #[test]
     fn loopback_servers_comments_and_nonsense_are_left_out() {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use locker::model::Name;
+use locker::model::{Name, Seat};
 use locker::network::{
     BridgeRemoval, BridgeWish, KernelNetwork, Network, NetworkError, NetworkView,
 };
@@ -103,22 +103,72 @@ fn a_bridge_is_made_once_mended_and_removed() {
     assert!(observe(&host, &paths).network.bridges.is_empty());
 }
 
+/// The cards of `seats` that are not in their places.
+fn strays(host: &Space, paths: &Paths, seats: &[Seat]) -> Vec<(String, Option<String>)> {
+    let (paths, seats) = (paths.clone(), seats.to_vec());
+    let found = host.wait(move || async move { KernelNetwork::new(&paths).cards(&seats).await });
+    let found = found.unwrap().into_iter();
+    found
+        .map(|stray| (stray.container.to_string(), stray.card))
+        .collect()
+}
+
 #[test]
-fn cards_left_by_a_deleted_bridge_are_seen_and_put_on_the_new_one() {
+fn a_card_that_is_not_on_its_bridge_is_seen_whoever_made_it_and_put_back() {
     if !ready() {
         return;
     }
     let (_dir, paths, host) = place();
     ensure(&host, &paths).unwrap();
-    host.sh("ip link add lkvweb type veth peer name inside; ip link set lkvweb master lk-shop up");
-    assert!(observe(&host, &paths).network.loose.is_empty());
-    host.sh("ip link del lk-shop");
-    let card = "lkvweb".to_string();
-    assert_eq!(observe(&host, &paths).network.loose, [card.clone()].into());
-    let cards = vec![card, "lkvgone".into()];
-    assert!(ensure_with(&host, &paths, cards, false).unwrap());
-    assert!(host.sh("ip link show master lk-shop").contains("lkvweb"));
-    assert!(observe(&host, &paths).network.loose.is_empty());
+    let seat = |container: &str, veth: &str, hardware: &str| Seat {
+        container: Name::new(container).unwrap(),
+        bridge: "lk-shop".into(),
+        veth: veth.into(),
+        hardware: [hardware.to_string()].into(),
+    };
+    // One whose name is locker's, and one of which only the hardware address inside is known.
+    let seats = [
+        seat("web", "lkvweb", "02:00:00:00:00:01"),
+        seat("app", "", "02:00:00:00:00:02"),
+    ];
+    let spaces = [Space::new(), Space::new(), Space::new()];
+    for (space, veth) in spaces.iter().zip(["lkvweb", "veth77", "veth78"]) {
+        host.plug(veth, space, &[], &[]);
+    }
+    spaces[1].sh("ip link set eth0 address 02:00:00:00:00:02");
+    host.sh("ip link set lkvweb master lk-shop; ip link set veth77 master lk-shop");
+    assert_eq!(strays(&host, &paths, &seats), []);
+    let at = |who: &str, card: &str| (who.to_string(), Some(card.to_string()));
+    let both = vec![at("web", "lkvweb"), at("app", "veth77")];
+    for (script, found) in [
+        ("ip link del lk-shop", both),
+        ("ip link set veth77 nomaster", vec![at("app", "veth77")]),
+        ("ip link set veth77 down", vec![at("app", "veth77")]),
+        (
+            "ip link add other type bridge; ip link set lkvweb master other",
+            vec![at("web", "lkvweb")],
+        ),
+    ] {
+        host.sh(script);
+        let mut seen = strays(&host, &paths, &seats);
+        seen.sort_by(|one, two| two.cmp(one));
+        assert_eq!(seen, found, "{script}");
+        let mut cards: Vec<String> = seen.into_iter().filter_map(|(_, card)| card).collect();
+        cards.push("lkvgone".into());
+        ensure_with(&host, &paths, cards, false).unwrap();
+        assert_eq!(strays(&host, &paths, &seats), [], "{script}");
+        let on = host.sh("ip link show master lk-shop");
+        assert!(on.contains("lkvweb") && on.contains("veth77"), "{on}");
+    }
+    host.sh("ip link del veth77");
+    let gone = vec![("app".to_string(), None)];
+    assert_eq!(strays(&host, &paths, &seats), gone);
+    host.sh("ip link set veth78 master lk-shop");
+    assert_eq!(
+        strays(&host, &paths, &seats),
+        gone,
+        "a guest does not hide it"
+    );
 }
 
 #[test]

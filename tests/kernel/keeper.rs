@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use locker::firewall::FirewallChange;
 use locker::model::Protocol::Tcp;
-use locker::model::{FirewallChoice, Name, PortRule};
+use locker::model::{FirewallChoice, Name, PortRule, Seat};
 use locker::store::{KEPT_VERSION, Kept, KeptBridge, acquire, save_kept};
 
 use super::ready;
@@ -50,6 +50,10 @@ fn keep(world: &World, rules: Vec<PortRule>) {
         subnets: net.subnets,
         adopt: false,
     };
+    // As of an application container: the name of its card on the host is not known.
+    let hardware = world
+        .web
+        .sh("ip -o link show eth0 | sed 's/.*ether \\([^ ]*\\).*/\\1/'");
     let kept = Kept {
         version: KEPT_VERSION,
         firewall: match world.driver {
@@ -59,6 +63,12 @@ fn keep(world: &World, rules: Vec<PortRule>) {
         bridges: [(net.bridge.clone(), bridge)].into(),
         networks: vec![net.clone()],
         rules,
+        cards: vec![Seat {
+            container: Name::new("web").unwrap(),
+            bridge: net.bridge.clone(),
+            veth: String::new(),
+            hardware: [hardware.trim().to_owned()].into(),
+        }],
     };
     save_kept(&world.paths, &net.project, &kept).unwrap();
 }
@@ -127,6 +137,23 @@ fn rules_and_bridges_are_back_within_two_seconds_whoever_takes_them_out() {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+        for (what, script) in [
+            ("after its bridge was deleted", "true"),
+            ("after it was taken off", "ip link set v-web nomaster"),
+            ("after it was set down", "ip link set v-web down"),
+        ] {
+            world.host.sh(script);
+            let begin = Instant::now();
+            let is_on = || {
+                let on = world.host.sh("ip -o link show master lk-shop up");
+                on.contains("v-web")
+            };
+            while !is_on() {
+                assert!(begin.elapsed() < 2 * PROMISED, "{driver:?}: no card {what}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        assert!(world.client.ask(Tcp, "10.9.0.1", 80).is_some());
     }
 }
 

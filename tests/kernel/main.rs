@@ -8,6 +8,7 @@ mod support;
 
 mod bridge;
 mod contract;
+mod flows;
 mod keeper;
 mod networks;
 mod numbers;

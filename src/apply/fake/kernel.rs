@@ -6,9 +6,11 @@ use async_trait::async_trait;
 
 use super::{Fake, Made};
 use crate::firewall::{Firewall, FirewallChange, FirewallError};
-use crate::model::{Name, Subnets};
+use crate::model::{Name, Seat, Subnets};
 use crate::network::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView};
-use crate::observed::{ObservedBridge, ObservedFirewall, ObservedNetwork, State};
+use crate::observed::{
+    Leftover, ObservedBridge, ObservedFirewall, ObservedNetwork, State, StrayCard,
+};
 
 #[async_trait]
 impl Network for Fake {
@@ -34,6 +36,10 @@ impl Network for Fake {
             network,
             addresses: Vec::new(),
         })
+    }
+
+    async fn cards(&self, _: &[Seat]) -> Result<Vec<StrayCard>, NetworkError> {
+        Ok(Vec::new())
     }
 
     async fn ensure(&self, _: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError> {
@@ -80,7 +86,18 @@ impl Firewall for Fake {
             driver: "fake".into(),
             networks: world.networks,
             rules: world.rules,
+            left: world.old_rules,
+            ..ObservedFirewall::default()
         })
+    }
+
+    async fn sweep(&self, left: &Leftover, back: bool) -> Result<(), FirewallError> {
+        let lefts = &mut self.world.lock().unwrap().old_rules;
+        lefts.retain(|other| other != left);
+        if back {
+            lefts.push(left.clone());
+        }
+        Ok(())
     }
 
     async fn apply(&self, change: &FirewallChange) -> Result<(), FirewallError> {

@@ -16,7 +16,7 @@ use crate::backend::{
     Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch,
 };
 use crate::model::{EngineNetwork, HostsLine, Kind, Name, NetworkRules, PortRule, Subnets};
-use crate::observed::{Mark, ObservedContainer, ObservedEngine, ObservedVolume, State};
+use crate::observed::{Leftover, Mark, ObservedContainer, ObservedEngine, ObservedVolume, State};
 
 /// A container of the fake engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub(super) struct World {
     pub(super) bridges: BTreeMap<String, Subnets>,
     pub(super) networks: BTreeMap<String, NetworkRules>,
     pub(super) rules: BTreeSet<PortRule>,
+    /// What another driver of rules has left.
+    pub(super) old_rules: Vec<Leftover>,
     pub(super) engine_networks: BTreeMap<Name, EngineNetwork>,
     /// Those that the engine does not let go of, and those of them that were left.
     pub(super) miscounted: BTreeSet<Name>,
@@ -266,6 +268,7 @@ impl Fake {
             stopping: false,
             parted: false,
             left_behind: false,
+            estranged: Default::default(),
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -290,6 +293,7 @@ impl Fake {
             stopping: false,
             parted: false,
             left_behind: false,
+            estranged: Default::default(),
             pid: None,
             names: found.names.clone(),
             dns: found.dns.clone(),

@@ -8,3 +8,4 @@ mod jobs;
 mod order;
 mod plans;
 mod stage;
+mod together;

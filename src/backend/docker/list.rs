@@ -50,7 +50,16 @@ pub(super) struct HostConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Settings {
-    pub(super) networks: Option<HashMap<String, IgnoredAny>>,
+    pub(super) networks: Option<HashMap<String, Place>>,
+}
+
+/// Its place in one of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Place {
+    /// The network by its id; empty before the first start.
+    #[serde(rename = "NetworkID")]
+    pub(super) network: Option<String>,
 }
 
 /// One of its mounts.
@@ -149,7 +158,7 @@ mod tests {
         let body = r#"[{"Id":"0a","Names":["/shop_web"],"Image":"busybox","ImageID":"sha256:1",
             "Created":1,"Ports":[],"Labels":{"locker.project":"shop","tier":"front"},"State":"running",
             "Status":"Up 5 seconds","HostConfig":{"NetworkMode":"x"},
-            "NetworkSettings":{"Networks":{"shop_default":{"IPAMConfig":null}}},
+            "NetworkSettings":{"Networks":{"shop_default":{"IPAMConfig":null,"NetworkID":"0c"}}},
             "Mounts":[{"Type":"volume","Name":"v","Destination":"/data","RW":true}]},
             {"Id":"0b","Names":null,"Labels":null,"NetworkSettings":{"Networks":null},"Mounts":null}]"#;
         let head = "HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\n\r\n";
@@ -160,7 +169,8 @@ mod tests {
         assert_eq!(one.image_id.as_deref(), Some("sha256:1"));
         assert_eq!(one.status.as_deref(), Some("Up 5 seconds"));
         let networks = one.network_settings.as_ref().unwrap().networks.as_ref();
-        assert!(networks.unwrap().contains_key("shop_default"));
+        let place = &networks.unwrap()["shop_default"];
+        assert_eq!(place.network.as_deref(), Some("0c"));
         assert_eq!(
             one.mounts.as_ref().unwrap()[0].destination.as_deref(),
             Some("/data")

@@ -9,14 +9,19 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
+use bollard::models::{
+    Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest,
+};
 use bollard::query_parameters::InspectNetworkOptions;
 use ipnet::IpNet;
 
 use super::client::Link;
 use super::error::{is_missing, reason, status, unreachable};
+use super::homes::Homes;
 use super::mark::{NETWORK, user_labels};
 use super::site::Site;
+use super::{known, list, place};
 use crate::backend::BackendError;
 use crate::model::{EngineNetwork, Name, Subnets};
 
@@ -117,6 +122,7 @@ async fn find(docker: &Docker, name: &str) -> Result<Option<Network>, BackendErr
     let options = None::<InspectNetworkOptions>;
     match docker.inspect_network(name, options).await {
         Ok(found) => Ok(Some(Network {
+            id: found.id,
             name: found.name,
             ipam: found.ipam,
             internal: found.internal,
@@ -137,7 +143,7 @@ pub(super) async fn ensure(
 ) -> Result<(), BackendError> {
     let (name, docker) = (network.host_name(), &link.docker);
     match find(docker, &name).await?.map(|found| read(site, found)) {
-        Some(Found::Ours(there)) if there == *network => return Ok(()),
+        Some(Found::Ours(there)) if there == *network => return rejoin(site, link, &name).await,
         Some(Found::Ours(_)) => match remove(site, docker, network).await? {
             Removed::Gone => {}
             Removed::Kept(reason) => return Err(kept(network, &reason)),
@@ -153,7 +159,52 @@ pub(super) async fn ensure(
     let made = docker
         .create_network(request(site, network, link.has_own_rules()))
         .await;
-    made.map(drop).map_err(|e| failed("make", &name, &e))
+    made.map_err(|e| failed("make", &name, &e))?;
+    rejoin(site, link, &name).await
+}
+
+/// Joins the project's resting containers that know this network by the id of one that was removed, as after
+/// `docker network prune`: the engine would look for that one when it starts them.
+async fn rejoin(site: &Site, link: &Link, network: &str) -> Result<(), BackendError> {
+    let docker = &link.docker;
+    let Some(now) = find(docker, network).await?.and_then(|found| found.id) else {
+        return Ok(());
+    };
+    let (list, homes) = (list::containers(&link.endpoint).await?, Homes::read(site));
+    for entry in &list {
+        let settings = entry.network_settings.as_ref();
+        let place = settings.and_then(|settings| settings.networks.as_ref()?.get(network));
+        let id = place.and_then(|place| place.network.as_deref());
+        let is_old = id.is_some_and(|id| !id.is_empty() && id != now);
+        let known = known::ours(site, &homes, entry).filter(|_| is_old);
+        let Some((name, _, known)) = known else {
+            continue;
+        };
+        let app = known.mark.spec.app.iter();
+        let mut attached = app.flat_map(|app| &app.attached);
+        let Some(attached) = attached.find(|attached| attached.network == network) else {
+            continue;
+        };
+        let leave = NetworkDisconnectRequest {
+            container: known.id.clone(),
+            force: Some(true),
+        };
+        let join = NetworkConnectRequest {
+            container: known.id.clone(),
+            endpoint_config: Some(place::endpoint(&name, attached)),
+        };
+        let full = site.full(&name);
+        let left = docker.disconnect_network(network, leave).await;
+        left.map_err(|e| failed_for("leave the old one of", network, &full, &e))?;
+        let joined = docker.connect_network(network, join).await;
+        joined.map_err(|e| failed_for("join", network, &full, &e))?;
+    }
+    Ok(())
+}
+
+fn failed_for(verb: &'static str, network: &str, container: &str, error: &Error) -> BackendError {
+    let reason = format!("{} (of container `{container}`)", reason(error));
+    unreachable(error).unwrap_or_else(|| refused(verb, network, reason))
 }
 
 /// What became of a network that was to be removed.

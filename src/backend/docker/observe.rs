@@ -34,6 +34,8 @@ pub(super) struct Look {
     containers: Vec<Entry>,
     homes: Homes,
     engine: ObservedEngine,
+    /// The ids of the project's networks by their names.
+    ids: BTreeMap<String, String>,
 }
 
 /// Asks the engine. The list of containers is by far the longest answer, so it is asked for before it is
@@ -46,20 +48,21 @@ pub(super) async fn look(
 ) -> Result<Look, BackendError> {
     let containers = async { Ok(list::containers(&client::endpoint()?).await) };
     let rest = async { rest(site, client.link().await?, images).await };
-    let (containers, engine, homes) = tokio::try_join!(containers, rest, homes)?;
+    let (containers, (engine, ids), homes) = tokio::try_join!(containers, rest, homes)?;
     Ok(Look {
         containers: containers?,
         homes,
         engine,
+        ids,
     })
 }
 
-/// What the engine has beside containers.
+/// What the engine has beside containers, and the ids of the project's networks.
 async fn rest(
     site: &Site,
     link: &Link,
     images: &BTreeSet<String>,
-) -> Result<ObservedEngine, BackendError> {
+) -> Result<(ObservedEngine, BTreeMap<String, String>), BackendError> {
     let docker = &link.docker;
     let networks = docker.list_networks(None::<ListNetworksOptions>);
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
@@ -77,9 +80,12 @@ async fn rest(
         engine.tagged.extend(tagged);
         engine.images.insert(image.name, image.id);
     }
+    let mut ids = BTreeMap::new();
     for found in networks.map_err(|e| unlisted(&e))? {
+        let id = found.id.clone();
         match network::read(site, found) {
             network::Found::Ours(network) => {
+                ids.extend(id.map(|id| (network.host_name(), id)));
                 engine.networks.insert(network.network.clone(), network);
             }
             network::Found::Foreign(name) => {
@@ -103,7 +109,7 @@ async fn rest(
             false => engine.foreign_volumes.insert(volume.name, found),
         };
     }
-    Ok(engine)
+    Ok((engine, ids))
 }
 
 fn unlisted(error: &bollard::errors::Error) -> BackendError {
@@ -182,19 +188,21 @@ fn read_all(site: &Site, homes: &Homes, entries: &[Entry]) -> Vec<Ours> {
 }
 
 /// Puts a look into the planner's words. Reads the files beside the containers, so it blocks.
-pub(super) fn view(site: &Site, look: Look) -> (BackendView, All) {
+pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
     let mut containers: BTreeMap<Name, ObservedContainer> = BTreeMap::new();
     let (mut all, mut foreign, mut aside) = (All::new(), BTreeSet::new(), Vec::new());
     let read = read_all(site, &look.homes, &look.containers);
     for (entry, ours) in look.containers.iter().zip(read) {
         let Some((name, known, seen)) = ours else {
             foreign.extend(known::name_of(entry).map(str::to_owned));
+            guest(&mut look.engine, entry);
             continue;
         };
         let body = match seen {
             Some(mut seen) => {
                 seen.parted = is_parted(&look.containers, entry, &known);
                 seen.left_behind = shares::is_left_behind(&look.containers, &known, seen.pid);
+                seen.estranged = estranged(&look.ids, entry);
                 containers.insert(name.clone(), seen);
                 Body::Present
             }
@@ -231,6 +239,43 @@ fn runs(entry: &Entry) -> bool {
     )
 }
 
+/// Whom else the project's networks and volumes serve: a container that is not of this project. On a network
+/// is who runs; a volume is held by whoever has been made with it.
+fn guest(engine: &mut ObservedEngine, entry: &Entry) {
+    let Some(name) = known::name_of(entry) else {
+        return;
+    };
+    let settings = entry.network_settings.iter();
+    let on = settings.flat_map(|settings| settings.networks.iter().flatten());
+    let on: BTreeSet<&String> = on.map(|(network, _)| network).collect();
+    for network in engine.networks.values().filter(|_| runs(entry)) {
+        if on.contains(&network.host_name()) {
+            let guests = engine.guests.entry(network.network.clone());
+            guests.or_default().insert(name.to_owned());
+        }
+    }
+    let mounts = entry.mounts.iter().flatten();
+    for volume in mounts.filter_map(|mount| mount.name.as_ref()) {
+        if engine.volumes.contains_key(volume) {
+            let guests = engine.volume_guests.entry(volume.clone());
+            guests.or_default().insert(name.to_owned());
+        }
+    }
+}
+
+/// The networks of the project that a resting container knows by the id of one that is no more: the engine
+/// would not start it.
+fn estranged(ids: &BTreeMap<String, String>, entry: &Entry) -> BTreeSet<String> {
+    let settings = entry.network_settings.iter().filter(|_| !runs(entry));
+    let places = settings.flat_map(|settings| settings.networks.iter().flatten());
+    let differs = |(name, place): &(&String, &list::Place)| {
+        let id = place.network.as_deref().filter(|id| !id.is_empty());
+        id.is_some_and(|id| ids.get(*name).is_some_and(|now| now != id))
+    };
+    let lost = places.filter(differs);
+    lost.map(|(name, _)| name.clone()).collect()
+}
+
 /// Whether the container whose network it joined is not the one that bears the name now: the engine joins
 /// by the id and holds on to it.
 fn is_parted(all: &[Entry], entry: &Entry, known: &Known) -> bool {
@@ -263,6 +308,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         stopping: false,
         parted: false,
         left_behind: false,
+        estranged: BTreeSet::new(),
         pid: None,
         names: None,
         dns: Vec::new(),

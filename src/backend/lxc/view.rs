@@ -89,6 +89,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             stopping: false,
             parted: false,
             left_behind: false,
+            estranged: Default::default(),
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -124,6 +125,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         stopping: pid.is_some_and(|pid| mark::is_stopping(&dir, pid)),
         parted: false,
         left_behind: false,
+        estranged: Default::default(),
         mark: Some(mark),
     }
 }

@@ -43,7 +43,9 @@ pub fn plan_warnings(plan: &Plan, ui: &Ui) {
             )
         })
         .collect();
-    ui.warn(&warnings);
+    let notices = plan.notices.iter();
+    let notices = notices.map(|notice| finding(Severity::Warning, notice, None, None));
+    ui.warn(&notices.chain(warnings).collect::<Vec<_>>());
 }
 
 /// Findings as text, or one JSON object a line.

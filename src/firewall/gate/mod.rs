@@ -10,6 +10,7 @@
 //! firewalld has a door of its own kind, [`firewalld`].
 
 mod firewalld;
+mod foreign;
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use self::firewalld::Zones;
 use super::{FirewallError, apart, mark};
 use crate::model::NetworkRules;
+use crate::observed::ForeignRules;
 use crate::sys::{Exec, ExecError};
 
 /// The chain of ours.
@@ -97,6 +99,8 @@ pub(super) async fn early() -> Option<Door> {
 pub(super) struct Gate {
     doors: Vec<Door>,
     zones: Option<Zones>,
+    /// Chains of nftables that drop by policy what is forwarded, and have no rule for our bridges.
+    closed: Vec<String>,
 }
 
 impl Gate {
@@ -109,7 +113,32 @@ impl Gate {
             Some(chains) => Zones::look(chains).await?,
             None => None,
         };
-        Ok(Self { doors, zones })
+        let mut closed = Vec::new();
+        for [family, table, chain] in chains.map(foreign::closed).unwrap_or_default() {
+            let words = ["list", "chain", &family, &table, &chain];
+            // One that is gone by now closes nothing.
+            let text = Exec::new("nft", words).output().await?;
+            if text.code == Some(0) && !foreign::lets_pass(&text.stdout) {
+                closed.push(format!("{family} {table} {chain}"));
+            }
+        }
+        Ok(Self {
+            doors,
+            zones,
+            closed,
+        })
+    }
+
+    /// What others do that meets published ports.
+    pub(super) fn foreign(&self) -> ForeignRules {
+        let denied = self.doors.iter();
+        ForeignRules {
+            closed: self.closed.clone(),
+            denied: denied
+                .flat_map(|door| foreign::denied(&door.saved))
+                .collect(),
+            has_docker: self.doors.iter().any(|door| door.has_chain(USER)),
+        }
     }
 
     /// Whether `network`, one of `all`, passes everywhere, and nothing that must not.
@@ -138,7 +167,7 @@ fn matters(chains: &Value, family: &str) -> bool {
     objects.map(|object| &object["chain"]).any(|chain| {
         let name = &chain["name"];
         let drops = name == "FORWARD" && chain["policy"] == "drop";
-        let matters = drops || name == CHAIN || name == USER;
+        let matters = drops || name == CHAIN || name == USER || foreign::is_ufws(chain);
         chain["family"] == family && chain["table"] == "filter" && matters
     })
 }

@@ -10,14 +10,20 @@ mod saved;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
+pub(super) use self::note::CHAIN as NOTES;
 use self::note::State;
 #[cfg(test)]
 pub(super) use self::note::parse_port;
 use self::render::Family;
 use super::gate::{self, Gate};
-use super::{Firewall, FirewallChange, FirewallError, is_installed, loopback6, nftables};
-use crate::observed::ObservedFirewall;
+use super::{
+    Firewall, FirewallChange, FirewallError, is_installed, loopback6, nftables, refuse_taken,
+};
+use super::{elsewhere, flows};
+use crate::model::{NetworkRules, PortRule};
+use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::{Paths, acquire_host};
 use crate::sys::Exec;
 
@@ -36,26 +42,73 @@ impl Iptables {
     }
 }
 
+/// The two kinds of iptables, whose tables know nothing of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tools {
+    /// On nf_tables.
+    Nft,
+    /// The older kind.
+    Legacy,
+}
+
+impl Tools {
+    /// What `iptables` is here.
+    async fn here() -> Result<Self, FirewallError> {
+        let version = Exec::new("iptables", ["--version"]).run().await?.stdout;
+        Ok(match version.contains("nf_tables") {
+            true => Self::Nft,
+            false => Self::Legacy,
+        })
+    }
+
+    /// The program for IPv4, and what the kind is called.
+    pub(super) fn name(self) -> &'static str {
+        self.both()[0]
+    }
+
+    fn both(self) -> [&'static str; 2] {
+        match self {
+            Self::Nft => ["iptables-nft", "ip6tables-nft"],
+            Self::Legacy => ["iptables-legacy", "ip6tables-legacy"],
+        }
+    }
+}
+
+/// What the tables of a kind hold, for another driver.
+pub(super) async fn held(
+    tools: Tools,
+) -> Result<(Vec<NetworkRules>, Vec<PortRule>), FirewallError> {
+    let state = Saved::read(tools).await?.state();
+    Ok((state.networks, state.rules))
+}
+
+/// Changes the tables of a kind for another driver; with the last of it our chains go.
+pub(super) async fn change_held(
+    tools: Tools,
+    change: &FirewallChange,
+) -> Result<(), FirewallError> {
+    let saved = Saved::read(tools).await?;
+    saved.put(&saved.state().after(change)).await
+}
+
 /// The tables of both families as `iptables-save` printed them.
 #[derive(Debug)]
 struct Saved {
+    kind: Tools,
     tools: [&'static str; 2],
     text: [String; 2],
 }
 
 impl Saved {
-    async fn read() -> Result<Self, FirewallError> {
-        let version = Exec::new("iptables", ["--version"]).run().await?.stdout;
-        let tools = match version.contains("nf_tables") {
-            true => ["iptables-nft", "ip6tables-nft"],
-            false => ["iptables-legacy", "ip6tables-legacy"],
-        };
+    async fn read(kind: Tools) -> Result<Self, FirewallError> {
+        let tools = kind.both();
         // Without `-t`, so that the legacy programs load no table.
         let (v4, v6) = tokio::join!(
             gate::run(tools[0], "save", &[], ""),
             gate::run(tools[1], "save", &[], ""),
         );
         Ok(Self {
+            kind,
             tools,
             text: [v4?, v6?],
         })
@@ -69,17 +122,13 @@ impl Saved {
         }
     }
 
-    async fn doors(&self) -> Result<Gate, FirewallError> {
+    async fn doors(&self, chains: Option<&Value>) -> Result<Gate, FirewallError> {
         let mut doors = gate::doors(None, None).await?;
         doors.retain(|door| !self.tools.contains(&door.tool()));
         for (tool, text) in self.tools.into_iter().zip(&self.text) {
             doors.push(gate::Door::of(tool, text));
         }
-        let chains = match is_installed("nft") {
-            true => nftables::list("list chains").await?,
-            false => None,
-        };
-        Gate::with(doors, chains.as_ref()).await
+        Gate::with(doors, chains).await
     }
 
     /// Makes both families hold `state`; the first is put back when the second fails.
@@ -103,6 +152,10 @@ impl Saved {
 
 #[async_trait]
 impl Firewall for Iptables {
+    async fn sweep(&self, left: &Leftover, back: bool) -> Result<(), FirewallError> {
+        elsewhere::sweep(&self.paths, left, back).await
+    }
+
     fn name(&self) -> &'static str {
         "iptables"
     }
@@ -112,7 +165,12 @@ impl Firewall for Iptables {
             driver: self.name().into(),
             ..ObservedFirewall::default()
         };
-        let saved = Saved::read().await?;
+        let saved = Saved::read(Tools::here().await?).await?;
+        let chains = chains().await?;
+        let own = Some(elsewhere::Place::Iptables(saved.kind));
+        observed.left = elsewhere::look(own, chains.as_ref()).await?;
+        let doors = saved.doors(chains.as_ref()).await?;
+        observed.foreign = doors.foreign();
         let state = saved.state();
         let [v4, v6] = [Family::V4, Family::V6].map(|family| render::expected(family, &state));
         let [have4, have6] = saved.text.each_ref().map(|text| saved::count(text));
@@ -126,7 +184,6 @@ impl Firewall for Iptables {
         if !whole("locker") {
             return Ok(observed);
         }
-        let doors = saved.doors().await?;
         for network in &state.networks {
             let passes = doors.lets_through(network, &state.networks);
             if passes && whole(&note::mark_of_network(network)) {
@@ -146,17 +203,27 @@ impl Firewall for Iptables {
             return Ok(());
         }
         let _lock = acquire_host(&self.paths, "change the firewall").await?;
-        let saved = Saved::read().await?;
+        let saved = Saved::read(Tools::here().await?).await?;
         let before = saved.state();
+        refuse_taken(before.rules.iter(), change)?;
         let after = before.after(change);
         // What the doors look at is not changed by our own chains.
-        let doors = saved.doors().await?;
+        let doors = saved.doors(chains().await?.as_ref()).await?;
         saved.put(&after).await?;
         let done = doors.sync(&after.networks).await;
         if done.is_err() {
-            Saved::read().await?.put(&before).await?;
+            Saved::read(saved.kind).await?.put(&before).await?;
         }
-        done
+        done?;
+        flows::follow(change)
+    }
+}
+
+/// All chains of the host; none where there is no nft.
+async fn chains() -> Result<Option<Value>, FirewallError> {
+    match is_installed("nft") {
+        true => nftables::list("list chains").await,
+        false => Ok(None),
     }
 }
 

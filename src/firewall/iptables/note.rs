@@ -16,7 +16,7 @@ use super::super::{FirewallChange, mark, networks_after};
 use crate::model::{Name, NetworkRules, Port, PortRange, PortRule, Protocol, Subnets};
 
 /// The chain of the notes, in the IPv4 filter table.
-pub(super) const CHAIN: &str = "LOCKER-NOTES";
+pub(in crate::firewall) const CHAIN: &str = "LOCKER-NOTES";
 
 /// What shall be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

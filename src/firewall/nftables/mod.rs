@@ -20,9 +20,12 @@ use self::read::Table;
 use self::script::{DELETE_TABLE, Script};
 use self::seen::At;
 use super::gate::{self, Gate};
-use super::{Firewall, FirewallChange, FirewallError, loopback6, mark, networks_after};
-use crate::model::NetworkRules;
-use crate::observed::ObservedFirewall;
+use super::{
+    Firewall, FirewallChange, FirewallError, loopback6, mark, networks_after, refuse_taken,
+};
+use super::{elsewhere, flows};
+use crate::model::{NetworkRules, PortRule};
+use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::{Paths, acquire_host};
 use crate::sys::Exec;
 
@@ -49,6 +52,10 @@ impl Nftables {
             ..ObservedFirewall::default()
         };
         let (table, doors) = tokio::join!(list("list table inet locker"), doors());
+        let (doors, chains) = doors?;
+        let own = Some(elsewhere::Place::Nftables);
+        observed.left = elsewhere::look(own, chains.as_ref()).await?;
+        observed.foreign = doors.foreign();
         let Some(table) = table?.map(|json| Table::parse(&json)) else {
             return Ok(observed);
         };
@@ -59,7 +66,6 @@ impl Nftables {
         if !table.keeps(loopback6()) {
             return Ok(observed);
         }
-        let doors = doors?;
         let networks = table.networks();
         let passes = |network: &&NetworkRules| doors.lets_through(network, &networks);
         observed.networks = networks
@@ -73,6 +79,10 @@ impl Nftables {
 
 #[async_trait]
 impl Firewall for Nftables {
+    async fn sweep(&self, left: &Leftover, back: bool) -> Result<(), FirewallError> {
+        elsewhere::sweep(&self.paths, left, back).await
+    }
+
     fn name(&self) -> &'static str {
         "nftables"
     }
@@ -95,30 +105,55 @@ impl Firewall for Nftables {
             return Ok(());
         }
         let _lock = acquire_host(&self.paths, "change the firewall").await?;
+        if !change.add.is_empty() {
+            refuse_taken(self.observe().await?.rules.iter(), change)?;
+        }
         if change.open.is_empty() && change.close.is_empty() {
-            return transact(change, None).await;
+            transact(change, None).await?;
+            return flows::follow(change);
         }
         let (bridges, doors_now) = tokio::join!(list("list set inet locker bridges"), doors());
         let before = bridges?.map_or_else(Vec::new, |json| Table::parse(&json).opened());
         let after = networks_after(&before, change);
-        doors_now?.sync(&after).await?;
+        doors_now?.0.sync(&after).await?;
         let done = match after.is_empty() && change.add.is_empty() {
             // Put in before it is taken out, so that an absent table is no error.
             true => nft(&format!("add table inet locker\n{DELETE_TABLE}")).await,
             false => transact(change, Some(&after)).await,
         };
         if done.is_err() {
-            doors().await?.sync(&before).await?;
+            doors().await?.0.sync(&before).await?;
         }
-        done
+        done?;
+        flows::follow(change)
     }
 }
 
-async fn doors() -> Result<Gate, FirewallError> {
+/// What forwarded packets must pass, and all chains of the host.
+async fn doors() -> Result<(Gate, Option<Value>), FirewallError> {
     let (chains, early) = tokio::join!(list("list chains"), gate::early());
     let chains = chains?;
     let doors = gate::doors(chains.as_ref(), early).await?;
-    Gate::with(doors, chains.as_ref()).await
+    let gate = Gate::with(doors, chains.as_ref()).await?;
+    Ok((gate, chains))
+}
+
+/// What is in our table, for another driver.
+pub(super) async fn held() -> Result<(Vec<NetworkRules>, Vec<PortRule>), FirewallError> {
+    let table = list("list table inet locker").await?;
+    let table = table.map(|json| Table::parse(&json)).unwrap_or_default();
+    Ok((table.opened(), table.rules().into_iter().collect()))
+}
+
+/// Changes our table for another driver, and takes it out when nothing is left in it.
+pub(super) async fn change_held(change: &FirewallChange) -> Result<(), FirewallError> {
+    let after = networks_after(&held().await?.0, change);
+    transact(change, Some(&after)).await?;
+    let (networks, rules) = held().await?;
+    match networks.is_empty() && rules.is_empty() {
+        true => nft(&format!("add table inet locker\n{DELETE_TABLE}")).await,
+        false => Ok(()),
+    }
 }
 
 /// The whole change in one transaction; `after` are the open networks then, when they change.

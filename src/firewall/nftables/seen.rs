@@ -5,7 +5,6 @@
 //! settings and by the same program the same would be found. What is kept here is never needed: whatever
 //! is wrong with it, the rules are read.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +13,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::firewall::{gate, loopback6};
-use crate::model::{NetworkRules, PortRule};
 use crate::observed::ObservedFirewall;
 use crate::store::Paths;
 use crate::sys::Generation;
@@ -51,29 +49,21 @@ impl At {
 #[derive(Serialize, Deserialize)]
 struct Seen {
     at: At,
-    driver: String,
-    networks: BTreeMap<String, NetworkRules>,
-    rules: Vec<PortRule>,
+    firewall: ObservedFirewall,
 }
 
 /// What was seen when everything was as it is now.
 pub(super) fn recall(paths: &Paths, at: &At) -> Option<ObservedFirewall> {
     let text = fs::read(paths.firewall_seen()).ok()?;
     let seen: Seen = serde_json::from_slice(&text).ok()?;
-    (seen.at == *at).then(|| ObservedFirewall {
-        driver: seen.driver,
-        networks: seen.networks,
-        rules: seen.rules.into_iter().collect(),
-    })
+    (seen.at == *at).then_some(seen.firewall)
 }
 
 /// Keeps what was seen. That it cannot be kept costs time and nothing else.
 pub(super) fn keep(paths: &Paths, at: At, observed: &ObservedFirewall) {
     let seen = Seen {
         at,
-        driver: observed.driver.clone(),
-        networks: observed.networks.clone(),
-        rules: observed.rules.iter().cloned().collect(),
+        firewall: observed.clone(),
     };
     let _ = write(&paths.firewall_seen(), &seen);
 }

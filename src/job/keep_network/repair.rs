@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 
 use crate::firewall::{self, FirewallChange, FirewallError};
-use crate::model::{FirewallChoice, Name, PortRule, Subnets, bridge_of, veth_of};
+use crate::model::{FirewallChoice, Name, PortRule, Subnets};
 use crate::network::{BridgeWish, KernelNetwork, Network, NetworkError};
 use crate::observed::{ObservedBridge, ObservedFirewall, ObservedNetwork};
 use crate::store::{self, Kept, KeptBridge, LockError, Paths, StoreError};
@@ -55,13 +55,18 @@ pub(super) struct Round {
 #[derive(Debug, Default)]
 struct Missing {
     bridges: Vec<(String, KeptBridge)>,
-    cards: Vec<String>,
+    /// Cards by the bridge that they belong on.
+    cards: BTreeMap<String, Vec<String>>,
     change: FirewallChange,
 }
 
 impl Missing {
     fn is_empty(&self) -> bool {
         self.bridges.is_empty() && self.cards.is_empty() && self.change == FirewallChange::default()
+    }
+
+    fn all_cards(&self) -> Vec<&str> {
+        self.cards.values().flatten().map(String::as_str).collect()
     }
 
     fn words(&self) -> String {
@@ -73,7 +78,7 @@ impl Missing {
         let open: Vec<&str> = self.change.open.iter().map(|n| n.bridge.as_str()).collect();
         for (what, list) in [
             ("network rules of", open.join(" ")),
-            ("cards", self.cards.join(" ")),
+            ("cards", self.all_cards().join(" ")),
         ] {
             if !list.is_empty() {
                 words.push(format!("{what} {list}"));
@@ -227,9 +232,7 @@ impl Keeper {
         let names: BTreeSet<String> = kept.bridges.keys().cloned().collect();
         let network = KernelNetwork::new(&self.paths);
         let there = network.observe(project, &names).await?.network;
-        let record = store::load_record(&self.paths, project)?;
-        let containers = record.iter().flat_map(|record| record.addresses.keys());
-        let cards = containers.map(|name| veth_of(project, name));
+        let cards = self.cards(kept).await?;
         let served = self.served(project)?;
         let rules = rules(&self.paths, kept.firewall, seen).await?;
         let open = kept.networks.iter();
@@ -240,7 +243,7 @@ impl Keeper {
         let remove = self.over(project, called, stale);
         Ok(Missing {
             bridges: missing_bridges(project, kept, &there),
-            cards: cards.filter(|card| there.loose.contains(card)).collect(),
+            cards,
             change: FirewallChange {
                 open: open.cloned().collect(),
                 add: add.cloned().collect(),
@@ -248,6 +251,22 @@ impl Keeper {
                 ..FirewallChange::default()
             },
         })
+    }
+
+    /// The cards of what runs that are not on their bridges. Of a card that is not there nothing is known:
+    /// its container may not run.
+    async fn cards(&self, kept: &Kept) -> Result<BTreeMap<String, Vec<String>>, KeepError> {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let strays = KernelNetwork::new(&self.paths).cards(&kept.cards).await?;
+        for stray in strays {
+            if let Some(card) = stray
+                .card
+                .filter(|_| kept.bridges.contains_key(&stray.bridge))
+            {
+                found.entry(stray.bridge).or_default().push(card);
+            }
+        }
+        Ok(found)
     }
 
     fn served(&self, project: &Name) -> Result<Served, KeepError> {
@@ -290,17 +309,15 @@ impl Keeper {
         missing: &Missing,
     ) -> Result<(), KeepError> {
         let network = KernelNetwork::new(&self.paths);
-        let own = bridge_of(project);
         let mut bridges: BTreeMap<&String, &KeptBridge> = missing
             .bridges
             .iter()
             .map(|(name, bridge)| (name, bridge))
             .collect();
-        if !missing.cards.is_empty() {
-            bridges.extend(kept.bridges.get_key_value(&own));
-        }
+        let carded = missing.cards.keys();
+        bridges.extend(carded.filter_map(|bridge| kept.bridges.get_key_value(bridge)));
         for (bridge, wanted) in bridges {
-            let cards: &[String] = if *bridge == own { &missing.cards } else { &[] };
+            let cards = missing.cards.get(bridge).map_or(&[][..], Vec::as_slice);
             let wish = BridgeWish {
                 bridge,
                 subnets: &wanted.subnets,

@@ -480,3 +480,81 @@ fn an_engine_without_need_is_left_alone() {
     let record = world.seen.record.clone().unwrap();
     assert!(record.applications);
 }
+
+#[test]
+fn a_network_on_which_a_container_of_others_runs_is_left_and_all_else_is_done() {
+    let mut world = World::of(&mixed());
+    let guests = [(name("default"), ["foreign".to_string()].into())];
+    world.seen.engine.guests = guests.into();
+    let made = plan(&mixed(), &world.look(), &wish(DOWN)).unwrap();
+    assert_eq!(made.notices.len(), 1, "{:?}", made.notices);
+    let said = &made.notices[0];
+    assert!(
+        said.contains("container `foreign`") && said.contains("docker network disconnect"),
+        "{said}"
+    );
+    world.run(&mixed(), &wish(DOWN));
+    assert!(world.seen.containers.is_empty());
+    assert!(world.seen.network.bridges.contains_key("lk-shop"));
+    assert!(
+        world.seen.record.is_some(),
+        "the subnet stays the project's"
+    );
+    assert_eq!(world.text(&mixed(), &wish(DOWN)), "nothing to do");
+    world.seen.engine.guests.clear();
+    world.run(&mixed(), &wish(DOWN));
+    assert!(world.seen.network.bridges.is_empty() && world.seen.record.is_none());
+}
+
+#[test]
+fn a_changed_network_is_refused_while_a_container_of_others_runs_on_it() {
+    let mut file = mixed();
+    file.network.subnet = "10.250.0.0/24".parse().ok();
+    let mut world = World::of(&mixed());
+    let guests = [(name("default"), ["foreign".to_string()].into())];
+    world.seen.engine.guests = guests.into();
+    let problems = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("container `foreign`"));
+}
+
+#[test]
+fn a_resting_container_that_knows_a_removed_network_is_joined_to_the_new_one() {
+    let mut world = World::of(&mixed());
+    world.run(&mixed(), &wish(Goal::Stop));
+    for found in world.seen.containers.values_mut() {
+        if found.kind == Kind::Application {
+            found.estranged.insert("shop_default".into());
+        }
+    }
+    let text = world.text(&mixed(), &wish(Goal::Up));
+    let network = text.lines().find(|line| line.starts_with("+ network"));
+    let network = network.unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        network.ends_with("containers know one that was removed"),
+        "{network}"
+    );
+    world.run(&mixed(), &wish(Goal::Up));
+    assert_eq!(world.text(&mixed(), &wish(Goal::Up)), "nothing to do");
+}
+
+#[test]
+fn rules_that_another_firewall_driver_has_left_go_and_those_of_others_stay() {
+    for goal in [Goal::Up, Goal::Ports, DOWN, Goal::Unports] {
+        let mut world = World::of(&mixed());
+        let mine = world.seen.firewall.rules.first().unwrap().clone();
+        let mut foreign = mine.clone();
+        foreign.project = name("other");
+        world.seen.firewall.left = vec![Leftover {
+            driver: "iptables-nft".into(),
+            networks: world.seen.firewall.networks.values().cloned().collect(),
+            rules: vec![mine, foreign.clone()],
+        }];
+        let text = world.text(&mixed(), &wish(goal.clone()));
+        assert!(text.contains("another firewall driver made them"), "{text}");
+        world.run(&mixed(), &wish(goal.clone()));
+        let left = &world.seen.firewall.left[0];
+        assert_eq!((&left.rules[..], left.networks.len()), (&[foreign][..], 0));
+        assert_eq!(world.text(&mixed(), &wish(goal)), "nothing to do");
+    }
+}

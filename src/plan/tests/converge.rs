@@ -4,7 +4,7 @@ use super::apps::{mixed_with, on, settings};
 use super::shop::{shop, with};
 use super::world::World;
 use super::*;
-use crate::observed::State;
+use crate::observed::{State, StrayCard};
 
 fn nothing(world: &World, project: &Project, goal: Goal) {
     let text = world.text(project, &wish(goal.clone()));
@@ -109,7 +109,11 @@ fn cards_of_running_containers_are_put_back_on_a_bridge_that_was_deleted() {
     let mark = world.container("web").mark.clone().unwrap();
     world.seen.network.bridges.clear();
     let veth = mark.spec.nic.unwrap().veth;
-    world.seen.network.loose = [veth.clone(), "lkvother".into()].into();
+    world.seen.network.strays = vec![StrayCard {
+        container: name("web"),
+        bridge: "lk-shop".into(),
+        card: Some(veth.clone()),
+    }];
     let made = plan(&shop(), &world.look(), &wish(Goal::Up)).unwrap();
     let cards = made.steps.iter().find_map(|planned| match &planned.step {
         Step::EnsureBridge { cards, .. } => Some(cards.clone()),
@@ -117,6 +121,20 @@ fn cards_of_running_containers_are_put_back_on_a_bridge_that_was_deleted() {
         _ => None,
     });
     assert_eq!(cards, Some(vec![veth]));
+}
+
+#[test]
+fn a_container_whose_card_is_gone_is_started_again() {
+    let mut world = World::of(&shop());
+    world.seen.network.strays = vec![StrayCard {
+        container: name("web"),
+        bridge: "lk-shop".into(),
+        card: None,
+    }];
+    let text = world.text(&shop(), &wish(Goal::Up));
+    let verbs: Vec<&str> = text.lines().map(|line| &line[..9]).collect();
+    assert_eq!(verbs, ["- stop   ", "+ start  "], "{text}");
+    assert!(text.contains("its network card is gone"), "{text}");
 }
 
 #[test]

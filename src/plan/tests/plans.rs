@@ -165,7 +165,11 @@ fn accidents_to_the_host() -> Vec<(&'static str, String)> {
             "bridge deleted by hand",
             hurt(|w| {
                 w.seen.network.bridges.clear();
-                w.seen.network.loose = [veth_of(&name("shop"), &name("db"))].into();
+                w.seen.network.strays = vec![StrayCard {
+                    container: name("db"),
+                    bridge: "lk-shop".into(),
+                    card: Some(veth_of(&name("shop"), &name("db"))),
+                }];
             }),
         ),
         (

@@ -174,14 +174,14 @@ fn a_part_of_a_project_cannot_move_to_another_subnet_alone() {
 #[test]
 fn a_random_port_is_refused_when_none_is_free() {
     let file = with("web", |web| web.ports[0].0 = port("0:80"));
-    let all = (49_152..=u16::MAX).map(|port| listener("0.0.0.0", port));
+    let all = (10_000..=u16::MAX).map(|port| listener("0.0.0.0", port));
     let observed = Observed {
         listeners: all.collect(),
         ..Observed::default()
     };
     assert_eq!(
         refused(&file, &observed, &wish(Goal::Up)),
-        ["31: no port from 49152 on is free for `0:80/tcp` [name a host port instead of 0]"]
+        ["31: no port from 10000 on is free for `0:80/tcp` [name a host port instead of 0]"]
     );
 }
 

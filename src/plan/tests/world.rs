@@ -39,6 +39,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         stopping: false,
         parted: false,
         left_behind: false,
+        estranged: Default::default(),
         pid: None,
         names: None,
         dns: Vec::new(),
@@ -189,6 +190,7 @@ impl World {
             | Step::RemoveBridge { .. }
             | Step::OpenNetwork(_)
             | Step::CloseNetwork(_)
+            | Step::Sweep(_)
             | Step::Publish { .. }
             | Step::WriteHostNames { .. } => self.step_of_host(step),
             Step::Configure(_)
@@ -274,6 +276,9 @@ impl World {
             let key = network.network.clone();
             let before = engine.networks.insert(key, (**network).clone());
             assert!(before.is_none_or(|before| before == **network));
+            for found in self.seen.containers.values_mut() {
+                found.estranged.remove(&network.host_name());
+            }
         } else if let Step::RemoveNetwork(network) = step {
             let used = self.seen.containers.values().chain(self.aside.values());
             let running = used.filter(|c| c.state != State::Stopped);
@@ -305,12 +310,17 @@ impl World {
             let before = network.bridges.insert(bridge.clone(), new);
             assert!(*adopt || before.is_none_or(|b| b.mark.is_some()));
             network.forwarding = true;
-            network.loose.clear();
+            network.strays.retain(|stray| stray.card.is_none());
         } else if let Step::RemoveBridge { bridge, adopt, .. } = step {
             let removed = network.bridges.remove(bridge).expect("it is there");
             assert!(*adopt || removed.mark.is_some());
             let mut known = self.seen.engine.networks.values();
             assert!(known.all(|known| known.bridge != *bridge));
+        } else if let Step::Sweep(left) = step {
+            for there in &mut firewall.left {
+                there.rules.retain(|rule| !left.rules.contains(rule));
+                there.networks.retain(|net| !left.networks.contains(net));
+            }
         } else if let Step::OpenNetwork(rules) = step {
             firewall
                 .networks

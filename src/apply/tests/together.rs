@@ -1,0 +1,60 @@
+//! Two projects at the same moment.
+
+use std::sync::Arc;
+
+use super::plans::plan_of;
+use super::stage::{Heard, Stage, name, record};
+use crate::apply::{AnonymousVolumes, ApplyError, ApplyOptions, Canceller, Host, StepError, apply};
+use crate::hosts::HostsFile;
+use crate::observed::{Observed, ProjectRecord};
+use crate::plan::Step;
+use crate::store::load_records;
+
+/// A run of a project that has looked and found its subnet free.
+async fn up(host: Host, record: ProjectRecord) -> Result<(), ApplyError> {
+    let plan = plan_of(vec![(Step::SaveRecord(Box::new(record)), Vec::new())]);
+    let options = ApplyOptions {
+        command: "up".into(),
+        parallel: None,
+        stop_timeout: std::time::Duration::from_secs(1),
+        volumes: AnonymousVolumes::default(),
+    };
+    let (_mouth, ear) = Canceller::new();
+    let seen = Observed::default();
+    let done = apply(&plan, &seen, &host, &options, &Heard::default(), ear).await;
+    done.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_projects_that_want_one_subnet_at_once_one_gets_it() {
+    for round in 0..20 {
+        let stage = Stage::new();
+        let run = |project: &str| {
+            let host = Host {
+                project: name(project),
+                hosts: HostsFile::new(stage.host.paths.hosts()),
+                backend: Arc::new(stage.fake.engines()),
+                ..stage.host.clone()
+            };
+            let record = ProjectRecord {
+                name: name(project),
+                ..record(0)
+            };
+            tokio::spawn(up(host, record))
+        };
+        let (one, other) = tokio::join!(run("shop"), run("stop"));
+        let errors = [one.unwrap(), other.unwrap()];
+        let records = load_records(&stage.host.paths).unwrap();
+        assert_eq!(records.len(), 1, "round {round}: {errors:?}");
+        let errors: Vec<ApplyError> = errors.into_iter().filter_map(Result::err).collect();
+        assert!(errors.len() == 1 && errors[0].is_lost_race(), "{errors:?}");
+        let winner = &records[0].name;
+        let StepError::Claimed { project, net } = &errors[0].failures()[0].error else {
+            panic!("{errors:?}")
+        };
+        assert_eq!(
+            (project, net.to_string().as_str()),
+            (winner, "10.77.0.0/24")
+        );
+    }
+}

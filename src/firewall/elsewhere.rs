@@ -1,0 +1,126 @@
+//! What another driver than the present one has left: the file's `firewall` changed, or a program was gone for a
+//! while. Its rules would go on leading to addresses that other containers get.
+//!
+//! Seen and taken out only; what the present driver does is its own business. The way past foreign DROP
+//! policies ([`super::gate`]) is the present driver's, whoever made it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::iptables::{self, Tools};
+use super::{FirewallChange, FirewallError, flows, nftables};
+use crate::observed::Leftover;
+use crate::store::{Paths, acquire_host};
+
+/// Where rules of ours may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Nftables,
+    Iptables(Tools),
+}
+
+const PLACES: [Place; 3] = [
+    Place::Nftables,
+    Place::Iptables(Tools::Nft),
+    Place::Iptables(Tools::Legacy),
+];
+
+impl Place {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::Iptables(tools) => tools.name(),
+        }
+    }
+
+    /// Whether it may hold something, as far as that costs no process. `chains` is what `nft -j list chains`
+    /// printed; none where there is no nft.
+    fn may_hold(self, chains: Option<&Value>) -> bool {
+        let has = |is_ours: fn(&Value) -> bool| {
+            let objects = chains.map(|chains| &chains["nftables"]);
+            let mut objects = objects.and_then(Value::as_array).into_iter().flatten();
+            objects.any(|object| is_ours(&object["chain"]))
+        };
+        match self {
+            Self::Nftables => has(|chain| chain["family"] == "inet" && chain["table"] == "locker"),
+            Self::Iptables(Tools::Nft) => has(|chain| chain["name"] == iptables::NOTES),
+            Self::Iptables(Tools::Legacy) => {
+                let names = fs::read_to_string("/proc/thread-self/net/ip_tables_names");
+                names.is_ok_and(|names| names.lines().any(|name| name == "filter"))
+            }
+        }
+    }
+}
+
+/// What is left anywhere but at `own`.
+pub(super) async fn look(
+    own: Option<Place>,
+    chains: Option<&Value>,
+) -> Result<Vec<Leftover>, FirewallError> {
+    let mut found = Vec::new();
+    for place in PLACES {
+        if Some(place) == own || !place.may_hold(chains) {
+            continue;
+        }
+        let held = match place {
+            Place::Nftables => nftables::held().await,
+            Place::Iptables(tools) => iptables::held(tools).await,
+        };
+        let (networks, rules) = match held {
+            // Tables whose program is gone cannot be read, nor changed.
+            Err(FirewallError::Missing { .. }) => continue,
+            held => held?,
+        };
+        if !networks.is_empty() || !rules.is_empty() {
+            found.push(Leftover {
+                driver: place.name().into(),
+                networks,
+                rules,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Takes `left` out, or with `back` puts it in again.
+pub(super) async fn sweep(paths: &Paths, left: &Leftover, back: bool) -> Result<(), FirewallError> {
+    let change = FirewallChange {
+        close: left.networks.clone(),
+        remove: left.rules.clone(),
+        ..FirewallChange::default()
+    };
+    let change = if back { change.inverse() } else { change };
+    let Some(place) = PLACES.into_iter().find(|place| place.name() == left.driver) else {
+        return Ok(());
+    };
+    let _lock = acquire_host(paths, "change the firewall").await?;
+    match place {
+        Place::Nftables => nftables::change_held(&change).await?,
+        Place::Iptables(tools) => iptables::change_held(tools, &change).await?,
+    }
+    flows::follow(&change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tables_of_ours_are_seen_among_the_chains_and_others_are_not() {
+        let chains = |family: &str, table: &str, name: &str| json!({"nftables": [{"metainfo": {}}, {"chain": {"family": family, "table": table, "name": name}}]});
+        let nft = chains("inet", "locker", "forward");
+        let iptables = chains("ip", "filter", "LOCKER-NOTES");
+        let foreign = chains("ip", "locker", "forward");
+        for (chains, places) in [
+            (&nft, [true, false]),
+            (&iptables, [false, true]),
+            (&foreign, [false; 2]),
+        ] {
+            let held = [PLACES[0], PLACES[1]].map(|place| place.may_hold(Some(chains)));
+            assert_eq!(held, places, "{chains}");
+        }
+        assert!(!PLACES[0].may_hold(None));
+    }
+}

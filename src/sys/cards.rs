@@ -1,0 +1,109 @@
+//! Cables between this network namespace and others (veth(4)): the end that is here, what it is plugged into,
+//! and the hardware address of the other end. Asked for by rtnetlink(7).
+
+use super::netlink::{Ask, Netlink, attribute, attributes, put};
+
+const GET: u16 = 18; // RTM_GETLINK
+/// `struct ifinfomsg`.
+const HEADER: usize = 16;
+const UP: u32 = 1; // IFF_UP
+const ADDRESS: u16 = 1; // IFLA_ADDRESS
+const NAME: u16 = 3; // IFLA_IFNAME
+const LINK: u16 = 5; // IFLA_LINK
+const MASTER: u16 = 10; // IFLA_MASTER
+const INFO: u16 = 18; // IFLA_LINKINFO
+const KIND: u16 = 1; // IFLA_INFO_KIND
+const MASK: u16 = 29; // IFLA_EXT_MASK
+const SPACE: u16 = 37; // IFLA_LINK_NETNSID
+const IN_SPACE: u16 = 46; // IFLA_TARGET_NETNSID
+const NESTED: u16 = 0x8000; // NLA_F_NESTED
+/// Counters are most of an entry.
+const WITHOUT_COUNTERS: u32 = 1 << 3; // RTEXT_FILTER_SKIP_STATS
+
+/// The end of a cable whose other end is in another network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cable {
+    /// Its name here.
+    pub name: String,
+    /// Whether it is up.
+    pub up: bool,
+    /// The number of the bridge that it is plugged into.
+    pub bridge: Option<u32>,
+    /// Namespace and number of the other end, as this namespace counts them.
+    other: (i32, u32),
+}
+
+#[cfg(test)]
+impl Cable {
+    /// One to somewhere.
+    pub(crate) fn of(name: &str, bridge: Option<u32>, up: bool) -> Self {
+        Self {
+            name: name.into(),
+            up,
+            bridge,
+            other: (0, 0),
+        }
+    }
+}
+
+/// All of this namespace.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn cables() -> std::io::Result<Vec<Cable>> {
+    let mut body = vec![0; HEADER];
+    let mut kind = Vec::new();
+    put(&mut kind, KIND, b"veth");
+    put(&mut body, NESTED | INFO, &kind);
+    put(&mut body, MASK, &WITHOUT_COUNTERS.to_ne_bytes());
+    let mut found = Vec::new();
+    Netlink::open(None)?.ask(GET, Ask::Dump, &body, |link| found.extend(read(link)))?;
+    Ok(found)
+}
+
+/// The hardware address of the other end, `02:…`; none when the cable is gone, or the kernel does not look
+/// into other namespaces (before 4.20).
+pub fn hardware_behind(cable: &Cable) -> Option<String> {
+    let (space, number) = cable.other;
+    let mut body = vec![0; HEADER];
+    body[4..8].copy_from_slice(&number.to_ne_bytes());
+    put(&mut body, IN_SPACE, &space.to_ne_bytes());
+    put(&mut body, MASK, &WITHOUT_COUNTERS.to_ne_bytes());
+    let mut found = None;
+    let asked = Netlink::open(None)
+        .and_then(|netlink| netlink.ask(GET, Ask::One, &body, |link| found = hardware(link)));
+    asked.ok().and(found)
+}
+
+fn hardware(link: &[u8]) -> Option<String> {
+    let address = attribute(link.get(HEADER..)?, ADDRESS)?;
+    let digits: Vec<String> = address.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(digits.join(":"))
+}
+
+fn read(link: &[u8]) -> Option<Cable> {
+    let (head, body) = link.split_at_checked(HEADER)?;
+    let flags = u32::from_ne_bytes(*head.get(8..)?.first_chunk()?);
+    let (mut name, mut bridge, mut number, mut space, mut is_cable) =
+        (None, None, None, None, false);
+    let word = |content: &[u8]| content.first_chunk().map(|word| u32::from_ne_bytes(*word));
+    for (kind, content) in attributes(body) {
+        match kind {
+            NAME => name = content.strip_suffix(b"\0").map(<[u8]>::to_vec),
+            MASTER => bridge = word(content),
+            LINK => number = word(content),
+            SPACE => space = content.first_chunk().map(|word| i32::from_ne_bytes(*word)),
+            INFO => {
+                is_cable = attribute(content, KIND).is_some_and(|kind| kind.starts_with(b"veth"));
+            }
+            _ => {}
+        }
+    }
+    let cable = Cable {
+        name: String::from_utf8(name?).ok()?,
+        up: flags & UP != 0,
+        bridge,
+        other: (space?, number?),
+    };
+    is_cable.then_some(cable)
+}
