@@ -40,6 +40,7 @@ mod logs;
 mod looking;
 mod mixed;
 mod network;
+mod networks;
 mod once;
 mod ports;
 mod ready;

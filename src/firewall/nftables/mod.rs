@@ -105,7 +105,8 @@ impl Firewall for Nftables {
             return Ok(());
         }
         let _lock = acquire_host(&self.paths, "change the firewall").await?;
-        if !change.add.is_empty() {
+        // Most often nothing has changed since the look, and one more port costs no look at all others.
+        if !change.add.is_empty() && seen::is_outdated(&self.paths) {
             refuse_taken(self.observe().await?.rules.iter(), change)?;
         }
         if change.open.is_empty() && change.close.is_empty() {
@@ -170,6 +171,7 @@ async fn transact(
         None if change.open.is_empty() && change.add.is_empty() => return Ok(()),
         None => Table::default(),
     };
+    refuse_taken(table.rules().iter(), change)?;
     nft(exact(change, after, &table)?.text()).await
 }
 

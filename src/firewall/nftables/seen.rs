@@ -59,6 +59,11 @@ pub(super) fn recall(paths: &Paths, at: &At) -> Option<ObservedFirewall> {
     (seen.at == *at).then_some(seen.firewall)
 }
 
+/// Whether somebody has looked, and the kernel's rules have changed since.
+pub(super) fn is_outdated(paths: &Paths) -> bool {
+    paths.firewall_seen().exists() && At::now().is_none_or(|at| recall(paths, &at).is_none())
+}
+
 /// Keeps what was seen. That it cannot be kept costs time and nothing else.
 pub(super) fn keep(paths: &Paths, at: At, observed: &ObservedFirewall) {
     let seen = Seen {

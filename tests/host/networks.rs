@@ -1,0 +1,98 @@
+//! The network under containers of both kinds, when somebody else lays hands on it: bridges, cards, Docker's networks,
+//! another firewall, a guest.
+
+use crate::beside::{answers, on_a_host_with_docker};
+use crate::machine::Host;
+use crate::project::Project;
+
+const BOTH: &str = "  web:\n    image: busybox:test\n    ports: [\"8080:80\"]\n  db:\n    template: {name: tiny}\n    \
+    ports: [\"8081:80\"]\n";
+
+/// The same where the network service keeps nothing, so that it can be seen.
+fn by_hand() -> String {
+    format!("{}supervisor: none\n", BOTH)
+}
+
+#[track_caller]
+fn drift(project: &Project) -> String {
+    let rows = project.locker("status --format json").exits(0).out;
+    let rows: serde_json::Value = serde_json::from_str(&rows).unwrap();
+    let rows = rows.as_array().unwrap().iter();
+    rows.map(|row| row["drift"].to_string()).collect()
+}
+
+/// `harm` is seen by `status`, mended by `up` without a restart, and everything answers again.
+#[track_caller]
+fn heals(host: &Host, project: &Project, harm: &str) {
+    let (web, db) = (
+        host.sh("docker inspect -f '{{.State.StartedAt}}' shop_web"),
+        project.init("db"),
+    );
+    host.sh(harm);
+    assert_ne!(drift(project), "[][]", "unseen: {harm}");
+    project.locker("up").exits(0);
+    assert_eq!(drift(project), "[][]", "{harm}");
+    assert_eq!(
+        host.sh("docker inspect -f '{{.State.StartedAt}}' shop_web"),
+        web,
+        "{harm}"
+    );
+    assert_eq!(project.init("db"), db, "{harm}");
+    answers(host, 8080, "hello");
+    answers(host, 8081, "db");
+}
+
+const CARD: &str = "card=$(ip -o link show master lk-shop | grep -o 'veth[0-9a-f]*' | head -1)";
+
+#[test]
+fn what_is_shown_as_well_is_connected_and_what_others_take_away_comes_back() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "shop", &by_hand());
+        project.up();
+        for harm in [
+            "ip link del lk-shop".to_owned(),
+            format!("{CARD}; ip link set $card nomaster"),
+            format!("{CARD}; ip link set $card down"),
+            "ip link set lk-shop down".to_owned(),
+        ] {
+            heals(host, &project, &harm);
+        }
+        let cleanup = format!("cd {} && locker cleanup", project.dir());
+        for harm in [cleanup.as_str(), "docker network prune -f"] {
+            project.locker("stop").exits(0);
+            host.sh(harm);
+            let plan = project.locker("plan").exits(0).out;
+            assert!(plan.contains("+ network"), "{harm}: {plan}");
+            project.up();
+            answers(host, 8080, "hello");
+        }
+        another_firewall(host, &project);
+        a_guest(host, &project);
+    });
+}
+
+fn another_firewall(host: &Host, project: &Project) {
+    let left = "iptables-save | grep -c -- '-j LOCKER-PUBLISH'; true";
+    for (firewall, has_nft, jumps) in [("iptables", 1, "1"), ("nftables", 0, "0")] {
+        project.rewrite(&format!("{}firewall: {firewall}\n", by_hand()));
+        assert_ne!(drift(project), "[][]");
+        project.locker("up").exits(0);
+        assert_eq!(host.try_sh("nft list table inet locker").code, has_nft);
+        assert_eq!(host.sh(left), jumps, "{firewall}");
+        assert_eq!(drift(project), "[][]");
+        answers(host, 8080, "hello");
+    }
+}
+
+fn a_guest(host: &Host, project: &Project) {
+    host.sh("docker run -d --name foreign --network shop_default busybox:test");
+    let ran = project.locker("down --yes").exits(0);
+    assert!(ran.err.contains("container `foreign`"), "{}", ran.err);
+    assert_eq!(host.sh("docker ps -aq --filter name=shop_"), "");
+    assert_eq!(
+        host.sh("docker exec foreign sh -c 'ip -o addr | grep -c eth0'"),
+        "1"
+    );
+    host.sh("docker rm -f foreign");
+    project.locker("down --yes").exits(0);
+}
