@@ -100,6 +100,12 @@ pub(super) fn lost(
             again(),
         );
     }
+    let name = &question.rule.container;
+    let mut strays = observed.network.strays.iter();
+    if let Some(stray) = strays.find(|stray| stray.container == *name) {
+        let reason = format!("the card of `{name}` is not on the bridge {}", stray.bridge);
+        return row.because(reason, Some("put it back with `locker up`".to_string()));
+    }
     if !is_open(question, observed) {
         return row.because("the project's network rules are not whole", again());
     }

@@ -128,6 +128,12 @@ fn networks() -> Vec<Scenario> {
     let mut hurt = World::of(&several);
     let bridge = bridge_of_network(&name("shop"), &name("front"));
     hurt.seen.network.bridges.remove(&bridge);
+    let left = |container: &str| StrayCard {
+        container: name(container),
+        bridge: bridge.clone(),
+        card: Some(format!("veth-{container}")),
+    };
+    hurt.seen.network.strays = ["job", "web"].map(left).into();
     let mut boot = World::of(&several);
     boot.seen.network.bridges.get_mut(&bridge).unwrap().mark = None;
     // A `down` takes it as it is; the world refuses what the plan does not say.
