@@ -262,6 +262,7 @@ mod tests {
                 ..Plan::default()
             },
             jobs: BTreeMap::new(),
+            useless: BTreeMap::new(),
         }
     }
 

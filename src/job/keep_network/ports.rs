@@ -88,6 +88,7 @@ mod tests {
             bridges: BTreeMap::new(),
             networks: Vec::new(),
             rules: vec![old.clone(), own.clone()],
+            cards: Vec::new(),
         };
         let runs = served(Some(vec![web.clone()]), true);
         assert_eq!(runs.wanted(&kept), [&web, &own].into());
