@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    App, Condition, Container, Dependency, FirewallChoice, Hook, Idmap, InnerCommand, NetworkWish,
-    Place, Port, Project, Restart, Source, Supervisor, Test, Volume, VolumeSource, default_network,
-    show_time,
+    App, Condition, Container, Dependency, FirewallChoice, HealthTimes, Hook, Idmap, InnerCommand,
+    NetworkWish, Place, Port, Project, Restart, Source, Supervisor, Test, Volume, VolumeSource,
+    default_network, show_time,
 };
 use stores::EngineVolumes;
 use yaml::yaml;
@@ -69,11 +69,13 @@ fn value(project: &Project) -> Value {
 /// The keys of `network`.
 fn wish(network: &NetworkWish) -> Map<String, Value> {
     let mut map = Map::new();
-    if let Some(subnet) = network.subnet {
-        map.insert("subnet".into(), text(subnet));
-    }
-    if let Some(subnet) = network.subnet6 {
-        map.insert("subnet6".into(), text(subnet));
+    for (key, subnet) in [
+        ("subnet", network.subnet.map(text)),
+        ("subnet6", network.subnet6.map(text)),
+        ("gateway", network.gateway.map(text)),
+        ("gateway6", network.gateway6.map(text)),
+    ] {
+        map.extend(subnet.map(|subnet| (key.to_string(), subnet)));
     }
     if !network.ipv6 {
         map.insert("enable_ipv6".into(), false.into());
@@ -259,15 +261,14 @@ fn depends_on(container: &Container) -> Value {
 }
 
 fn healthcheck(container: &Container) -> Value {
+    let app = container.app.as_deref();
     let Some(check) = &container.healthcheck else {
-        let off = container
-            .app
-            .as_deref()
-            .is_some_and(|app| app.no_healthcheck);
-        return if off {
-            json!({"disable": true})
-        } else {
-            Value::Null
+        return match app {
+            Some(app) if app.no_healthcheck => json!({"disable": true}),
+            Some(app) if app.health_times != HealthTimes::default() => {
+                Value::Object(times(&app.health_times))
+            }
+            Some(_) | None => Value::Null,
         };
     };
     let (key, test) = match &check.test {
@@ -278,16 +279,30 @@ fn healthcheck(container: &Container) -> Value {
             ("test", std::iter::once("CMD".into()).chain(words).collect())
         }
     };
-    let mut map = json!({
-        key: test,
-        "interval": show_time(check.interval),
-        "timeout": show_time(check.timeout),
-        "retries": check.retries,
-        "start_period": show_time(check.start_period),
-    });
-    if let Some(time) = check.start_interval {
-        map["start_interval"] = show_time(time).into();
+    let said = match app {
+        // What the file does not say is the image's.
+        Some(app) => app.health_times,
+        None => HealthTimes::of(check),
+    };
+    let mut map = times(&said);
+    map.insert(key.into(), test);
+    Value::Object(map)
+}
+
+fn times(said: &HealthTimes) -> Map<String, Value> {
+    let mut map = Map::new();
+    for (key, time) in [
+        ("interval", said.interval),
+        ("timeout", said.timeout),
+        ("start_period", said.start_period),
+        ("start_interval", said.start_interval),
+    ] {
+        map.extend(time.map(|time| (key.to_string(), show_time(time).into())));
     }
+    map.extend(
+        said.retries
+            .map(|count| ("retries".to_string(), count.into())),
+    );
     map
 }
 

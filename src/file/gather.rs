@@ -29,6 +29,8 @@ pub(super) struct Gathered {
     pub variables: Variables,
     /// In the order in which they are merged; never empty.
     pub files: Vec<Text>,
+    /// What the user should know about the files of variables.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Finds and reads everything.
@@ -40,9 +42,10 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
         None => None,
     };
     let env_files = env_files(options, for_compose);
-    let mut variables = named_variables(options, &env_files, first.is_ok())?;
-    let dot_env = |directory: &Path| match env_files.is_empty() {
-        true => dot_env(&directory.join(".env"), &options.environment),
+    let mut warnings = Vec::new();
+    let mut variables = named_variables(options, &env_files, first.is_ok(), &mut warnings)?;
+    let mut dot_env = |directory: &Path| match env_files.is_empty() {
+        true => dot_env(&directory.join(".env"), &options.environment, &mut warnings),
         false => Ok(Variables::new()),
     };
     let near = match (&given, &first) {
@@ -69,6 +72,7 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
         directory,
         variables,
         files,
+        warnings,
     })
 }
 
@@ -78,10 +82,11 @@ fn named_variables(
     options: &LoadOptions,
     files: &[PathBuf],
     certain: bool,
+    warnings: &mut Vec<Diagnostic>,
 ) -> Result<Variables, LoadError> {
     let mut variables = Variables::new();
     for file in files {
-        match read_variables(&options.cwd.join(file), &options.environment) {
+        match read_variables(&options.cwd.join(file), &options.environment, warnings) {
             Ok(read) => variables.extend(read),
             Err(error) if certain => return Err(error),
             Err(_) => break,
@@ -158,8 +163,12 @@ fn read(named: Named) -> Result<Text, LoadError> {
 }
 
 /// The variables of `.env`, if there is one.
-fn dot_env(path: &Path, environment: &BTreeMap<String, String>) -> Result<Variables, LoadError> {
-    match read_variables(path, environment) {
+fn dot_env(
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Variables, LoadError> {
+    match read_variables(path, environment, warnings) {
         Err(LoadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(Variables::new())
         }
@@ -170,6 +179,7 @@ fn dot_env(path: &Path, environment: &BTreeMap<String, String>) -> Result<Variab
 fn read_variables(
     path: &Path,
     environment: &BTreeMap<String, String>,
+    warnings: &mut Vec<Diagnostic>,
 ) -> Result<Variables, LoadError> {
     let text = text::read(path).map_err(|source| LoadError::Io {
         verb: "read",
@@ -177,11 +187,27 @@ fn read_variables(
         source,
     })?;
     match dotenv::parse(&text, &|name| environment.get(name).cloned()) {
-        Ok(variables) => Ok(variables.into_iter().collect()),
+        Ok(read) => {
+            warnings.extend(unset(path, &read));
+            Ok(read.variables.into_iter().collect())
+        }
         Err(error) => {
             let place = Place::new(Arc::from(path), error.line, 1);
             let diagnostic = Diagnostic::at(Severity::Error, error.message, place);
             Err(LoadError::Invalid(vec![diagnostic.without_line()]))
         }
     }
+}
+
+/// What the user should know about a file of variables. Its lines are not shown: they hold secrets.
+pub(super) fn unset<'r>(
+    path: &Path,
+    read: &'r dotenv::Dotenv,
+) -> impl Iterator<Item = Diagnostic> + use<'r> {
+    let path: Arc<Path> = Arc::from(path);
+    read.unset.iter().map(move |unset| {
+        let place = Place::new(path.clone(), unset.line, 1);
+        let warning = Diagnostic::at(Severity::Warning, unset.message(), place);
+        warning.with_help(dotenv::Unset::HELP).without_line()
+    })
 }

@@ -2,21 +2,22 @@
 //! project.
 //!
 //! Each item is read as a project of its own, with its own directory and variables, and then taken
-//! over; the same name twice is an error, since nobody said which one counts. Only files below the
-//! project's directory are included: a project must not reach for what its owner did not put there.
+//! over; the same name twice is an error, since nobody said which one counts. A file outside the
+//! project's directory is taken with a warning, since its owner may be another one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::desk::{Desk, Scope};
+use super::diagnostic::{Diagnostic, Severity};
 use super::extends::without_entry;
 use super::layout::Decision;
 use super::origin::{Origin, Variables};
 use super::reader::{Given, Reader, Unit};
 use super::take_over::take_over;
 use super::tree::{Entry, Kind, Node, Spot};
-use super::{dotenv, text};
+use super::{dotenv, gather, text};
 
 /// The tree of a file with all that it includes; none when something included is wrong, which has
 /// been reported.
@@ -60,13 +61,13 @@ fn one(reader: &Reader<'_, '_>, item: &Node, before: Option<Decision>) -> Option
     let base = desk.directory_of(item.spot);
     let mut paths = Vec::new();
     for (text, spot) in &wish.paths {
-        let path = inside(reader, &base, text, *spot)?;
+        let path = found(reader, &base, text, *spot)?;
         circle(reader, &path, *spot)?;
         paths.push((path, *spot));
     }
     let first = paths.first()?.0.parent().unwrap_or(Path::new("/"));
     let directory = match &wish.directory {
-        Some((text, spot)) => inside(reader, &base, text, *spot)?,
+        Some((text, spot)) => found(reader, &base, text, *spot)?,
         None => first.to_path_buf(),
     };
     let outer = desk.origins.of(item.spot);
@@ -142,9 +143,9 @@ fn texts(desk: &Desk<'_>, entry: &Entry) -> Option<Vec<(String, Spot)>> {
     items.iter().map(text).collect()
 }
 
-/// The path of something below the project's directory, without links among its directories. What it
-/// is must be there as well, also when it is a link.
-fn inside(reader: &Reader<'_, '_>, base: &Path, text: &str, spot: Spot) -> Option<PathBuf> {
+/// The path of something on this host, without links among its directories. What it is must be there
+/// as well, also when it is a link.
+fn found(reader: &Reader<'_, '_>, base: &Path, text: &str, spot: Spot) -> Option<PathBuf> {
     let desk = reader.desk;
     if is_remote(text) {
         let message = format!("`{text}` is not on this host; only local files are included");
@@ -166,15 +167,17 @@ fn inside(reader: &Reader<'_, '_>, base: &Path, text: &str, spot: Spot) -> Optio
         }
     };
     if !real.starts_with(&reader.root) || !path.starts_with(&reader.root) {
-        let message = format!(
-            "`{text}` leads out of the project's directory `{}`",
-            reader.root.display()
-        );
-        let help = "move it there, or name it beside the project's file with a further `-f`";
-        desk.error_help(spot, message, help);
-        return None;
+        outside(reader, text, spot);
     }
     Some(path)
+}
+
+/// Tells that a file is not of the project's directory: whoever may write there says what runs here.
+fn outside(reader: &Reader<'_, '_>, text: &str, spot: Spot) {
+    let root = reader.root.display();
+    let message = format!("`{text}` leads out of the project's directory `{root}`");
+    let warning = Diagnostic::at(Severity::Warning, message, reader.desk.place(spot));
+    reader.desk.push(warning.with_length(spot.length));
 }
 
 /// What Compose would fetch from a registry or a Git repository.
@@ -223,7 +226,7 @@ fn variables(
     match &wish.env_files {
         Some(named) => {
             for (text, spot) in named {
-                files.push((inside(reader, base, text, *spot)?, *spot));
+                files.push((found(reader, base, text, *spot)?, *spot));
             }
         }
         None => {
@@ -247,7 +250,8 @@ fn variables(
         let read = dotenv::parse(&text, &look)
             .map_err(|error| fault(format!("line {}: {}", error.line, error.message)))
             .ok()?;
-        all.extend(read);
+        gather::unset(&path, &read).for_each(|warning| reader.desk.push(warning));
+        all.extend(read.variables);
     }
     all.extend(outer.variables.iter().map(|(k, v)| (k.clone(), v.clone())));
     Some(all)

@@ -1,8 +1,9 @@
 //! Variables in values, with the syntax of the Compose Specification.
 //!
 //! `$VAR ${VAR} ${VAR:-default} ${VAR-default} ${VAR:?message} ${VAR?message} ${VAR:+other}
-//! ${VAR+other} $$`; defaults may hold variables themselves. Where a value comes from is the
-//! caller's business; a value that was put in is never looked at again.
+//! ${VAR+other} $$`; defaults may hold variables themselves. A `$` that begins none of these
+//! stays as it is. Where a value comes from is the caller's business; a value that was put in is never
+//! looked at again.
 
 use std::borrow::Cow;
 
@@ -26,8 +27,6 @@ pub(super) enum Lookup {
 /// Why a value cannot be interpolated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InterpolateError {
-    #[error("`$` begins a variable here and no name follows")]
-    Lonely,
     #[error("`${{` is not closed")]
     Open,
     #[error("`${{{0}}}` is not a variable")]
@@ -46,7 +45,7 @@ impl InterpolateError {
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Lonely | Self::Open | Self::Form(_) => Some("write `$$` for a dollar sign"),
+            Self::Open | Self::Form(_) => Some("write `$$` for a dollar sign"),
             Self::Required { .. } => Some("set it in the environment or in `.env` beside the file"),
             Self::Refused { .. } | Self::TooLong | Self::TooDeep => None,
         }
@@ -90,11 +89,10 @@ impl Reader<'_> {
                 &inner[end + 1..]
             } else {
                 let (name, tail) = after.split_at(name_length(after));
-                if name.is_empty() {
-                    return Err(InterpolateError::Lonely);
+                match name {
+                    "" => out.push('$'),
+                    name => out.push_str(&self.value(name)?.unwrap_or_default()),
                 }
-                let value = self.value(name)?;
-                out.push_str(&value.unwrap_or_default());
                 tail
             };
             if out.len() > MAX_LENGTH {
@@ -215,6 +213,10 @@ mod tests {
             ("$EVIL", "${A}$A"),
             ("$bridge ${bridge}", "$bridge $bridge"),
             ("é${A}é", "éaé"),
+            // No variable begins here, as in Compose.
+            ("$(date) $1 a $ b x$ $/x $é", "$(date) $1 a $ b x$ $/x $é"),
+            ("^(:[0-9]+)?$", "^(:[0-9]+)?$"),
+            ("${NO:-$1}$$$A$", "$1$a$"),
         ] {
             assert_eq!(run(text), Ok((expected.into(), vec![])), "{text}");
         }
@@ -229,9 +231,6 @@ mod tests {
     #[test]
     fn what_is_no_variable_is_refused() {
         for (text, error) in [
-            ("a$", InterpolateError::Lonely),
-            ("$1", InterpolateError::Lonely),
-            ("$(date)", InterpolateError::Lonely),
             ("${A", InterpolateError::Open),
             ("${}", InterpolateError::Form(String::new())),
             ("${A!b}", InterpolateError::Form("A!b".into())),

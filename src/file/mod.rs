@@ -31,6 +31,7 @@ mod replica_ports;
 mod scale;
 mod schema;
 mod secret;
+mod spelling;
 mod take_over;
 mod text;
 mod tree;
@@ -145,6 +146,11 @@ fn opened(found: &Gathered) -> (Desk<'_>, Vec<Given>) {
     let shown = found.files.first().map(|file| file.shown.clone());
     let shown = shown.unwrap_or_else(|| Arc::from(Path::new("")));
     let desk = Desk::new(shown, &found.directory, variables);
+    found
+        .warnings
+        .iter()
+        .cloned()
+        .for_each(|warning| desk.push(warning));
     let mut given = Vec::with_capacity(found.files.len());
     for (index, file) in found.files.iter().enumerate() {
         let origin = Origin {

@@ -13,7 +13,7 @@ use super::desk::Desk;
 use super::layout::{self, Decision, Layout};
 use super::origin::{MAX_FILES, Origin, Variables};
 use super::tree::{self, Entry, Kind, MAX_NODES, Node, Spot};
-use super::{extends, include, merge, text};
+use super::{extends, include, merge, spelling, text};
 
 /// A file with its text and its number on the desk.
 pub(super) struct Given {
@@ -90,6 +90,10 @@ impl<'d, 'a> Reader<'d, 'a> {
         let tree = self.parse(&file.text, file.number)?;
         let found = layout::recognise(self.desk, &tree, before).ok()?;
         let decision = found.or(before);
+        let mut tree = tree;
+        if layout_of(&decision) == Layout::Compose {
+            spelling::respell(&mut tree);
+        }
         duplicates(self.desk, &tree);
         let mut root = match found {
             Some(Decision {
@@ -169,8 +173,11 @@ impl<'d, 'a> Reader<'d, 'a> {
             return known.clone();
         }
         let file = self.open(path, spot, like);
-        let tree = file.and_then(|file| self.parse(&file.text, file.number));
-        if let Some(tree) = &tree {
+        let mut tree = file.and_then(|file| self.parse(&file.text, file.number));
+        if let Some(tree) = &mut tree {
+            if tree.get(Layout::Compose.section()).is_some() {
+                spelling::respell(tree);
+            }
             duplicates(self.desk, tree);
         }
         self.trees.borrow_mut().insert(key, tree.clone());

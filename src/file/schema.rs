@@ -35,7 +35,7 @@ pub fn schema() -> Value {
     })
 }
 
-const NAME: &str = "^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,47}$";
+const NAME: &str = "^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$";
 
 /// A map with exactly these keys, and `x-` ones.
 fn object(table: &[KeySpec]) -> Value {

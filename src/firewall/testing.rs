@@ -20,10 +20,10 @@ pub(super) fn network(project: &str, isolate: bool) -> NetworkRules {
     NetworkRules {
         bridge: bridge_of(&project),
         project,
-        subnets: crate::model::Subnets {
-            v4: "10.77.0.0/24".parse().unwrap(),
-            v6: "fd77::/64".parse().ok(),
-        },
+        subnets: crate::model::Subnets::new(
+            "10.77.0.0/24".parse().unwrap(),
+            "fd77::/64".parse().ok(),
+        ),
         isolate,
         internal: false,
     }
@@ -34,10 +34,10 @@ pub(super) fn internal() -> NetworkRules {
     let (project, key) = (Name::new("shop").unwrap(), Name::new("back").unwrap());
     NetworkRules {
         bridge: bridge_of_network(&project, &key),
-        subnets: crate::model::Subnets {
-            v4: "10.79.0.0/24".parse().unwrap(),
-            v6: "fd79::/64".parse().ok(),
-        },
+        subnets: crate::model::Subnets::new(
+            "10.79.0.0/24".parse().unwrap(),
+            "fd79::/64".parse().ok(),
+        ),
         internal: true,
         ..network("shop", false)
     }

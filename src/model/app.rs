@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EngineMount, InnerFile, MountOptions, Name};
+use super::{EngineMount, HealthTimes, InnerFile, MountOptions, Name};
 
 /// The settings of an application container. What is none or empty is left to the image and the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,12 @@ pub struct App {
     pub volumes_from: Vec<(String, bool)>,
     /// The health check that comes with the image is not run.
     pub no_healthcheck: bool,
+    /// What the file says of the times of its check, or of the image's.
+    pub health_times: HealthTimes,
+    /// Ports that others use beside the published ones, `3000/tcp`.
+    pub expose: Vec<String>,
+    /// Devices that the engine picks by what they can do.
+    pub device_requests: Vec<DeviceRequest>,
 }
 
 /// Limits of an application container in the engine's terms.
@@ -204,11 +210,26 @@ pub struct Device {
     pub permissions: String,
 }
 
+/// Devices that a driver of the engine hands out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRequest {
+    /// `nvidia`, …; none is whichever has them.
+    pub driver: Option<String>,
+    /// How many; -1 is all, 0 those of [`Self::ids`].
+    pub count: i64,
+    /// Which ones, in the driver's words.
+    pub ids: Vec<String>,
+    /// What they must be able to do, `gpu`.
+    pub capabilities: Vec<String>,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+}
+
 /// Where a container's output goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
-    /// `json-file`, `journald`, …
-    pub driver: String,
+    /// `json-file`, `journald`, …; none is the engine's own.
+    pub driver: Option<String>,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
 }
@@ -223,6 +244,8 @@ pub enum AppNetwork {
     Host,
     /// Only a loopback.
     None,
+    /// The engine's own bridge, where the engine gives the address.
+    Bridge,
     /// That of another container of the project.
     Container(Name),
     /// That of a container of the host that is not of the project.

@@ -243,6 +243,12 @@ pub fn nano_cpus(text: &str) -> Result<u64, AppValueError> {
         .ok_or_else(bad)
 }
 
+/// Permission bits from their number.
+pub fn file_bits(number: u32) -> Result<u32, AppValueError> {
+    let fits = Some(number).filter(|bits| *bits <= 0o7777);
+    fits.ok_or_else(|| AppValueError::Mode(number.to_string()))
+}
+
 /// Permission bits from octal digits.
 pub fn file_mode(text: &str) -> Result<u32, AppValueError> {
     let digits = text.strip_prefix("0o").unwrap_or(text);

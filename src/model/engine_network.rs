@@ -16,7 +16,10 @@ pub struct EngineNetwork {
     pub network: Name,
     /// The bridge.
     pub bridge: String,
-    /// Its subnets; the bridge holds the first address of each.
+    /// Its name in the engine where the file gives it one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its subnets; the bridge holds an address of each.
     pub subnets: Subnets,
     /// Whether there is no way out.
     pub internal: bool,
@@ -25,8 +28,9 @@ pub struct EngineNetwork {
 }
 
 impl EngineNetwork {
-    /// Its name in the engine: `<project>_<network>`.
+    /// Its name in the engine: the file's, else `<project>_<network>`.
     pub fn host_name(&self) -> String {
-        super::host_name_of(&self.project, &self.network)
+        let own = || super::host_name_of(&self.project, &self.network);
+        self.name.clone().unwrap_or_else(own)
     }
 }

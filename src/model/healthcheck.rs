@@ -45,6 +45,36 @@ impl From<InnerCommand> for Test {
     }
 }
 
+/// The times and numbers of a check that the file itself says. An application container has the others
+/// from its image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthTimes {
+    /// As [`Healthcheck::interval`].
+    pub interval: Option<Duration>,
+    /// As [`Healthcheck::timeout`].
+    pub timeout: Option<Duration>,
+    /// As [`Healthcheck::retries`].
+    pub retries: Option<u32>,
+    /// As [`Healthcheck::start_period`].
+    pub start_period: Option<Duration>,
+    /// As [`Healthcheck::start_interval`].
+    pub start_interval: Option<Duration>,
+}
+
+impl HealthTimes {
+    /// All that a check has.
+    pub fn of(check: &Healthcheck) -> Self {
+        Self {
+            interval: Some(check.interval),
+            timeout: Some(check.timeout),
+            retries: Some(check.retries),
+            start_period: Some(check.start_period),
+            start_interval: check.start_interval,
+        }
+    }
+}
+
 /// When a dependency counts as there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,6 +111,16 @@ impl Healthcheck {
             start_period: Duration::ZERO,
             start_interval: None,
         }
+    }
+
+    /// The same with what the file says of its times.
+    pub fn timed(mut self, said: &HealthTimes) -> Self {
+        self.interval = said.interval.unwrap_or(self.interval);
+        self.timeout = said.timeout.unwrap_or(self.timeout);
+        self.retries = said.retries.unwrap_or(self.retries);
+        self.start_period = said.start_period.unwrap_or(self.start_period);
+        self.start_interval = said.start_interval.or(self.start_interval);
+        self
     }
 }
 

@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest name in characters.
-pub const NAME_MAX: usize = 48;
+/// Longest name in characters: a label of a host name (RFC 1035).
+pub const NAME_MAX: usize = 63;
+
+/// Most characters of a project's and a container's name together: both stand in the comment of a rule of
+/// nftables, which has at most 127 with the ports.
+pub const BOTH_MAX: usize = 100;
 
 /// Why a word is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +43,7 @@ pub enum NameError {
     },
 }
 
-/// The name of a project, container, group or volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, at most 48 characters.
+/// The name of a project, container, group or volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, at most 63 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(

@@ -1,7 +1,7 @@
 //! The project's network.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -16,6 +16,10 @@ pub struct NetworkWish {
     pub subnet: Option<Ipv4Net>,
     /// The IPv6 subnet; none means locker picks one.
     pub subnet6: Option<Ipv6Net>,
+    /// The bridge's address in [`Self::subnet`]; none is the first.
+    pub gateway: Option<Ipv4Addr>,
+    /// The bridge's address in [`Self::subnet6`]; none is the first.
+    pub gateway6: Option<Ipv6Addr>,
     /// Whether it has IPv6 at all. Networks of a Compose file have it when they ask for it.
     pub ipv6: bool,
     /// Whether other projects on this host are kept out.
@@ -29,6 +33,8 @@ impl Default for NetworkWish {
         Self {
             subnet: None,
             subnet6: None,
+            gateway: None,
+            gateway6: None,
             ipv6: true,
             isolate: false,
             place: Place::default(),
@@ -43,6 +49,8 @@ pub struct ExtraNetwork {
     pub wish: NetworkWish,
     /// The name on the host of a network that is not of the project; it is used as it is.
     pub external: Option<String>,
+    /// Its name on the host where the file gives it one; else `<project>_<network>`.
+    pub name: Option<String>,
     /// No way out.
     pub internal: bool,
     /// The user's marks.
@@ -57,25 +65,53 @@ pub fn default_network() -> Name {
     NAME.clone()
 }
 
-/// The subnets that a project really has. The bridge holds the first address of each.
+/// The subnets that a network really has. The bridge holds one address of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subnets {
     /// IPv4.
     pub v4: Ipv4Net,
     /// IPv6, where the network has it.
     pub v6: Option<Ipv6Net>,
+    /// The bridge's IPv4 address where it is not the first of its subnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at4: Option<Ipv4Addr>,
+    /// The bridge's IPv6 address where it is not the first of its subnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at6: Option<Ipv6Addr>,
 }
 
 impl Subnets {
-    /// The bridge's IPv4 address: the first of the subnet.
-    pub fn gateway4(&self) -> std::net::Ipv4Addr {
-        std::net::Ipv4Addr::from(u32::from(self.v4.network()) + 1)
+    /// Subnets whose first addresses are the bridge's.
+    pub fn new(v4: Ipv4Net, v6: Option<Ipv6Net>) -> Self {
+        Self {
+            v4,
+            v6,
+            at4: None,
+            at6: None,
+        }
     }
 
-    /// The bridge's IPv6 address: the first of the subnet.
-    pub fn gateway6(&self) -> Option<std::net::Ipv6Addr> {
-        let first = |net: Ipv6Net| std::net::Ipv6Addr::from(u128::from(net.network()) + 1);
-        self.v6.map(first)
+    /// The same with the bridge at these addresses; those that are the first, or in no subnet, say
+    /// nothing.
+    pub fn at(mut self, v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Self {
+        let plain = Self::new(self.v4, self.v6);
+        self.at4 = v4.filter(|at| *at != plain.gateway4() && self.v4.contains(at));
+        self.at6 = v6.filter(|at| {
+            Some(*at) != plain.gateway6() && self.v6.is_some_and(|net| net.contains(at))
+        });
+        self
+    }
+
+    /// The bridge's IPv4 address.
+    pub fn gateway4(&self) -> Ipv4Addr {
+        let first = || Ipv4Addr::from(u32::from(self.v4.network()) + 1);
+        self.at4.unwrap_or_else(first)
+    }
+
+    /// The bridge's IPv6 address.
+    pub fn gateway6(&self) -> Option<Ipv6Addr> {
+        let first = |net: Ipv6Net| Ipv6Addr::from(u128::from(net.network()) + 1);
+        self.at6.or(self.v6.map(first))
     }
 
     /// Both as nets.

@@ -173,6 +173,7 @@ keys! {
     Develop "develop"
     PostStart "post_start"
     PreStop "pre_stop"
+    PreStart "pre_start"
     Provider "provider"
     Models "models"
     CredentialSpec "credential_spec"

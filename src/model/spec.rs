@@ -44,7 +44,7 @@ pub struct Nic {
     pub mac: String,
     /// The container's addresses.
     pub addresses: Addresses,
-    /// The project's subnets; the gateways are their first addresses.
+    /// The network's subnets; the gateways are the bridge's addresses.
     pub subnets: Subnets,
 }
 
@@ -146,6 +146,9 @@ pub struct AppSpec {
     pub network_of: Option<String>,
     /// How to tell that it is healthy: the engine asks too.
     pub healthcheck: Option<Healthcheck>,
+    /// Ports that its settings tell, `80/tcp`; nothing comes of a difference.
+    #[serde(default)]
+    pub exposed: Vec<String>,
 }
 
 /// A network that an application container is on.
@@ -157,6 +160,24 @@ pub struct Attached {
     pub nic: Option<Nic>,
     /// Further names on it.
     pub aliases: Vec<String>,
+    /// Its key in the file; none in marks of older versions, where [`Self::network`] tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Name>,
+    /// What the file asks for on an external network.
+    #[serde(default)]
+    pub fixed: Fixed,
+}
+
+/// Addresses that the file asks for on a network whose addresses the engine gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fixed {
+    /// IPv4 address.
+    pub v4: Option<Ipv4Addr>,
+    /// IPv6 address.
+    pub v6: Option<Ipv6Addr>,
+    /// Hardware address.
+    pub mac: Option<String>,
 }
 
 impl ContainerSpec {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Healthcheck, Hooks, Kind, Name, Port, PortRule, Restart};
+use super::{Healthcheck, Hooks, Kind, Name, Port, PortRule, Restart, hash_word};
 
 /// Where the engine of application containers listens when nobody says it.
 pub const ENGINE_SOCKET: &str = "/var/run/docker.sock";
@@ -168,9 +168,18 @@ pub struct UnitsChange {
 
 /// A name as part of a unit's name (systemd.unit(5), "String Escaping for Inclusion in Unit Names"). A
 /// `-` is escaped too: it parts project and container, and in a slice's name it would make one slice
-/// the child of another.
+/// the child of another. A long one is cut and told apart by a hash behind a `:`, which no name has: a
+/// unit's name has at most 255 characters, with two such words.
 pub fn escaped_in_unit(name: &Name) -> String {
-    name.as_str().replace('-', "\\x2d")
+    const MOST: usize = 100;
+    let escaped = |text: &str| text.replace('-', "\\x2d");
+    let whole = escaped(name.as_str());
+    if whole.len() <= MOST {
+        return whole;
+    }
+    // So many characters fit, whatever they are.
+    let head: String = name.as_str().chars().take(MOST / 5).collect();
+    format!("{}:{}", escaped(&head), hash_word(name.as_str()))
 }
 
 /// The service of a container.

@@ -1,8 +1,10 @@
 //! What only application containers have, worked out: networks, limits, and what cannot be.
 
+use std::collections::BTreeSet;
+
 use crate::model::{
-    App, AppNetwork, AppSpec, Attached, Attachment, Container, Key, Kind, Limit, Name, Place,
-    Project, app_limits, host_name_of,
+    App, AppNetwork, AppSpec, Attached, Attachment, Container, Fixed, Key, Kind, Limit, Name,
+    Place, Project, app_limits, host_name_of,
 };
 
 use super::addresses::Net;
@@ -33,7 +35,7 @@ pub(super) fn spec(
     let network_of = match &settings.network {
         AppNetwork::Container(name) => Some(host_name_of(&project.name, name)),
         AppNetwork::Foreign(name) => Some(name.clone()),
-        AppNetwork::Networks(_) | AppNetwork::Host | AppNetwork::None => None,
+        AppNetwork::Networks(_) | AppNetwork::Host | AppNetwork::Bridge | AppNetwork::None => None,
     };
     problems.extend(partners(project, container));
     problems.extend(unknown_networks(project, container));
@@ -42,18 +44,39 @@ pub(super) fn spec(
         settings,
         network_of,
         healthcheck: container.healthcheck.clone(),
+        exposed: exposed(container),
     }))
+}
+
+/// The ports that the container's settings tell: those of `expose` and those that are published. They
+/// are for readers only, so that a changed port makes no new container.
+fn exposed(container: &Container) -> Vec<String> {
+    let settings = container.app.as_deref();
+    let told = settings.map_or(&[][..], |app| &app.expose).iter().cloned();
+    let published = container.ports.iter().flat_map(|(port, _)| {
+        let range = port.container;
+        (range.first..=range.last).map(|number| format!("{number}/{}", port.protocol))
+    });
+    let all: BTreeSet<String> = told.chain(published).collect();
+    all.into_iter().collect()
 }
 
 /// The networks of a container, ours first: the first one is where its ports lead.
 pub(super) fn attached(project: &Project, container: &Container, net: &Net) -> Vec<Attached> {
     let place = |at: Attachment| {
         let nic = net.card(&project.name, &container.name, &at);
-        let external = networks::external(project, &at.network).map(str::to_owned);
+        let external = networks::external(project, &at.network).is_some();
+        let fixed = Fixed {
+            v4: at.v4,
+            v6: at.v6,
+            mac: at.mac,
+        };
         Attached {
-            nic: nic.filter(|_| external.is_none()),
-            network: external.unwrap_or_else(|| host_name_of(&project.name, &at.network)),
+            nic: nic.filter(|_| !external),
+            network: networks::host_name(project, &at.network),
             aliases: with_service(at.aliases, container),
+            key: Some(at.network),
+            fixed: if external { fixed } else { Fixed::default() },
         }
     };
     let mut all: Vec<Attached> = networks::attachments(container)
@@ -155,6 +178,11 @@ fn how_unreachable(container: &Container) -> Unreachable {
         Some(AppNetwork::None) => Unreachable::For(
             "it has no network",
             "take the port out, or give it a network".into(),
+        ),
+        Some(AppNetwork::Bridge) => Unreachable::For(
+            "it is on the engine's own bridge, where locker does not know its address",
+            "leave `network_mode: bridge` out: the container is then on the project's network"
+                .into(),
         ),
         Some(AppNetwork::Container(other)) => Unreachable::For(
             "it shares the network of another container",

@@ -13,7 +13,8 @@ pub(super) fn rows(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
         // A mark of ours always has them; one without is made anew.
         return vec![(true, Reach::Recreate, &[Key::Image])];
     };
-    let check = old.healthcheck != new.healthcheck;
+    let check = old.healthcheck != new.healthcheck
+        || old.settings.health_times != new.settings.health_times;
     let mut rows = vec![
         (
             check || old.settings.no_healthcheck != new.settings.no_healthcheck,
@@ -36,6 +37,7 @@ pub(super) fn rows(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
     rows
 }
 
+/// The networks that it is on, as the engine knows them.
 fn names(app: &AppSpec) -> Vec<&String> {
     app.attached.iter().map(|at| &at.network).collect()
 }
@@ -63,7 +65,7 @@ fn process(old: &App, new: &App) -> [Part; 14] {
 }
 
 /// What it may do.
-fn rights(old: &App, new: &App) -> [Part; 15] {
+fn rights(old: &App, new: &App) -> [Part; 16] {
     [
         (old.read_only != new.read_only, &[Key::ReadOnly]),
         (old.privileged != new.privileged, &[Key::Privileged]),
@@ -86,11 +88,15 @@ fn rights(old: &App, new: &App) -> [Part; 15] {
             &[Key::OomKillDisable],
         ),
         (old.pid != new.pid, &[Key::Pid]),
+        (
+            old.device_requests != new.device_requests,
+            &[Key::Gpus, Key::Deploy],
+        ),
     ]
 }
 
 /// What it sees.
-fn surroundings(old: &App, new: &App) -> [Part; 12] {
+fn surroundings(old: &App, new: &App) -> [Part; 13] {
     [
         (old.ipc != new.ipc, &[Key::Ipc]),
         (old.uts != new.uts, &[Key::Uts]),
@@ -104,6 +110,7 @@ fn surroundings(old: &App, new: &App) -> [Part; 12] {
         (old.mount_options != new.mount_options, &[Key::Volumes]),
         (old.files != new.files, &[Key::Secrets, Key::Configs]),
         (old.volumes_from != new.volumes_from, &[Key::VolumesFrom]),
+        (old.expose != new.expose, &[Key::Expose]),
     ]
 }
 

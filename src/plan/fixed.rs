@@ -53,8 +53,9 @@ pub(super) fn outside(
         project,
         name,
         format!(
-            "container `{name}` cannot have the address `{address}`: network `{}` is {nets}, whose first address is the bridge's",
-            at.network
+            "container `{name}` cannot have the address `{address}`: network `{}` is {nets}, where the bridge has `{}`",
+            at.network,
+            subnets.gateway4()
         ),
         format!(
             "choose an address within, or name the subnet of `{}`",

@@ -12,7 +12,7 @@ use super::fixed::{Wish, outside, taken, wished};
 use super::subnets::{room4, room6};
 use super::{Problem, networks};
 
-/// The first index of a container; 1 is the bridge.
+/// The first index that a container is given; 1 is the bridge, where the file does not say another.
 const FIRST: u32 = 2;
 
 /// Who holds an index on a network.
@@ -36,6 +36,8 @@ pub struct Indexes {
     held: BTreeMap<(Name, u32), Holder>,
     on: BTreeMap<Name, BTreeSet<Name>>,
     last: BTreeMap<Name, u32>,
+    /// Indexes of the bridges.
+    gates: BTreeMap<Name, BTreeSet<u32>>,
 }
 
 impl Indexes {
@@ -74,6 +76,7 @@ impl Indexes {
         let last = subnets.iter().map(|(n, s)| (n.clone(), last(s)));
         let mut found = Self {
             last: last.collect(),
+            gates: subnets.iter().map(|(n, s)| (n.clone(), gates(s))).collect(),
             on: whereabouts(project, observed, subnets),
             ..Self::default()
         };
@@ -188,7 +191,11 @@ impl Indexes {
 
     fn fits(&self, network: &Name, index: u32) -> bool {
         let last = self.last.get(network);
-        last.is_some_and(|last| (FIRST..=*last).contains(&index))
+        let gate = self
+            .gates
+            .get(network)
+            .is_some_and(|gates| gates.contains(&index));
+        last.is_some_and(|last| (1..=*last).contains(&index)) && !gate
     }
 
     fn is_free(&self, name: &Name, index: u32) -> bool {
@@ -221,6 +228,15 @@ impl Indexes {
             self.held.entry(key).or_insert_with(holder);
         }
     }
+}
+
+/// The indexes of a bridge's addresses.
+fn gates(subnets: &Subnets) -> BTreeSet<u32> {
+    let four = u32::from(subnets.gateway4()).wrapping_sub(u32::from(subnets.v4.network()));
+    let six = subnets.gateway6().zip(subnets.v6).and_then(|(gate, net)| {
+        u32::try_from(u128::from(gate).wrapping_sub(u128::from(net.network()))).ok()
+    });
+    std::iter::once(four).chain(six).collect()
 }
 
 /// The networks that each container of the file, else of the host, is on, as far as they have subnets.

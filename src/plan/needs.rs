@@ -12,9 +12,11 @@ pub(super) fn shared(container: &Container) -> Vec<(Key, Name)> {
     };
     let network = match &app.network {
         AppNetwork::Container(name) => Some((Key::NetworkMode, name.clone())),
-        AppNetwork::Networks(_) | AppNetwork::Host | AppNetwork::None | AppNetwork::Foreign(_) => {
-            None
-        }
+        AppNetwork::Networks(_)
+        | AppNetwork::Host
+        | AppNetwork::Bridge
+        | AppNetwork::None
+        | AppNetwork::Foreign(_) => None,
     };
     let of_service = |key: Key, word: &Option<String>| {
         let name = word.as_deref()?.strip_prefix("service:")?;

@@ -183,9 +183,12 @@ impl Builder<'_> {
             container: None,
             key: None,
             place: Some(networks::place(self.project, network).clone()),
-            help: Some(format!(
-                "remove it (`docker network rm {name}`), or rename the project"
-            )),
+            help: Some(match wanted.name {
+                Some(_) => format!(
+                    "write `external: true` at network `{network}` to use it, or give it another `name`"
+                ),
+                None => format!("remove it (`docker network rm {name}`), or rename the project"),
+            }),
         });
     }
 
@@ -239,7 +242,8 @@ impl Builder<'_> {
         let rules = NetworkRules {
             project: self.project.name.clone(),
             bridge: bridge_of_network(&self.project.name, network),
-            subnets,
+            // The firewall knows nets, not who has which address in them.
+            subnets: Subnets::new(subnets.v4, subnets.v6),
             isolate: wish.isolate || self.project.network.isolate,
             internal: networks::is_internal(self.project, network),
         };

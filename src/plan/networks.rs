@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     AppNetwork, Attachment, Container, ContainerSpec, EngineNetwork, Name, NetworkWish, Nic, Place,
-    Project, Subnets, bridge_of_network, default_network,
+    Project, Subnets, bridge_of_network, default_network, host_name_of,
 };
 use crate::observed::Observed;
 
@@ -19,6 +19,7 @@ pub(super) fn attachments(container: &Container) -> Vec<Attachment> {
             AppNetwork::Networks(list) => list.clone(),
             AppNetwork::Host
             | AppNetwork::None
+            | AppNetwork::Bridge
             | AppNetwork::Container(_)
             | AppNetwork::Foreign(_) => Vec::new(),
         },
@@ -29,6 +30,13 @@ pub(super) fn attachments(container: &Container) -> Vec<Attachment> {
 pub(super) fn external<'a>(project: &'a Project, network: &Name) -> Option<&'a str> {
     let extra = project.networks.get(network)?;
     extra.external.as_deref()
+}
+
+/// The name on the host of a network of the file.
+pub(super) fn host_name(project: &Project, network: &Name) -> String {
+    let extra = project.networks.get(network);
+    let given = extra.and_then(|n| n.external.clone().or_else(|| n.name.clone()));
+    given.unwrap_or_else(|| host_name_of(&project.name, network))
 }
 
 /// Whether the file has a network of this key.
@@ -52,8 +60,12 @@ pub(super) fn cards(spec: &ContainerSpec) -> Vec<(Name, &Nic)> {
     let prefix = format!("{}_", spec.project);
     let all = app.attached.iter();
     all.filter_map(|attached| {
+        let nic = attached.nic.as_ref()?;
+        if let Some(key) = &attached.key {
+            return Some((key.clone(), nic));
+        }
         let key = attached.network.strip_prefix(&prefix)?;
-        Some((Name::new(key).ok()?, attached.nic.as_ref()?))
+        Some((Name::new(key).ok()?, nic))
     })
     .collect()
 }
@@ -91,6 +103,7 @@ pub(super) fn of_engine(project: &Project, network: &Name, subnets: Subnets) -> 
         project: project.name.clone(),
         network: network.clone(),
         bridge: bridge_of_network(&project.name, network),
+        name: extra.and_then(|n| n.name.clone()),
         subnets,
         internal: is_internal(project, network),
         labels: extra.map(|n| n.labels.clone()).unwrap_or_default(),

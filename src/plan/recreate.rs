@@ -273,9 +273,11 @@ fn is_free(spec: &ContainerSpec, app: &AppSpec) -> bool {
     let fixed = |at: &Attachment| at.v4.is_some() || at.v6.is_some() || at.mac.is_some();
     let networks = match &settings.network {
         AppNetwork::Networks(list) => !list.iter().any(fixed),
-        AppNetwork::Host | AppNetwork::None | AppNetwork::Container(_) | AppNetwork::Foreign(_) => {
-            false
-        }
+        AppNetwork::Host
+        | AppNetwork::Bridge
+        | AppNetwork::None
+        | AppNetwork::Container(_)
+        | AppNetwork::Foreign(_) => false,
     };
     let kept = |volume: &EngineVolume| match volume {
         // Whether it has one that is written to shows in the container itself.

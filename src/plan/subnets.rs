@@ -49,7 +49,7 @@ impl Ground<'_> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let subnets = Subnets { v4, v6 };
+        let subnets = Subnets::new(v4, v6).at(self.gateway(v4), self.gateway6(v6));
         let nets = subnets.each();
         let doubts = nets.filter_map(|net| Some(self.doubt(net, overlap(net, self.taken)?)));
         Ok(Chosen {
@@ -137,6 +137,25 @@ impl Ground<'_> {
         let known = self.known6().filter(fits);
         let own = self.wish6().or(known);
         own.or_else(|| free6(self.seed, self.taken))
+    }
+}
+
+impl Ground<'_> {
+    /// The bridge's address: the file's in the file's subnet, else the one that it has.
+    fn gateway(&self, v4: Ipv4Net) -> Option<Ipv4Addr> {
+        let known = self.known.filter(|known| known.v4 == v4);
+        match self.stays {
+            false if self.wish.subnet == Some(v4) => self.wish.gateway,
+            false | true => known.and_then(|known| known.at4),
+        }
+    }
+
+    fn gateway6(&self, v6: Option<Ipv6Net>) -> Option<Ipv6Addr> {
+        let known = self.known.filter(|known| known.v6 == v6);
+        match self.stays {
+            false if v6.is_some() && self.wish.subnet6 == v6 => self.wish.gateway6,
+            false | true => known.and_then(|known| known.at6),
+        }
     }
 }
 

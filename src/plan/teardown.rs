@@ -157,17 +157,17 @@ impl Builder<'_> {
             return Some(*subnets);
         }
         let (mut v4, mut v6) = (None, None);
+        let (mut at4, mut at6) = (None, None);
         for address in &found.addresses {
             match address {
-                IpNet::V4(net) => v4 = Some(net.trunc()),
-                IpNet::V6(net) => v6 = Some(net.trunc()),
+                IpNet::V4(net) => (v4, at4) = (Some(net.trunc()), Some(net.addr())),
+                IpNet::V6(net) => (v6, at6) = (Some(net.trunc()), Some(net.addr())),
             }
         }
         let net = self.net.as_ref().map(|net| net.subnets);
-        Some(Subnets {
-            v4: v4.or(net.map(|net| net.v4))?,
-            v6: v6.or(net.and_then(|net| net.v6)),
-        })
+        let v4 = v4.or(net.map(|net| net.v4))?;
+        let subnets = Subnets::new(v4, v6.or(net.and_then(|net| net.v6)));
+        Some(subnets.at(at4, at6))
     }
 
     /// A step after all that there is so far, except what destroys.

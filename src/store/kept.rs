@@ -129,10 +129,7 @@ mod tests {
     use super::*;
 
     fn kept() -> Kept {
-        let subnets = Subnets {
-            v4: "10.77.0.0/24".parse().unwrap(),
-            v6: "fd77::/64".parse().ok(),
-        };
+        let subnets = Subnets::new("10.77.0.0/24".parse().unwrap(), "fd77::/64".parse().ok());
         let adopt = true;
         Kept {
             version: KEPT_VERSION,

@@ -130,10 +130,7 @@ mod tests {
             name: Name::new(name).unwrap(),
             directory: "/srv/shop".into(),
             lxcpath: "/var/lib/lxc".into(),
-            subnets: Subnets {
-                v4: "10.77.0.0/24".parse().unwrap(),
-                v6: "fd77::/64".parse().ok(),
-            },
+            subnets: Subnets::new("10.77.0.0/24".parse().unwrap(), "fd77::/64".parse().ok()),
             networks: Default::default(),
             applications: false,
             leaving: Default::default(),

@@ -105,6 +105,26 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_names_make_units_that_systemd_takes() {
+        let name = |s: String| Name::new(&s).unwrap();
+        let (one, two) = (
+            name(format!("a{}", "-".repeat(62))),
+            name(format!("a{}b", "-".repeat(61))),
+        );
+        assert_ne!(service(&one, &two), service(&two, &one));
+        for (project, container) in [(&one, &two), (&two, &one)] {
+            let unit = demand(project, container, 65535, "service");
+            assert!(unit.len() <= 255, "{}", unit.len());
+            assert!(unit.starts_with(&stems(project)[0]));
+        }
+        let plain = name("x".repeat(63));
+        assert_eq!(
+            service(&plain, &plain),
+            format!("locker-{plain}-{plain}.service")
+        );
+    }
+
+    #[test]
     fn two_pairs_of_names_never_make_one_unit() {
         let name = |s: &str| Name::new(s).unwrap();
         assert_eq!(

@@ -10,10 +10,10 @@ pub fn network(project: &str, isolate: bool) -> NetworkRules {
     let number = if project.as_str() == "shop" { 77 } else { 78 };
     NetworkRules {
         bridge: bridge_of(&project),
-        subnets: Subnets {
-            v4: format!("10.{number}.0.0/24").parse().unwrap(),
-            v6: format!("fd{number}::/64").parse().ok(),
-        },
+        subnets: Subnets::new(
+            format!("10.{number}.0.0/24").parse().unwrap(),
+            format!("fd{number}::/64").parse().ok(),
+        ),
         project,
         isolate,
         internal: false,
@@ -25,10 +25,7 @@ pub fn second(internal: bool) -> NetworkRules {
     let (project, key) = (Name::new("shop").unwrap(), Name::new("back").unwrap());
     NetworkRules {
         bridge: bridge_of_network(&project, &key),
-        subnets: Subnets {
-            v4: "10.79.0.0/24".parse().unwrap(),
-            v6: "fd79::/64".parse().ok(),
-        },
+        subnets: Subnets::new("10.79.0.0/24".parse().unwrap(), "fd79::/64".parse().ok()),
         internal,
         ..network("shop", false)
     }

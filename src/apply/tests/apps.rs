@@ -68,6 +68,7 @@ fn back_network() -> (NetworkRules, EngineNetwork) {
     let network = EngineNetwork {
         network: name("back"),
         bridge: "lk-back".into(),
+        name: None,
         ..engine_network()
     };
     (rules, network)

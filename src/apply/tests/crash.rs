@@ -90,6 +90,7 @@ fn project(version: &str) -> Project {
     let back = ExtraNetwork {
         wish: NetworkWish::default(),
         external: None,
+        name: None,
         internal: true,
         labels: BTreeMap::new(),
     };

@@ -26,10 +26,7 @@ pub(super) fn name(word: &str) -> Name {
 }
 
 pub(super) fn subnets() -> Subnets {
-    Subnets {
-        v4: "10.77.0.0/24".parse().unwrap(),
-        v6: "fd77::/64".parse().ok(),
-    }
+    Subnets::new("10.77.0.0/24".parse().unwrap(), "fd77::/64".parse().ok())
 }
 
 pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
@@ -252,6 +249,8 @@ pub(super) fn app(word: &str) -> ContainerSpec {
         network: "shop_default".into(),
         nic: plain.nic.clone(),
         aliases: Vec::new(),
+        key: None,
+        fixed: Default::default(),
     };
     ContainerSpec {
         source: Source::Image("shop/web".into()),
@@ -276,6 +275,7 @@ pub(super) fn engine_network() -> EngineNetwork {
         project: name("shop"),
         network: name("default"),
         bridge: "lk-shop".into(),
+        name: None,
         subnets: subnets(),
         internal: false,
         labels: BTreeMap::new(),

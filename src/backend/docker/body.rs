@@ -15,7 +15,8 @@ use bollard::models::{
 use super::limits::{self, number};
 use super::{hosts, mounts, place};
 use crate::model::{
-    App, AppNetwork, AppSpec, ContainerSpec, Healthcheck, InnerCommand, Name, Test, host_name_of,
+    App, AppNetwork, AppSpec, ContainerSpec, HealthTimes, Healthcheck, InnerCommand, Name, Test,
+    host_name_of,
 };
 
 /// What stands around a container that is made, beside its spec.
@@ -26,8 +27,6 @@ pub(super) struct Around<'a> {
     pub(super) labels: HashMap<String, String>,
     /// The volumes without a name that it takes over: path inside and the engine's word for each.
     pub(super) held: &'a [(std::path::PathBuf, String)],
-    /// The image's own entrypoint, needed only to take its command away.
-    pub(super) entrypoint: Vec<String>,
     /// Whether the engine can join it to all its networks at once.
     pub(super) joins_several: bool,
     /// Whether the engine can be told which network is the way out.
@@ -36,16 +35,10 @@ pub(super) struct Around<'a> {
     pub(super) cgroup_parent: Option<String>,
 }
 
-/// Whether [`Around::entrypoint`] is needed: an empty command alone means the image's to the engine.
-pub(super) fn needs_entrypoint(app: &App) -> bool {
-    app.entrypoint.is_none() && app.command.as_ref().is_some_and(Vec::is_empty)
-}
-
 /// The engine's form of a container.
 pub(super) fn body(spec: &ContainerSpec, app: &AppSpec, around: Around<'_>) -> ContainerCreateBody {
     let settings = &app.settings;
     let (hostname, domainname) = host_names(spec, app);
-    let (entrypoint, cmd) = program(settings, &around.entrypoint);
     ContainerCreateBody {
         hostname,
         domainname,
@@ -58,9 +51,12 @@ pub(super) fn body(spec: &ContainerSpec, app: &AppSpec, around: Around<'_>) -> C
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect(),
         ),
-        cmd,
-        entrypoint,
+        // An empty command is the image's. An empty entrypoint takes the image's away and keeps its
+        // command, as in Compose.
+        cmd: settings.command.clone().filter(|words| !words.is_empty()),
+        entrypoint: settings.entrypoint.clone(),
         healthcheck: healthcheck(app),
+        exposed_ports: filled(app.exposed.clone()),
         image: spec.source.image().map(str::to_owned),
         working_dir: settings.working_dir.clone(),
         labels: Some(around.labels.clone()),
@@ -78,6 +74,13 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
     let shares = shares_network(app);
     let base = HostConfig {
         devices: filled(settings.devices.iter().map(device).collect()),
+        device_requests: filled(
+            settings
+                .device_requests
+                .iter()
+                .map(device_request)
+                .collect(),
+        ),
         device_cgroup_rules: filled(settings.device_cgroup_rules.clone()),
         mounts: filled(mounts::mounts(spec, app, around.home, around.held)),
         tmpfs: filled_map(
@@ -124,7 +127,7 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
             .logging
             .as_ref()
             .map(|logging| HostConfigLogConfig {
-                typ: Some(logging.driver.clone()),
+                typ: logging.driver.clone(),
                 config: Some(logging.options.clone().into_iter().collect()),
             }),
         init: settings.init,
@@ -174,27 +177,17 @@ fn shares_network(app: &AppSpec) -> bool {
         )
 }
 
-/// Entrypoint and command. To the engine an empty list means the image's own; one empty word, none.
-fn program(app: &App, image: &[String]) -> (Option<Vec<String>>, Option<Vec<String>>) {
-    let none = || vec![String::new()];
-    let entrypoint = match (&app.entrypoint, needs_entrypoint(app)) {
-        (Some(words), _) if words.is_empty() => Some(none()),
-        (Some(words), _) => Some(words.clone()),
-        (None, true) if image.is_empty() => Some(none()),
-        (None, true) => Some(image.to_vec()),
-        (None, false) => None,
-    };
-    (
-        entrypoint,
-        app.command.clone().filter(|words| !words.is_empty()),
-    )
-}
-
 fn healthcheck(app: &AppSpec) -> Option<HealthConfig> {
     if app.settings.no_healthcheck {
         return Some(no_check());
     }
-    app.healthcheck.as_ref().map(check)
+    let times = &app.settings.health_times;
+    match &app.healthcheck {
+        Some(check) => Some(self::check(check, times)),
+        // The engine puts the image's test to them.
+        None if *times != HealthTimes::default() => Some(timed(Vec::new(), times)),
+        None => None,
+    }
 }
 
 /// Without it the engine would do that of the image.
@@ -205,7 +198,7 @@ fn no_check() -> HealthConfig {
     }
 }
 
-fn check(check: &Healthcheck) -> HealthConfig {
+fn check(check: &Healthcheck, times: &HealthTimes) -> HealthConfig {
     let mut test = vec![];
     match &check.test {
         // The engine has no such check: locker asks.
@@ -218,14 +211,29 @@ fn check(check: &Healthcheck) -> HealthConfig {
             test.extend(argv.iter().cloned());
         }
     }
+    timed(test, times)
+}
+
+/// A test with the times that the file says; the image has the others.
+fn timed(test: Vec<String>, times: &HealthTimes) -> HealthConfig {
     let nanoseconds = |time: std::time::Duration| number(time.as_nanos());
     HealthConfig {
-        test: Some(test),
-        interval: Some(nanoseconds(check.interval)),
-        timeout: Some(nanoseconds(check.timeout)),
-        retries: Some(check.retries.into()),
-        start_period: Some(nanoseconds(check.start_period)),
-        start_interval: check.start_interval.map(nanoseconds),
+        test: filled(test),
+        interval: times.interval.map(nanoseconds),
+        timeout: times.timeout.map(nanoseconds),
+        retries: times.retries.map(Into::into),
+        start_period: times.start_period.map(nanoseconds),
+        start_interval: times.start_interval.map(nanoseconds),
+    }
+}
+
+fn device_request(request: &crate::model::DeviceRequest) -> bollard::models::DeviceRequest {
+    bollard::models::DeviceRequest {
+        driver: request.driver.clone(),
+        count: Some(request.count),
+        device_ids: filled(request.ids.clone()),
+        capabilities: Some(vec![request.capabilities.clone()]),
+        options: filled_map(request.options.clone()),
     }
 }
 

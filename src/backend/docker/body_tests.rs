@@ -37,7 +37,6 @@ fn asked_with(spec: &ContainerSpec, held: &[(PathBuf, String)], joins_several: b
         home: Path::new("/home"),
         labels: HashMap::new(),
         held,
-        entrypoint: vec!["/entry".into()],
         joins_several,
         ranks: joins_several,
         cgroup_parent: None,
@@ -58,8 +57,27 @@ fn each_setting_reaches_the_engine() {
             json!(["a", "b c"]),
         ),
         (json!({"entrypoint": ["e"]}), "/Entrypoint", json!(["e"])),
-        (json!({"entrypoint": []}), "/Entrypoint", json!([""])),
-        (json!({"command": []}), "/Entrypoint", json!(["/entry"])),
+        (json!({"entrypoint": []}), "/Entrypoint", json!([])),
+        (
+            json!({"logging": {"driver": null, "options": {"max-size": "5m"}}}),
+            "/HostConfig/LogConfig",
+            json!({"Config": {"max-size": "5m"}}),
+        ),
+        (
+            json!({"device_requests": [{"driver": "nvidia", "count": 1, "ids": [], "capabilities": ["gpu"], "options": {}}]}),
+            "/HostConfig/DeviceRequests",
+            json!([{"Driver": "nvidia", "Count": 1, "Capabilities": [["gpu"]]}]),
+        ),
+        (
+            json!({"network": "bridge"}),
+            "/HostConfig/NetworkMode",
+            json!("bridge"),
+        ),
+        (
+            json!({"health_times": {"interval": {"secs": 2, "nanos": 0}, "retries": 7}}),
+            "/Healthcheck",
+            json!({"Interval": 2_000_000_000, "Retries": 7}),
+        ),
         (json!({"user": "1:2"}), "/User", json!("1:2")),
         (
             json!({"group_add": ["3"]}),
@@ -371,12 +389,32 @@ fn a_check_is_handed_over_in_nanoseconds() {
     let second = |n: u64| json!({"secs": n, "nanos": 0});
     let check = json!({"test": {"shell": "wget -q $HOST"}, "interval": second(5), "timeout": second(2),
         "retries": 4, "start_period": second(1), "start_interval": null});
-    let body = asked(json!({"app.healthcheck": check}), json!({}));
+    let times = json!({"interval": second(5), "timeout": second(2), "retries": 4, "start_period": second(1)});
+    let body = asked(
+        json!({"app.healthcheck": check}),
+        json!({"health_times": times}),
+    );
     assert_eq!(
         body["Healthcheck"],
         json!({"Test": ["CMD-SHELL", "wget -q $HOST"], "Interval": 5_000_000_000_u64,
             "Timeout": 2_000_000_000, "Retries": 4, "StartPeriod": 1_000_000_000})
     );
+    // The image has the times that the file does not say.
+    let body = asked(json!({"app.healthcheck": check}), json!({}));
+    assert_eq!(
+        body["Healthcheck"],
+        json!({"Test": ["CMD-SHELL", "wget -q $HOST"]})
+    );
+}
+
+#[test]
+fn exposed_and_published_ports_are_told_and_an_empty_command_is_the_images() {
+    let body = asked(
+        json!({"app.exposed": ["3000/tcp", "80/tcp"]}),
+        json!({"command": []}),
+    );
+    assert_eq!(body["ExposedPorts"], json!({"3000/tcp": {}, "80/tcp": {}}));
+    assert!(body.get("Cmd").is_none_or(Value::is_null), "{body}");
 }
 
 #[test]

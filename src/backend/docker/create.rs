@@ -17,7 +17,7 @@ use super::client::Link;
 use super::error::{failed, is_missing, refused};
 use super::known::{Bodies, Known};
 use super::site::{Site, io, token, write_whole};
-use super::{files, hosts, owners, place, volume};
+use super::{files, hosts, older, owners, place, volume};
 use crate::backend::{BackendError, Progress};
 use crate::model::{AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
@@ -74,7 +74,6 @@ pub(super) async fn create(
             home: &home,
             labels: site.labels_of(mark, &token)?,
             held,
-            entrypoint: entrypoint(link, spec, app).await?,
             joins_several: link.joins_several(),
             ranks: link.has_own_rules(),
             cgroup_parent: match spec.supervised {
@@ -154,27 +153,6 @@ fn take_back(home: &Path, made: &[PathBuf]) {
     }
 }
 
-/// The image's own entrypoint where the request needs it.
-async fn entrypoint(
-    link: &Link,
-    spec: &ContainerSpec,
-    app: &AppSpec,
-) -> Result<Vec<String>, BackendError> {
-    let Some(image) = spec
-        .source
-        .image()
-        .filter(|_| body::needs_entrypoint(&app.settings))
-    else {
-        return Ok(Vec::new());
-    };
-    let found = link.docker.inspect_image(image).await;
-    let found = found.map_err(|e| not_made(spec, &e))?;
-    Ok(found
-        .config
-        .and_then(|config| config.entrypoint)
-        .unwrap_or_default())
-}
-
 async fn make(
     link: &Link,
     spec: &ContainerSpec,
@@ -182,11 +160,23 @@ async fn make(
     body: ContainerCreateBody,
     progress: Progress<'_>,
 ) -> Result<String, BackendError> {
+    for attached in place::later(app, link.joins_several()) {
+        if let Some(mac) = place::mac_of_file(app, attached) {
+            let reason = format!(
+                "this engine gives a hardware address on the first network only; `{mac}` on `{}` needs Engine 25",
+                attached.network
+            );
+            return Err(refused("create", &spec.host_name(), reason));
+        }
+    }
     let options = CreateContainerOptions {
         name: Some(spec.host_name()),
         platform: app.settings.platform.clone().unwrap_or_default(),
     };
-    let made = link.docker.create_container(Some(options), body).await;
+    let made = match place::first_mac(app).filter(|_| !link.joins_several()) {
+        Some(mac) => older::create(link, &options, &body, mac).await,
+        None => link.docker.create_container(Some(options), body).await,
+    };
     let made = made.map_err(|e| not_made(spec, &e))?;
     // A limit that this kernel does not know is left out by the engine, which only says so here.
     made.warnings.iter().for_each(|warning| progress(warning));

@@ -39,9 +39,11 @@ pub(super) fn path(home: &Path) -> PathBuf {
 pub(super) fn is_managed(spec: &ContainerSpec, app: &AppSpec) -> bool {
     let own = match &app.settings.network {
         AppNetwork::Networks(_) => app.network_of.is_none() && !app.attached.is_empty(),
-        AppNetwork::Host | AppNetwork::None | AppNetwork::Container(_) | AppNetwork::Foreign(_) => {
-            false
-        }
+        AppNetwork::Host
+        | AppNetwork::Bridge
+        | AppNetwork::None
+        | AppNetwork::Container(_)
+        | AppNetwork::Foreign(_) => false,
     };
     own && !spec
         .mounts

@@ -37,6 +37,7 @@ mod mark;
 mod mounts;
 mod network;
 mod observe;
+mod older;
 mod once;
 mod owners;
 mod place;

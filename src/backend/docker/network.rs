@@ -14,6 +14,8 @@ use bollard::models::{
     NetworkDisconnectRequest,
 };
 use bollard::query_parameters::InspectNetworkOptions;
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::client::Link;
@@ -23,7 +25,7 @@ use super::mark::{NETWORK, user_labels};
 use super::site::Site;
 use super::{known, list, place};
 use crate::backend::BackendError;
-use crate::model::{EngineNetwork, Name, Subnets};
+use crate::model::{EngineNetwork, Name, Subnets, host_name_of};
 
 /// The option that says on which bridge.
 const BRIDGE: &str = "com.docker.network.bridge.name";
@@ -56,8 +58,8 @@ pub(super) enum Found {
 pub(super) fn read(site: &Site, network: Network) -> Found {
     let name = network.name.clone().unwrap_or_default();
     match ours(site, network) {
-        Some(ours) if ours.host_name() == name => Found::Ours(ours),
-        Some(_) | None => Found::Foreign(name),
+        Some(ours) => Found::Ours(ours),
+        None => Found::Foreign(name),
     }
 }
 
@@ -72,17 +74,27 @@ fn ours(site: &Site, network: Network) -> Option<EngineNetwork> {
         .flat_map(|ipam| ipam.config)
         .flatten();
     let (mut v4, mut v6) = (None, None);
-    for net in nets.by_ref().filter_map(|config| config.subnet) {
-        match net.parse().ok()? {
+    let (mut at4, mut at6) = (None, None);
+    for config in nets.by_ref() {
+        let gateway = config.gateway.and_then(|gateway| gateway.parse().ok());
+        match config.subnet?.parse().ok()? {
             IpNet::V4(net) => v4 = Some(net),
             IpNet::V6(net) => v6 = Some(net),
         }
+        match gateway {
+            Some(IpAddr::V4(at)) => at4 = Some(at),
+            Some(IpAddr::V6(at)) => at6 = Some(at),
+            None => {}
+        }
     }
+    let key = Name::new(labels.get(NETWORK)?).ok()?;
+    let usual = host_name_of(&site.project, &key);
     Some(EngineNetwork {
         project: site.project.clone(),
-        network: Name::new(labels.get(NETWORK)?).ok()?,
+        name: network.name.filter(|name| *name != usual),
+        network: key,
         bridge: network.options?.get(BRIDGE)?.clone(),
-        subnets: Subnets { v4: v4?, v6 },
+        subnets: Subnets::new(v4?, v6).at(at4, at6),
         internal: network.internal.unwrap_or_default(),
         labels: user_labels(labels).collect(),
     })
@@ -311,10 +323,8 @@ mod tests {
             project: Name::new("shop").unwrap(),
             network: Name::new("back").unwrap(),
             bridge: "lk-shop-back".into(),
-            subnets: Subnets {
-                v4: "10.77.1.0/24".parse().unwrap(),
-                v6: "fd77:1::/64".parse().ok(),
-            },
+            name: None,
+            subnets: Subnets::new("10.77.1.0/24".parse().unwrap(), "fd77:1::/64".parse().ok()),
             internal: true,
             labels: [("tier".to_owned(), "data".to_owned())].into(),
         }
@@ -395,6 +405,24 @@ mod tests {
     }
 
     #[test]
+    fn a_network_keeps_the_name_and_the_gateways_of_the_file() {
+        let mut named = network();
+        named.name = Some("proxynet".into());
+        named.subnets = named
+            .subnets
+            .at("10.77.1.254".parse().ok(), "fd77:1::ff".parse().ok());
+        let request = request(&site(), &named, false);
+        assert_eq!(request.name, "proxynet");
+        let ipam = request.ipam.clone().and_then(|ipam| ipam.config).unwrap();
+        let gateways = ipam.iter().map(|config| config.gateway.as_deref());
+        assert_eq!(
+            gateways.collect::<Vec<_>>(),
+            [Some("10.77.1.254"), Some("fd77:1::ff")]
+        );
+        assert_eq!(read(&site(), shown(request)), Found::Ours(named));
+    }
+
+    #[test]
     fn a_network_of_another_project_or_another_name_is_foreign() {
         let other = Site {
             directory: "/srv/other".into(),
@@ -406,7 +434,12 @@ mod tests {
             name: Some("x".into()),
             ..shown(request(&site(), &network(), false))
         };
-        assert_eq!(read(&site(), renamed), Found::Foreign("x".into()));
+        // Its mark says whose it is; the file gave it the name.
+        let named = EngineNetwork {
+            name: Some("x".into()),
+            ..network()
+        };
+        assert_eq!(read(&site(), renamed), Found::Ours(named));
         let plain = Network {
             name: Some("bridge".into()),
             ..Network::default()

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{list, pairs, put, text};
 use crate::file::lower::THROTTLES;
 use crate::model::{
-    App, AppLimits, AppNetwork, Attachment, InnerFile, PullPolicy, default_network, show_time,
+    App, AppLimits, AppNetwork, Attachment, DeviceRequest, InnerFile, PullPolicy, default_network,
+    show_time,
 };
 
 type Out = Map<String, Value>;
@@ -78,13 +79,40 @@ fn texts(map: &mut Out, app: &App) {
         put(map, key, list(values));
     }
     put(map, "storage_opt", pairs(&app.storage_opt));
+    put(map, "expose", list(&app.expose));
+    put(
+        map,
+        "gpus",
+        app.device_requests.iter().map(device_request).collect(),
+    );
     if let Some(logging) = &app.logging {
         let options = pairs(&logging.options);
         map.insert(
             "logging".into(),
-            json!({"driver": text(&logging.driver), "options": options}),
+            match &logging.driver {
+                Some(driver) => json!({"driver": text(driver), "options": options}),
+                None => json!({"options": options}),
+            },
         );
     }
+}
+
+fn device_request(request: &DeviceRequest) -> Value {
+    let mut map = Map::new();
+    put(
+        &mut map,
+        "driver",
+        request.driver.as_ref().map_or(Value::Null, text),
+    );
+    match request.count {
+        -1 => put(&mut map, "count", "all".into()),
+        0 => {}
+        count => put(&mut map, "count", count.into()),
+    }
+    put(&mut map, "device_ids", list(&request.ids));
+    put(&mut map, "capabilities", list(&request.capabilities));
+    put(&mut map, "options", pairs(&request.options));
+    Value::Object(map)
 }
 
 fn flags(map: &mut Out, app: &App) {
@@ -191,6 +219,7 @@ fn network(map: &mut Out, app: &App) {
     match &app.network {
         AppNetwork::Host => put(map, "network_mode", "host".into()),
         AppNetwork::None => put(map, "network_mode", "none".into()),
+        AppNetwork::Bridge => put(map, "network_mode", "bridge".into()),
         AppNetwork::Container(name) => put(map, "network_mode", text(format!("service:{name}"))),
         AppNetwork::Foreign(name) => put(map, "network_mode", text(format!("container:{name}"))),
         AppNetwork::Networks(all) if *all == [Attachment::new(default_network())] => {}

@@ -18,6 +18,11 @@ pub(super) fn network(network: &ExtraNetwork) -> Value {
     if network.internal {
         map.insert("internal".into(), true.into());
     }
+    put(
+        &mut map,
+        "name",
+        network.name.as_ref().map_or(Value::Null, text),
+    );
     put(&mut map, "labels", pairs(&network.labels));
     Value::Object(map)
 }

@@ -72,17 +72,31 @@ fn network(notes: &mut Notes<'_, '_>, all: &mut Vec<Entry>, entry: Entry) {
             Kind::Mapping(vec![Entry::new(key, value.spot, value)]),
         )
     };
+    let parts = entries(entry.value);
+    let gateway = |key: &str| {
+        let found = parts.iter().find(|part| part.key == key)?;
+        Some(Entry::new("gateway", found.spot, found.value.clone()))
+    };
+    // One entry of `ipam.config`.
+    let subnet = |net: &Entry, gateway: Option<Entry>| {
+        let net = Entry::new("subnet", net.spot, net.value.clone());
+        Node::new(
+            spot,
+            Kind::Mapping(std::iter::once(net).chain(gateway).collect()),
+        )
+    };
     let mut subnets = Vec::new();
     let mut ipv6 = None;
-    for part in entries(entry.value) {
+    for part in &parts {
         match part.key.as_str() {
-            "subnet" => subnets.push(map("subnet", part.value)),
+            "subnet" => subnets.push(subnet(part, gateway("gateway"))),
+            "gateway" | "gateway6" => {}
             // What Compose means without it.
             "enable_ipv6" if part.value.as_text() == Some("false") => {}
-            "enable_ipv6" => ipv6 = Some(part.value),
+            "enable_ipv6" => ipv6 = Some(part.value.clone()),
             "subnet6" => {
                 ipv6 = Some(Node::scalar(part.spot, "true").unquoted(true));
-                subnets.push(map("subnet", part.value));
+                subnets.push(subnet(part, gateway("gateway6")));
             }
             key => {
                 let message = format!("`{key}` of `network` is left out; Compose has no such key");

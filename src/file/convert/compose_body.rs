@@ -127,7 +127,7 @@ fn without(notes: &mut Notes<'_, '_>, node: Node, words: &[&str]) -> Node {
 }
 
 fn depends_on(notes: &mut Notes<'_, '_>, name: &str, node: Node, known: &[String]) -> Node {
-    let node = names(node, None);
+    let node = names(node, &[]);
     let spot = node.spot;
     let mut all = entries(node);
     all.retain(|entry| is_there(notes, name, &entry.key, entry.spot, known));

@@ -77,7 +77,7 @@ fn with_links(notes: &Notes<'_, '_>, body: Node) -> Node {
     let old = at.map(|at| all.remove(at));
     let place = old.as_ref().map_or(links.spot, |entry| entry.spot);
     let value = old.map_or(Node::new(place, Kind::Null), |entry| entry.value);
-    let value = names(value, Some(("condition", "service_started")));
+    let value = names(value, &[("condition", "service_started")]);
     if let Kind::Sequence(_) = value.kind {
         // Names that are variables; they cannot be keys.
         all.push(Entry::new("depends_on", place, value));

@@ -52,7 +52,7 @@ pub(in crate::file) const VOLUME_OPTIONS: &[KeySpec] = &[
 #[rustfmt::skip]
 pub(in crate::file) const TMPFS_OPTIONS: &[KeySpec] = &[
     key("size", "most bytes", schema::text),
-    key("mode", "permissions, octal", schema::text),
+    key("mode", "permissions: octal digits, or in a Compose file an unquoted number", schema::text),
 ];
 
 /// The map form of a link in a list.
@@ -83,11 +83,11 @@ pub(in crate::file) const HOOK: &[KeySpec] = &[
 /// `healthcheck`.
 #[rustfmt::skip]
 pub(in crate::file) const HEALTHCHECK: &[KeySpec] = &[
-    key("test", "command that ends with 0 when all is well", schema::command),
+    key("test", "command that ends with 0 when all is well; the image's when it is left out", schema::command),
     key("port", "instead: the container's TCP port that must take connections", schema::whole),
-    key("interval", "time between two tries, 30s", schema::text),
-    key("timeout", "longest time of a try, 30s", schema::text),
-    key("retries", "failures in a row that mean unhealthy, 3", schema::whole),
+    key("interval", "time between two tries; the image's, else 30s", schema::text),
+    key("timeout", "longest time of a try; the image's, else 30s", schema::text),
+    key("retries", "failures in a row that mean unhealthy; the image's, else 3", schema::whole),
     key("start_period", "time after the start in which failures do not count, 0s", schema::text),
     key("start_interval", "time between two tries within it", schema::text),
     key("disable", "no check, also where `defaults` or the image has one", schema::boolean),
@@ -173,7 +173,7 @@ pub(in crate::file) const LIMITS: &[KeySpec] = &[
 pub(in crate::file) const RESERVATIONS: &[KeySpec] = &[
     key("memory", "memory that is kept for it; the same as `mem_reservation`", schema::text),
     warned("cpus", "processors that are kept for it", "the kernel keeps no processors for containers"),
-    refused("devices", "devices that are kept for it", "locker hands out devices by path only; see `devices`"),
+    key("devices", "devices that a driver of the engine hands out, as `gpus`", schema::device_requests),
     refused("generic_resources", "resources of a swarm", "there is no swarm here"),
 ];
 
@@ -207,7 +207,7 @@ pub(in crate::file) const INNER_FILE: &[KeySpec] = &[
     key("target", "path inside", schema::text),
     key("uid", "owner inside, a number", schema::whole),
     key("gid", "group inside, a number", schema::whole),
-    key("mode", "permissions, octal; 0444", schema::text),
+    key("mode", "permissions: octal digits, or in a Compose file an unquoted number; 0444", schema::text),
 ];
 
 /// The map form of a device.
@@ -216,6 +216,16 @@ pub(in crate::file) const DEVICE: &[KeySpec] = &[
     key("source", "path on the host", schema::text),
     key("target", "path inside", schema::text),
     key("permissions", "some of `rwm`", schema::text),
+];
+
+/// One entry of `gpus`, and of `devices` of reservations.
+#[rustfmt::skip]
+pub(in crate::file) const DEVICE_REQUEST: &[KeySpec] = &[
+    key("driver", "whose devices, as in `nvidia`", schema::text),
+    key("count", "how many, or `all`", schema::text),
+    key("device_ids", "which ones, in the driver's words; instead of `count`", schema::texts),
+    key("capabilities", "what they can do, as in `[gpu]`", schema::texts),
+    key("options", "options of the driver", schema::pairs),
 ];
 
 /// The map form of a resource limit.
@@ -228,7 +238,7 @@ pub(in crate::file) const ULIMIT: &[KeySpec] = &[
 /// `logging`.
 #[rustfmt::skip]
 pub(in crate::file) const LOGGING: &[KeySpec] = &[
-    key("driver", "`json-file`, `journald`, …", schema::text),
+    key("driver", "`json-file`, `journald`, …; the engine's own when it is left out", schema::text),
     key("options", "options of the driver", schema::pairs),
 ];
 

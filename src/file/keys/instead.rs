@@ -26,7 +26,10 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
             "its `image` or `build` is what it is made from"
         }
         "use_api_socket" => "mount it: `volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]`",
-        "gpus" => "hand out single devices with `devices`",
+        "gpus" => "write the lines for LXC in `config`",
+        "pre_start" => {
+            "make it a service of its own, and wait for it: `depends_on: {NAME: {condition: service_completed_successfully}}`"
+        }
         "additional_contexts" => "copy what is needed below `context`",
         "ssh" | "entitlements" => {
             "the engine's classic builder is used; fetch what needs a key before"

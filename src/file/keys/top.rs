@@ -29,6 +29,8 @@ pub(in crate::file) const TOP: &[KeySpec] = &[
 pub(in crate::file) const NETWORK: &[KeySpec] = &[
     key("subnet", "IPv4 subnet; picked when left out", schema::text),
     key("subnet6", "IPv6 subnet; picked when left out", schema::text),
+    key("gateway", "the bridge's address in `subnet`; the first when it is left out", schema::text),
+    key("gateway6", "the bridge's address in `subnet6`; the first when it is left out", schema::text),
     key("enable_ipv6", "whether it has IPv6; `true` when left out", schema::boolean),
     key("isolate", "whether other projects are kept out", schema::boolean),
 ];
@@ -38,13 +40,15 @@ pub(in crate::file) const NETWORK: &[KeySpec] = &[
 pub(in crate::file) const NETWORKS: &[KeySpec] = &[
     key("subnet", "IPv4 subnet; picked when left out", schema::text),
     key("subnet6", "IPv6 subnet; picked when left out", schema::text),
+    key("gateway", "the bridge's address in `subnet`; the first when it is left out", schema::text),
+    key("gateway6", "the bridge's address in `subnet6`; the first when it is left out", schema::text),
     key("isolate", "whether other projects are kept out", schema::boolean),
     key("driver", "`bridge`; others are refused by name", schema::text),
     warned("driver_opts", "options of the driver", "the bridge is locker's own"),
     key("ipam", "subnets in `config`, as in Compose", schema::ipam),
     key("external", "a network that is there already", schema::external),
     key("internal", "no way out", schema::boolean),
-    key("name", "its name on the host when it is external", schema::text),
+    key("name", "its name on the host; else `PROJECT_NAME`", schema::text),
     key("labels", "marks of your own", schema::pairs),
     key("attachable", "for swarm; every network here is", schema::boolean),
     key("enable_ipv4", "`true`: every network here has IPv4", schema::boolean),
@@ -63,7 +67,7 @@ pub(in crate::file) const IPAM: &[KeySpec] = &[
 #[rustfmt::skip]
 pub(in crate::file) const IPAM_CONFIG: &[KeySpec] = &[
     key("subnet", "the subnet", schema::text),
-    key("gateway", "the first address of the subnet; others are refused", schema::text),
+    key("gateway", "the bridge's address in it; the first when it is left out", schema::text),
     warned("ip_range", "addresses to hand out", "addresses are handed out by locker, from the whole subnet"),
     warned("aux_addresses", "addresses to leave out", "addresses are handed out by locker; give `ipv4_address` to the containers"),
 ];

@@ -1,6 +1,7 @@
 //! What only application containers have: the process and the engine's settings for it.
 
 mod files;
+mod gpus;
 mod kernel;
 mod limits;
 mod network;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use super::container::{Layers, Shared};
 use super::values::{flag, number, one, pairs, pairs_of, parsed, parsed_list};
 use super::volumes::Mounts;
-use super::{build, health};
+use super::{build, health, ports};
 use crate::file::desk::{Desk, Scope};
 use crate::model::{
     App, AppValueError, Fqdn, Key, check_plain, check_platform, check_signal, parse_size,
@@ -49,6 +50,7 @@ pub(super) fn lower(
     layers: &Layers<'_>,
     mounts: Mounts,
 ) -> App {
+    let health = health::lower(desk, layers);
     let mut app = App {
         pull: pull(desk, layers),
         command: words(desk, layers, Key::Command),
@@ -58,7 +60,10 @@ pub(super) fn lower(
         dns_opt: plain_list(desk, layers, Key::DnsOpt),
         logging: logging(desk, layers),
         storage_opt: options(desk, layers, Key::StorageOpt),
-        no_healthcheck: health::lower(desk, layers).off,
+        no_healthcheck: health.off,
+        health_times: health.times,
+        expose: ports::exposed(desk, layers),
+        device_requests: gpus::lower(desk, layers),
         limits: limits::lower(desk, layers),
         engine_volumes: mounts.engine,
         mount_options: mounts.options,

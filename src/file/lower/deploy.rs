@@ -1,7 +1,7 @@
 //! `deploy`: what of it has a meaning on one machine.
 
 use super::container::Layers;
-use super::values::{Fields, number};
+use super::values::{Fields, items, number};
 use crate::file::desk::Desk;
 use crate::file::keys::{self, KeySpec};
 use crate::file::tree::Spot;
@@ -123,6 +123,20 @@ fn resources(desk: &Desk<'_>, resources: Fields<'_, '_>, limits: &mut AppLimits)
             &mut limits.memory_reservation,
         );
     }
+}
+
+/// `deploy.resources.reservations.devices`; shapes of what stands above are reported with the limits.
+pub(super) fn reserved_devices<'n>(desk: &Desk<'_>, layers: &Layers<'n>) -> Vec<Fields<'n, 'n>> {
+    let scope = layers.scope(Key::Deploy);
+    let reservations = layers.last(Key::Deploy).and_then(|entry| {
+        let resources = entry.value.get("resources")?;
+        resources.value.get("reservations")?.value.get("devices")
+    });
+    let Some(entry) = reservations else {
+        return Vec::new();
+    };
+    let items = items(desk, entry).iter();
+    items.map(|map| Fields { map, scope }).collect()
 }
 
 fn same<T: PartialEq>(

@@ -4,11 +4,13 @@ use std::num::NonZeroU16;
 
 use super::container::Layers;
 use super::inside::command;
-use super::values::{boolean, time, warn, whole};
+use super::values::{boolean, time, whole};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::tree::{Kind as Shape, Node};
-use crate::model::{App, AppNetwork, Container, Healthcheck, InnerCommand, Key, Kind, Test};
+use crate::model::{
+    App, AppNetwork, Container, HealthTimes, Healthcheck, InnerCommand, Key, Kind, Test,
+};
 
 /// The key `healthcheck`.
 #[derive(Default)]
@@ -17,6 +19,8 @@ pub(super) struct Health {
     pub check: Option<Healthcheck>,
     /// The file says that there is none, also where the image has one.
     pub off: bool,
+    /// The times that the file says, for its own check or that of the image.
+    pub times: HealthTimes,
 }
 
 /// `healthcheck`: the container's own, else that of `defaults`.
@@ -37,8 +41,8 @@ pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
     }
     keys::check(desk, map, keys::HEALTHCHECK, "`healthcheck`");
     let off = Health {
-        check: None,
         off: true,
+        ..Health::default()
     };
     let node = |key: &str| map.get(key).map(|entry| &entry.value);
     if let Some(value) = node("disable")
@@ -49,6 +53,7 @@ pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
     if is_off(map) {
         return off;
     }
+    let times = times(desk, scope, map, layers.kind);
     let test = match (node("test"), node("port")) {
         (Some(_), Some(port)) => {
             let help = "keep one of them: a command that runs inside, or a port that is asked from outside";
@@ -58,23 +63,21 @@ pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Health {
         (Some(test), None) => test_command(desk, scope, test).map(Test::Command),
         (None, Some(port)) => test_port(desk, scope, port),
         (None, None) => {
-            match layers.kind {
-                Kind::System => desk.error_help(
+            if layers.kind == Kind::System {
+                desk.error_help(
                     entry.spot,
                     "`healthcheck` has neither `test` nor `port`",
                     "write `{test: COMMAND}`, or `{port: 80}` for a TCP port",
-                ),
-                Kind::Application => untested(desk, map),
+                );
             }
-            return Health::default();
+            None
         }
     };
-    let check = test.map(|test| {
-        let mut check = Healthcheck::new(test);
-        timing(desk, scope, map, &mut check);
-        check
-    });
-    Health { check, off: false }
+    Health {
+        check: test.map(|test| Healthcheck::new(test).timed(&times)),
+        off: false,
+        times,
+    }
 }
 
 /// A port can be asked only where there is a network.
@@ -107,46 +110,37 @@ pub(super) fn is_off(check: &Node) -> bool {
     disabled || none || check.is_null()
 }
 
-/// `disable: false` alone leaves the check of the image as it is, and so it is with all others.
-fn untested(desk: &Desk<'_>, map: &Node) {
-    let others = map.entries().unwrap_or_default().iter();
-    for entry in others.filter(|entry| entry.key != "disable" && !entry.key.starts_with("x-")) {
-        let message = format!(
-            "`{}` has no effect here: the check of the image keeps its own times; give a `test` with it",
-            entry.key
-        );
-        warn(desk, entry.spot, message);
-    }
-}
-
-fn timing(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, check: &mut Healthcheck) {
-    let node = |key: &str| map.get(key).map(|entry| &entry.value);
-    for (key, field) in [
-        ("interval", &mut check.interval),
-        ("timeout", &mut check.timeout),
-        ("start_period", &mut check.start_period),
-    ] {
-        let Some(value) = node(key) else { continue };
-        if let Some(time) = time(desk, value, scope, key) {
-            if time.is_zero() && key != "start_period" {
+/// What the file says of times and retries. A Docker container has the image's where they are 0, as
+/// the engine has it.
+fn times(desk: &Desk<'_>, scope: Scope<'_>, map: &Node, kind: Kind) -> HealthTimes {
+    let time = |key: &str| {
+        let value = &map.get(key)?.value;
+        let time = time(desk, value, scope, key)?;
+        match (time.as_nanos(), kind) {
+            (0, Kind::Application) => return None,
+            (0, Kind::System) if key != "start_period" => {
                 desk.error(value.spot, format!("`{key}` must be longer than nothing"));
             }
-            *field = time;
+            (1..1_000_000, Kind::Application) => {
+                desk.error(value.spot, format!("`{key}` is at least one millisecond"));
+            }
+            (_, Kind::Application | Kind::System) => {}
         }
-    }
-    if let Some(value) = node("start_interval") {
-        check.start_interval = time(desk, value, scope, "start_interval");
-        if check.start_interval.is_some_and(|time| time.is_zero()) {
-            desk.error(value.spot, "`start_interval` must be longer than nothing");
+        Some(time)
+    };
+    let retries = map.get("retries").and_then(|entry| {
+        let retries = whole(desk, &entry.value, scope, "retries")?;
+        if retries == 0 && kind == Kind::System {
+            desk.error(entry.value.spot, "`retries` must be at least 1");
         }
-    }
-    if let Some(value) = node("retries")
-        && let Some(retries) = whole(desk, value, scope, "retries")
-    {
-        if retries == 0 {
-            desk.error(value.spot, "`retries` must be at least 1");
-        }
-        check.retries = retries;
+        (retries > 0).then_some(retries)
+    });
+    HealthTimes {
+        interval: time("interval"),
+        timeout: time("timeout"),
+        retries,
+        start_period: time("start_period"),
+        start_interval: time("start_interval"),
     }
 }
 

@@ -71,7 +71,11 @@ fn of_container(name: &Name, container: &Container) -> Vec<Need> {
         None => own.as_slice(),
         Some(AppNetwork::Networks(on)) => on.as_slice(),
         Some(
-            AppNetwork::Host | AppNetwork::None | AppNetwork::Container(_) | AppNetwork::Foreign(_),
+            AppNetwork::Host
+            | AppNetwork::Bridge
+            | AppNetwork::None
+            | AppNetwork::Container(_)
+            | AppNetwork::Foreign(_),
         ) => &[],
     };
     let addresses = on.iter().filter_map(|at| {

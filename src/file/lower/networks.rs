@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::stores::{check_engine_name, external, named};
-use super::values::{Fields, boolean, items, warn};
+use super::values::{Fields, boolean, items};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
-use crate::file::tree::{Entry, Node, Spot};
-use crate::model::{ExtraNetwork, Name, NetworkWish, default_network};
+use crate::file::tree::{Entry, Spot};
+use crate::model::{ExtraNetwork, Name, NetworkWish, default_network, host_name_of};
+use ipnet::IpNet;
 
 /// The networks of a file.
 #[derive(Default)]
@@ -22,7 +23,7 @@ pub(super) struct Networks {
 }
 
 /// Reads them.
-pub(super) fn lower(desk: &Desk<'_>, entry: Option<&Entry>) -> Networks {
+pub(super) fn lower(desk: &Desk<'_>, entry: Option<&Entry>, project: &Name) -> Networks {
     let mut networks = Networks::default();
     let mut renamed = None;
     for (name, entry) in named(desk, entry) {
@@ -39,6 +40,7 @@ pub(super) fn lower(desk: &Desk<'_>, entry: Option<&Entry>) -> Networks {
             }
         }
     }
+    same_names(desk, entry, project, &networks);
     if let Some((host, network)) = renamed {
         networks.instead = stand_in(&host, &networks.all);
         networks
@@ -72,6 +74,7 @@ fn network(desk: &Desk<'_>, name: &Name, entry: &Entry) -> Option<ExtraNetwork> 
             ..NetworkWish::default()
         },
         external: None,
+        name: None,
         internal: false,
         labels: BTreeMap::new(),
     };
@@ -97,6 +100,7 @@ fn network(desk: &Desk<'_>, name: &Name, entry: &Entry) -> Option<ExtraNetwork> 
         network.external = Some(host.map_or_else(|| name.to_string(), |(host, _)| host));
         return Some(network);
     }
+    network.name = host.map(|(host, _)| host);
     wishes(desk, fields, &mut network);
     Some(network)
 }
@@ -116,10 +120,10 @@ fn check_host_name(
         desk.error_help(spot, message, help);
         return None;
     }
-    if !external {
-        let message =
-            format!("network `{name}` is called `<project>_{name}` on the host, not `{host}`");
-        warn(desk, spot, message);
+    if !external && matches!(host, "host" | "none" | "bridge") {
+        let message = format!("`{host}` is the engine's own network; `{name}` needs another name");
+        desk.error(spot, message);
+        return None;
     }
     Some(())
 }
@@ -130,6 +134,7 @@ fn wishes(desk: &Desk<'_>, fields: Fields<'_, '_>, network: &mut ExtraNetwork) {
     network.wish.isolate = fields.flag(desk, "isolate").unwrap_or_default();
     network.wish.subnet = fields.parsed(desk, "subnet", NetworkWish::parse_subnet);
     network.wish.subnet6 = fields.parsed(desk, "subnet6", NetworkWish::parse_subnet6);
+    gateways(desk, fields, &mut network.wish);
     if let Some(map) = fields.node("ipam") {
         ipam(
             desk,
@@ -209,31 +214,73 @@ fn subnet(desk: &Desk<'_>, fields: Fields<'_, '_>, wish: &mut NetworkWish) {
         desk.error(spot, format!("a network has one {family} subnet here"));
         return;
     }
-    let first = if six {
+    let net = if six {
         wish.subnet6 = desk.check(spot, NetworkWish::parse_subnet6(&text));
-        wish.subnet6
-            .map(|net| IpAddr::from((u128::from(net.network()) + 1).to_be_bytes()))
+        wish.subnet6.map(IpNet::from)
     } else {
         wish.subnet = desk.check(spot, NetworkWish::parse_subnet(&text));
-        wish.subnet
-            .map(|net| IpAddr::from((u32::from(net.network()) + 1).to_be_bytes()))
+        wish.subnet.map(IpNet::from)
     };
-    gateway(desk, fields.node("gateway"), fields, first);
+    put_gateway(
+        wish,
+        net.and_then(|net| gateway(desk, fields, "gateway", net)),
+    );
 }
 
-fn gateway(desk: &Desk<'_>, node: Option<&Node>, fields: Fields<'_, '_>, first: Option<IpAddr>) {
-    let (Some(node), Some(first)) = (node, first) else {
-        return;
-    };
-    let given = fields.parsed(desk, "gateway", |text| {
+/// `gateway` and `gateway6` beside `subnet` and `subnet6`.
+pub(super) fn gateways(desk: &Desk<'_>, fields: Fields<'_, '_>, wish: &mut NetworkWish) {
+    for (key, of, net) in [
+        ("gateway", "subnet", wish.subnet.map(IpNet::from)),
+        ("gateway6", "subnet6", wish.subnet6.map(IpNet::from)),
+    ] {
+        match (net, fields.node(key), fields.node(of)) {
+            (Some(net), Some(_), _) => put_gateway(wish, gateway(desk, fields, key, net)),
+            (None, Some(node), None) => {
+                desk.error(node.spot, format!("a `{key}` needs its `{of}`"))
+            }
+            (_, _, _) => {}
+        }
+    }
+}
+
+fn put_gateway(wish: &mut NetworkWish, at: Option<IpAddr>) {
+    match at {
+        Some(IpAddr::V4(at)) => wish.gateway = Some(at),
+        Some(IpAddr::V6(at)) => wish.gateway6 = Some(at),
+        None => {}
+    }
+}
+
+/// The bridge's address in a subnet: any that a host can have.
+fn gateway(desk: &Desk<'_>, fields: Fields<'_, '_>, key: &str, net: IpNet) -> Option<IpAddr> {
+    let node = fields.node(key)?;
+    let given = fields.parsed(desk, key, |text| {
         text.parse::<IpAddr>()
             .map_err(|_| format!("`{text}` is not an IP address"))
-    });
-    if given.is_some_and(|given| given != first) {
-        desk.error_help(
-            node.spot,
-            "the gateway of a network is the first address of its subnet",
-            format!("write `{first}`, or leave `gateway` out"),
-        );
+    })?;
+    let edge = given == net.network() || (given.is_ipv4() && given == net.broadcast());
+    if !net.contains(&given) || edge {
+        let message = format!("the gateway `{given}` is no address of a host in `{net}`");
+        desk.error_help(node.spot, message, "leave it out, or choose one within");
+        return None;
+    }
+    Some(given)
+}
+
+/// Two networks of one name on the host would be one.
+fn same_names(desk: &Desk<'_>, entry: Option<&Entry>, project: &Name, networks: &Networks) {
+    let mut seen: BTreeMap<String, Name> = BTreeMap::new();
+    for (name, network) in networks.all.iter().filter(|(_, n)| n.external.is_none()) {
+        let own = || host_name_of(project, name);
+        let host = network.name.clone().unwrap_or_else(own);
+        let Some(other) = seen.insert(host.clone(), name.clone()) else {
+            continue;
+        };
+        let spot = entry.and_then(|entry| entry.value.get(name.as_str()));
+        if let Some(entry) = spot {
+            let message =
+                format!("the networks `{other}` and `{name}` are both called `{host}` on the host");
+            desk.error_help(entry.spot, message, "give one of them another `name`");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Published ports.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -28,11 +29,24 @@ pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Port, Place)> 
         };
         for port in ports.unwrap_or_default() {
             unreachable(desk, item.spot, &port);
+            // The same entry twice counts once, as in Compose; the later one.
+            all.retain(|(earlier, _)| !same(earlier, &port));
             all.push((port, desk.place(item.spot)));
         }
     }
-    expose(desk, layers);
     all
+}
+
+/// Whether two entries say the same. `0.0.0.0` is what counts where no address is written.
+fn same(a: &Port, b: &Port) -> bool {
+    let any = |port: &Port| {
+        let mut port = port.clone();
+        port.host_ip = port
+            .host_ip
+            .filter(|ip| *ip != IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        port
+    };
+    any(a) == any(b)
 }
 
 /// The kernel lets no packet from `::1` leave the loopback (docs/network.md).
@@ -82,7 +96,8 @@ fn map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>, kind: Kind) -> Option<Vec<
         if map.get(key).is_none() {
             desk.error(map.spot, format!("a port needs `{key}`"));
         }
-        fields.parsed::<PortRange, PortError>(desk, key, str::parse)
+        let (text, spot) = fields.text(desk, key)?;
+        desk.check::<PortRange, PortError>(spot, text.parse())
     };
     let host = match kind {
         Kind::Application if fields.node("published").is_none() => Some(None),
@@ -190,13 +205,25 @@ fn subnet(desk: &Desk<'_>, spot: Spot, text: &str) -> Option<IpNet> {
     }
 }
 
-/// `expose`: nothing comes of it, since containers of a network reach each other on all ports, but
-/// what is no port is a slip.
-fn expose(desk: &Desk<'_>, layers: &Layers<'_>) {
+/// `expose`: ports and ranges, each as `PORT/PROTOCOL`, in order.
+pub(super) fn exposed(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<String> {
+    let mut all = BTreeSet::new();
     for (text, spot) in super::values::texts(desk, layers, Key::Expose) {
-        let range = text
-            .rsplit_once('/')
-            .map_or(text.as_str(), |(range, _)| range);
-        desk.check(spot, range.parse::<PortRange>());
+        let (range, protocol) = text.rsplit_once('/').unwrap_or((&text, "tcp"));
+        let range = desk.check(spot, range.parse::<PortRange>());
+        let protocol = match protocol {
+            "tcp" | "udp" | "sctp" => Some(protocol),
+            other => {
+                let message = format!("`{other}` is not a protocol; it is `tcp`, `udp` or `sctp`");
+                desk.error(spot, message);
+                None
+            }
+        };
+        if let (Some(range), Some(protocol)) = (range, protocol) {
+            all.extend((range.first..=range.last).map(|port| (port, protocol.to_string())));
+        }
     }
+    all.into_iter()
+        .map(|(port, protocol)| format!("{port}/{protocol}"))
+        .collect()
 }

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::container::{self, Shared};
-use super::ipv6;
 use super::reach::known;
 use super::stores::{self, Stores};
-use super::values::{boolean, items, one_or_more};
+use super::values::{Fields, boolean, items, one_or_more};
+use super::{ipv6, networks};
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::file::keys;
 use crate::file::layout::{Layout, Parts};
 use crate::file::tree::{Entry, Kind as Shape, Node};
 use crate::model::{
-    Container, FirewallChoice, Kind, Name, NetworkWish, Project, Supervisor, bridge_of,
+    BOTH_MAX, Container, FirewallChoice, Kind, Name, NetworkWish, Project, Supervisor, bridge_of,
     default_network,
 };
 
@@ -29,7 +29,7 @@ pub(in crate::file) fn lower(
     let backend = backend(desk, parts.layout, top("backend"));
     let stores = stores::lower(desk, parts, &name);
     let defaults = top("defaults").and_then(|entry| defaults(desk, entry));
-    let entries = names(desk, parts.containers);
+    let entries = names(desk, parts.containers, &name);
     let bridge = bridge_of(&name);
     let shared = Shared {
         project: &name,
@@ -79,7 +79,11 @@ fn join(containers: &mut BTreeMap<Name, Container>, groups: &BTreeMap<Name, Vec<
 }
 
 /// Every container with a name that can be one.
-fn names<'n>(desk: &Desk<'_>, containers: &'n [Entry]) -> BTreeMap<Name, &'n Entry> {
+fn names<'n>(
+    desk: &Desk<'_>,
+    containers: &'n [Entry],
+    project: &Name,
+) -> BTreeMap<Name, &'n Entry> {
     let mut all = BTreeMap::new();
     for entry in containers
         .iter()
@@ -87,11 +91,25 @@ fn names<'n>(desk: &Desk<'_>, containers: &'n [Entry]) -> BTreeMap<Name, &'n Ent
     {
         if !entry.key.starts_with("x-")
             && let Some(name) = desk.check(entry.spot, Name::new(&entry.key))
+            && fits_beside(desk, entry, project)
         {
             all.insert(name, entry);
         }
     }
     all
+}
+
+/// Whether the container's name is short enough beside the project's.
+fn fits_beside(desk: &Desk<'_>, entry: &Entry, project: &Name) -> bool {
+    let length = entry.key.len() + project.as_str().len();
+    if length > BOTH_MAX {
+        let message = format!(
+            "`{}` and the project's name `{project}` have {length} characters together; they have at most {BOTH_MAX}",
+            entry.key
+        );
+        desk.error_help(entry.spot, message, "shorten one of them");
+    }
+    length <= BOTH_MAX
 }
 
 /// Shows what else is wrong with containers whose names cannot be.
@@ -197,6 +215,11 @@ fn network(desk: &Desk<'_>, entry: Option<&Entry>, ipv6: &mut BTreeMap<Name, boo
         text("subnet").and_then(|(text, spot)| desk.check(spot, NetworkWish::parse_subnet(&text)));
     wish.subnet6 = text("subnet6")
         .and_then(|(text, spot)| desk.check(spot, NetworkWish::parse_subnet6(&text)));
+    let fields = Fields {
+        map: &entry.value,
+        scope: Scope::Project,
+    };
+    networks::gateways(desk, fields, &mut wish);
     if let Some(said) = entry.value.get("enable_ipv6") {
         let said = boolean(desk, &said.value, Scope::Project, "enable_ipv6");
         ipv6.extend(said.map(|said| (default_network(), said)));

@@ -135,6 +135,7 @@ pub(super) fn dns(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<Dns> {
         .flat_map(|entry| one_or_more(desk, entry))
     {
         let text = desk.text(item, layers.scope(Key::Dns), "dns");
+        let text = text.filter(|text| !text.is_empty());
         let server = text.and_then(|text| desk.check(item.spot, text.parse()));
         all.extend(server.filter(|server| !all.contains(server)));
     }

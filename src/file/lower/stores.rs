@@ -46,7 +46,7 @@ pub(super) struct Stores {
 pub(super) fn lower(desk: &Desk<'_>, parts: &Parts<'_>, project: &Name) -> Stores {
     let top = |key: &str| parts.top.and_then(|top| top.get(key));
     let mut stores = Stores {
-        networks: networks::lower(desk, top("networks")),
+        networks: networks::lower(desk, top("networks"), project),
         ..Stores::default()
     };
     for (name, entry) in named(desk, top("volumes")) {

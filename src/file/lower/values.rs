@@ -7,7 +7,7 @@ use super::container::Layers;
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::file::tree::{Entry, Kind, Node, Spot};
-use crate::model::{Key, TimeError, parse_time};
+use crate::model::{Key, TimeError, file_bits, file_mode, parse_time};
 
 /// One `key=value` of a list or map; none means that no value was written.
 pub(super) struct Pair {
@@ -62,10 +62,14 @@ pub(super) fn texts(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Vec<(Stri
         .collect()
 }
 
-/// The texts of one list, or a single one.
+/// The texts of one list, or a single one; an empty single one counts as absent.
 pub(super) fn texts_of(desk: &Desk<'_>, entry: &Entry, scope: Scope<'_>) -> Vec<(String, Spot)> {
     let text = |item: &Node| Some((desk.text(item, scope, &entry.key)?, item.spot));
-    one_or_more(desk, entry).iter().filter_map(text).collect()
+    let mut all: Vec<_> = one_or_more(desk, entry).iter().filter_map(text).collect();
+    if entry.value.as_text().is_some() {
+        all.retain(|(text, _)| !text.is_empty());
+    }
+    all
 }
 
 /// The texts of a list in all layers that `parse` takes, each once.
@@ -83,11 +87,12 @@ pub(super) fn parsed_list<T: PartialEq, E: Display>(
     all
 }
 
-/// The text of a key that takes one value; one that stands there without a value counts as absent.
+/// The text of a key that takes one value; one that stands there without a value, or with an empty
+/// one as `${X:-}` leaves it, counts as absent.
 pub(super) fn one(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Option<(String, Spot)> {
     let entry = layers.last(key).filter(|entry| !entry.value.is_null())?;
     let text = desk.text(&entry.value, layers.scope(key), key.as_str())?;
-    Some((text, entry.value.spot))
+    (!text.is_empty()).then_some((text, entry.value.spot))
 }
 
 /// The value of such a key as `parse` reads it.
@@ -182,15 +187,31 @@ impl<'n> Fields<'n, '_> {
         Some((desk.text(node, self.scope, key)?, node.spot))
     }
 
-    /// Its value as `parse` reads it.
+    /// Its value as `parse` reads it; an empty one counts as absent.
     pub fn parsed<T, E: Display>(
         self,
         desk: &Desk<'_>,
         key: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let (text, spot) = self.text(desk, key)?;
+        let (text, spot) = self.text(desk, key).filter(|(text, _)| !text.is_empty())?;
         desk.check(spot, parse(&text))
+    }
+
+    /// The permission bits of a key: octal digits; in a Compose file an unquoted number is the number
+    /// that YAML makes of it.
+    pub fn permissions(self, desk: &Desk<'_>, key: &str) -> Option<u32> {
+        let plain = self.node(key)?.plain && desk.is_compose();
+        self.parsed(desk, key, |text| match text.parse() {
+            Ok(number) if plain && self.is_literal(key) => file_bits(number),
+            Ok(_) | Err(_) => file_mode(text),
+        })
+    }
+
+    /// Whether no variable stands in the value of a key.
+    fn is_literal(self, key: &str) -> bool {
+        let text = self.node(key).and_then(Node::as_text);
+        text.is_some_and(|text| !text.contains('$'))
     }
 
     /// The value of a key that takes `true` or `false`.
@@ -211,12 +232,13 @@ impl<'n> Fields<'n, '_> {
     }
 }
 
-/// `true` or `false`, as YAML 1.2 knows them.
+/// `true` or `false`, as YAML 1.2 knows them; an empty text is neither and counts as absent.
 pub(super) fn boolean(desk: &Desk<'_>, node: &Node, scope: Scope<'_>, what: &str) -> Option<bool> {
     let text = desk.text(node, scope, what)?;
     match text.as_str() {
         "true" | "True" | "TRUE" => Some(true),
         "false" | "False" | "FALSE" => Some(false),
+        "" => None,
         other => slip(desk, node.spot, what, other),
     }
 }

@@ -10,7 +10,7 @@ use super::values::{Fields, Pair, pairs, texts, warn};
 use crate::file::desk::Desk;
 use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::file::tree::{Kind as Shape, Node, Spot};
-use crate::file::{dotenv, keys, text};
+use crate::file::{dotenv, gather, keys, text};
 use crate::model::{
     Key, Kind, Place, VariableError, check_app_label, check_app_variable, check_label,
     check_variable, host_path,
@@ -162,7 +162,10 @@ fn read(desk: &Desk<'_>, file: &EnvFile) -> Vec<(String, String)> {
 
 fn parse(desk: &Desk<'_>, text: &str, path: &Path, spot: Spot) -> Vec<(String, String)> {
     match dotenv::parse(text, &|name| desk.variable(spot, name)) {
-        Ok(variables) => variables,
+        Ok(read) => {
+            gather::unset(path, &read).for_each(|warning| desk.push(warning));
+            read.variables
+        }
         Err(error) => {
             let place = Place::new(Arc::from(path), error.line, 1);
             desk.push(Diagnostic::at(Severity::Error, error.message, place).without_line());

@@ -14,7 +14,7 @@ use crate::file::keys;
 use crate::file::tree::{Kind as Shape, Node, Spot};
 use crate::model::{
     EngineMount, EngineVolume, Key, Kind, MountOptions, Name, Place, Volume, VolumeError,
-    VolumeSource, file_mode, host_path, parse_size, target_path,
+    VolumeSource, host_path, parse_size, target_path,
 };
 use wanted::{Wanted, home, long, short, target};
 
@@ -106,7 +106,7 @@ fn tmpfs(desk: &Desk<'_>, layers: &Layers<'_>, fields: Fields<'_, '_>, mounts: &
         };
         let size = inner.parsed(desk, "size", parse_size);
         words.extend(size.map(|size| format!("size={size}")));
-        let mode = inner.parsed(desk, "mode", file_mode);
+        let mode = inner.permissions(desk, "mode");
         words.extend(mode.map(|mode| format!("mode={mode:o}")));
     }
     if fields.flag(desk, "read_only") == Some(true) {
@@ -189,7 +189,8 @@ fn kept(
         Kind::System => source.to_string(),
         Kind::Application => home(desk, spot, source),
     };
-    let path = source.contains('/') || source == "." || source == "..";
+    // A name begins with a letter or digit: `.env` is a path, as in Compose.
+    let path = source.contains('/') || source.starts_with('.');
     let bind = bind.unwrap_or(path);
     if !bind && path {
         let help = "write `type: bind`, or the name of a volume";

@@ -52,8 +52,9 @@ pub(super) fn long(node: Node, key: &str) -> Node {
     }
 }
 
-/// A map, where a list is one of its keys; each of them stands for `default`, else for nothing.
-pub(in crate::file) fn names(node: Node, default: Option<(&str, &str)>) -> Node {
+/// A map, where a list is one of its keys; each of them stands for a map of `default`, else for
+/// nothing.
+pub(in crate::file) fn names(node: Node, default: &[(&str, &str)]) -> Node {
     let (spot, mark) = (node.spot, node.mark);
     let Kind::Sequence(items) = &node.kind else {
         return node;
@@ -71,12 +72,10 @@ pub(in crate::file) fn names(node: Node, default: Option<(&str, &str)>) -> Node 
     Node::new(spot, Kind::Mapping(entries)).marked(mark)
 }
 
-fn meaning(spot: Spot, default: Option<(&str, &str)>) -> Node {
-    match default {
-        Some((key, value)) => {
-            let entry = Entry::new(key, spot, Node::scalar(spot, value));
-            Node::new(spot, Kind::Mapping(vec![entry]))
-        }
-        None => Node::new(spot, Kind::Null),
+fn meaning(spot: Spot, default: &[(&str, &str)]) -> Node {
+    if default.is_empty() {
+        return Node::new(spot, Kind::Null);
     }
+    let entry = |(key, value): &(&str, &str)| Entry::new(*key, spot, Node::scalar(spot, *value));
+    Node::new(spot, Kind::Mapping(default.iter().map(entry).collect()))
 }

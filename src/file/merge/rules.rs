@@ -17,12 +17,16 @@ pub(super) enum Rule {
     /// A map whose short form is the value of this key.
     Long(&'static str),
     /// A map whose short form is a list of its keys; what each of those stands for.
-    Names(Option<(&'static str, &'static str)>),
+    Names(&'static [(&'static str, &'static str)]),
     /// `logging`: options are merged only for the same driver.
     SameDriver,
     /// `ipam.config`: by subnet.
     Subnets,
 }
+
+/// What a name in the short form of `depends_on` stands for.
+pub(super) const STARTED: &[(&str, &str)] =
+    &[("condition", "service_started"), ("required", "true")];
 
 /// The rule of a key of a container's body.
 pub(super) fn of_body(path: &[&str]) -> Rule {
@@ -65,8 +69,8 @@ pub(super) fn of_body(path: &[&str]) -> Rule {
         ] => Rule::Unique(By::Text, ':'),
         ["build"] => Rule::Long("context"),
         ["extends"] => Rule::Long("service"),
-        ["depends_on"] => Rule::Names(Some(("condition", "service_started"))),
-        ["networks"] => Rule::Names(None),
+        ["depends_on"] => Rule::Names(STARTED),
+        ["networks"] => Rule::Names(&[]),
         ["logging"] => Rule::SameDriver,
         _ => Rule::Plain,
     }

@@ -112,6 +112,14 @@ pub(in crate::file) fn devices() -> Value {
     list_of(either(scalar(), object(keys::DEVICE)))
 }
 
+pub(in crate::file) fn device_requests() -> Value {
+    list_of(object(keys::DEVICE_REQUEST))
+}
+
+pub(in crate::file) fn gpus() -> Value {
+    either(scalar(), device_requests())
+}
+
 pub(in crate::file) fn logging() -> Value {
     object(keys::LOGGING)
 }

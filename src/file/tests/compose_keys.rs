@@ -92,6 +92,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("post_start", "[{command: x}]"),
     ("pre_stop", "[{command: x}]"),
     ("supervisor", "none"),
+    ("expose", "[\"80\"]"),
+    ("gpus", "all"),
     ("isolate", "true"),
     ("on_demand", "true"),
     ("idle", "1m"),
@@ -105,7 +107,6 @@ pub(super) fn files() -> impl Iterator<Item = String> {
 
 /// Keys that are checked, and of which nothing can come.
 const CHECKED_ONLY: &[(&str, &str, &str)] = &[
-    ("expose", "[\"80\"]", "[x]"),
     ("attach", "false", "maybe"),
     ("isolation", "default", "hyperv"),
 ];

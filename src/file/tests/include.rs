@@ -135,18 +135,18 @@ fn a_project_may_be_made_of_included_files_only() {
 }
 
 #[test]
-fn what_must_not_be_included_is_refused() {
+fn what_cannot_be_included_is_refused_and_what_lies_outside_is_told() {
     let outside = Home::new(&[("x.yaml", "services: {x: {template: x}}\n")]);
     let out = outside.path().join("x.yaml").display().to_string();
     for (include, expected) in [
-        (format!("[{out}]"), format!("error: `{out}` leads out of the project's directory `HOME`")),
+        (format!("[{out}]"), format!("warning: `{out}` leads out of the project's directory `HOME`")),
         ("[../../x.yaml]".into(), "error: cannot find `../../x.yaml`".into()),
-        ("[link.yaml]".into(), "error: `link.yaml` leads out of the project's directory `HOME`".into()),
+        ("[link.yaml]".into(), "warning: `link.yaml` leads out of the project's directory `HOME`".into()),
         ("[\"https://example.com/x.git\"]".into(), "error: `https://example.com/x.git` is not on this host; only local files are included".into()),
         ("[\"oci://docker.io/x:1\"]".into(), "error: `oci://docker.io/x:1` is not on this host".into()),
         ("[\"git@github.com:x/y\"]".into(), "error: `git@github.com:x/y` is not on this host".into()),
-        ("[{path: ok.yaml, project_directory: ..}]".into(), "error: `..` leads out of the project's directory `HOME`".into()),
-        ("[{path: ok.yaml, env_file: /etc/passwd}]".into(), "error: `/etc/passwd` leads out of the project's directory `HOME`".into()),
+        ("[{path: ok.yaml, project_directory: ..}]".into(), "warning: `..` leads out of the project's directory `HOME`".into()),
+        ("[{path: ok.yaml, env_file: /etc/passwd}]".into(), "warning: `/etc/passwd` leads out of the project's directory `HOME`".into()),
         ("[{path: ok.yaml, env_file: bad.env}]".into(), "error: cannot read the variables in `HOME/bad.env`: line 1: this is no `NAME=VALUE`".into()),
         ("[nosuch.yaml]".into(), "error: cannot find `nosuch.yaml`: No such file or directory (os error 2)".into()),
         ("[.]".into(), "error: cannot read ``: not a regular file".into()),

@@ -6,6 +6,7 @@ mod converting;
 mod documents;
 mod errors;
 mod include;
+mod like_compose;
 mod limits;
 mod meaning;
 mod merging;

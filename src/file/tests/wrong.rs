@@ -278,12 +278,12 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "shares with `b`, which this project does not have",
         ),
         (
-            "network_mode: bridge",
-            "`network_mode: bridge` is the engine's own network, which has no names and is open to all projects",
+            "network_mode: bridge\n    mac_address: 02:42:ac:11:00:35",
+            "`mac_address` needs a network of the project, which `network_mode` takes away",
         ),
         (
             "network_mode: mynet",
-            "`mynet` is not a network mode; it is `host`, `none`, `service:NAME` or `container:NAME`",
+            "`mynet` is not a network mode; it is `host`, `none`, `bridge`, `service:NAME` or `container:NAME`",
         ),
         (
             "network_mode: \"service:a\"",
@@ -420,8 +420,8 @@ fn what_the_top_level_defines_is_checked() {
             "`10.0.0.1/24` is an address within a subnet; the subnet is `10.0.0.0/24`",
         ),
         (
-            "networks: {n: {ipam: {config: [{subnet: 10.0.0.0/24, gateway: 10.0.0.9}]}}}",
-            "the gateway of a network is the first address of its subnet",
+            "networks: {n: {ipam: {config: [{subnet: 10.0.0.0/24, gateway: 10.0.1.9}]}}}",
+            "the gateway `10.0.1.9` is no address of a host in `10.0.0.0/24`",
         ),
         (
             "networks: {n: {ipam: {config: [{subnet: 10.0.0.0/24}, {subnet: 10.1.0.0/24}]}}}",
@@ -536,23 +536,21 @@ fn what_is_read_and_has_no_effect_is_told() {
 #[test]
 fn an_error_of_a_service_is_drawn_with_its_line_and_what_to_do() {
     assert_eq!(
-        drawn("services:\n  web:\n    image: nginx\n    network_mode: bridge\n    gpus: all\n"),
+        drawn("services:\n  web:\n    image: nginx\n    network_mode: lan\n    models: {}\n"),
         "\
-error: `network_mode: bridge` is the engine's own network, which has no names and is open to all projects
+error: `lan` is not a network mode; it is `host`, `none`, `bridge`, `service:NAME` or `container:NAME`
  --> locker.yaml:4:19
   |
-4 |     network_mode: bridge
-  |                   ^^^^^^
+4 |     network_mode: lan
+  |                   ^^^
   |
-  = help: leave it out: the container is then on the project's network
+  = help: to join a network that is there, name it below `networks` with `external: true`
 
-error: locker does not have `gpus`: locker hands out devices by path only
+error: locker does not have `models`: there is no model runner here
  --> locker.yaml:5:5
   |
-5 |     gpus: all
-  |     ^^^^
-  |
-  = help: hand out single devices with `devices`
+5 |     models: {}
+  |     ^^^^^^
 "
     );
 }

@@ -73,10 +73,7 @@ impl State {
                 self.networks.push(NetworkRules {
                     project,
                     bridge: (*bridge).into(),
-                    subnets: Subnets {
-                        v4: v4.parse().ok()?,
-                        v6: optional(v6)?,
-                    },
+                    subnets: Subnets::new(v4.parse().ok()?, optional(v6)?),
                     isolate: *isolate == "isolate",
                     internal: more.contains(&"internal"),
                 });
@@ -105,7 +102,7 @@ impl State {
         let mut notes = Vec::new();
         for network in &self.networks {
             let mark = mark::of_network(network);
-            let Subnets { v4, v6 } = network.subnets;
+            let Subnets { v4, v6, .. } = network.subnets;
             let v6 = or_none(v6);
             let isolate = if network.isolate { "isolate" } else { "open" };
             let internal = if network.internal { " internal" } else { "" };

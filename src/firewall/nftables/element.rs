@@ -40,7 +40,7 @@ impl Element {
 pub(super) fn of_network(network: &NetworkRules) -> Vec<Element> {
     let mark = mark::of_network(network);
     let bridge = format!("\"{}\"", network.bridge);
-    let Subnets { v4, v6 } = network.subnets;
+    let Subnets { v4, v6, .. } = network.subnets;
     let six = v6.map_or(NO_IPV6.into(), |net| net.to_string());
     let full = format!("{mark} {v4} {six}{}", kind_of(network));
     let set =

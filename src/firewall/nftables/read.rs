@@ -100,13 +100,13 @@ impl Table {
         Some(NetworkRules {
             project,
             bridge: bridge.key.trim_matches('"').into(),
-            subnets: Subnets {
-                v4: v4.parse().ok()?,
-                v6: match v6 {
+            subnets: Subnets::new(
+                v4.parse().ok()?,
+                match v6 {
                     NO_IPV6 => None,
                     v6 => Some(v6.parse().ok()?),
                 },
-            },
+            ),
             isolate: kind.contains('i'),
             internal: kind.contains('n'),
         })

@@ -199,6 +199,11 @@ fn what_an_application_cannot_have_is_refused_by_name_and_line() {
     let told = refused_web(|c| settings(c).network = AppNetwork::None);
     let text = "31: port `8080:80/tcp` of container `web` cannot be published: it has no network";
     assert_eq!(told, [text]);
+    let told = refused_web(|c| settings(c).network = AppNetwork::Bridge);
+    assert!(
+        told[0].contains("it is on the engine's own bridge"),
+        "{told:?}"
+    );
     let told = refused_web(|c| put_on(c, &["nowhere"]));
     let text = "44: container `web` is to be on network `nowhere`, which the file does not define";
     assert!(told.contains(&text.to_string()), "{told:?}");
@@ -234,6 +239,85 @@ fn what_an_application_cannot_have_is_refused_by_name_and_line() {
     let mut there = Observed::default();
     there.engine.foreign_networks.insert("proxy".into());
     assert!(plan(&file, &there, &wish(Goal::Up)).is_ok());
+}
+
+#[test]
+fn an_external_network_is_joined_with_the_addresses_of_the_file() {
+    let mut file = mixed();
+    let mut outer = extra(5, None);
+    outer.external = Some("br78".into());
+    file.networks.insert(name("outer"), outer);
+    let web = file.containers.get_mut("web").unwrap();
+    let mut at = Attachment::new(name("outer"));
+    at.v4 = "192.168.78.50".parse().ok();
+    at.mac = Some("02:42:ac:11:00:35".into());
+    let all = vec![Attachment::new(default_network()), at];
+    settings(web).network = AppNetwork::Networks(all);
+    let mut there = Observed::default();
+    there.engine.foreign_networks.insert("br78".into());
+    let made = plan(&file, &there, &wish(Goal::Up)).unwrap();
+    let fixed = made.steps.iter().find_map(|planned| match &planned.step {
+        Step::Create(spec) if spec.name == name("web") => spec.app.clone(),
+        _ => None,
+    });
+    let attached = fixed.unwrap().attached;
+    assert_eq!(attached[0].fixed, Fixed::default());
+    assert_eq!(attached[1].network, "br78");
+    assert_eq!(attached[1].fixed.v4, "192.168.78.50".parse().ok());
+    assert_eq!(attached[1].fixed.mac.as_deref(), Some("02:42:ac:11:00:35"));
+}
+
+#[test]
+fn a_network_has_the_name_and_the_gateway_of_the_file() {
+    let mut file = several();
+    let front = file.networks.get_mut("front").unwrap();
+    front.name = Some("proxynet".into());
+    front.wish.gateway = "10.80.0.2".parse().ok();
+    let mut world = World::of(&file);
+    let made = &world.seen.engine.networks["front"];
+    assert_eq!(made.host_name(), "proxynet");
+    assert_eq!(made.subnets.gateway4().to_string(), "10.80.0.2");
+    // The bridge's address is nobody else's, and the first is free now.
+    let cards = |world: &World| {
+        let web = world.seen.containers["web"].mark.clone().unwrap().spec;
+        let app = web.app.unwrap();
+        let front = app.attached.into_iter().find(|at| at.network == "proxynet");
+        front.unwrap().nic.unwrap().addresses.v4.to_string()
+    };
+    assert_ne!(cards(&world), "10.80.0.2");
+    assert!(
+        plan(&file, &world.look(), &wish(Goal::Up))
+            .unwrap()
+            .steps
+            .is_empty()
+    );
+    // Another name makes the network, and who is on it, anew; down takes it away.
+    file.networks.get_mut("front").unwrap().name = Some("other".into());
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.seen.engine.networks["front"].host_name(), "other");
+    let mut foreign = Observed::default();
+    foreign.engine.foreign_networks.insert("other".into());
+    let told = match plan(&file, &foreign, &wish(Goal::Up)) {
+        Err(problems) => problems,
+        Ok(_) => panic!("a foreign network was taken"),
+    };
+    assert!(
+        told[0].message.contains("a network `other` is on the host"),
+        "{}",
+        told[0].message
+    );
+    assert!(told[0].help.as_ref().unwrap().contains("external: true"));
+}
+
+#[test]
+fn a_port_that_is_told_makes_no_new_container_and_one_that_is_exposed_does() {
+    let file = mixed();
+    let world = World::of(&file);
+    let web = world.seen.containers["web"].mark.clone().unwrap().spec;
+    assert_eq!(web.app.unwrap().exposed, ["80/tcp"]);
+    let more = mixed_with("web", |c| settings(c).expose = vec!["3000/tcp".into()]);
+    let made = plan(&more, &world.look(), &wish(Goal::Up)).unwrap();
+    assert!(!made.steps.is_empty());
 }
 
 #[test]

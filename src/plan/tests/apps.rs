@@ -86,6 +86,7 @@ pub(super) fn extra(line: u32, subnet: Option<&str>) -> ExtraNetwork {
             ..NetworkWish::default()
         },
         external: None,
+        name: None,
         internal: false,
         labels: BTreeMap::new(),
     }

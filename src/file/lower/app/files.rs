@@ -12,9 +12,7 @@ use crate::file::lower::stores::StoreFile;
 use crate::file::lower::values::{Fields, items, number};
 use crate::file::text;
 use crate::file::tree::{Node, Spot};
-use crate::model::{
-    FileContent, FileOrigin, InnerFile, Key, Name, Secret, digest_of, file_mode, target_path,
-};
+use crate::model::{FileContent, FileOrigin, InnerFile, Key, Name, Secret, digest_of, target_path};
 
 /// Most bytes of a secret or config.
 const MOST: usize = 512 << 10;
@@ -61,7 +59,7 @@ fn file(
     let target = target(desk, fields, &source, secret)?;
     let id = |key: &str| fields.parsed(desk, key, |text| number(key, text, 0, u32::MAX));
     let (uid, gid) = (id("uid"), id("gid"));
-    let mode = fields.parsed(desk, "mode", file_mode);
+    let mode = fields.permissions(desk, "mode");
     let content = content(desk, store)?;
     Some(InnerFile {
         target,

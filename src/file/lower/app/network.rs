@@ -22,6 +22,13 @@ pub(super) fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, ap
         None => AppNetwork::Networks(attachments(desk, shared, layers)),
     };
     let mac = parsed(desk, layers, Key::MacAddress, mac_address);
+    if let (Some(entry), false) = (layers.last(Key::MacAddress), has_networks(&network))
+        && mac.is_some()
+    {
+        let message =
+            "`mac_address` needs a network of the project, which `network_mode` takes away";
+        desk.error_help(entry.spot, message, "leave one of the two out");
+    }
     let alias = alias(desk, shared, layers);
     if let AppNetwork::Networks(all) = &mut network {
         if let (Some(first), Some(mac)) = (all.first_mut(), mac) {
@@ -42,6 +49,10 @@ pub(super) fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, ap
             }
         }
     }
+}
+
+fn has_networks(network: &AppNetwork) -> bool {
+    matches!(network, AppNetwork::Networks(_))
 }
 
 /// `container_name`: on the host locker's own name stands, so that projects stay apart.
@@ -85,18 +96,11 @@ fn mode(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Option<App
     match text.as_str() {
         "host" => Some(AppNetwork::Host),
         "none" => Some(AppNetwork::None),
-        "bridge" | "default" | "nat" => {
-            desk.error_help(
-                spot,
-                format!("`network_mode: {text}` is the engine's own network, which has no names and is open to all projects"),
-                "leave it out: the container is then on the project's network",
-            );
-            None
-        }
+        "bridge" | "default" => Some(AppNetwork::Bridge),
         other => {
             desk.error_help(
                 spot,
-                format!("`{other}` is not a network mode; it is `host`, `none`, `service:NAME` or `container:NAME`"),
+                format!("`{other}` is not a network mode; it is `host`, `none`, `bridge`, `service:NAME` or `container:NAME`"),
                 "to join a network that is there, name it below `networks` with `external: true`",
             );
             None
@@ -133,8 +137,8 @@ fn attachments(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Vec
     all.sort_by_cached_key(|(rank, attachment)| {
         let network = shared.stores.networks.all.get(&attachment.network);
         let internal = network.is_some_and(|network| network.internal);
-        let external = network.and_then(|network| network.external.clone());
-        let host = external.unwrap_or_else(|| host_name_of(shared.project, &attachment.network));
+        let given = network.and_then(|n| n.external.clone().or_else(|| n.name.clone()));
+        let host = given.unwrap_or_else(|| host_name_of(shared.project, &attachment.network));
         (Reverse(*rank), internal, host)
     });
     all.into_iter().map(|(_, attachment)| attachment).collect()

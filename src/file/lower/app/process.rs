@@ -130,7 +130,7 @@ pub(super) fn logging(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Logging> {
     });
     let options = fields.pairs(desk, "options").into_iter();
     Some(Logging {
-        driver: driver.unwrap_or_else(|| "json-file".into()),
+        driver,
         options: options
             .map(|pair| (pair.key, pair.value.unwrap_or_default()))
             .collect(),
