@@ -241,6 +241,21 @@ pub struct ObservedEngine {
     pub volume_guests: BTreeMap<String, BTreeSet<String>>,
     /// All other volumes, by name.
     pub foreign_volumes: BTreeMap<String, ObservedVolume>,
+    /// What it offers; none when that was not asked.
+    pub offer: Option<EngineOffer>,
+}
+
+/// What only a running engine knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineOffer {
+    /// Its OCI runtimes by name.
+    pub runtimes: BTreeSet<String>,
+    /// Its log drivers, plugins among them.
+    pub log_drivers: BTreeSet<String>,
+    /// Whether systemd makes the cgroups of its containers.
+    pub by_systemd: bool,
+    /// Processors that it may use; 0 when it does not say.
+    pub cpus: u32,
 }
 
 /// A volume that the engine keeps.

@@ -69,6 +69,7 @@ impl<'a> Before<'a> {
     /// What a backend is to be asked about: the kinds that the project has.
     pub(super) fn sought(&self) -> Sought {
         Sought {
+            offer: false,
             images: BTreeSet::new(),
             kinds: self.kinds.clone(),
         }

@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{
-    ContainerSpec, IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, Seat,
+    App, ContainerSpec, IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, Seat,
     VolumeSource, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
@@ -183,8 +183,18 @@ fn sought(project: &Project, record: Option<&ProjectRecord>) -> Sought {
     if record.is_some_and(|record| record.applications) {
         kinds.insert(Kind::Application);
     }
-    let images = containers.filter_map(|c| c.source.image());
+    let images = containers.clone().filter_map(|c| c.source.image());
+    let asks = |app: &App| {
+        let logs = app
+            .logging
+            .as_ref()
+            .is_some_and(|logging| logging.driver.is_some());
+        logs || app.runtime.is_some()
+            || app.cgroup_parent.is_some()
+            || app.limits.nano_cpus.is_some()
+    };
     Sought {
+        offer: containers.filter_map(|c| c.app.as_deref()).any(asks),
         images: images.map(str::to_string).collect(),
         kinds,
     }

@@ -114,6 +114,7 @@ impl Engines {
     async fn look_around(&self) -> Result<(), BackendError> {
         let since = self.known().count;
         let sought = Sought {
+            offer: false,
             images: BTreeSet::new(),
             kinds: [Kind::System, Kind::Application].into(),
         };

@@ -33,6 +33,8 @@ pub use watch::{
 pub struct Sought {
     /// Names of images.
     pub images: BTreeSet<String>,
+    /// Whether what the engine offers is asked too: its runtimes, log drivers, processors.
+    pub offer: bool,
     /// Whether the project has, or ever had, containers of this kind. A backend without any need not
     /// be there, and must not be woken.
     pub kinds: BTreeSet<Kind>,

@@ -154,12 +154,12 @@ fn found(reader: &Reader<'_, '_>, base: &Path, text: &str, spot: Spot) -> Option
         return None;
     }
     let named = base.join(text);
-    let found = named.canonicalize();
-    let found = found.and_then(|real| match real.is_dir() {
+    let real = named.canonicalize();
+    let places = real.and_then(|real| match real.is_dir() {
         true => Ok((real.clone(), real)),
         false => Ok((real, text::place_of(&named)?)),
     });
-    let (real, path) = match found {
+    let (real, path) = match places {
         Ok(found) => found,
         Err(error) => {
             desk.error(spot, format!("cannot find `{text}`: {error}"));

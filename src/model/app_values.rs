@@ -1,11 +1,13 @@
 //! The syntaxes of single values of application containers: devices, limits, names the kernel knows.
 
+mod logging;
 mod network;
 
 use std::path::PathBuf;
 
 use super::{Device, Ulimit};
 
+pub use logging::*;
 pub use network::*;
 
 /// Why such a value is refused.
@@ -55,6 +57,22 @@ pub enum AppValueError {
     /// Not a number of processors.
     #[error("`{0}` is not a number of processors, such as `0.5` or `2`")]
     Cpus(String),
+    /// Not an absolute path.
+    #[error("`{0}` is not an absolute path in the container")]
+    WorkingDir(String),
+    /// Not a user.
+    #[error("`{0}` is not a user; it is `USER[:GROUP]`, names or numbers from 0 to 2147483647")]
+    User(String),
+    /// Not an option of a memory file system.
+    #[error(
+        "`{0}` is not an option of a memory file system; it is a flag such as `noexec`, or `size=64m`, `mode=1777`, `uid=1000`, `gid=1000`, `nr_inodes=1k`"
+    )]
+    Tmpfs(String),
+    /// A kernel parameter of the whole host.
+    #[error(
+        "`{0}` is a parameter of the whole host; a container has its own of `net.*`, `fs.mqueue.*`, `kernel.domainname`, and of `kernel.` those of System V IPC"
+    )]
+    SysctlOfHost(String),
     /// Not permissions.
     #[error("`{0}` are not permissions; they are octal, as in `\"0440\"`")]
     Mode(String),
@@ -147,6 +165,99 @@ impl Ulimit {
     }
 }
 
+/// Checks a working directory.
+pub fn check_working_dir(text: &str) -> Result<(), AppValueError> {
+    check_plain("working_dir", text)?;
+    match text.starts_with('/') {
+        true => Ok(()),
+        false => Err(AppValueError::WorkingDir(text.into())),
+    }
+}
+
+/// Checks `USER[:GROUP]`. Whether a name is there only the image knows.
+pub fn check_user(text: &str) -> Result<(), AppValueError> {
+    check_plain("user", text)?;
+    let bad = || AppValueError::User(text.into());
+    let mut parts = text.split(':');
+    let (user, group) = (parts.next().unwrap_or_default(), parts.next());
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '$');
+    let fits = |word: &str| {
+        let number = word.bytes().all(|b| b.is_ascii_digit());
+        let id = || word.parse::<i32>().is_ok();
+        word.chars().all(named) && !word.starts_with('-') && (!number || id() || word.is_empty())
+    };
+    let whole = parts.next().is_none() && !(user.is_empty() && group.is_none_or(str::is_empty));
+    if whole && fits(user) && group.is_none_or(fits) {
+        return Ok(());
+    }
+    Err(bad())
+}
+
+/// The flags that the engine takes for a memory file system.
+const TMPFS_FLAGS: &str = "defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime \
+    noatime diratime nodiratime relatime norelatime strictatime nostrictatime";
+
+/// Checks the options of a memory file system, divided by commas.
+pub fn check_tmpfs(options: &str) -> Result<(), AppValueError> {
+    let words = options.split(',').filter(|word| !word.is_empty());
+    for word in words {
+        let good = match word.split_once('=') {
+            None => TMPFS_FLAGS.split_whitespace().any(|flag| flag == word),
+            Some(("size", size)) => is_counted(size, "kmgtKMGT%"),
+            Some(("nr_inodes" | "nr_blocks", count)) => is_counted(count, "kmgtKMGT"),
+            Some(("mode", mode)) => file_mode(mode).is_ok(),
+            Some(("uid" | "gid", id)) => is_counted(id, "") && id.parse::<u32>().is_ok(),
+            Some(("mpol", policy)) => !policy.is_empty(),
+            Some((_, _)) => false,
+        };
+        if !good {
+            return Err(AppValueError::Tmpfs(word.into()));
+        }
+    }
+    Ok(())
+}
+
+/// Digits, and behind them at most one of these letters.
+fn is_counted(text: &str, units: &str) -> bool {
+    let digits = text
+        .strip_suffix(|c: char| units.contains(c))
+        .unwrap_or(text);
+    !digits.is_empty() && digits.len() <= 19 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whose kernel parameter it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SysctlOf {
+    /// The container's network.
+    Network,
+    /// Its System V and POSIX message queues, semaphores and shared memory.
+    Ipc,
+    /// Its host name's.
+    Uts,
+}
+
+/// The namespace that has a kernel parameter (namespaces(7)); one of the whole host is refused.
+pub fn sysctl_of(name: &str) -> Result<SysctlOf, AppValueError> {
+    check_sysctl(name)?;
+    let dotted = name.replace('/', ".");
+    let ipc = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    match dotted.as_str() {
+        word if word.starts_with("net.") => Ok(SysctlOf::Network),
+        word if word.starts_with("fs.mqueue.") || ipc.contains(&word) => Ok(SysctlOf::Ipc),
+        "kernel.domainname" => Ok(SysctlOf::Uts),
+        _ => Err(AppValueError::SysctlOfHost(name.into())),
+    }
+}
+
 /// Checks the name of a kernel parameter.
 pub fn check_sysctl(name: &str) -> Result<(), AppValueError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
@@ -162,12 +273,17 @@ pub fn check_sysctl(name: &str) -> Result<(), AppValueError> {
 pub fn capability(text: &str) -> Result<String, AppValueError> {
     let word = text.to_ascii_uppercase();
     let word = word.strip_prefix("CAP_").unwrap_or(&word);
-    let fits = |c: char| c.is_ascii_uppercase() || c == '_';
-    if word.len() < 3 || word.len() > 40 || !word.chars().all(fits) {
+    if word != "ALL" && !CAPABILITIES.split_whitespace().any(|known| known == word) {
         return Err(AppValueError::Capability(text.into()));
     }
     Ok(word.into())
 }
+
+/// All that capabilities(7) has.
+const CAPABILITIES: &str = "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE \
+    DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN \
+    NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT \
+    SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM";
 
 /// Checks a rule of the device cgroup.
 pub fn check_device_rule(text: &str) -> Result<(), AppValueError> {
@@ -196,16 +312,29 @@ pub fn check_signal(text: &str) -> Result<(), AppValueError> {
     let number = text
         .parse::<u8>()
         .is_ok_and(|n| (1..=64).contains(&n) && !text.starts_with('+'));
-    let word = text.strip_prefix("SIG").unwrap_or(text);
-    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '+' | '-');
-    let named = word.starts_with(|c: char| c.is_ascii_uppercase())
-        && word.len() <= 12
-        && word.chars().all(fits);
-    if number || named {
+    let upper = text.to_ascii_uppercase();
+    let word = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let within = |text: &str, most: u8| {
+        let digits = !text.starts_with(['+', '0']);
+        text.parse::<u8>()
+            .is_ok_and(|n| digits && (1..=most).contains(&n))
+    };
+    let real_time = match (word.strip_prefix("RTMIN"), word.strip_prefix("RTMAX")) {
+        (Some(rest), _) => rest.is_empty() || rest.strip_prefix('+').is_some_and(|n| within(n, 15)),
+        (None, Some(rest)) => {
+            rest.is_empty() || rest.strip_prefix('-').is_some_and(|n| within(n, 14))
+        }
+        (None, None) => false,
+    };
+    if number || real_time || SIGNALS.split_whitespace().any(|known| known == word) {
         return Ok(());
     }
     Err(AppValueError::Signal(text.into()))
 }
+
+/// Those of signal(7) that have a name of their own.
+const SIGNALS: &str = "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS \
+    TERM TRAP TSTP TTIN TTOU UNUSED URG USR1 USR2 VTALRM WINCH XCPU XFSZ";
 
 /// Checks a list of processors.
 pub fn check_cpuset(text: &str) -> Result<(), AppValueError> {

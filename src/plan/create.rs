@@ -43,6 +43,7 @@ impl Builder<'_> {
         self.check_origin(name, &spec.source);
         self.check_external(name, &spec);
         self.check_files(name, &spec);
+        self.check_offer(name, &spec);
         let mounts = spec.mounts.clone();
         self.specs.insert(name.clone(), spec.clone());
         let create = Step::Create(Box::new(spec));

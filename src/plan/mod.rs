@@ -27,6 +27,7 @@ mod names;
 mod needs;
 mod network_up;
 mod networks;
+mod offer;
 mod order;
 mod owners;
 mod pick;

@@ -314,3 +314,121 @@ fn who_shares_a_network_follows_it_and_comes_back_with_it() {
         locker(host, "plan --exit-code").exits(0);
     });
 }
+
+/// What docker compose makes of a file shows in the engine: names, addresses, ports, times, values.
+const LIKE_COMPOSE: &str = r#"
+services:
+  a:
+    image: busybox:test
+    init: true
+    mac_address: "02:42:ac:11:00:35"
+    expose: ["3000"]
+    ports: ["8200:80", "8200:80"]
+    networks: [px]
+    environment: {DEBUG: True, MODE: 0755, RATIO: 1.50, C: "a $ b"}
+    logging: {options: {max-size: 5m}}
+  b:
+    image: busybox:test
+    networks: {br78: {ipv4_address: 192.168.78.50, mac_address: "02:42:ac:11:00:36"}}
+  c:
+    image: hcimg
+    command: "${NONE:-}"
+    user: "${NONE:-}"
+    healthcheck: {interval: 2s, retries: 7}
+  d:
+    image: hcimg
+    entrypoint: ""
+    network_mode: bridge
+networks:
+  px: {name: proxynet, ipam: {config: [{subnet: 172.28.77.0/24, gateway: 172.28.77.254}]}}
+  br78: {external: true}
+"#;
+
+#[test]
+fn the_engine_is_told_what_docker_compose_tells_it() {
+    on_a_host_with_docker(|host| {
+        host.sh("docker network create --subnet 192.168.78.0/24 br78; docker create --name seed busybox:test");
+        host.sh(
+            "docker commit --change 'HEALTHCHECK --interval=1h --timeout=9s CMD true' --change 'CMD [\"/bin/sleep\", \"77\"]' seed hcimg",
+        );
+        host.write("/srv/shop/compose.yaml", LIKE_COMPOSE);
+        locker(host, "up").exits(0);
+        answers(host, 8200, "hello");
+        let shows = |what: &str, name: &str, expected: &str| {
+            let seen = host.sh(&format!("docker inspect -f '{{{{json {what}}}}}' {name}"));
+            assert_eq!(seen.trim(), expected, "{what} of {name}");
+        };
+        shows(
+            ".Config.ExposedPorts",
+            "shop_a",
+            r#"{"3000/tcp":{},"80/tcp":{}}"#,
+        );
+        shows(
+            ".HostConfig.LogConfig.Config",
+            "shop_a",
+            r#"{"max-size":"5m"}"#,
+        );
+        shows(".Config.Cmd", "shop_c", r#"["/bin/sleep","77"]"#);
+        shows(".Config.Cmd", "shop_d", r#"["/bin/sleep","77"]"#);
+        shows(
+            ".Config.Healthcheck.Test",
+            "shop_c",
+            r#"["CMD-SHELL","true"]"#,
+        );
+        shows(".Config.Healthcheck.Interval", "shop_c", "2000000000");
+        shows(".Config.Healthcheck.Timeout", "shop_c", "9000000000");
+        shows(".HostConfig.NetworkMode", "shop_d", r#""bridge""#);
+        let values = inside(host, "shop_a", "echo $DEBUG $MODE $RATIO \"$C\"");
+        assert_eq!(values, "true 493 1.5 a $ b");
+        let way = inside(host, "shop_a", "ip route; cat /sys/class/net/eth0/address");
+        assert!(way.contains("default via 172.28.77.254"), "{way}");
+        assert!(way.ends_with("02:42:ac:11:00:35"), "{way}");
+        let card = inside(host, "shop_b", "ip addr show eth0");
+        assert!(card.contains("192.168.78.50/24"), "{card}");
+        assert!(card.contains("02:42:ac:11:00:36"), "{card}");
+        locker(host, "plan --exit-code").exits(0);
+
+        // Another project finds the network by its name, and cannot make one of that name.
+        let other = "services: {x: {image: 'busybox:test', networks: [px]}}\nnetworks: {px: {name: proxynet, external: true}}\n";
+        host.write("/srv/other/compose.yaml", other);
+        host.sh("cd /srv/other && locker up");
+        assert_eq!(inside(host, "other_x", "wget -q -O - http://a/"), "hello");
+        host.write(
+            "/srv/other/compose.yaml",
+            &other.replace(", external: true", ""),
+        );
+        let told = host.try_sh("cd /srv/other && locker plan");
+        assert_eq!(told.code, 1);
+        assert!(
+            told.err.contains("a network `proxynet` is on the host"),
+            "{}",
+            told.err
+        );
+        assert!(told.err.contains("external: true"), "{}", told.err);
+        host.write("/srv/other/compose.yaml", other);
+        host.sh("cd /srv/other && locker down -y");
+
+        // What only the running engine knows is told before anything is done.
+        let before = left(host);
+        for (keys, expected) in [
+            ("runtime: nosuch", "the engine has no runtime `nosuch`"),
+            (
+                "logging: {driver: nosuch}",
+                "the engine has no log driver `nosuch`",
+            ),
+        ] {
+            let file = format!("services: {{y: {{image: 'busybox:test', {keys}}}}}\n");
+            host.write("/srv/asks/compose.yaml", &file);
+            let told = host.try_sh("cd /srv/asks && locker -y up");
+            assert_eq!(told.code, 1, "{keys}");
+            assert!(told.err.contains(expected), "{keys}: {}", told.err);
+            assert_eq!(left(host), before, "{keys}");
+        }
+
+        locker(host, "down -y").exits(0);
+        let networks = host.sh("docker network ls --format '{{.Name}}'");
+        assert!(!networks.contains("proxynet"), "{networks}");
+        assert!(networks.contains("br78"), "{networks}");
+        host.sh("docker rm seed; docker rmi hcimg; docker network rm br78");
+    });
+}

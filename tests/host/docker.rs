@@ -359,6 +359,7 @@ async fn an_engine_that_is_down_says_what_helps(rig: &Rig) {
     sh("systemctl stop docker docker.socket 2>&1");
     let fresh = Rig::docker();
     let sought = locker::backend::Sought {
+        offer: false,
         kinds: [Kind::Application].into(),
         ..Default::default()
     };

@@ -12,6 +12,7 @@ const BOTH: [Kind; 2] = [Kind::System, Kind::Application];
 
 fn sought(kinds: &[Kind]) -> Sought {
     Sought {
+        offer: false,
         images: ["shop/web".to_string(), "absent".to_string()].into(),
         kinds: kinds.iter().copied().collect(),
     }

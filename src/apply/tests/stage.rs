@@ -176,6 +176,7 @@ impl Stage {
 
     pub(super) async fn observed(&self) -> Observed {
         let sought = Sought {
+            offer: false,
             images: ["shop/web".to_string()].into(),
             kinds: [Kind::System, Kind::Application].into(),
         };

@@ -174,7 +174,7 @@ impl Backend for DockerBackend {
             return Ok(BackendView::default());
         }
         let homes = self.blocking(Homes::read);
-        let look = observe::look(&self.site, &self.client, &sought.images, homes).await?;
+        let look = observe::look(&self.site, &self.client, sought, homes).await?;
         let (mut view, all) = self.blocking(move |site| observe::view(site, look)).await?;
         *self.all() = Some(all);
         let left = self.left();

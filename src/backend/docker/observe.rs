@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
+use bollard::models::SystemInfoCgroupDriverEnum;
 use bollard::query_parameters::{ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join_all;
 
@@ -20,10 +21,10 @@ use super::network;
 use super::shares;
 use super::site::Site;
 use super::status;
-use crate::backend::{BackendError, BackendView, Body};
+use crate::backend::{BackendError, BackendView, Body, Sought};
 use crate::hosts::read_block;
 use crate::model::{Kind, Name};
-use crate::observed::{ObservedContainer, ObservedEngine, ObservedVolume, State};
+use crate::observed::{EngineOffer, ObservedContainer, ObservedEngine, ObservedVolume, State};
 use crate::sys;
 
 /// So many containers are read faster by one thread than two are begun.
@@ -43,11 +44,11 @@ pub(super) struct Look {
 pub(super) async fn look(
     site: &Site,
     client: &Client,
-    images: &BTreeSet<String>,
+    sought: &Sought,
     homes: impl Future<Output = Result<Homes, BackendError>>,
 ) -> Result<Look, BackendError> {
     let containers = async { Ok(list::containers(&client::endpoint()?).await) };
-    let rest = async { rest(site, client.link().await?, images).await };
+    let rest = async { rest(site, client.link().await?, sought).await };
     let (containers, (engine, ids), homes) = tokio::try_join!(containers, rest, homes)?;
     Ok(Look {
         containers: containers?,
@@ -61,18 +62,20 @@ pub(super) async fn look(
 async fn rest(
     site: &Site,
     link: &Link,
-    images: &BTreeSet<String>,
+    sought: &Sought,
 ) -> Result<(ObservedEngine, BTreeMap<String, String>), BackendError> {
     let docker = &link.docker;
     let networks = docker.list_networks(None::<ListNetworksOptions>);
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
-    let (networks, volumes, images) = tokio::join!(
+    let (networks, volumes, images, offer) = tokio::join!(
         networks,
         volumes,
-        try_join_all(images.iter().map(|name| image(docker, name))),
+        try_join_all(sought.images.iter().map(|name| image(docker, name))),
+        offer(docker, sought.offer),
     );
     let mut engine = ObservedEngine {
         at: Some(link.endpoint.observed()),
+        offer: offer?,
         ..ObservedEngine::default()
     };
     for image in images?.into_iter().flatten() {
@@ -110,6 +113,21 @@ async fn rest(
         };
     }
     Ok((engine, ids))
+}
+
+/// What the engine offers. It asks other programs for it, so it is asked only where it matters.
+async fn offer(docker: &Docker, wanted: bool) -> Result<Option<EngineOffer>, BackendError> {
+    if !wanted {
+        return Ok(None);
+    }
+    let info = docker.info().await.map_err(|e| unlisted(&e))?;
+    let plugins = info.plugins.unwrap_or_default();
+    Ok(Some(EngineOffer {
+        runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
+        log_drivers: plugins.log.unwrap_or_default().into_iter().collect(),
+        by_systemd: info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
+        cpus: info.ncpu.and_then(|n| n.try_into().ok()).unwrap_or(0),
+    }))
 }
 
 fn unlisted(error: &bollard::errors::Error) -> BackendError {

@@ -22,8 +22,6 @@ pub(super) struct Surroundings<'a> {
 pub(super) enum RenderError {
     #[error("the value of `{key}` holds a control character")]
     Control { key: String },
-    #[error("the value of `{key}` starts or ends with white space or quotes, which LXC drops")]
-    Trimmed { key: String },
     #[error("`{key}` is not a key of an LXC configuration")]
     Key { key: String },
     #[error("the path in `{key}` is not valid UTF-8")]
@@ -35,7 +33,21 @@ pub(super) enum RenderError {
 struct Lines(String);
 
 impl Lines {
+    /// A value that LXC reads as it is here.
     fn set(&mut self, key: &str, value: &str) -> Result<(), RenderError> {
+        let quoted = value.len() > 1
+            && ['"', '\'']
+                .iter()
+                .any(|q| value.starts_with(*q) && value.ends_with(*q));
+        // LXC drops blanks at the ends, and then one pair of quotes around it all.
+        match value.trim() != value || quoted {
+            true => self.raw(key, &format!("\"{value}\"")),
+            false => self.raw(key, value),
+        }
+    }
+
+    /// A line in LXC's own words.
+    fn raw(&mut self, key: &str, value: &str) -> Result<(), RenderError> {
         let key_is_good = key.starts_with("lxc.")
             && key
                 .chars()
@@ -45,13 +57,6 @@ impl Lines {
         }
         if value.chars().any(char::is_control) {
             return Err(RenderError::Control { key: key.into() });
-        }
-        let quoted = value.len() > 1
-            && ['"', '\'']
-                .iter()
-                .any(|q| value.starts_with(*q) && value.ends_with(*q));
-        if value.trim() != value || quoted {
-            return Err(RenderError::Trimmed { key: key.into() });
         }
         self.0.push_str(key);
         self.0.push_str(if value.is_empty() { " =" } else { " = " });
@@ -98,7 +103,7 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
     lines.set("lxc.console.size", "1MB")?;
     lines.set("lxc.console.rotate", "1")?;
     for line in &spec.config {
-        lines.set(&line.key, &line.value)?;
+        lines.raw(&line.key, &line.value)?;
     }
     Ok(lines.0)
 }

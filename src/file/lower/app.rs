@@ -16,7 +16,8 @@ use super::volumes::Mounts;
 use super::{build, health, ports};
 use crate::file::desk::{Desk, Scope};
 use crate::model::{
-    App, AppValueError, Fqdn, Key, check_plain, check_platform, check_signal, parse_size,
+    App, AppValueError, Fqdn, Key, check_plain, check_platform, check_signal, check_user,
+    check_working_dir, parse_size,
 };
 use process::{logging, pull, words};
 use sharing::{namespaces, volumes_from};
@@ -77,6 +78,7 @@ pub(super) fn lower(
     kernel::fill(desk, layers, &mut app);
     namespaces(desk, shared, layers, &mut app);
     network::fill(desk, shared, layers, &mut app);
+    kernel::check_sysctls(desk, layers, &app);
     build::isolation(desk, one(desk, layers, Key::Isolation));
     app
 }
@@ -86,13 +88,18 @@ fn texts(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
     app.platform = parsed(desk, layers, Key::Platform, |text| {
         kept(text, check_platform)
     });
-    app.user = plain(desk, layers, Key::User);
-    app.working_dir = plain(desk, layers, Key::WorkingDir);
+    app.user = parsed(desk, layers, Key::User, |text| kept(text, check_user));
+    app.working_dir = parsed(desk, layers, Key::WorkingDir, |text| {
+        kept(text, check_working_dir)
+    });
     app.hostname = parsed(desk, layers, Key::Hostname, |text| {
         // The engine takes an underscore too.
-        Fqdn::new(&text.replace('_', "-")).map(|_| text.to_string())
+        let fits = Fqdn::new(&text.replace('_', "-")).map_err(|error| error.to_string());
+        fits.and_then(|_| of_kernel(text))
     });
-    app.domainname = plain(desk, layers, Key::Domainname);
+    app.domainname = parsed(desk, layers, Key::Domainname, |text| {
+        kept(text, |text| check_plain("domainname", text))
+    });
     app.stop_signal = parsed(desk, layers, Key::StopSignal, |text| {
         kept(text, check_signal)
     });
@@ -102,6 +109,17 @@ fn texts(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
     app.oom_score_adj = parsed(desk, layers, Key::OomScoreAdj, |text| {
         number("oom_score_adj", text, -1000, 1000)
     });
+}
+
+/// The kernel keeps 64 characters of a name (sethostname(2)).
+fn of_kernel(text: &str) -> Result<String, String> {
+    match text.len() <= 64 {
+        true => Ok(text.to_string()),
+        false => Err(format!(
+            "`hostname` has at most 64 characters, `{text}` has {}",
+            text.len()
+        )),
+    }
 }
 
 /// The keys that take `true` or `false`.

@@ -14,7 +14,7 @@ use crate::file::keys;
 use crate::file::tree::{Kind as Shape, Node, Spot};
 use crate::model::{
     EngineMount, EngineVolume, Key, Kind, MountOptions, Name, Place, Volume, VolumeError,
-    VolumeSource, host_path, parse_size, target_path,
+    VolumeSource, check_tmpfs, host_path, parse_size, target_path,
 };
 use wanted::{Wanted, home, long, short, target};
 
@@ -39,9 +39,7 @@ pub(super) fn lower(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -
         if let Some(target) = desk.check(spot, target_path(path))
             && take(desk, spot, &target, &mut mounts)
         {
-            if options.chars().any(|c| c.is_control() || c.is_whitespace()) {
-                desk.error(spot, "the options of a memory file system hold no blanks");
-            }
+            desk.check(spot, check_tmpfs(options));
             mounts.tmpfs.insert(target, options.into());
         }
     }

@@ -42,7 +42,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("read_only", "true"),
     ("privileged", "true"),
     ("ulimits", "{nofile: 1}"),
-    ("sysctls", "{a.b: 1}"),
+    ("sysctls", "{net.b: 1}"),
     ("cap_add", "[ALL]"),
     ("cap_drop", "[ALL]"),
     ("devices", "[/dev/x]"),

@@ -282,6 +282,43 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "`mac_address` needs a network of the project, which `network_mode` takes away",
         ),
         (
+            "working_dir: rel",
+            "`rel` is not an absolute path in the container",
+        ),
+        (
+            "user: a:b:c",
+            "`a:b:c` is not a user; it is `USER[:GROUP]`, names or numbers from 0 to 2147483647",
+        ),
+        (
+            "sysctls: {vm.swappiness: 1}",
+            "`vm.swappiness` is a parameter of the whole host; a container has its own of `net.*`, `fs.mqueue.*`, `kernel.domainname`, and of `kernel.` those of System V IPC",
+        ),
+        (
+            "network_mode: host\n    sysctls: {net.core.somaxconn: 1}",
+            "`net.core.somaxconn` is the host's with `network_mode: host`",
+        ),
+        (
+            "ipc: host\n    sysctls: {kernel.shmmax: 65536}",
+            "`kernel.shmmax` is the host's with `ipc: host`",
+        ),
+        (
+            "logging: {driver: json-file, options: {max-sizee: 5m}}",
+            "`max-sizee` is not an option of the log driver `json-file`; it has max-size, max-file, compress, labels, labels-regex, env, env-regex, tag, mode, max-buffer-size",
+        ),
+        (
+            "logging: {driver: local, options: {max-size: abc}}",
+            "`abc` is no value of the log option `max-size`",
+        ),
+        ("mem_limit: 1m", "a container has at least 6 MiB of memory"),
+        (
+            "memswap_limit: 20m",
+            "`memswap_limit` needs a limit of the memory",
+        ),
+        (
+            "mem_limit: 10m\n    mem_reservation: 20m",
+            "more memory is kept for the container than it may have",
+        ),
+        (
             "network_mode: mynet",
             "`mynet` is not a network mode; it is `host`, `none`, `bridge`, `service:NAME` or `container:NAME`",
         ),

@@ -38,7 +38,7 @@ pub fn mac_address(text: &str) -> Result<String, AppValueError> {
     }
     let first = u8::from_str_radix(parts[0], 16).map_err(|_| bad())?;
     // The lowest bit marks addresses of groups, which no card can have (IEEE 802).
-    if first & 1 == 1 {
+    if first & 1 == 1 || parts.iter().all(|part| *part == "00") {
         return Err(bad());
     }
     Ok(parts.join(":").to_ascii_lowercase())

@@ -33,12 +33,71 @@ fn names_of_the_kernel() {
     table(
         capability,
         &["NET_ADMIN", "cap_sys_ptrace", "ALL"],
-        &["A", "NET ADMIN", "NET-ADMIN", "X1X"],
+        &[
+            "A",
+            "NET ADMIN",
+            "NET-ADMIN",
+            "X1X",
+            "NOSUCH",
+            "CAP_FOO_BAR",
+            "CAP_ALL_",
+        ],
     );
     table(
         check_signal,
-        &["SIGTERM", "INT", "9", "SIGRTMIN+3"],
-        &["0", "65", "sigterm", "-9", "+9", "SIG", "TERM;"],
+        &["SIGTERM", "INT", "9", "SIGRTMIN+3", "sigterm", "RTMAX-14"],
+        &[
+            "0",
+            "65",
+            "SIGFOO",
+            "-9",
+            "+9",
+            "SIG",
+            "TERM;",
+            "SIGRTMIN+40",
+            "RTMIN+03",
+        ],
+    );
+    table(
+        check_user,
+        &[
+            "root",
+            "1000",
+            "1000:",
+            ":5",
+            "a:b",
+            "u@dom",
+            "2147483647:0",
+        ],
+        &["", ":", "a:b:c", "-1", "99999999999", "a b", "1:-2"],
+    );
+    table(check_working_dir, &["/", "/a/../b"], &["", "rel", "./a"]);
+    assert!(check_tmpfs("").is_ok());
+    let tmpfs = |text: &str| match text {
+        "" => Err(AppValueError::Tmpfs(String::new())),
+        text => check_tmpfs(text),
+    };
+    table(
+        tmpfs,
+        &[
+            "rw,nosuid,size=64k,uid=5,gid=5,mode=700",
+            "size=10%",
+            "nr_inodes=1k,noexec",
+        ],
+        &[
+            "size=abc", "foo=bar", "mode=999", "uid=x", "size=", "nosuch", "size=1 m",
+        ],
+    );
+    table(
+        sysctl_of,
+        &[
+            "net.core.somaxconn",
+            "net/ipv4/ip_forward",
+            "fs.mqueue.msg_max",
+            "kernel.shmmax",
+            "kernel.domainname",
+        ],
+        &["vm.swappiness", "kernel.hostname", "fs.file-max", "net"],
     );
     table(
         check_device_rule,

@@ -90,6 +90,7 @@ impl Rig {
 
     pub async fn look(&self) -> BackendView {
         let sought = Sought {
+            offer: false,
             images: BTreeSet::new(),
             kinds: BTreeSet::from([self.kind]),
         };

@@ -6,11 +6,12 @@ use super::{checked_pairs, kept};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::lower::container::Layers;
-use crate::file::lower::values::{Fields, items, parsed_list, texts};
+use crate::file::lower::values::{Fields, items, pairs_of, parsed_list, texts};
 use crate::file::text;
 use crate::file::tree::{Kind as Shape, Node, Spot};
 use crate::model::{
-    App, Device, Key, Ulimit, capability, check_device_rule, check_plain, check_sysctl, host_path,
+    App, AppNetwork, Device, Key, SysctlOf, Ulimit, capability, check_device_rule, check_plain,
+    check_sysctl, host_path, sysctl_of,
 };
 
 /// Puts all of it in.
@@ -24,6 +25,35 @@ pub(super) fn fill(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
         kept(text, check_device_rule)
     });
     app.security_opt = security(desk, layers);
+}
+
+/// A parameter of a namespace that the container shares with the host is the host's.
+pub(super) fn check_sysctls(desk: &Desk<'_>, layers: &Layers<'_>, app: &App) {
+    // Another runtime may have a kernel of its own.
+    if app.runtime.is_some() {
+        return;
+    }
+    let scope = layers.scope(Key::Sysctls);
+    for pair in layers
+        .of(Key::Sysctls)
+        .flat_map(|entry| pairs_of(desk, entry, scope, false))
+    {
+        // The form was checked before.
+        if check_sysctl(&pair.key).is_err() {
+            continue;
+        }
+        let Some(of) = desk.check(pair.spot, sysctl_of(&pair.key)) else {
+            continue;
+        };
+        let shared = match of {
+            SysctlOf::Network if app.network == AppNetwork::Host => "network_mode: host",
+            SysctlOf::Ipc if app.ipc.as_deref() == Some("host") => "ipc: host",
+            SysctlOf::Uts if app.uts.is_some() => "uts: host",
+            SysctlOf::Network | SysctlOf::Ipc | SysctlOf::Uts => continue,
+        };
+        let message = format!("`{}` is the host's with `{shared}`", pair.key);
+        desk.error_help(pair.spot, message, "leave one of the two out");
+    }
 }
 
 fn ulimits(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<String, Ulimit> {
@@ -117,9 +147,8 @@ fn security(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<String> {
             ("seccomp", value) => profile(desk, spot, value),
             ("no-new-privileges", "") => Some("no-new-privileges:true".into()),
             ("no-new-privileges", "true" | "false") => Some(format!("{name}:{value}")),
-            ("apparmor" | "label" | "systempaths", value) if !value.is_empty() => {
-                Some(format!("{name}={value}"))
-            }
+            ("systempaths", "unconfined") => Some("systempaths=unconfined".into()),
+            ("apparmor" | "label", value) if !value.is_empty() => Some(format!("{name}={value}")),
             _ => {
                 let help = "write `no-new-privileges:true`, `seccomp=PATH`, `apparmor=PROFILE` or `label=…`";
                 desk.error_help(spot, format!("`{text}` is not an option of security"), help);

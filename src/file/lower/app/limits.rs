@@ -54,7 +54,49 @@ pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> AppLimits {
     };
     blkio(desk, layers, &mut limits);
     deploy::limits(desk, layers, &mut limits);
+    memory(desk, layers, &limits);
     limits
+}
+
+/// Least memory that the engine gives a container.
+const LEAST: u64 = 6 << 20;
+
+/// What the engine refuses of limits of memory.
+fn memory(desk: &Desk<'_>, layers: &Layers<'_>, limits: &AppLimits) {
+    let wrong = |keys: &[Key], message: String, help: &str| {
+        let spot = keys.iter().find_map(|key| layers.last(*key));
+        if let Some(entry) = spot {
+            desk.error_help(entry.spot, message, help);
+        }
+    };
+    let most = limits.memory.filter(|memory| *memory > 0);
+    if most.is_some_and(|memory| memory < LEAST) {
+        let message = "a container has at least 6 MiB of memory".into();
+        wrong(&[Key::MemLimit, Key::Deploy], message, "write `6m` or more");
+    }
+    let swap = limits.memory_swap.and_then(|swap| u64::try_from(swap).ok());
+    match (most, swap.filter(|swap| *swap > 0)) {
+        (Some(memory), Some(swap)) if swap < memory => {
+            let message =
+                "`memswap_limit` is memory and swap together, and less than the memory".into();
+            wrong(&[Key::MemswapLimit], message, "raise it, or leave it out");
+        }
+        (None, Some(_)) if layers.last(Key::Cgroup).is_none() => {
+            let message = "`memswap_limit` needs a limit of the memory".into();
+            wrong(&[Key::MemswapLimit], message, "write `mem_limit` beside it");
+        }
+        (_, _) => {}
+    }
+    if let (Some(memory), Some(kept)) = (most, limits.memory_reservation)
+        && kept > memory
+    {
+        let message = "more memory is kept for the container than it may have".into();
+        wrong(
+            &[Key::MemReservation, Key::Deploy],
+            message,
+            "keep less, or raise the limit",
+        );
+    }
 }
 
 /// A number of microseconds, or a time with its unit.

@@ -8,7 +8,9 @@ use crate::file::keys;
 use crate::file::lower::container::Layers;
 use crate::file::lower::values::{Fields, one};
 use crate::file::tree::{Kind as Shape, Node, Spot};
-use crate::model::{Key, Logging, PullPolicy, check_plain, parse_time, split_words};
+use crate::model::{
+    Key, Logging, PullPolicy, check_log_option, check_plain, parse_time, split_words,
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -129,6 +131,14 @@ pub(super) fn logging(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Logging> {
         kept(text, |text| check_plain("driver", text))
     });
     let options = fields.pairs(desk, "options").into_iter();
+    let options: Vec<_> = options.collect();
+    if let Some(driver) = &driver {
+        for pair in &options {
+            let value = pair.value.as_deref().unwrap_or_default();
+            desk.check(pair.spot, check_log_option(driver, &pair.key, value));
+        }
+    }
+    let options = options.into_iter();
     Some(Logging {
         driver,
         options: options
