@@ -97,7 +97,10 @@ fn env_files(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<EnvFile> {
         for node in nodes {
             if node.entries().is_some() {
                 all.extend(env_file_map(desk, Fields { map: node, scope }));
-            } else if let Some(path) = desk.text(node, scope, "env_file") {
+            } else if let Some(path) = desk.text(node, scope, "env_file")
+                // An empty single value counts as not given.
+                && !(path.is_empty() && entry.value.as_text().is_some())
+            {
                 all.push(EnvFile {
                     path,
                     spot: node.spot,

@@ -78,7 +78,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("cpuset", "0"),
     ("pids_limit", "5"),
     ("blkio_config", "{weight: 300}"),
-    ("deploy", "{resources: {limits: {memory: 1m}}}"),
+    ("deploy", "{resources: {limits: {memory: 16m}}}"),
     ("network_mode", "none"),
     ("networks", "[back]"),
     ("mac_address", "02:42:ac:11:65:43"),

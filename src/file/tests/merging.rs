@@ -223,8 +223,8 @@ fn short_and_long_forms_are_merged() {
             "depends_on: {b: {condition: service_healthy, restart: true}}",
             "depends_on: [b, c]",
             json!({"depends_on": {
-                "b": {"condition": "service_started", "restart": "true"},
-                "c": {"condition": "service_started"}
+                "b": {"condition": "service_started", "restart": "true", "required": "true"},
+                "c": {"condition": "service_started", "required": "true"}
             }}),
         ),
         (

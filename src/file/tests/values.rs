@@ -95,10 +95,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
         ),
         ("setup: echo", "`setup` takes a list, not a single value"),
         ("setup: [\"\"]", "a command of `setup` is empty"),
-        (
-            "setup: [\"echo $1\"]",
-            "`$` begins a variable here and no name follows",
-        ),
+        ("setup: [\"echo ${1}\"]", "`${1}` is not a variable"),
         (
             "healthcheck: {test: x, interval: 5}",
             "`interval` is a time such as `30s` or `1m30s`, not `5`",

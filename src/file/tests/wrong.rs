@@ -360,7 +360,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "a limit of a device needs `rate`",
         ),
         (
-            "deploy: {resources: {limits: {memory: 1m}}}\n    mem_limit: 2m",
+            "deploy: {resources: {limits: {memory: 16m}}}\n    mem_limit: 32m",
             "`mem_limit` of this container says something else",
         ),
         (
