@@ -36,7 +36,7 @@ fn shared(project: &Name, app: &AppSpec) -> Vec<(&'static str, String)> {
     let net = match &settings.network {
         AppNetwork::Container(name) => Some(host_name_of(project, name)),
         AppNetwork::Foreign(name) => Some(name.clone()),
-        AppNetwork::Networks(_) | AppNetwork::Host | AppNetwork::None => None,
+        AppNetwork::Networks(_) | AppNetwork::Host | AppNetwork::Bridge | AppNetwork::None => None,
     };
     let of = |word: &Option<String>| {
         let word = word.as_deref()?;

@@ -364,8 +364,8 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "`mem_limit` of this container says something else",
         ),
         (
-            "deploy: {resources: {reservations: {devices: []}}}",
-            "locker does not have `devices`: locker hands out devices by path only; see `devices`",
+            "deploy: {resources: {reservations: {generic_resources: []}}}",
+            "locker does not have `generic_resources`: there is no swarm here",
         ),
         (
             "deploy: {restart_policy: {condition: always}}",
