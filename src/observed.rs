@@ -33,6 +33,10 @@ pub struct Observed {
     pub foreign: BTreeMap<Kind, BTreeSet<String>>,
     /// What the engine of application containers has beside containers.
     pub engine: ObservedEngine,
+    /// Engines that the project needs and that do not answer: nothing is known of their containers.
+    pub down: BTreeMap<Kind, Down>,
+    /// Containers of those engines whose addresses stay theirs while a plan is made without them.
+    pub unknown: BTreeSet<Name>,
     /// Bridge and taken subnets.
     pub network: ObservedNetwork,
     /// Port rules and network rules of every locker project.
@@ -139,6 +143,8 @@ pub enum State {
     Running,
     /// Running, all processes frozen.
     Frozen,
+    /// Its engine does not answer. Only told to people: no container is observed so.
+    Unknown,
 }
 
 /// What locker writes beside a container it made.
@@ -209,6 +215,17 @@ pub enum Health {
     Healthy,
     /// It failed too often.
     Unhealthy,
+}
+
+/// An engine that does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// `LXC`, `Docker`.
+    pub engine: &'static str,
+    /// Why.
+    pub reason: String,
+    /// What mends it.
+    pub help: String,
 }
 
 /// Where the engine of application containers listens.

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::sync::watch;
 
 use crate::firewall::FirewallChange;
 use crate::model::{Mount, Name, Subnets};
@@ -18,6 +17,8 @@ use crate::store;
 use super::back::Back;
 use super::before::Before;
 use super::events::{Event, Events};
+use super::halt::Halts;
+use super::health;
 use super::kept::before_boot;
 use super::perform::{AnonymousVolumes, ApplyOptions};
 use super::undo::remove_made;
@@ -43,7 +44,7 @@ pub(super) struct Worker<'a> {
     pub(super) volumes: AnonymousVolumes,
     /// The marks as they are now.
     pub(super) marks: Mutex<BTreeMap<Name, Mark>>,
-    pub(super) halt: watch::Sender<bool>,
+    pub(super) halts: Halts,
 }
 
 impl<'a> Worker<'a> {
@@ -67,13 +68,30 @@ impl<'a> Worker<'a> {
             stop_timeout: options.stop_timeout,
             volumes: options.volumes,
             marks: Mutex::new(marks),
-            halt: watch::Sender::new(false),
+            halts: Halts::default(),
         }
     }
 
-    /// Ends what only waits.
-    pub(super) fn halt(&self) {
-        self.halt.send_replace(true);
+    /// Does `step` as [`Self::act`] does; work that may take without end is given up once the run, or its
+    /// container's part in it, ends.
+    pub(super) async fn act_until_halted(
+        &self,
+        id: StepId,
+        step: &Step,
+    ) -> Result<Outcome, StepError> {
+        // Whoever does it ends what was begun as soon as nobody waits for it any more.
+        if !matches!(
+            step,
+            Step::Pull { .. } | Step::Build(_) | Step::Setup { .. }
+        ) {
+            return self.act(id, step).await;
+        }
+        let mut halt = self.halts.listen(step.container());
+        tokio::select! {
+            biased;
+            () = health::halted(&mut halt) => Err(StepError::GivenUp),
+            done = self.act(id, step) => done,
+        }
     }
 
     /// Does `step`; what is so already is left alone.

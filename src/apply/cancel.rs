@@ -1,12 +1,16 @@
 //! Being told to stop: Ctrl-C, SIGTERM, SIGHUP, or a test.
 //!
-//! A signal never kills a step: the run sees it, starts nothing new and undoes what it did.
+//! The first signal kills no step: the run sees it, starts nothing new, gives up what only waits or
+//! fetches, and undoes what it did. A second one leaves at once: what is then half done is what a killed
+//! run leaves, and the journal tells the next one. It is obeyed even when the run itself is stuck.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// How often it was said, and by what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +50,11 @@ impl Cancel {
         (said.times > 0).then_some(said.by)
     }
 
+    /// Whether it was said again: leave at once.
+    pub fn is_urgent(&self) -> bool {
+        self.0.borrow().times > 1
+    }
+
     /// Waits until it is said once more; gives the signal. Never returns when nobody can say it.
     pub async fn next(&mut self) -> &'static str {
         match self.0.changed().await {
@@ -55,33 +64,75 @@ impl Cancel {
     }
 }
 
-/// Listens to the process's signals until it is dropped. The default actions are not restored then
-/// (tokio keeps its handlers), so take it just before the change begins.
+/// Runs that hear signals now.
+static LISTENING: AtomicUsize = AtomicUsize::new(0);
+/// How long a run that was told twice may take to say what it leaves.
+const LEAVING: Duration = Duration::from_millis(1500);
+
+/// Listens to the process's signals until it is dropped. The default actions are not restored then (tokio
+/// keeps its handlers), but do the same: a signal that no run hears ends the process.
 #[derive(Debug)]
-pub struct SignalWatch(JoinHandle<()>);
+pub struct SignalWatch(Arc<AtomicBool>);
 
 impl SignalWatch {
     /// Listens to SIGINT, SIGTERM and SIGHUP.
+    ///
+    /// # Errors
+    /// The handlers cannot be installed.
     pub fn begin() -> io::Result<(Self, Cancel)> {
         let (mouth, ear) = Canceller::new();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let task = tokio::spawn(async move {
+        let alive = Arc::new(AtomicBool::new(true));
+        LISTENING.fetch_add(1, Ordering::SeqCst);
+        let listens = Arc::clone(&alive);
+        tokio::spawn(async move {
+            let mut times = 0;
             loop {
-                tokio::select! {
-                    _ = interrupt.recv() => mouth.cancel("SIGINT"),
-                    _ = terminate.recv() => mouth.cancel("SIGTERM"),
-                    _ = hangup.recv() => mouth.cancel("SIGHUP"),
+                let (by, code) = tokio::select! {
+                    _ = interrupt.recv() => ("SIGINT", INTERRUPTED),
+                    _ = terminate.recv() => ("SIGTERM", TERMINATED),
+                    _ = hangup.recv() => ("SIGHUP", HUNG_UP),
+                };
+                if listens.load(Ordering::SeqCst) {
+                    times += 1;
+                    mouth.cancel(by);
+                    if times == 2 {
+                        leave_soon(code);
+                    }
+                } else if LISTENING.load(Ordering::SeqCst) == 0 {
+                    std::process::exit(code);
                 }
             }
         });
-        Ok((Self(task), ear))
+        Ok((Self(alive), ear))
     }
 }
 
 impl Drop for SignalWatch {
     fn drop(&mut self) {
-        self.0.abort();
+        if self.0.swap(false, Ordering::SeqCst) {
+            LISTENING.fetch_sub(1, Ordering::SeqCst);
+        }
     }
+}
+
+/// Exit codes of a process that these end, as a shell shows them.
+const INTERRUPTED: i32 = 130;
+const TERMINATED: i32 = 143;
+const HUNG_UP: i32 = 129;
+
+/// Ends the process when the run does not end by itself: a thread of its own, since all of the event loop's
+/// may be stuck in a call.
+fn leave_soon(code: i32) {
+    let last = move || {
+        std::thread::sleep(LEAVING);
+        eprintln!(
+            "left at once; what was under way is in the journal, and the next `locker up` or `locker down` goes on from there"
+        );
+        std::process::exit(code);
+    };
+    // Without the thread the run still ends by itself, when it can.
+    let _ = std::thread::Builder::new().spawn(last);
 }

@@ -1,5 +1,6 @@
 //! Why a change did not come to its end, and what is left of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -163,12 +164,14 @@ pub struct Aftermath {
     /// Left in place because something that could not be undone stands on it, or because what came
     /// after it destroys and cannot be taken back.
     pub kept: Vec<String>,
+    /// Not undone, as a second signal asked to leave at once. What was running then is half done.
+    pub left: Vec<String>,
 }
 
 impl Aftermath {
     /// Whether the host is as it was before.
     pub fn is_clean(&self) -> bool {
-        self.not_undone.is_empty() && self.kept.is_empty()
+        self.not_undone.is_empty() && self.kept.is_empty() && self.left.is_empty()
     }
 }
 
@@ -190,6 +193,12 @@ impl fmt::Display for Aftermath {
         if !self.kept.is_empty() {
             parts.push(format!("left in place: {}", self.kept.join(", ")));
         }
+        if !self.left.is_empty() {
+            parts.push(format!(
+                "left as it is: {}; the next `locker up` or `locker down` goes on from here",
+                self.left.join(", ")
+            ));
+        }
         f.write_str(&parts.join("; "))
     }
 }
@@ -203,6 +212,24 @@ pub enum ApplyError {
         /// What failed first, and what failed while the rest came to its end.
         failures: Vec<StepFailure>,
         /// What became of the rest.
+        aftermath: Box<Aftermath>,
+    },
+    /// Containers failed; what needs them is undone as well as it could be, and the others are done as far
+    /// as they could be without it.
+    #[error(
+        "{}; {}{}",
+        list(failures),
+        lost_words(lost, aftermath),
+        kept_words(finished)
+    )]
+    Partly {
+        /// What failed.
+        failures: Vec<StepFailure>,
+        /// The containers that failed or need one that did.
+        lost: BTreeSet<Name>,
+        /// Other containers that this run changed.
+        finished: BTreeSet<Name>,
+        /// What became of the steps of those that are lost.
         aftermath: Box<Aftermath>,
     },
     /// All that can be undone is done and stays; something could not be destroyed at the end.
@@ -239,6 +266,7 @@ impl ApplyError {
     pub fn failures(&self) -> &[StepFailure] {
         match self {
             Self::Failed { failures, .. }
+            | Self::Partly { failures, .. }
             | Self::Final { failures }
             | Self::Interrupted { failures, .. } => failures,
             Self::Journal { .. } => &[],
@@ -256,7 +284,10 @@ impl ApplyError {
                 let mut errors = failures.iter().map(|failure| &failure.error);
                 aftermath.is_clean() && !failures.is_empty() && errors.all(StepError::is_lost_race)
             }
-            Self::Final { .. } | Self::Interrupted { .. } | Self::Journal { .. } => false,
+            Self::Partly { .. }
+            | Self::Final { .. }
+            | Self::Interrupted { .. }
+            | Self::Journal { .. } => false,
         }
     }
 }
@@ -270,6 +301,25 @@ fn last_line(output: &str) -> String {
 fn list(failures: &[StepFailure]) -> String {
     let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
     texts.join("; ")
+}
+
+fn names(names: &BTreeSet<Name>) -> String {
+    let texts: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    texts.join(", ")
+}
+
+fn lost_words(lost: &BTreeSet<Name>, aftermath: &Aftermath) -> String {
+    match aftermath.is_clean() {
+        true => format!("undone: {}", names(lost)),
+        false => aftermath.to_string(),
+    }
+}
+
+fn kept_words(finished: &BTreeSet<Name>) -> String {
+    match finished.is_empty() {
+        true => String::new(),
+        false => format!("; finished and kept: {}", names(finished)),
+    }
 }
 
 fn finished_words(finished: &[String]) -> String {

@@ -32,6 +32,8 @@ pub(super) struct Wanted<'a> {
     pub(super) most: Option<Duration>,
     /// Whether having ended with 0 is as good.
     pub(super) may_end: bool,
+    /// Without a check, how long it must have run; none is that it runs.
+    pub(super) settle: Option<Duration>,
 }
 
 impl Wanted<'_> {
@@ -72,7 +74,18 @@ pub(super) async fn await_healthy(
             seen = watch.probe(name, wanted.check) => seen,
         };
         let (said, given_up) = match seen {
-            Ok(Probe::Running | Probe::Healthy) => return Ok(()),
+            Ok(Probe::Healthy) => return Ok(()),
+            Ok(Probe::Running) => match wanted.settle.filter(|settle| began.elapsed() < *settle) {
+                None => return Ok(()),
+                Some(settle) => {
+                    let rest = settle.saturating_sub(began.elapsed());
+                    let pause = wanted.pause(tries).min(rest);
+                    tokio::select! {
+                        () = halted(&mut halt) => return Err(StepError::GivenUp),
+                        () = tokio::time::sleep(pause) => continue,
+                    }
+                }
+            },
             Ok(Probe::Ended(0)) if wanted.may_end => return Ok(()),
             Ok(Probe::Ended(code)) => {
                 let (container, log) = (name.clone(), last_lines(watch, name).await);

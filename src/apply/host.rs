@@ -149,6 +149,8 @@ impl Host {
             containers: backend.containers,
             foreign: backend.foreign,
             engine: backend.engine,
+            down: backend.down,
+            unknown: BTreeSet::new(),
             network: network.network,
             firewall: firewall?,
             listeners: on_disk.listeners,

@@ -64,7 +64,7 @@ impl Worker<'_> {
 
     /// Returns when the run ends and the start has been seen waiting for a while.
     async fn held(&self, container: &Name) {
-        health::halted(&mut self.halt.subscribe()).await;
+        health::halted(&mut self.halts.listen(Some(container))).await;
         let mut seen = 0;
         while seen < HELD {
             tokio::time::sleep(LOOK).await;
@@ -101,19 +101,21 @@ impl Worker<'_> {
 
     /// The steps that only wait.
     pub(super) async fn wait_for(&self, step: &Step) -> Result<(), StepError> {
-        let halt = self.halt.subscribe();
+        let halt = self.halts.listen(step.container());
         let watch = self.host.backend.watch();
         if let Step::AwaitHealthy {
             container,
             check,
             most,
             may_end,
+            settle,
         } = step
         {
             let wanted = health::Wanted {
                 check: check.as_ref(),
                 most: *most,
                 may_end: *may_end,
+                settle: *settle,
             };
             health::await_healthy(watch, container, &wanted, halt).await?;
         } else if let Step::AwaitCompleted { container, most } = step {

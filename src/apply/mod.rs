@@ -5,12 +5,14 @@
 //! why is the planner's business, and what is printed is the counter's.
 
 mod act;
+mod affected;
 mod back;
 mod before;
 mod cancel;
 mod error;
 pub mod events;
 mod facts;
+mod halt;
 mod health;
 mod hooked;
 mod host;

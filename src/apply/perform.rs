@@ -1,8 +1,10 @@
 //! Runs the graph of a plan side by side.
 //!
 //! A step begins when all that it comes after is done and there is room. Steps that destroy wait
-//! for everything else. After a failure or a signal nothing new begins, what runs is waited for,
-//! and what was done is undone; once something has been destroyed, nothing is undone any more.
+//! for everything else. After a failure what does not need the failed container goes on, where that is
+//! allowed, and the failed one's part is undone. Otherwise, and after a signal, nothing new begins, what
+//! runs is waited for, and what was done is undone; once something has been destroyed, nothing is undone
+//! any more. A second signal leaves at once.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,11 +12,13 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::model::Name;
 use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
 
 use super::act::{Outcome, Worker, blocking};
+use super::affected::affected;
 use super::back::{Back, may_be_half_done};
 use super::cancel::Cancel;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
@@ -37,6 +41,8 @@ pub struct ApplyOptions {
     pub stop_timeout: Duration,
     /// What becomes of volumes without a name.
     pub volumes: AnonymousVolumes,
+    /// A container that fails takes only what needs it along; the others are finished and stay.
+    pub independent: bool,
 }
 
 /// What becomes of the volumes without a name of application containers.
@@ -69,10 +75,12 @@ struct Progress<'a> {
     applied: Applied,
     ways: Ways,
     failures: Vec<StepFailure>,
+    /// Containers that cannot come to their end; none when the whole run cannot.
+    affected: Option<BTreeSet<Name>>,
 }
 
 impl<'a> Progress<'a> {
-    fn new(plan: &'a Plan) -> Self {
+    fn new(plan: &'a Plan, independent: bool) -> Self {
         let mut followers = vec![Vec::new(); plan.steps.len()];
         for (id, planned) in plan.steps.iter().enumerate() {
             for earlier in &planned.after {
@@ -94,7 +102,33 @@ impl<'a> Progress<'a> {
             applied: Applied::default(),
             ways: Ways::new(),
             failures: Vec::new(),
+            affected: independent.then(BTreeSet::new),
         }
+    }
+
+    /// Whether steps may begin at all.
+    fn goes_on(&self) -> bool {
+        self.failures.is_empty() || (self.affected.is_some() && !self.final_begun)
+    }
+
+    /// A step has failed; the containers that go down with it. None when that is the whole run.
+    fn lose(&mut self, failed: StepId) -> Option<&BTreeSet<Name>> {
+        let known = self.affected.take()?;
+        let applied = &self.applied;
+        let done = |id| applied.done.contains(&id) || applied.already.contains(&id);
+        let lost = affected(self.plan, failed, &known, done)?;
+        self.ready.retain(|id| {
+            let container = self.plan.steps[*id].step.container();
+            container.is_none_or(|name| !lost.contains(name))
+        });
+        Some(self.affected.insert(lost))
+    }
+
+    fn is_lost(&self, id: StepId) -> bool {
+        let container = self.plan.steps[id].step.container();
+        let lost = self.affected.as_ref();
+        lost.zip(container)
+            .is_some_and(|(lost, name)| lost.contains(name))
     }
 
     /// The next step that may begin and finds room, by its place in the plan.
@@ -130,7 +164,7 @@ impl<'a> Progress<'a> {
         }
         for follower in &self.followers[id] {
             self.missing[*follower] -= 1;
-            if self.missing[*follower] == 0 {
+            if self.missing[*follower] == 0 && !self.is_lost(*follower) {
                 self.ready.insert(*follower);
             }
         }
@@ -150,10 +184,10 @@ pub async fn apply(
     let journal = Journal::begin(&host.paths, &host.project, &options.command)
         .map_err(|source| ApplyError::Journal { source })?;
     let worker = Worker::new(plan, observed, host, events, options);
-    let mut progress = Progress::new(plan);
+    let mut progress = Progress::new(plan, options.independent);
     note(let_go(host, plan, observed).await, events);
     let lanes = Lanes::here(options.parallel);
-    let finished = run(&worker, &journal, &mut progress, &mut cancel, lanes.clone()).await;
+    let mut finished = run(&worker, &journal, &mut progress, &mut cancel, lanes.clone()).await;
     let signal = cancel.by().filter(|_| !progress.is_complete());
     if progress.failures.is_empty() && signal.is_none() {
         note(keep(host, plan, observed).await, events);
@@ -163,7 +197,11 @@ pub async fn apply(
         end(journal, events);
         return Ok(progress.applied);
     }
-    let aftermath = if progress.final_begun {
+    if let (Some(lost), None, false) = (&progress.affected, signal, progress.final_begun) {
+        let lost = lost.clone();
+        return Err(partly(&worker, journal, progress, lost, &mut cancel, lanes).await);
+    }
+    let mut aftermath = if progress.final_begun {
         note(keep(host, plan, observed).await, events);
         Aftermath {
             kept: labels(plan, &progress.applied.done),
@@ -176,10 +214,58 @@ pub async fn apply(
         }
         aftermath
     };
+    if cancel.is_urgent() {
+        // Nobody has waited for them.
+        let halfway = labels(plan, &std::mem::take(&mut finished));
+        aftermath.left.splice(0..0, halfway);
+    }
     if aftermath.is_clean() {
         end(journal, events);
     }
     Err(failure(progress, signal, finished, aftermath))
+}
+
+/// Takes back the part of the containers that failed or need one that did.
+async fn partly(
+    worker: &Worker<'_>,
+    journal: Journal,
+    progress: Progress<'_>,
+    lost: BTreeSet<Name>,
+    cancel: &mut Cancel,
+    lanes: Lanes,
+) -> ApplyError {
+    let of_lost = |id: &StepId| {
+        let container = worker.plan.steps[*id].step.container();
+        container.is_some_and(|name| lost.contains(name))
+    };
+    let Progress {
+        ways,
+        failures,
+        applied,
+        ..
+    } = progress;
+    let (ways, kept): (Ways, Ways) = ways.into_iter().partition(|(id, _)| of_lost(id));
+    let aftermath = undo(worker, &journal, &ways, cancel, lanes).await;
+    let finished = applied.done.iter().filter(|id| kept.contains_key(id));
+    let finished = finished.filter_map(|id| worker.plan.steps[*id].step.container().cloned());
+    let finished = finished.collect();
+    if aftermath.is_clean() {
+        end(journal, worker.events);
+    }
+    match cancel.by() {
+        Some(signal) => ApplyError::Interrupted {
+            signal,
+            finished: Vec::new(),
+            failures,
+            aftermath: Box::new(aftermath),
+        },
+        None => ApplyError::Partly {
+            failures,
+            lost,
+            finished,
+            aftermath: Box::new(aftermath),
+        },
+    }
 }
 
 fn failure(
@@ -237,7 +323,7 @@ async fn run(
     let mut active = BTreeSet::new();
     let mut waited_for = Vec::new();
     loop {
-        while cancel.by().is_none() && progress.failures.is_empty() {
+        while cancel.by().is_none() && progress.goes_on() {
             let Some(id) = progress.next(&mut lanes) else {
                 break;
             };
@@ -250,7 +336,10 @@ async fn run(
                 None => return waited_for,
             },
             signal = cancel.next() => {
-                worker.halt();
+                worker.halts.all();
+                if cancel.is_urgent() {
+                    return active.into_iter().collect();
+                }
                 if waited_for.is_empty() {
                     waited_for = active.iter().copied().collect();
                 }
@@ -267,7 +356,7 @@ async fn run(
 fn tell_of_signal(worker: &Worker<'_>, signal: &str, active: &BTreeSet<StepId>) {
     let ids: Vec<StepId> = active.iter().copied().collect();
     let note = format!(
-        "{signal}: waiting for {}, then undoing what was done",
+        "{signal}: waiting for {}, then undoing what was done; once more leaves at once",
         labels(worker.plan, &ids).join(", ")
     );
     worker.events.tell(Event::Note(&note));
@@ -281,7 +370,7 @@ async fn one(worker: &Worker<'_>, journal: &Journal, id: StepId) -> Ended {
     worker.events.tell(Event::Begin { id, step });
     let lasting = matches!(step, Step::Create(_)) || step.is_final();
     let result = match journal.begun(id, label(step), lasting).await {
-        Ok(()) => worker.act(id, step).await,
+        Ok(()) => worker.act_until_halted(id, step).await,
         Err(error) => Err(error.into()),
     };
     (id, began.elapsed(), result)
@@ -303,7 +392,10 @@ fn settle(worker: &Worker<'_>, journal: &Journal, progress: &mut Progress<'_>, e
         }
         Err(error) => {
             // Others that only wait need not wait for their own end.
-            worker.halt();
+            match progress.lose(id) {
+                Some(lost) => lost.iter().for_each(|name| worker.halts.only(name)),
+                None => worker.halts.all(),
+            }
             let text = error.to_string();
             // A lost race is no end yet: the host is looked at again, and that tells who has it.
             if !matches!(error, StepError::GivenUp) && !error.is_lost_race() {

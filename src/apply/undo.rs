@@ -102,7 +102,8 @@ impl<'w> Undoing<'w> {
     }
 }
 
-/// Undoes all of `ways`. A signal that comes meanwhile is answered, and nothing else.
+/// Undoes all of `ways`. The first signal that comes meanwhile is answered, and nothing else; a second one,
+/// that which ended the run included, leaves at once.
 pub(super) async fn undo(
     worker: &Worker<'_>,
     journal: &Journal,
@@ -113,7 +114,14 @@ pub(super) async fn undo(
     let mut aftermath = Aftermath::default();
     let mut undoing = Undoing::new(worker, ways);
     let mut running = FuturesUnordered::new();
+    let mut open: BTreeSet<StepId> = ways.keys().copied().collect();
     loop {
+        if cancel.is_urgent() {
+            open.retain(|id| ways[id] != Back::Nothing);
+            let labels = open.iter().map(|id| label(&worker.plan.steps[*id].step));
+            aftermath.left = labels.collect();
+            return aftermath;
+        }
         while let Some(id) = undoing.next(worker, &mut lanes, &mut aftermath) {
             let way = &ways[&id];
             running.push(async move { (id, go_back(worker, way).await) });
@@ -121,13 +129,14 @@ pub(super) async fn undo(
         let ended = tokio::select! {
             ended = running.next() => ended,
             signal = cancel.next() => {
-                let note = format!("{signal}: undoing what was done, please wait");
+                let note = format!("{signal}: undoing what was done; once more leaves at once");
                 worker.events.tell(Event::Note(&note));
                 continue;
             }
         };
         let Some((id, result)) = ended else { break };
         lanes.leave(&worker.plan.steps[id].step);
+        open.remove(&id);
         let failed = result.is_err();
         record(worker, journal, id, result, &mut aftermath);
         undoing.settle(worker, id, failed);

@@ -25,6 +25,9 @@ pub trait Engine: Send + Sync {
     /// Builds an image. A failed build's error holds the failing step and the end of its log.
     async fn build(&self, build: &Build, progress: Progress<'_>) -> Result<(), BackendError>;
 
+    /// Lets the name `image` mean the image `id`, which is there, again.
+    async fn name_image(&self, id: &str, image: &str) -> Result<(), BackendError>;
+
     /// Makes a network on a bridge that is there; the same one is fine.
     async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError>;
 

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 use super::{Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch};
 use crate::model::{Kind, Name};
-use crate::observed::{Mark, ObservedContainer};
+use crate::observed::{Down, Mark, ObservedContainer};
 
 /// The engine of system containers and that of application containers.
 pub struct Engines {
@@ -119,8 +119,8 @@ impl Engines {
             kinds: [Kind::System, Kind::Application].into(),
         };
         let (system, application) = tokio::join!(
-            look(&*self.system, &sought, false),
-            look(&*self.application, &sought, false),
+            look(&*self.system, &sought, None),
+            look(&*self.application, &sought, None),
         );
         self.learn(&sought, since, [&system?, &application?]);
         Ok(())
@@ -151,10 +151,12 @@ impl Engines {
             known.aside = known.aside.or(new.aside);
         }
         let mut known = self.known();
-        let asked = sought.kinds.contains(&Kind::Application);
+        let down = |kind| views.iter().any(|view| view.down.contains_key(&kind));
+        let asked = sought.kinds.contains(&Kind::Application) && !down(Kind::Application);
         let elsewhere = |b: &Bodies| {
             let kinds = [b.present, b.aside];
-            !asked && kinds.contains(&Some(Kind::Application))
+            (!asked && kinds.contains(&Some(Kind::Application)))
+                || (down(Kind::System) && kinds.contains(&Some(Kind::System)))
         };
         for (name, old) in &known.bodies {
             let is_newer = known.changed.get(name).is_some_and(|at| *at > since);
@@ -167,14 +169,31 @@ impl Engines {
     }
 }
 
-/// One engine's view; where it is not `needed`, it may be missing.
+/// One engine's view. One that is not there takes nothing else with it; where it was needed, the view says so.
 async fn look(
     backend: &dyn Backend,
     sought: &Sought,
-    needed: bool,
+    needed: Option<Kind>,
 ) -> Result<BackendView, BackendError> {
     match backend.observe(sought).await {
-        Err(BackendError::Unavailable { .. }) if !needed => Ok(BackendView::default()),
+        Err(BackendError::Unavailable {
+            engine,
+            reason,
+            help,
+        }) => {
+            let down = needed.map(|kind| {
+                let down = Down {
+                    engine,
+                    reason,
+                    help,
+                };
+                (kind, down)
+            });
+            Ok(BackendView {
+                down: down.into_iter().collect(),
+                ..BackendView::default()
+            })
+        }
         seen => seen,
     }
 }
@@ -208,6 +227,7 @@ fn join(mut one: BackendView, other: BackendView) -> BackendView {
     }
     one.ids_taken.extend(other.ids_taken);
     one.engine = other.engine;
+    one.down.extend(other.down);
     one
 }
 
@@ -215,13 +235,13 @@ fn join(mut one: BackendView, other: BackendView) -> BackendView {
 impl Backend for Engines {
     async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
         let since = self.known().count;
-        let needed = |kind| sought.kinds.contains(&kind);
+        let needed = |kind| sought.kinds.contains(&kind).then_some(kind);
         // The system's side is always asked, for it wakes nobody. The other engine is a daemon, which a
         // question may wake.
         let application = async {
             match needed(Kind::Application) {
-                true => look(&*self.application, sought, true).await,
-                false => Ok(BackendView::default()),
+                Some(kind) => look(&*self.application, sought, Some(kind)).await,
+                None => Ok(BackendView::default()),
             }
         };
         let system = look(&*self.system, sought, needed(Kind::System));

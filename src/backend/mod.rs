@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{IdRange, Kind, Name};
-use crate::observed::{Mark, ObservedContainer, ObservedEngine};
+use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine};
 
 pub use engine::{Engine, Former, FormerContainer, ImageInfo, Once, RunOptions};
 pub use error::BackendError;
@@ -51,6 +51,8 @@ pub struct BackendView {
     pub ids_taken: Vec<IdRange>,
     /// What the engine has beside containers.
     pub engine: ObservedEngine,
+    /// Engines that were asked for and do not answer.
+    pub down: BTreeMap<Kind, Down>,
 }
 
 /// Which self of a container: while it is made anew there are two.

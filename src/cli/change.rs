@@ -77,5 +77,11 @@ pub fn block_on<T>(job: impl Future<Output = T>) -> Result<T, CliError> {
         .enable_all()
         .build()
         .map_err(|source| CliError::Runtime { source })?;
-    Ok(runtime.block_on(job))
+    let done = runtime.block_on(job);
+    // Who was told twice to end does not wait for threads that are stuck in a call.
+    runtime.shutdown_timeout(STUCK);
+    Ok(done)
 }
+
+/// How long threads that nobody waits for any more may hold the end up.
+const STUCK: std::time::Duration = std::time::Duration::from_millis(500);

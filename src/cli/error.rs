@@ -20,6 +20,11 @@ pub enum CliError {
         /// Why it is not.
         reason: String,
     },
+    /// `-it` with standard input from somewhere else.
+    #[error(
+        "standard input is not a terminal; leave out `-t`, or leave out `-i` for a terminal that nobody types on"
+    )]
+    NoTerminal,
     /// `--dry-run` of what is not planned.
     #[error("`{command}` has no plan that `--dry-run` could print")]
     NoPlan {

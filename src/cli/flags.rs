@@ -1,6 +1,10 @@
 //! Options that several commands share, each said once.
 
+use std::io::IsTerminal;
+
 use clap::{Args, ValueEnum};
+
+use super::error::CliError;
 
 /// Containers by name.
 #[derive(Debug, Args)]
@@ -38,6 +42,23 @@ pub struct Orphans {
     /// Destroy containers of the project that the file no longer defines; asks first
     #[arg(long)]
     pub remove_orphans: bool,
+}
+
+/// What a container that fails means for the others.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Together {
+    /// When a container fails, undo what was done for all; otherwise for it and for what needs it
+    #[arg(long)]
+    pub all_or_nothing: bool,
+}
+
+/// How long a new self is watched.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Settling {
+    /// Watch a container that replaces another one so long before the other goes, where it has no health
+    /// check [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = super::global::duration)]
+    pub settle: Option<std::time::Duration>,
 }
 
 /// The form of a reply that is a list.
@@ -79,11 +100,23 @@ pub fn own((name, value): (String, Option<String>)) -> Option<(String, String)> 
 }
 
 /// Whether there is a terminal inside; none is: as this process has one.
-pub fn tty(wanted: bool, unwanted: bool) -> Option<bool> {
+///
+/// # Errors
+/// A terminal was asked for to type on, and there is nothing to type on.
+pub fn tty(wanted: bool, unwanted: bool, interactive: bool) -> Result<Option<bool>, CliError> {
+    tty_on(
+        wanted,
+        unwanted,
+        interactive && !std::io::stdin().is_terminal(),
+    )
+}
+
+fn tty_on(wanted: bool, unwanted: bool, nothing_typed: bool) -> Result<Option<bool>, CliError> {
     match (wanted, unwanted) {
-        (true, _) => Some(true),
-        (false, true) => Some(false),
-        (false, false) => None,
+        (true, _) if nothing_typed => Err(CliError::NoTerminal),
+        (true, _) => Ok(Some(true)),
+        (false, true) => Ok(Some(false)),
+        (false, false) => Ok(None),
     }
 }
 
@@ -98,6 +131,25 @@ pub fn pair(word: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_to_type_on_is_refused_where_nothing_is_typed() {
+        assert!(matches!(
+            tty_on(true, false, true),
+            Err(CliError::NoTerminal)
+        ));
+        for (asked, told) in [
+            ((true, false, false), Some(true)),
+            ((false, true, true), Some(false)),
+            ((false, false, true), None),
+        ] {
+            assert_eq!(
+                tty_on(asked.0, asked.1, asked.2).unwrap(),
+                told,
+                "{asked:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_variable_may_hold_equal_signs_and_may_leave_its_value_to_the_environment() {

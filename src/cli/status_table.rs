@@ -183,6 +183,7 @@ fn state(row: &StatusRow) -> String {
 fn state_word(state: State) -> &'static str {
     match state {
         State::Absent => "absent",
+        State::Unknown => "unknown",
         State::Stopped => "stopped",
         State::Starting => "starting",
         State::Running => "running",
@@ -215,6 +216,7 @@ fn split_state(line: &str, at: usize) -> Option<(&str, &str, &str)> {
     let (before, rest) = (line.get(..at)?, line.get(at..)?);
     let states = [
         State::Absent,
+        State::Unknown,
         State::Stopped,
         State::Starting,
         State::Running,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::error::CliError;
-use super::flags::{Around, Orphans};
+use super::flags::{Around, Orphans, Settling, Together};
 use super::global::{GlobalArgs, duration};
-use crate::job::{ChangeRequest, ImageWish, PullPolicy, Recreate, Setting, Wait};
+use crate::job::{ChangeRequest, ImageWish, PullPolicy, Recreate, SETTLE, Setting, Wait};
 
 /// When images are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,6 +125,10 @@ pub struct UpOptions {
     renew_anon_volumes: bool,
     #[command(flatten)]
     scaling: Scaling,
+    #[command(flatten)]
+    together: Together,
+    #[command(flatten)]
+    settling: Settling,
 }
 
 impl UpOptions {
@@ -147,6 +151,8 @@ impl UpOptions {
         request.with_deps = self.always_recreate_deps;
         request.no_deps = self.no_deps;
         request.renew_anonymous = self.renew_anon_volumes;
+        request.all_or_nothing = self.together.all_or_nothing;
+        request.settle = self.settling.settle.unwrap_or(SETTLE);
     }
 
     /// Where the file is and how it is read, for these containers.

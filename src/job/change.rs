@@ -1,7 +1,10 @@
 //! Changing a project: the whole road.
 
+use std::collections::BTreeSet;
+
 use crate::apply::{
-    AnonymousVolumes, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply, remember, verify,
+    AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply,
+    remember, verify,
 };
 use crate::file::diagnostic::Diagnostic;
 use crate::model::{Name, SYSTEM_GRACE};
@@ -10,7 +13,7 @@ use crate::plan::{Goal, Loss, Plan, Recreate, Step, Wish};
 use crate::store::{self, ProjectLock};
 
 use super::consent::{Consent, price};
-use super::images::{QuietPull, join};
+use super::images::{Older, QuietPull, join, scope};
 use super::road::{self, Looked, Opened};
 use super::{ChangeRequest, JobError, Setting};
 
@@ -41,6 +44,12 @@ pub async fn change(
     if let Some(unfinished) = &unfinished {
         events.tell(Event::Note(&unfinished.to_string()));
     }
+    if let Some(damage) = store::record_damage(&host.paths, &project.name) {
+        let note = format!(
+            "{damage}; it is made again from the containers, without the ports that `port add` had added"
+        );
+        events.tell(Event::Note(&note));
+    }
     let quiet = QuietPull(events);
     let events = match request.images.quiet_pull {
         true => &quiet,
@@ -54,12 +63,14 @@ pub async fn change(
     }
     ask(&opened, &looked.plan.losses, consent).await?;
     trust(&looked.plan, consent)?;
+    let older = Older::of(&first, &looked.observed);
     if !first.steps.is_empty() {
         let planned = (&first, looked);
         looked = images_first(setting, request, &opened, planned, (events, consent)).await?;
     }
     if !looked.plan.steps.is_empty() {
-        looked = perform_or_yield(setting, request, &opened, looked, (events, consent)).await?;
+        let planned = (looked, &older);
+        looked = perform_or_yield(setting, request, &opened, planned, (events, consent)).await?;
         verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {
         // It may have been killed before it wrote down what it had done.
@@ -89,15 +100,18 @@ async fn perform_or_yield(
     setting: &Setting,
     request: &ChangeRequest,
     opened: &Opened,
-    mut looked: Looked,
+    (mut looked, older): (Looked, &Older),
     (events, consent): (&dyn Events, &dyn Consent),
 ) -> Result<Looked, JobError> {
     let agreed = looked.plan.losses.clone();
     for race in 0.. {
-        let planned = (&looked.plan, &looked.observed);
-        match perform(setting, request, opened, planned, events).await {
+        match carry_out(setting, request, opened, &looked, events).await {
             Err(JobError::Apply(error)) if error.is_lost_race() && race < RACES => {}
-            done => return done.map(|()| looked),
+            Err(error) => {
+                older.give_back(opened, events).await;
+                return Err(error);
+            }
+            Ok(()) => return Ok(looked),
         }
         looked = road::look(opened, request).await?;
         let more = looked.plan.losses.iter();
@@ -105,6 +119,101 @@ async fn perform_or_yield(
         ask(opened, &more.cloned().collect::<Vec<_>>(), consent).await?;
     }
     Ok(looked)
+}
+
+/// Carries out the plan of a look; where containers fail, all that does not need them is done as well.
+async fn carry_out(
+    setting: &Setting,
+    request: &ChangeRequest,
+    opened: &Opened,
+    looked: &Looked,
+    events: &dyn Events,
+) -> Result<(), JobError> {
+    let planned = (&looked.plan, &looked.observed);
+    match perform(setting, request, opened, planned, events).await {
+        Err(JobError::Apply(error @ ApplyError::Partly { .. })) => {
+            let rest = (opened, &looked.wish);
+            Err(finish_the_rest(setting, request, rest, error, events).await)
+        }
+        done => done,
+    }
+}
+
+/// Some containers have failed and their part is undone: brings what does not need them to its end, and
+/// returns the error that tells of all.
+async fn finish_the_rest(
+    setting: &Setting,
+    request: &ChangeRequest,
+    (opened, wish): (&Opened, &Wish),
+    error: ApplyError,
+    events: &dyn Events,
+) -> JobError {
+    let ApplyError::Partly {
+        mut failures,
+        mut lost,
+        mut finished,
+        aftermath,
+    } = error
+    else {
+        return error.into();
+    };
+    let mut all = scope(&opened.project, wish.selection.as_ref(), wish.no_deps);
+    if let Some(chosen) = &wish.selection {
+        all.extend(chosen.iter().cloned());
+    }
+    // What could not be undone is a reason to leave the rest as it is.
+    while aftermath.is_clean() {
+        let rest: BTreeSet<Name> = all.difference(&lost).cloned().collect();
+        if rest.is_empty() {
+            break;
+        }
+        let wish = Wish {
+            selection: Some(rest),
+            no_deps: true,
+            ..lasting(wish)
+        };
+        let looked = match road::look_for(opened, request, wish).await {
+            Ok(looked) if looked.plan.steps.is_empty() => break,
+            Ok(looked) if looked.plan.losses.is_empty() => looked,
+            // Nobody has been asked about these.
+            Ok(_) => break,
+            Err(error) => {
+                events.tell(Event::Note(&error.to_string()));
+                break;
+            }
+        };
+        let planned = (&looked.plan, &looked.observed);
+        match perform(setting, request, opened, planned, events).await {
+            Ok(()) => {
+                let steps = looked.plan.steps.iter();
+                finished.extend(steps.filter_map(|planned| planned.step.container().cloned()));
+                break;
+            }
+            Err(JobError::Apply(ApplyError::Partly {
+                failures: more,
+                lost: further,
+                finished: done,
+                aftermath,
+            })) if aftermath.is_clean() => {
+                failures.extend(more);
+                lost.extend(further);
+                finished.extend(done);
+            }
+            Err(error) => {
+                let first = failures.iter().map(ToString::to_string);
+                events.tell(Event::Note(&first.collect::<Vec<_>>().join("; ")));
+                return error;
+            }
+        }
+    }
+    finished.retain(|name| !lost.contains(name));
+    ApplyError::Partly {
+        failures,
+        lost,
+        finished,
+        aftermath,
+    }
+    .into()
 }
 
 /// Fetches and builds, and looks again.
@@ -206,6 +315,7 @@ pub(super) async fn perform(
             renew: request.renew_anonymous,
             destroy: matches!(request.goal, Goal::Down { volumes: true, .. }),
         },
+        independent: request.independent(),
     };
     apply(plan, observed, &opened.host, &options, events, cancel).await?;
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::model::{Name, PortRule};
 use crate::observed::{Observed, ObservedContainer, State};
@@ -38,6 +39,7 @@ impl Drift {
             copy: opened.copy.clone(),
             state_dir: opened.state_dir.clone(),
             renew_anonymous: false,
+            settle: Duration::ZERO,
         };
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
         let jobs = observed.jobs.iter();

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::backend::{AttachOptions, Backend};
-use crate::observed::State;
+use crate::backend::{AttachOptions, Backend, BackendError};
+use crate::model::{Name, Project};
+use crate::observed::{Down, Observed, State};
 
 use super::select::one;
 use super::{JobError, Setting, road};
@@ -49,10 +50,13 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     let observed = opened.host.observe(&opened.project, None).await?;
     let name = one(&opened.project, &observed, &request.name, request.index)?;
     let state = observed.containers.get(&name).map(|c| c.state);
+    if state.is_none() {
+        answers(&opened.project, &observed, &name)?;
+    }
     match state {
         Some(State::Running) => {}
         Some(State::Frozen) => return Err(JobError::Frozen { name }),
-        Some(State::Absent | State::Stopped | State::Starting) | None => {
+        Some(State::Absent | State::Stopped | State::Starting | State::Unknown) | None => {
             return Err(JobError::NotRunning { name });
         }
     }
@@ -71,4 +75,25 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     };
     let backend: &dyn Backend = &*opened.host.backend;
     Ok(backend.inside().attach(&name, &argv, &options).await?)
+}
+
+/// Whether the engine of a container that is not seen answers; why it does not.
+pub(super) fn answers(project: &Project, observed: &Observed, name: &Name) -> Result<(), JobError> {
+    let kind = project
+        .containers
+        .get(name)
+        .map(|container| container.kind());
+    let down = kind.and_then(|kind| observed.down.get(&kind));
+    match down.cloned() {
+        None => Ok(()),
+        Some(Down {
+            engine,
+            reason,
+            help,
+        }) => Err(JobError::Backend(BackendError::Unavailable {
+            engine,
+            reason,
+            help,
+        })),
+    }
 }

@@ -9,6 +9,7 @@ use crate::model::{Container, Name, Project, PullPolicy, Source};
 use crate::observed::Observed;
 use crate::plan::{self, Goal, Plan, PlannedStep, Problem, Step, StepId, Wish};
 
+use super::road::Opened;
 use super::{ChangeRequest, JobError};
 
 /// What a command says about images, over what the file says.
@@ -166,6 +167,54 @@ pub(super) fn scope(
         }
     }
     found
+}
+
+/// The images whose names a build takes away, by those names: a run whose containers fail gives them back, so
+/// that the next one does not begin with the image that failed.
+#[derive(Debug)]
+pub(super) struct Older(BTreeMap<String, String>);
+
+impl Older {
+    /// What `plan` builds and was there before.
+    pub(super) fn of(plan: &Plan, observed: &Observed) -> Self {
+        let built = plan.steps.iter().filter_map(|planned| match &planned.step {
+            Step::Build(build) => Some(&build.image),
+            _ => None,
+        });
+        let known = &observed.engine.images;
+        let older = built.filter_map(|image| Some((image.clone(), known.get(image)?.clone())));
+        Self(older.collect())
+    }
+
+    /// Gives the names back, unless a container of the project was made from the new image and stays.
+    pub(super) async fn give_back(&self, opened: &Opened, events: &dyn Events) {
+        if self.0.is_empty() {
+            return;
+        }
+        let Some(engine) = opened.host.backend.engine() else {
+            return;
+        };
+        let now = match opened.host.observe(&opened.project, None).await {
+            Ok(now) => now,
+            Err(error) => return events.tell(Event::Note(&error.to_string())),
+        };
+        let used: BTreeSet<&String> = now
+            .containers
+            .values()
+            .filter_map(|c| c.image.as_ref())
+            .collect();
+        for (image, older) in &self.0 {
+            let newer = now.engine.images.get(image);
+            if newer == Some(older) || newer.is_some_and(|newer| used.contains(newer)) {
+                continue;
+            }
+            let note = match engine.name_image(older, image).await {
+                Ok(()) => format!("image `{image}` is again the one from before the build"),
+                Err(error) => error.to_string(),
+            };
+            events.tell(Event::Note(&note));
+        }
+    }
 }
 
 /// One plan out of two: what both do is done once.

@@ -113,7 +113,7 @@ fn phase(job: &ObservedJob, found: Option<&ObservedContainer>) -> (JobPhase, Opt
     let unit = job.unit.as_ref();
     let runs = match state {
         State::Starting | State::Running | State::Frozen => true,
-        State::Absent => unit.is_some_and(JobState::runs) || job.attended,
+        State::Absent | State::Unknown => unit.is_some_and(JobState::runs) || job.attended,
         State::Stopped => false,
     };
     if runs {

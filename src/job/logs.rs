@@ -36,6 +36,10 @@ pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Resu
     let selection = select(&opened.project, &observed, &request.names)?;
     let chosen = |name: &Name| selection.as_ref().is_none_or(|some| some.contains(name));
     let mut names: BTreeSet<Name> = observed.containers.keys().cloned().collect();
+    // The journal has what one has said whose engine does not answer.
+    let file = opened.project.containers.iter();
+    let unknown = file.filter(|(_, container)| observed.down.contains_key(&container.kind()));
+    names.extend(unknown.map(|(name, _)| name.clone()));
     // A command whose container went with its end is shown when it is asked for.
     let gone = observed.jobs.keys().filter(|_| selection.is_some());
     names.extend(gone.cloned());

@@ -126,9 +126,25 @@ pub struct ChangeRequest {
     pub renew_anonymous: bool,
     /// What is done about images first.
     pub images: ImageWish,
+    /// A container that fails takes all others of this run along.
+    pub all_or_nothing: bool,
+    /// How long a new self without a health check must have run before the older one goes.
+    pub settle: Duration,
 }
 
+/// The usual time; most programs that cannot start end in it.
+pub const SETTLE: Duration = Duration::from_secs(5);
+
 impl ChangeRequest {
+    /// Whether containers that do not need a failed one are finished and stay.
+    fn independent(&self) -> bool {
+        let many = matches!(
+            self.goal,
+            Goal::Up | Goal::Create | Goal::Start { restart: false }
+        );
+        many && !self.all_or_nothing
+    }
+
     /// A request for the whole project with everything off.
     pub fn new(command: &'static str, goal: Goal) -> Self {
         Self {
@@ -147,6 +163,8 @@ impl ChangeRequest {
             wait: None,
             renew_anonymous: false,
             images: ImageWish::default(),
+            all_or_nothing: false,
+            settle: SETTLE,
         }
     }
 }

@@ -136,10 +136,7 @@ fn lxcpath(setting: &Setting, project: &Project, paths: &Paths) -> Result<PathBu
 /// Looks at the host and plans.
 pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Looked, JobError> {
     let project = &opened.project;
-    let mut observed = opened.host.observe(project, asked_port(request)).await?;
-    if project.containers.values().any(|c| c.idmap.is_some()) {
-        observed.host.closed = closed_to_others(&opened.lxcpath);
-    }
+    let observed = observe(opened, request).await?;
     let mut selection = select(project, &observed, &request.names)?;
     if let Some(chosen) = selection.as_mut().filter(|_| request.with_deps) {
         chosen.extend(images::scope(project, Some(&*chosen), false));
@@ -150,15 +147,42 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         });
     }
     let wish = wish(opened, request, selection);
-    let plan = plan::plan(project, &observed, &wish).map_err(|problems| JobError::Problems {
-        command: request.command,
-        problems,
-    })?;
-    Ok(Looked {
-        observed,
-        wish,
-        plan,
-    })
+    planned(project, observed, wish, request.command)
+}
+
+/// Looks at the host and plans another wish than the request's.
+pub(super) async fn look_for(
+    opened: &Opened,
+    request: &ChangeRequest,
+    wish: Wish,
+) -> Result<Looked, JobError> {
+    let observed = observe(opened, request).await?;
+    planned(&opened.project, observed, wish, request.command)
+}
+
+async fn observe(opened: &Opened, request: &ChangeRequest) -> Result<Observed, JobError> {
+    let project = &opened.project;
+    let mut observed = opened.host.observe(project, asked_port(request)).await?;
+    if project.containers.values().any(|c| c.idmap.is_some()) {
+        observed.host.closed = closed_to_others(&opened.lxcpath);
+    }
+    Ok(observed)
+}
+
+fn planned(
+    project: &Project,
+    observed: Observed,
+    wish: Wish,
+    command: &'static str,
+) -> Result<Looked, JobError> {
+    match plan::plan(project, &observed, &wish) {
+        Ok(plan) => Ok(Looked {
+            observed,
+            wish,
+            plan,
+        }),
+        Err(problems) => Err(JobError::Problems { command, problems }),
+    }
 }
 
 /// What a request wants of the planner.
@@ -184,6 +208,7 @@ pub(super) fn wish(
         copy: opened.copy.clone(),
         state_dir: opened.state_dir.clone(),
         renew_anonymous: request.renew_anonymous,
+        settle: request.settle,
     }
 }
 

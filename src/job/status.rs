@@ -117,7 +117,12 @@ async fn row(
     let wanted = project.containers.get(name);
     let found = observed.containers.get(name);
     let defined = wanted.is_some() || project.disabled.contains_key(name);
-    let state = found.map_or(State::Absent, |found| found.state);
+    let kind = kind(wanted, found);
+    let absent = match observed.down.contains_key(&kind) {
+        true => State::Unknown,
+        false => State::Absent,
+    };
+    let state = found.map_or(absent, |found| found.state);
     let runs = matches!(state, State::Running | State::Frozen);
     let container = host_name_of(&project.name, name);
     let rules = active_ports(project, observed, name);
@@ -130,7 +135,7 @@ async fn row(
         project: project.name.clone(),
         name: name.clone(),
         container,
-        r#type: kind(wanted, found).as_str(),
+        r#type: kind.as_str(),
         image: image(wanted, found),
         defined,
         group: wanted.and_then(groups),

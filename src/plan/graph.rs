@@ -65,6 +65,12 @@ impl Draft {
         self.slots.get(&slot)?.get(name).copied()
     }
 
+    /// The step in `slot` itself, to be changed before the plan is finished.
+    pub(super) fn step_in(&mut self, slot: Slot, name: &Name) -> Option<&mut Step> {
+        let id = self.find(slot, name)?;
+        self.steps.get_mut(id).map(|loose| &mut loose.step)
+    }
+
     /// Every step in `slot`, of any container.
     pub(super) fn all(&self, slot: Slot) -> Vec<StepId> {
         let mine = self.slots.get(&slot).into_iter().flat_map(BTreeMap::values);

@@ -61,8 +61,12 @@ impl Builder<'_> {
         if !replaces || !self.running.contains(name) || self.has(Slot::Completed, name) {
             return;
         }
-        let Some(check) = self.check_of(name) else {
-            return;
+        let settle = Some(self.wish.settle).filter(|settle| !settle.is_zero());
+        let check = match (self.check_of(name), settle) {
+            (Some(check), _) => check,
+            // There is nothing to ask, but whether it stays.
+            (None, Some(_)) => None,
+            (None, None) => return,
         };
         let cause = [Slot::DestroyAside, Slot::StopAside]
             .into_iter()
@@ -70,6 +74,11 @@ impl Builder<'_> {
             .and_then(|id| self.draft.causes(id).first().cloned());
         let may_end = self.may_end(name);
         self.await_healthy(name, check, may_end, cause.unwrap_or(Cause::Unfinished));
+        if let Some(Step::AwaitHealthy { settle: wait, .. }) =
+            self.draft.step_in(Slot::Healthy, name)
+        {
+            *wait = settle;
+        }
     }
 
     /// `--wait`: all that run and are not known to be well.
@@ -144,6 +153,7 @@ impl Builder<'_> {
             check,
             most: self.wish.wait.and_then(|wait| wait.most),
             may_end,
+            settle: None,
         };
         self.draft.add_in(Slot::Healthy, on, step, vec![cause]);
     }

@@ -254,6 +254,9 @@ fn whereabouts(
         let keys = networks::own_of(project, container);
         on.insert(name.clone(), keys.into_iter().collect());
     }
+    for name in &observed.unknown {
+        on.insert(name.clone(), subnets.keys().cloned().collect());
+    }
     on.retain(|_, keys| {
         keys.retain(|key| subnets.contains_key(key));
         !keys.is_empty()

@@ -46,7 +46,7 @@ pub(super) struct Intent {
 pub(super) fn runs(container: Option<&ObservedContainer>) -> bool {
     container.is_some_and(|c| match c.state {
         State::Starting | State::Running | State::Frozen => true,
-        State::Absent | State::Stopped => false,
+        State::Absent | State::Stopped | State::Unknown => false,
     })
 }
 

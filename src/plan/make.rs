@@ -9,12 +9,24 @@ use super::addresses;
 use super::build::Builder;
 use super::graph::Draft;
 use super::intent::intents;
-use super::{Goal, Plan, Problem, Warning, Wish, desire};
+use super::{Goal, Plan, Problem, Warning, Wish, desire, down};
 
 /// Works out what to do, so that `wish` comes true on a host that is as `observed`.
 ///
 /// Pure. Errors: every reason why there can be no plan, all of one run.
 pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan, Vec<Problem>> {
+    match observed.down.is_empty() {
+        true => of_known(project, observed, wish),
+        false => down::plan(project, observed, wish),
+    }
+}
+
+/// The plan where all that the project has can be seen.
+pub(super) fn of_known(
+    project: &Project,
+    observed: &Observed,
+    wish: &Wish,
+) -> Result<Plan, Vec<Problem>> {
     let mut problems = identity(project, observed);
     if !problems.is_empty() {
         // What is of another directory's project would be told once more for each container.

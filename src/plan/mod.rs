@@ -12,6 +12,7 @@ mod desire;
 mod destroy;
 mod diff;
 mod diff_app;
+mod down;
 mod fixed;
 mod goal;
 mod graph;

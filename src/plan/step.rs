@@ -114,6 +114,8 @@ pub enum Step {
         most: Option<Duration>,
         /// Whether having ended with 0 is as good.
         may_end: bool,
+        /// Without a check, how long it must have run; none is that it runs.
+        settle: Option<Duration>,
     },
     /// Wait until it has ended, with exit code 0. Nothing to undo.
     AwaitCompleted {

@@ -94,6 +94,8 @@ pub struct Wish {
     pub state_dir: Option<PathBuf>,
     /// Volumes without a name are not taken over by a new self.
     pub renew_anonymous: bool,
+    /// How long a new self without a health check must have run before the older one goes; zero is not at all.
+    pub settle: Duration,
 }
 
 /// How long to wait for containers to be ready.

@@ -18,6 +18,14 @@ pub enum StoreError {
         /// The system's word.
         source: io::Error,
     },
+    /// A record lies in another project's place.
+    #[error("`{}` is of project `{owner}`; remove it, it is made again", path.display())]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// The project that it names.
+        owner: crate::model::Name,
+    },
     /// The file is not what locker writes.
     #[error("`{}` is damaged: {reason}", path.display())]
     Damaged {

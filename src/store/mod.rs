@@ -28,7 +28,8 @@ pub use paths::Paths;
 pub use private::{close, make_private};
 pub use program::{Program, bring_back, install, program, remove_program, settle};
 pub use record::{
-    RECORD_VERSION, load_record, load_records, remove_empty, remove_record, save_record,
+    RECORD_VERSION, load_record, load_records, record_damage, remove_empty, remove_record,
+    save_record,
 };
 pub use sources::{Sources, load_sources, save_sources, unmounted};
 pub use specs::load_unit_specs;

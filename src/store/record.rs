@@ -12,11 +12,28 @@ use super::{Paths, StoreError, write_atomic};
 /// The newest form of the record that this program reads and the one that it writes.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The record of `project`; none when it has none.
+/// The record of `project`; none when it has none, and when what is there cannot be understood: it is then made
+/// again from the marks, as one that is lost ([`record_damage`] says so).
+///
+/// # Errors
+/// It cannot be read, was written by a newer locker, or is another project's.
 pub fn load_record(paths: &Paths, project: &Name) -> Result<Option<ProjectRecord>, StoreError> {
+    match read_record(paths, project) {
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        read => read,
+    }
+}
+
+/// What is wrong with the record of `project`, when it is damaged.
+pub fn record_damage(paths: &Paths, project: &Name) -> Option<StoreError> {
+    let read = read_record(paths, project).err();
+    read.filter(|error| matches!(error, StoreError::Damaged { .. }))
+}
+
+fn read_record(paths: &Paths, project: &Name) -> Result<Option<ProjectRecord>, StoreError> {
     let path = paths.record(project);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = match fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(StoreError::io("read", &path)(source)),
     };
@@ -44,7 +61,10 @@ fn parse(path: &Path, project: &Name, text: &str) -> Result<ProjectRecord, Store
     let record: ProjectRecord =
         serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?;
     if &record.name != project {
-        return Err(damaged(format!("it is of project `{}`", record.name)));
+        return Err(StoreError::Misplaced {
+            path: path.into(),
+            owner: record.name,
+        });
     }
     Ok(record)
 }
@@ -97,8 +117,11 @@ pub fn remove_empty(paths: &Paths, project: &Name) {
     }
 }
 
-/// The records of all projects by name. A directory without a record is passed over; a record that
-/// cannot be read is an error, since its subnet must not be given to another project.
+/// The records of all projects by name. A directory without a record, or with a damaged one, is passed over:
+/// the subnet of such a project is seen on its bridge.
+///
+/// # Errors
+/// As [`load_record`].
 pub fn load_records(paths: &Paths) -> Result<Vec<ProjectRecord>, StoreError> {
     let dir = paths.projects();
     let entries = match fs::read_dir(&dir) {
@@ -158,21 +181,25 @@ mod tests {
     }
 
     #[test]
-    fn damaged_newer_and_misplaced_records_are_refused_by_name() {
+    fn a_damaged_record_is_as_good_as_lost_and_newer_and_misplaced_ones_are_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
         let name = Name::new("shop").unwrap();
+        let put = |text: &str| write_atomic(&paths.record(&name), text.as_bytes(), 0o600).unwrap();
+        for text in ["", "{\"version\": 1", "{}", "{\"version\": 1}", "\0\0"] {
+            put(text);
+            assert_eq!(load_record(&paths, &name).unwrap(), None, "{text}");
+            assert_eq!(load_records(&paths).unwrap(), [], "{text}");
+            let said = record_damage(&paths, &name).unwrap().to_string();
+            assert!(said.contains("project.json` is damaged"), "{said}");
+        }
         let foreign = serde_json::to_string(&record("other")).unwrap();
-        let cases = [
-            ("", "damaged"),
-            ("{\"version\": 1", "damaged"),
-            ("{}", "no version"),
-            ("{\"version\": 1}", "damaged"),
+        for (text, expected) in [
             ("{\"version\": 2, \"what\": []}", "newer locker"),
             (foreign.as_str(), "project `other`"),
-        ];
-        for (text, expected) in cases {
-            write_atomic(&paths.record(&name), text.as_bytes(), 0o600).unwrap();
+        ] {
+            put(text);
+            assert!(record_damage(&paths, &name).is_none());
             let error = load_record(&paths, &name).unwrap_err().to_string();
             assert!(
                 error.contains(expected) && error.contains("project.json"),

@@ -22,6 +22,7 @@ mod notify;
 pub mod process;
 mod resolv;
 mod ruleset;
+pub mod terminal;
 
 pub use addresses::addresses;
 pub use cards::{Cable, cables, hardware_behind};

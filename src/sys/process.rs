@@ -9,6 +9,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::Pid;
+
 use super::cgroup::Figures;
 
 /// Ticks in a second of /proc's times (`USER_HZ`): 100 on every architecture that containers run on.
@@ -29,6 +31,29 @@ pub struct Stat {
     pub threads: u64,
     /// Start after the host's boot, ticks.
     pub started: u64,
+}
+
+/// The processes that `pid` began and that are its own still.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let read = |text: String| -> Vec<Pid> {
+        let numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
+        numbers.filter_map(Pid::from_raw).collect()
+    };
+    texts.flat_map(read).collect()
+}
+
+/// Those, and what they began in their turn, to the last; a pipe in a shell is several.
+pub fn descendants(pid: Pid) -> Vec<Pid> {
+    let mut found = children(pid);
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        found.extend(children(*pid));
+        next += 1;
+    }
+    found
 }
 
 impl Stat {
@@ -212,5 +237,24 @@ mod tests {
         let dev = "Inter-|   Receive  |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes packets\n    \
             lo: 100 1 0 0 0 0 0 0 100 1 0 0 0 0 0 0\n  eth0: 5000 7 0 0 0 0 0 0 300 2 0 0 0 0 0 0\n  eth1:1 7 0 0 0 0 0 0 2 2 0 0 0 0 0 0\n";
         assert_eq!(counted(dev), (5001, 302));
+    }
+
+    #[test]
+    fn the_processes_that_a_process_began_are_found_to_the_last() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sh -c 'sleep 60 & wait' & wait"])
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let begun = std::time::Instant::now();
+        let mut found = Vec::new();
+        while found.len() < 2 && begun.elapsed() < Duration::from_secs(5) {
+            found = descendants(pid);
+        }
+        for pid in &found {
+            rustix::process::kill_process(*pid, rustix::process::Signal::KILL).unwrap();
+        }
+        child.wait().unwrap();
+        assert_eq!(found.len(), 2);
     }
 }

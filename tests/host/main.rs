@@ -45,6 +45,7 @@ mod once;
 mod ports;
 mod ready;
 mod services;
+mod sessions;
 mod sources;
 mod starts;
 mod supervised;

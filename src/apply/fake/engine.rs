@@ -32,6 +32,10 @@ impl Engine for Fake {
         Ok(())
     }
 
+    async fn name_image(&self, id: &str, image: &str) -> Result<(), BackendError> {
+        self.backend(format!("name {image} {id}")).await
+    }
+
     async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
         let name = network.host_name();
         self.backend(format!("network {name}")).await?;

@@ -32,6 +32,7 @@ fn wish(goal: Goal) -> Wish {
         copy: None,
         state_dir: None,
         renew_anonymous: false,
+        settle: Duration::ZERO,
     }
 }
 
@@ -117,6 +118,7 @@ async fn run(stage: &Stage, project: &Project, wish: &Wish, at: Option<usize>) -
     let plan = plan(project, &observed, wish).unwrap_or_else(|p| panic!("{p:?}\n{observed:#?}"));
     let died = stage.fake.dies_at(at);
     let options = ApplyOptions {
+        independent: false,
         command: "up".into(),
         parallel: at.map(|at| at % 4 + 1),
         stop_timeout: Duration::from_secs(1),

@@ -48,20 +48,23 @@ async fn an_engine_that_is_not_sought_is_not_woken() {
 }
 
 #[tokio::test]
-async fn a_missing_engine_is_an_error_only_where_it_is_needed() {
+async fn an_engine_that_is_down_takes_nothing_else_with_it_and_is_told_only_where_it_is_needed() {
     let stage = Stage::living();
     running_app(&stage, "api");
     let ask = async |missing: &str, kinds: &[Kind]| {
         stage.fake.ledger.lock().unwrap().fail = vec![format!("look {missing}")];
-        stage.host.backend.observe(&sought(kinds)).await
+        let view = stage.host.backend.observe(&sought(kinds)).await.unwrap();
+        let down: Vec<Kind> = view.down.into_keys().collect();
+        (down, view.containers)
     };
-    for kinds in [&BOTH[..1], &BOTH] {
-        assert!(ask("system", kinds).await.is_err());
-    }
-    assert!(ask("application", &BOTH).await.is_err());
-    let view = ask("system", &[Kind::Application]).await.unwrap();
-    let names: Vec<&str> = view.containers.keys().map(|n| n.as_str()).collect();
-    assert_eq!(names, ["api"]);
+    let (down, seen) = ask("system", &BOTH).await;
+    assert_eq!(down, [Kind::System]);
+    assert_eq!(seen.keys().collect::<Vec<_>>(), [&name("api")]);
+    let (down, seen) = ask("application", &BOTH).await;
+    assert_eq!(down, [Kind::Application]);
+    assert!(seen.contains_key(&name("web")) && !seen.contains_key(&name("api")));
+    let (down, seen) = ask("system", &[Kind::Application]).await;
+    assert!(down.is_empty() && seen.contains_key(&name("api")));
 }
 
 #[tokio::test]

@@ -73,7 +73,6 @@ async fn a_signal_at_any_call_leaves_the_host_as_before() {
             count += 1;
             if count == at {
                 mouth.cancel("SIGINT");
-                mouth.cancel("SIGTERM");
             }
         };
         stage.fake.ledger.lock().unwrap().on_call =

@@ -222,7 +222,26 @@ impl Stage {
         events: &Heard,
         cancel: Cancel,
     ) -> Result<Applied, ApplyError> {
+        self.run_as(plan, parallel, events, cancel, false).await
+    }
+
+    /// Where containers that do not need a failed one are finished and stay.
+    pub(super) async fn run_independently(&self, plan: &Plan) -> Result<Applied, ApplyError> {
+        let (_mouth, ear) = Canceller::new();
+        let heard = Heard::default();
+        self.run_as(plan, None, &heard, ear, true).await
+    }
+
+    async fn run_as(
+        &self,
+        plan: &Plan,
+        parallel: Option<usize>,
+        events: &Heard,
+        cancel: Cancel,
+        independent: bool,
+    ) -> Result<Applied, ApplyError> {
         let options = ApplyOptions {
+            independent,
             command: "up".into(),
             parallel,
             stop_timeout: Duration::from_secs(1),

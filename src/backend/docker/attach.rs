@@ -3,26 +3,32 @@
 //! The engine knows no way to end such a command. It runs on this host, so a signal is sent to the
 //! process itself, after a look whether it still is the one that was started.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::container::LogOutput;
+use bollard::errors::Error;
 use bollard::exec::{ResizeExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWrite;
 
 use super::error::{failed, refused};
-use super::terminal::{self, End, Orders, Remote, Wires};
 use crate::backend::{AttachOptions, BackendError, Ran};
 use crate::model::Hook;
+use crate::sys::process::descendants;
+use crate::sys::terminal::{self, End, Orders, Piece, Remote, Wires};
 
 const VERB: &str = "run a command in";
 /// Output that is kept, from its end.
 const KEPT: usize = 64 * 1024;
 /// How soon it is asked again whether a command has ended that closed its streams.
 const SOON: Duration = Duration::from_millis(10);
+/// How long a command may take over a signal that asks it to be gone.
+const LEAVING: Duration = Duration::from_secs(5);
 /// The longest pause between two such questions.
 const LATER: Duration = Duration::from_millis(500);
 
@@ -46,10 +52,11 @@ pub(super) async fn run(
         ..ExecConfig::default()
     };
     let exec = Exec::make(docker, full, config).await?;
+    let mut unfinished = Unfinished(Some(exec.clone()));
     let work = async {
         let mut kept = Kept::default();
-        if let Some(mut wires) = exec.start(false, false).await? {
-            while let Some(piece) = wires.output.next().await {
+        if let StartExecResults::Attached { mut output, .. } = exec.start(false, false).await? {
+            while let Some(piece) = output.next().await {
                 kept.add(&exec.ok(piece)?);
             }
         }
@@ -59,10 +66,12 @@ pub(super) async fn run(
             output: kept.text(),
         })
     };
-    let Some(limit) = timeout else {
-        return work.await;
+    let done = match timeout {
+        Some(limit) => tokio::time::timeout(limit, work).await,
+        None => Ok(work.await),
     };
-    match tokio::time::timeout(limit, work).await {
+    unfinished.0 = None;
+    match done {
         Ok(done) => done,
         Err(_) => {
             exec.kill(Signal::KILL, true).await;
@@ -84,16 +93,41 @@ pub(super) async fn attach(
     }
     let tty = !options.detach && options.tty.unwrap_or_else(terminal::is_one);
     let exec = Exec::make(docker, full, config(argv, options, tty)).await?;
-    let Some(wires) = exec.start(options.detach, tty).await? else {
+    let StartExecResults::Attached { output, input } = exec.start(options.detach, tty).await?
+    else {
         return Ok(0);
     };
-    let joined = match Orders::listen(None) {
-        Ok(mut orders) => terminal::join(wires, tty, &exec, &mut orders).await,
-        Err(error) => Err(error.into()),
+    let mut orders = exec.ok(Orders::listen(Some(LEAVING)).map_err(Into::into))?;
+    let joined = terminal::join(wires(output, Some(input)), tty, &exec, &mut orders).await;
+    let left = match exec.ok(joined)? {
+        // It may go on after it closed its streams; it is no deafer to signals then.
+        End::Closed => tokio::select! {
+            code = exec.code() => return code,
+            code = orders.heed(&exec, false) => code,
+        },
+        End::Left(code) => code,
     };
-    match exec.ok(joined)? {
-        End::Closed => exec.code().await,
-        End::Left(code) => Ok(code),
+    // Whoever is told to go leaves nothing behind.
+    exec.kill(Signal::KILL, true).await;
+    Ok(left)
+}
+
+/// The engine's streams as ours.
+pub(super) fn wires(
+    output: impl Stream<Item = Result<LogOutput, Error>> + Send + 'static,
+    input: Option<Pin<Box<dyn AsyncWrite + Send>>>,
+) -> Wires<Error> {
+    let output = output.map(|piece| {
+        Ok(match piece? {
+            LogOutput::StdErr { message } => Piece::Err(message.into()),
+            LogOutput::StdOut { message }
+            | LogOutput::StdIn { message }
+            | LogOutput::Console { message } => Piece::Out(message.into()),
+        })
+    });
+    Wires {
+        output: Box::pin(output),
+        input,
     }
 }
 
@@ -122,43 +156,49 @@ fn config(argv: &[String], options: &AttachOptions, tty: bool) -> ExecConfig {
     }
 }
 
+/// A command that nobody waits for any more, since the run that did ends, is killed.
+struct Unfinished(Option<Exec>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(exec) = self.0.take() {
+            tokio::spawn(async move { exec.kill(Signal::KILL, true).await });
+        }
+    }
+}
+
 /// A command as the engine knows it.
-struct Exec<'a> {
-    docker: &'a Docker,
-    full: &'a str,
+#[derive(Clone, Debug)]
+struct Exec {
+    docker: Docker,
+    full: String,
     id: String,
 }
 
-impl<'a> Exec<'a> {
-    async fn make(
-        docker: &'a Docker,
-        full: &'a str,
-        config: ExecConfig,
-    ) -> Result<Self, BackendError> {
+impl Exec {
+    async fn make(docker: &Docker, full: &str, config: ExecConfig) -> Result<Self, BackendError> {
         let made = docker.create_exec(full, config).await;
         let id = made.map_err(|error| failed(VERB, full, &error))?.id;
-        Ok(Self { docker, full, id })
+        Ok(Self {
+            docker: docker.clone(),
+            full: full.into(),
+            id,
+        })
     }
 
-    fn ok<T>(&self, result: Result<T, bollard::errors::Error>) -> Result<T, BackendError> {
-        result.map_err(|error| failed(VERB, self.full, &error))
+    fn ok<T>(&self, result: Result<T, Error>) -> Result<T, BackendError> {
+        result.map_err(|error| failed(VERB, &self.full, &error))
     }
 
-    /// Starts it; none when it is not waited for.
-    async fn start(&self, detach: bool, tty: bool) -> Result<Option<Wires>, BackendError> {
+    /// Starts it.
+    async fn start(&self, detach: bool, tty: bool) -> Result<StartExecResults, BackendError> {
         let options = StartExecOptions {
             detach,
             tty,
             output_capacity: None,
         };
         let started = self.docker.start_exec(&self.id, Some(options)).await;
-        Ok(match self.ok(started)? {
-            StartExecResults::Attached { output, input } => Some(Wires {
-                output,
-                input: Some(input),
-            }),
-            StartExecResults::Detached => None,
-        })
+        self.ok(started)
     }
 
     /// Its exit code. It may go on after it closed its streams.
@@ -190,23 +230,21 @@ impl<'a> Exec<'a> {
         if !groups.contains(&container) {
             return false;
         }
-        let mut pids = vec![pid];
-        if all {
-            add_children(pid, &mut pids);
+        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+            return false;
+        };
+        let below = if all { descendants(pid) } else { Vec::new() };
+        // All are asked, whatever becomes of one.
+        let own = kill_process(pid, signal).is_ok();
+        for pid in below {
+            let _ = kill_process(pid, signal);
         }
-        // All are asked, whatever becomes of one; the first is its own.
-        let mut asked = pids.into_iter().map(|pid| {
-            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-            pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
-        });
-        let own = asked.next() == Some(true);
-        asked.for_each(drop);
         own
     }
 }
 
 #[async_trait]
-impl Remote for Exec<'_> {
+impl Remote for Exec {
     async fn resize(&self, rows: u16, columns: u16) {
         let size = ResizeExecOptions {
             height: rows,
@@ -220,21 +258,6 @@ impl Remote for Exec<'_> {
         match Signal::from_named_raw(number) {
             Some(signal) => self.kill(signal, false).await,
             None => false,
-        }
-    }
-}
-
-/// Adds the processes that `pid` and its children began; a pipe in a shell is several.
-fn add_children(pid: i64, found: &mut Vec<i64>) {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
-    for task in tasks.into_iter().flatten().flatten() {
-        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for child in children
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-        {
-            found.push(child);
-            add_children(child, found);
         }
     }
 }

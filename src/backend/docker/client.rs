@@ -27,9 +27,12 @@ const SEVERAL_NETWORKS: Api = Api(1, 44);
 /// with locker's, and that can be told which network is the way out.
 const OWN_RULES: Api = Api(1, 48);
 /// How long an engine may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long it may take for anything else. Making a container may copy an image's content to volumes.
-pub(super) const WORK: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take for an answer: what takes longer hangs.
+pub(super) const ANSWER: Duration = Duration::from_secs(120);
+/// How long for work that grows with what it is about: making a container may copy an image's content to
+/// volumes, a context or a file is read whole before it is answered, a large file system is removed.
+const WORK: Duration = Duration::from_secs(1800);
 
 /// A version of the engine's interface: major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +86,14 @@ impl Link {
 
     /// The client with a limit for requests that are known to take `time`.
     pub(super) fn patient(&self, time: Duration) -> Docker {
-        self.docker.clone().with_timeout(WORK.saturating_add(time))
+        self.docker
+            .clone()
+            .with_timeout(ANSWER.saturating_add(time))
+    }
+
+    /// The client for work that grows with what it is about.
+    pub(super) fn at_work(&self) -> Docker {
+        self.docker.clone().with_timeout(WORK)
     }
 }
 
@@ -132,7 +142,7 @@ async fn reach() -> Result<Link, BackendError> {
             help: "install a newer engine: apt-get install docker.io".into(),
         });
     }
-    let seconds = WORK.as_secs();
+    let seconds = ANSWER.as_secs();
     let docker = match &endpoint {
         Endpoint::Socket(path) => Docker::connect_with_unix(
             &path.to_string_lossy(),

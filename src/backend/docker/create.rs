@@ -175,7 +175,7 @@ async fn make(
     };
     let made = match place::first_mac(app).filter(|_| !link.joins_several()) {
         Some(mac) => older::create(link, &options, &body, mac).await,
-        None => link.docker.create_container(Some(options), body).await,
+        None => link.at_work().create_container(Some(options), body).await,
     };
     let made = made.map_err(|e| not_made(spec, &e))?;
     // A limit that this kernel does not know is left out by the engine, which only says so here.

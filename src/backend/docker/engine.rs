@@ -10,11 +10,11 @@ use super::context::{self, Endpoint};
 use super::error::refused;
 use super::known::Bodies;
 use super::network::Removed;
-use super::terminal::Orders;
 use super::{DockerBackend, build, create, former, images, network, once, volume};
 use crate::backend::{BackendError, Engine, Former, ImageInfo, Once, Progress, RunOptions};
 use crate::model::{Build, ContainerSpec, EngineNetwork, Name, STOP_GRACE};
 use crate::observed::Mark;
+use crate::sys::terminal::Orders;
 
 #[async_trait]
 impl Engine for DockerBackend {
@@ -28,7 +28,11 @@ impl Engine for DockerBackend {
     }
 
     async fn build(&self, build: &Build, progress: Progress<'_>) -> Result<(), BackendError> {
-        build::build(&self.link().await?.docker, build, progress).await
+        build::build(&self.link().await?.at_work(), build, progress).await
+    }
+
+    async fn name_image(&self, id: &str, image: &str) -> Result<(), BackendError> {
+        images::name(&self.link().await?.docker, id, image).await
     }
 
     async fn ensure_network(&self, network: &EngineNetwork) -> Result<(), BackendError> {
@@ -91,7 +95,7 @@ impl Once for DockerBackend {
         // It took itself away, but not its files; nor did it when it never came to run.
         if options.remove && !options.detach || ran.is_err() {
             // Mostly it is gone already; how it ended is what is to be told.
-            let _ = once::remove(&link.docker, &id, true).await;
+            let _ = once::remove(&link.at_work(), &id, true).await;
             self.site.sweep_homes(&spec.name, &[])?;
         }
         ran
@@ -113,7 +117,7 @@ impl Once for DockerBackend {
 
     async fn remove(&self, name: &Name, volumes: bool) -> Result<(), BackendError> {
         if let Some(known) = self.bodies(name).await?.present {
-            once::remove(&self.link().await?.docker, &known.id, volumes).await?;
+            once::remove(&self.link().await?.at_work(), &known.id, volumes).await?;
             self.note(name, |bodies| bodies.present = None);
         }
         self.site.sweep_homes(name, &[])

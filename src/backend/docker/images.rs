@@ -68,6 +68,18 @@ async fn stamp(docker: &Docker, image: &str) {
     let _ = docker.tag_image(&name, Some(options)).await;
 }
 
+/// Gives a name to an image that is there.
+pub(super) async fn name(docker: &Docker, id: &str, image: &str) -> Result<(), BackendError> {
+    let name = with_tag(image);
+    let (repo, tag) = name.rsplit_once(':').unwrap_or((&name, "latest"));
+    let options = TagImageOptions {
+        repo: Some(repo.into()),
+        tag: Some(tag.into()),
+    };
+    let named = docker.tag_image(id, Some(options)).await;
+    named.map_err(|error| image_failed("give a name to", image, &error))
+}
+
 /// The images that are there under one of `names`, asked side by side.
 pub(super) async fn list(
     docker: &Docker,

@@ -95,7 +95,7 @@ impl Inside for DockerBackend {
 
     async fn copy_in(&self, name: &Name, from: Outer<'_>, to: &Path) -> Result<(), BackendError> {
         self.body("copy into", name, Body::Present).await?;
-        let (docker, full) = (&self.link().await?.docker, self.site.full(name));
+        let (docker, full) = (&self.link().await?.at_work(), self.site.full(name));
         match from {
             Outer::Path(from) => copy::copy_in(docker, &full, from, to).await,
             Outer::Stream => archive::unpack(docker, &full, to).await,

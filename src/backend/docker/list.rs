@@ -12,7 +12,7 @@ use bollard::models::ContainerSummaryStateEnum;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::client::{WORK, ask};
+use super::client::{ANSWER, ask};
 use super::context::Endpoint;
 use super::error::{ENGINE, unreachable};
 use crate::backend::BackendError;
@@ -111,14 +111,17 @@ impl<'de> Visitor<'de> for OnlyOurs {
 /// All containers.
 pub(super) async fn containers(endpoint: &Endpoint) -> Result<Vec<Entry>, BackendError> {
     let request = "GET /containers/json?all=true HTTP/1.0\r\nHost: docker\r\n\r\n";
-    let answer = tokio::time::timeout(WORK, ask(endpoint, request, USUAL, u64::MAX));
+    let answer = tokio::time::timeout(ANSWER, ask(endpoint, request, USUAL, u64::MAX));
     match answer.await {
         Ok(Ok(answer)) => entries(&answer).map_err(unlisted),
         Ok(Err(err)) => {
             let error = bollard::errors::Error::IOError { err };
             Err(unreachable(&error).unwrap_or_else(|| unlisted(error.to_string())))
         }
-        Err(_) => Err(unlisted("it did not answer in time".into())),
+        Err(_) => Err(unlisted(format!(
+            "it did not answer within {} s",
+            ANSWER.as_secs()
+        ))),
     }
 }
 

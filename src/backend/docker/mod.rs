@@ -50,7 +50,6 @@ mod remove;
 mod shares;
 mod site;
 mod status;
-mod terminal;
 mod unpack;
 mod update;
 mod volume;

@@ -245,6 +245,7 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
         foreign: BTreeMap::from([(Kind::Application, foreign)]),
         ids_taken: Vec::new(),
         engine: look.engine,
+        ..BackendView::default()
     };
     (view, all)
 }

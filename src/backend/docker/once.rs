@@ -15,8 +15,8 @@ use bollard::query_parameters::{
 
 use super::ended::ended;
 use super::error::{failed, is_missing, reason, refused};
-use super::terminal::{self, End, Orders, Remote, Wires};
 use crate::backend::{BackendError, RunOptions};
+use crate::sys::terminal::{self, End, Orders, Remote};
 
 /// How often, and how many times, is looked whether one that somebody else removes is gone.
 const REMOVAL: Duration = Duration::from_millis(50);
@@ -72,10 +72,8 @@ pub(super) async fn run(
     let wires = wires.map_err(|error| failed("attach to", full, &error))?;
     start(docker, full).await?;
     let remote = Once { docker, full };
-    let wires = Wires {
-        output: wires.output,
-        input: options.interactive.then_some(wires.input),
-    };
+    let input = options.interactive.then_some(wires.input);
+    let wires = super::attach::wires(wires.output, input);
     let joined = terminal::join(wires, tty(options), &remote, orders).await;
     let code = match joined.map_err(|error| failed("attach to", full, &error))? {
         // The streams may be closed long before its end.

@@ -33,7 +33,11 @@ pub(super) async fn destroy(
             force: known.wreck,
             link: false,
         };
-        match link.docker.remove_container(&known.id, Some(options)).await {
+        match link
+            .at_work()
+            .remove_container(&known.id, Some(options))
+            .await
+        {
             Err(error) if !is_missing(&error) => {
                 return Err(failed("destroy", &site.full(name), &error));
             }

@@ -1,10 +1,12 @@
 //! Commands inside a running container, through liblxc's attach in a helper process.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{ChildStdin, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::inner_file::Inside;
+use super::inner_file::Inside as Files;
+use super::inside::{Inner, Manner};
 use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
@@ -16,12 +18,48 @@ use crate::observed::State;
 const KEPT: usize = 64 * 1024;
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs a command and returns its output and code; after `timeout` it is killed.
+/// Ends a command when whoever waited for it has gone: dropped, or told so from another thread.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leash(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    cut: bool,
+    lifeline: Option<ChildStdin>,
+}
+
+impl Leash {
+    /// Holds the helper; lets go at once when it was cut before.
+    fn hold(&self, lifeline: Option<ChildStdin>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.lifeline = lifeline.filter(|_| !held.cut);
+    }
+
+    /// Ends the helper with all that it began, now or as soon as it runs.
+    pub(super) fn cut(&self) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.cut = true;
+        held.lifeline = None;
+    }
+}
+
+/// The future's own end of a leash.
+#[derive(Debug, Default)]
+pub(super) struct Handle(pub(super) Leash);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+/// Runs a command and returns its output and code; after `timeout`, or when the leash is cut, it is killed.
 pub(super) fn run(
     site: &Site,
     name: &Name,
     inner: &Hook,
     timeout: Option<Duration>,
+    leash: &Leash,
 ) -> Result<Ran, BackendError> {
     let variables = inner.environment.iter();
     let options = AttachOptions {
@@ -30,13 +68,19 @@ pub(super) fn run(
         environment: variables.map(|(k, v)| (k.clone(), v.clone())).collect(),
         ..AttachOptions::default()
     };
-    let request = request(site, name, &inner.command.argv(), &options, false)?;
+    let session = Session {
+        name: name.clone(),
+        argv: inner.command.argv(),
+        options,
+        manner: Manner::Hook,
+    };
+    let (request, _) = request(site, &session)?;
     let (output, input) = std::io::pipe().map_err(io("open", "a pipe"))?;
     let errors = input.try_clone().map_err(io("open", "a pipe"))?;
     let mut child = command(&site.program, &request)
         .and_then(|mut c| c.stdin(Stdio::piped()).stdout(input).stderr(errors).spawn())
         .map_err(io("run", &site.program))?;
-    let lifeline = child.stdin.take();
+    leash.hold(child.stdin.take());
     let reader = std::thread::spawn(move || last_of(output));
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let status = loop {
@@ -44,14 +88,14 @@ pub(super) fn run(
             break status;
         }
         if end.is_some_and(|end| Instant::now() > end) {
-            drop(lifeline); // the helper's whole process group ends with it
+            leash.cut(); // the helper's whole process group ends with it
             let _ = child.wait();
             let reason = format!("`{inner}` did not end within its time");
             return Err(failed("run a command in", &site.full(name), reason));
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    drop(lifeline);
+    leash.cut();
     let output = reader.join().unwrap_or_default();
     Ok(Ran {
         code: status.code().unwrap_or(255),
@@ -72,37 +116,33 @@ fn last_of(mut stream: impl Read) -> String {
     String::from_utf8_lossy(kept.get(start..).unwrap_or_default()).into_owned()
 }
 
-/// Runs a command with this process's own streams and terminal.
-pub(super) fn attach(
-    site: &Site,
-    name: &Name,
-    argv: &[String],
-    options: &AttachOptions,
-) -> Result<i32, BackendError> {
-    let request = request(site, name, argv, options, true)?;
-    let status = command(&site.program, &request)
-        .and_then(|mut c| c.stdin(Stdio::inherit()).status())
-        .map_err(io("run", &site.program))?;
-    use std::os::unix::process::ExitStatusExt;
-    Ok(status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(127)))
+/// What a helper is to do inside.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) name: Name,
+    pub(super) argv: Vec<String>,
+    pub(super) options: AttachOptions,
+    pub(super) manner: Manner,
 }
 
-fn request(
-    site: &Site,
-    name: &Name,
-    argv: &[String],
-    options: &AttachOptions,
-    foreground: bool,
-) -> Result<Request, BackendError> {
+/// The request to the helper, and the container's first process.
+///
+/// # Errors
+/// The container does not run or is not ours, or it has no such user.
+pub(super) fn request(site: &Site, session: &Session) -> Result<(Request, u32), BackendError> {
+    let Session {
+        name,
+        argv,
+        options,
+        manner,
+    } = session;
     let full = site.full(name);
     let refuse = |reason: String| failed("run a command in", &full, reason);
     let mark = mark::ours(site, "run a command in", name)?;
     let pid = match super::view::state(site, &full) {
         (State::Running, Some(pid)) => pid,
         (State::Frozen, _) => return Err(refuse("it is frozen".into())),
-        (State::Running | State::Starting | State::Stopped | State::Absent, _) => {
+        (State::Running | State::Starting | State::Stopped | State::Absent | State::Unknown, _) => {
             return Err(refuse("it is not running".into()));
         }
     };
@@ -110,7 +150,7 @@ fn request(
         return Err(refuse("there is no command".into()));
     }
     let user = options.user.as_deref().map(|user| {
-        let text = Inside::of(site, &mark.spec, Some(pid)).read("/etc/passwd")?;
+        let text = Files::of(site, &mark.spec, Some(pid)).read("/etc/passwd")?;
         find_user(&text.unwrap_or_default(), user)
             .ok_or_else(|| refuse(format!("it has no user `{user}`")))
     });
@@ -121,7 +161,8 @@ fn request(
         format!("HOME={home}"),
         "container=lxc".into(),
     ];
-    if let (true, Ok(term)) = (foreground, std::env::var("TERM")) {
+    if let Manner::Terminal { .. } = manner {
+        let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         environment.push(format!("TERM={term}"));
     }
     // Later ones win, as putenv(3) has it.
@@ -137,12 +178,12 @@ fn request(
             .iter()
             .map(|(key, value)| format!("{key}={value}")),
     );
-    Ok(Request {
+    let request = Request {
         full,
         lxcpath: site.lxcpath.clone(),
         log: None,
-        task: Task::Attach {
-            argv: argv.to_vec(),
+        task: Task::Attach(Inner {
+            argv: argv.clone(),
             environment,
             workdir: options
                 .workdir
@@ -150,9 +191,10 @@ fn request(
                 .map(|dir| dir.display().to_string()),
             uid: user.as_ref().map(|user| user.uid),
             gid: user.as_ref().map(|user| user.gid),
-            foreground,
-        },
-    })
+            manner: *manner,
+        }),
+    };
+    Ok((request, pid))
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use rustix::process::Pid;
 use super::console::Console;
 use super::ended;
 use super::guard::watch;
+use super::inside::{Inner, Manner};
 use super::monitor::{Request, Task, command};
 use super::post::{Guarded, Post};
 use crate::model::InnerCommand;
@@ -84,14 +85,14 @@ impl Attended {
             full: self.full.clone(),
             lxcpath: self.lxcpath.clone(),
             log: None,
-            task: Task::Attach {
+            task: Task::Attach(Inner {
                 argv: inner.argv(),
                 environment: vec![super::attach::PATH.into()],
                 workdir: None,
                 uid: None,
                 gid: None,
-                foreground: false,
-            },
+                manner: Manner::Hook,
+            }),
         };
         let mut command = command(Path::new("/proc/self/exe"), &request)?;
         command

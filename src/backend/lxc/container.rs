@@ -6,23 +6,14 @@
 use std::ffi::CString;
 use std::path::Path;
 
+use rustix::process::Pid;
+
 use super::ffi::{Command, Liblxc, Object, Plain, Store};
 use super::layout::Words;
 
 /// One container object; not shared between threads.
 #[derive(Debug)]
 pub(super) struct Container<'a>(Object<'a>);
-
-/// How to attach.
-#[derive(Debug, Default)]
-pub(super) struct Attach<'a> {
-    pub(super) argv: &'a [String],
-    pub(super) environment: &'a [String],
-    pub(super) workdir: Option<&'a str>,
-    pub(super) uid: Option<u32>,
-    pub(super) gid: Option<u32>,
-    pub(super) terminal: bool,
-}
 
 impl<'a> Container<'a> {
     /// The container `name` under `lxcpath`; none when liblxc cannot read it.
@@ -110,23 +101,10 @@ impl<'a> Container<'a> {
         started.then_some(status)
     }
 
-    /// Runs a command inside and returns its wait status; negative when it could not be run.
-    pub(super) fn attach(&self, how: &Attach<'_>) -> i32 {
-        let words = (Words::new(how.argv), Words::new(how.environment));
-        let (Some(argv), Some(environment)) = words else {
-            return -1;
-        };
-        let Ok(workdir) = CString::new(how.workdir.unwrap_or("/")) else {
-            return -1;
-        };
-        self.0.attach(&Command {
-            argv: &argv,
-            environment: &environment,
-            workdir: &workdir,
-            uid: how.uid.unwrap_or(u32::MAX),
-            gid: how.gid.unwrap_or(u32::MAX),
-            terminal: how.terminal,
-        })
+    /// Begins a command inside and returns its process; none when liblxc cannot attach. Forks; only for a
+    /// fresh process.
+    pub(super) fn attach(&self, command: &Command<'_>) -> Option<Pid> {
+        self.0.attach(command).and_then(Pid::from_raw)
     }
 }
 

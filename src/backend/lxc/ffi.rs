@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)] // a C library can be called in no other way
 
-use std::ffi::{CStr, c_char, c_int, c_long};
+use std::ffi::{CStr, c_char, c_int, c_long, c_ulong};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{NonNull, null, null_mut};
 
@@ -19,7 +19,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::card::{CardAddress, Instruction};
 use super::layout::{
-    ATTACH_CLEAR_ENV, ATTACH_DEFAULT, ATTACH_TERMINAL, AttachOptions, Pointer, Raw, Unused, Words,
+    ATTACH_CLEAR_ENV, ATTACH_DEFAULT, Argv, AttachOptions, Pointer, Raw, Unused, Words,
 };
 
 /// The opened library.
@@ -87,8 +87,75 @@ pub(super) struct Command<'a> {
     /// `u32::MAX` leaves the id as it is.
     pub(super) uid: u32,
     pub(super) gid: u32,
+    /// Its standard input is a terminal, which its session gets for its own.
     pub(super) terminal: bool,
+    /// It leads a session, and so a process group, of its own.
+    pub(super) session: bool,
+    /// The kernel kills it with this process.
+    pub(super) tied: bool,
+    /// Its standard streams.
+    pub(super) streams: [BorrowedFd<'a>; 3],
+    /// Where it is told that it could not begin: the stage and the error number, four bytes each. Closed
+    /// by itself once the program runs.
+    pub(super) word: BorrowedFd<'a>,
 }
+
+/// What [`begin`] is told, in memory that the attached process has a copy of.
+struct Beginning {
+    argv: Argv,
+    workdir: *const c_char,
+    word: c_int,
+    session: bool,
+    terminal: bool,
+    tied: bool,
+}
+
+/// The attached process's own part, after liblxc has moved it inside: it becomes the program. Only
+/// async-signal-safe calls, since the process that was copied may have had several threads.
+unsafe extern "C" fn begin(payload: *mut std::ffi::c_void) -> c_int {
+    const PR_SET_PDEATHSIG: c_int = 1;
+    const SIG_SETMASK: c_int = 2;
+    const DEFAULT: usize = 0;
+    const TIOCSCTTY: c_ulong = 0x540e;
+    // SAFETY: the payload is the `Beginning` that `attach` passes, with its pointers; signal numbers and
+    // the empty set (at least as large as the kernel's) are valid.
+    unsafe {
+        let told = &*payload.cast::<Beginning>();
+        if told.session {
+            setsid(); // refused when it leads one already
+        }
+        if told.terminal {
+            ioctl(0, TIOCSCTTY, 0);
+        }
+        if told.tied {
+            prctl(PR_SET_PDEATHSIG, Signal::KILL.as_raw());
+        }
+        for number in 1..32 {
+            libc_signal(number, DEFAULT); // ignored ones would stay so in the program
+        }
+        let none = [0_u64; 16];
+        sigprocmask(SIG_SETMASK, none.as_ptr().cast(), null_mut());
+        let stage = if chdir(told.workdir) != 0 {
+            STAGE_DIRECTORY
+        } else {
+            execvp(*told.argv, told.argv);
+            STAGE_PROGRAM
+        };
+        let number = std::io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or_default();
+        let said = [stage, number];
+        write(told.word, said.as_ptr().cast(), size_of_val(&said));
+        EXIT_UNKNOWN
+    }
+}
+
+/// [`begin`] could not enter the directory.
+pub(super) const STAGE_DIRECTORY: c_int = 1;
+/// [`begin`] could not become the program.
+pub(super) const STAGE_PROGRAM: c_int = 2;
+/// Its exit code then; nobody is told it.
+const EXIT_UNKNOWN: c_int = 126;
 
 /// One container object; not shared between threads.
 #[derive(Debug)]
@@ -199,35 +266,63 @@ impl Object<'_> {
         }
     }
 
-    /// Runs a command inside and returns its wait status; negative when it could not be run.
-    pub(super) fn attach(&self, how: &Command<'_>) -> c_int {
+    /// Begins a command inside and returns its process; none when liblxc cannot attach.
+    pub(super) fn attach(&self, how: &Command<'_>) -> Option<c_int> {
+        let [input, output, errors] = how.streams.map(|fd| fd.as_raw_fd());
         let mut options = AttachOptions {
-            flags: ATTACH_DEFAULT | if how.terminal { ATTACH_TERMINAL } else { 0 },
+            flags: ATTACH_DEFAULT,
             namespaces: -1,
             personality: -1,
-            initial_cwd: how.workdir.as_ptr(),
+            initial_cwd: c"/".as_ptr(),
             uid: how.uid,
             gid: how.gid,
             env_policy: ATTACH_CLEAR_ENV,
             extra_env_vars: how.environment.pointers.as_ptr(),
             extra_keep_env: null(),
-            stdin_fd: 0,
-            stdout_fd: 1,
-            stderr_fd: 2,
+            stdin_fd: input,
+            stdout_fd: output,
+            stderr_fd: errors,
             log_fd: -9, // -EBADF, as LXC_ATTACH_OPTIONS_DEFAULT has it
             lsm_label: null(),
             groups: (0, null()),
             later: [0; 8],
         };
         let argv = &how.argv.pointers;
-        let (Some(call), Some(program)) = (self.methods().attach_run_wait, argv.first()) else {
-            return -1;
-        };
-        if program.is_null() {
-            return -1; // no words at all
+        let call = self.methods().attach?;
+        if argv.first()?.is_null() {
+            return None; // no words at all
         }
-        // SAFETY: all pointers live during the call; the vectors end with a null.
-        unsafe { call(self.raw.as_ptr(), &raw mut options, *program, argv.as_ptr()) }
+        let mut told = Beginning {
+            argv: argv.as_ptr(),
+            workdir: how.workdir.as_ptr(),
+            word: how.word.as_raw_fd(),
+            session: how.session,
+            terminal: how.terminal,
+            tied: how.tied,
+        };
+        let mut pid = -1;
+        let payload = (&raw mut told).cast();
+        // SAFETY: all pointers live during the call, in which the process is copied; the vectors end with
+        // a null.
+        let done = unsafe {
+            call(
+                self.raw.as_ptr(),
+                Some(begin),
+                payload,
+                &raw mut options,
+                &raw mut pid,
+            )
+        };
+        (done >= 0 && pid > 0).then_some(pid)
+    }
+}
+
+/// Ignores signals in this process and in what it copies from now on.
+pub(super) fn ignore(signals: &[Signal]) {
+    const IGNORE: usize = 1;
+    for signal in signals {
+        // SAFETY: no handler is installed.
+        unsafe { libc_signal(signal.as_raw(), IGNORE) };
     }
 }
 
@@ -266,6 +361,13 @@ unsafe extern "C" {
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: Unused, size: u32) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
+    fn setsid() -> c_int;
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    fn prctl(option: c_int, ...) -> c_int;
+    fn sigprocmask(how: c_int, set: Unused, old: *mut c_int) -> c_int;
+    fn chdir(path: *const c_char) -> c_int;
+    fn execvp(program: *const c_char, argv: Argv) -> c_int;
+    fn write(fd: c_int, bytes: Unused, length: usize) -> isize;
 }
 
 /// Lets the kernel kill this process as soon as nobody holds the other end of the pipe any more:

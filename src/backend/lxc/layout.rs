@@ -14,8 +14,15 @@ pub(super) type Argv = *const *const c_char;
 pub(super) type Create =
     unsafe extern "C" fn(Pointer, *const c_char, *const c_char, Unused, c_int, Argv) -> bool;
 pub(super) type Item = unsafe extern "C" fn(Pointer, *const c_char, *mut c_char, c_int) -> c_int;
-pub(super) type AttachWait =
-    unsafe extern "C" fn(Pointer, *mut AttachOptions, *const c_char, Argv) -> c_int;
+/// What runs in the attached process, and what it is told; its result is the exit code.
+pub(super) type Begin = unsafe extern "C" fn(*mut c_void) -> c_int;
+pub(super) type Attach = unsafe extern "C" fn(
+    Pointer,
+    Option<Begin>,
+    *mut c_void,
+    *mut AttachOptions,
+    *mut c_int,
+) -> c_int;
 
 /// The prefix of `struct lxc_container` up to the last call that is used. It only ever grows at its
 /// end; every field used here exists since LXC 1.0.
@@ -68,8 +75,7 @@ pub(super) struct Raw {
     pub(super) clone: Unused,
     pub(super) console_getfd: Unused,
     pub(super) console: Unused,
-    pub(super) attach: Unused,
-    pub(super) attach_run_wait: Option<AttachWait>,
+    pub(super) attach: Option<Attach>,
 }
 
 /// `lxc_attach_options_t` (attach_options.h); older versions know a prefix of it.
@@ -95,7 +101,6 @@ pub(super) struct AttachOptions {
 }
 
 pub(super) const ATTACH_DEFAULT: c_int = 0xffff;
-pub(super) const ATTACH_TERMINAL: c_int = 0x8_0000;
 pub(super) const ATTACH_CLEAR_ENV: c_int = 1;
 
 /// C strings and the null-terminated vector that points into them.
@@ -138,12 +143,12 @@ mod tests {
         assert_eq!(offset_of!(Raw, create), OFFSETS[4]);
         assert_eq!(offset_of!(Raw, get_config_item), OFFSETS[5]);
         assert_eq!(offset_of!(Raw, set_cgroup_item), OFFSETS[6]);
-        assert_eq!(offset_of!(Raw, attach_run_wait), OFFSETS[7]);
+        assert_eq!(offset_of!(Raw, attach), OFFSETS[7]);
         assert_eq!(offset_of!(AttachOptions, uid), OFFSETS[8]);
         assert_eq!(offset_of!(AttachOptions, extra_env_vars), OFFSETS[9]);
         assert_eq!(offset_of!(AttachOptions, log_fd), OFFSETS[10]);
         assert_eq!(offset_of!(AttachOptions, groups), OFFSETS[11]);
     }
 
-    const OFFSETS: [usize; 12] = [88, 120, 136, 192, 216, 272, 320, 376, 24, 40, 68, 80];
+    const OFFSETS: [usize; 12] = [88, 120, 136, 192, 216, 272, 320, 368, 24, 40, 68, 80];
 }

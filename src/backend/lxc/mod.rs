@@ -19,6 +19,7 @@ mod guard;
 mod inherit;
 mod inner_file;
 mod inner_path;
+mod inside;
 mod layout;
 mod lease;
 mod logs;
@@ -34,6 +35,7 @@ mod processes;
 mod render;
 mod rtnl;
 mod seed;
+mod session;
 mod settings;
 mod shift;
 mod site;
@@ -262,8 +264,10 @@ impl Inside for LxcBackend {
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError> {
         let (name, command) = (name.clone(), command.clone());
+        let handle = attach::Handle::default();
+        let leash = handle.0.clone();
         self.blocking("run a command in", move |site| {
-            attach::run(site, &name, &command, timeout)
+            attach::run(site, &name, &command, timeout, &leash)
         })
         .await
     }
@@ -274,11 +278,7 @@ impl Inside for LxcBackend {
         argv: &[String],
         options: &AttachOptions,
     ) -> Result<i32, BackendError> {
-        let (name, argv, options) = (name.clone(), argv.to_vec(), options.clone());
-        self.blocking("attach to", move |site| {
-            attach::attach(site, &name, &argv, &options)
-        })
-        .await
+        session::attach(self, name, argv, options).await
     }
 
     async fn copy_in(&self, name: &Name, from: Outer<'_>, to: &Path) -> Result<(), BackendError> {

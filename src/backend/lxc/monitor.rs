@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{MONITOR_PATH, MONITOR_PATH_DIR};
 
 use super::console::Console;
-use super::container::{Attach, Container};
+use super::container::Container;
 use super::ffi::{Liblxc, Side};
+use super::inside::{self, Inner};
 use super::post::{Orders, Post};
 use super::tether::Tether;
 
@@ -54,15 +55,7 @@ pub(super) enum Task {
         #[serde(default)]
         cgroup: Option<String>,
     },
-    Attach {
-        argv: Vec<String>,
-        environment: Vec<String>,
-        workdir: Option<String>,
-        uid: Option<u32>,
-        gid: Option<u32>,
-        /// Own terminal and signals; else it ends with whoever asked.
-        foreground: bool,
-    },
+    Attach(Inner),
 }
 
 impl Task {
@@ -70,7 +63,7 @@ impl Task {
     fn stays(&self) -> bool {
         match self {
             Self::Start { .. } => true,
-            Self::Create { .. } | Self::Attach { .. } => false,
+            Self::Create { .. } | Self::Attach(_) => false,
         }
     }
 }
@@ -129,8 +122,18 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
 
 /// Does what is asked; with a tether it lives no longer than its attendant while the container runs.
 pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
+    // What the caller has open must not reach the inside, where it could be used to get out.
+    let kept = match &request.task {
+        Task::Attach(inner) => inner.manner.orders(),
+        Task::Start { .. } | Task::Create { .. } => None,
+    };
+    close_inherited(
+        tether
+            .as_ref()
+            .map(|tether| tether.as_fd().as_raw_fd())
+            .or(kept),
+    );
     if let Task::Start { orders, .. } = &request.task {
-        close_inherited(tether.as_ref().map(AsFd::as_fd));
         if let Some(Err(error)) = tether.as_ref().map(Tether::tie) {
             eprintln!("cannot tie the monitor to its attendant: {error}");
             return ExitCode::FAILURE;
@@ -191,27 +194,7 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
             let _ = super::ended::end(&request.dir(), status);
             ExitCode::SUCCESS
         }
-        Task::Attach {
-            argv,
-            environment,
-            workdir,
-            uid,
-            gid,
-            foreground,
-        } => {
-            if !foreground {
-                end_with_caller();
-            }
-            let status = container.attach(&Attach {
-                argv,
-                environment,
-                workdir: workdir.as_deref(),
-                uid: *uid,
-                gid: *gid,
-                terminal: *foreground && is_terminal(),
-            });
-            ExitCode::from(exit_code(status))
-        }
+        Task::Attach(inner) => inside::run(&container, &request.full, inner),
     }
 }
 
@@ -259,24 +242,9 @@ fn exit(done: bool) -> ExitCode {
     }
 }
 
-fn is_terminal() -> bool {
-    use std::io::IsTerminal;
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
-}
-
-/// A wait status (wait(2)) as a shell's exit code; 255 when nothing could be run.
-fn exit_code(status: i32) -> u8 {
-    let code = match status {
-        ..0 => 255,
-        killed if killed & 0x7f != 0 => 128 + (killed & 0x7f),
-        exited => (exited >> 8) & 0xff,
-    };
-    u8::try_from(code).unwrap_or(255)
-}
-
 /// Ends this process and all that it started as soon as the caller is gone: the caller holds the
 /// other end of standard input, and the kernel closes it however the caller dies.
-fn end_with_caller() {
+pub(super) fn end_with_caller() {
     if rustix::process::setsid().is_err() {
         return; // no group of its own that could be ended
     }
@@ -300,8 +268,7 @@ fn end_with_caller() {
 /// Closes every descriptor above standard error that this process was started with, but for one.
 ///
 /// Must run before anything opens a file, so that no owner of another descriptor exists yet.
-fn close_inherited(but: Option<BorrowedFd<'_>>) {
-    let but = but.map(|fd| fd.as_raw_fd());
+fn close_inherited(but: Option<i32>) {
     let Ok(listing) = std::fs::read_dir("/proc/self/fd") else {
         return;
     };
@@ -320,13 +287,6 @@ fn close_inherited(but: Option<BorrowedFd<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wait_status_becomes_the_code_a_shell_would_show() {
-        for (status, code) in [(0, 0), (7 << 8, 7), (9, 137), (15, 143), (-1, 255)] {
-            assert_eq!(exit_code(status), code, "{status}");
-        }
-    }
 
     #[test]
     fn other_arguments_are_left_to_the_command_line() {

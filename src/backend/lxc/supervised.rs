@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{PidfdFlags, WaitOptions, pidfd_open};
 
+use super::attach::Leash;
 use super::ffi::{Side, split};
 use super::monitor::{Request, Task, perform};
 use super::post::Guarded;
@@ -117,7 +118,7 @@ pub fn run_hooks(
 ) -> Result<(), String> {
     let site = site(unit, paths)?;
     for hook in unit.hooks.at(at) {
-        let ran = super::attach::run(&site, &unit.name, hook, most);
+        let ran = super::attach::run(&site, &unit.name, hook, most, &Leash::default());
         let ran = ran.map_err(|error| format!("cannot run the {at} command `{hook}`: {error}"))?;
         hear(&ran.output);
         if ran.code != 0 {

@@ -84,7 +84,7 @@ enum Seen {
 fn look(site: &Site, name: &Name) -> Result<Seen, BackendError> {
     mark::ours(site, "wait for", name)?;
     match view::state(site, &site.full(name)) {
-        (State::Stopped | State::Absent, _) => {
+        (State::Stopped | State::Absent | State::Unknown, _) => {
             // Of the shortest run not even the begin may be written down yet.
             await_end(site, name, |_| true);
             code(site, name).map(Seen::Ended)
@@ -120,7 +120,9 @@ fn await_end(site: &Site, name: &Name, under_way: impl Fn(&Path) -> bool) {
 fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
     let mark = mark::ours(site, "check", name)?;
     match (view::state(site, &site.full(name)).0, check) {
-        (State::Stopped | State::Absent, _) => return code(site, name).map(Probe::Ended),
+        (State::Stopped | State::Absent | State::Unknown, _) => {
+            return code(site, name).map(Probe::Ended);
+        }
         (State::Starting, _) => return Ok(Probe::Failing("it is starting".into())),
         (State::Running | State::Frozen, None) => return Ok(Probe::Running),
         (State::Frozen, Some(_)) => return Ok(Probe::Failing("it is frozen".into())),
@@ -136,7 +138,14 @@ fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe,
             return Ok(asked.map_or_else(Probe::Failing, |()| Probe::Healthy));
         }
     };
-    match attach::run(site, name, &test.clone().into(), Some(check.timeout)) {
+    let leash = attach::Leash::default();
+    match attach::run(
+        site,
+        name,
+        &test.clone().into(),
+        Some(check.timeout),
+        &leash,
+    ) {
         Ok(ran) if ran.code == 0 => Ok(Probe::Healthy),
         // It may have ended meanwhile, and the check with it.
         Ok(_) | Err(_) if view::state(site, &site.full(name)).0 == State::Stopped => {

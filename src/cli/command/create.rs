@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::cli::change;
 use crate::cli::error::CliError;
-use crate::cli::flags::{Copying, Names};
+use crate::cli::flags::{Copying, Names, Together};
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
 use crate::cli::up_flags::{Images, Scaling};
@@ -30,6 +30,8 @@ pub struct Create {
     images: Images,
     #[command(flatten)]
     scaling: Scaling,
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Create {
@@ -37,6 +39,7 @@ impl Create {
         let mut request = change::request("create", Goal::Create, &self.names.names, global);
         request.no_copy = self.copying.no_move;
         request.images = self.images.wish();
+        request.all_or_nothing = self.together.all_or_nothing;
         let mut setting = global.setting_for(&request.names)?;
         self.scaling.put_into(&mut setting);
         change::run_in(&setting, &request, global, ui, false)

@@ -36,10 +36,11 @@ pub struct Exec {
     /// No terminal inside
     #[arg(short = 'T', long, conflicts_with = "tty")]
     no_tty: bool,
-    /// A terminal inside, also without one here
+    /// A terminal inside, also without one here: input that ends is told by the key that ends it
     #[arg(short = 't', long)]
     tty: bool,
-    /// Taken for those who are used to it: standard input is always handed on
+    /// Taken for those who are used to it: standard input is always handed on. With `-t` it must be a
+    /// terminal
     #[arg(short, long)]
     interactive: bool,
     /// With all capabilities (application containers)
@@ -76,7 +77,11 @@ impl Exec {
             user: self.user,
             workdir: self.workdir,
             environment: self.environment.into_iter().filter_map(own).collect(),
-            tty: flags::tty(self.tty, self.no_tty || self.detach),
+            tty: flags::tty(
+                self.tty,
+                self.no_tty || self.detach,
+                self.interactive && !self.detach,
+            )?,
             privileged: self.privileged,
             detach: self.detach,
         };

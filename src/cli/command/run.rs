@@ -75,10 +75,11 @@ pub struct Run {
     /// No terminal inside
     #[arg(short = 'T', long, conflicts_with = "tty")]
     no_tty: bool,
-    /// A terminal inside, also without one here
+    /// A terminal inside, also without one here: input that ends is told by the key that ends it
     #[arg(short = 't', long)]
     tty: bool,
-    /// Taken for those who are used to it: standard input is always handed on
+    /// Taken for those who are used to it: standard input is always handed on. With `-t` it must be a
+    /// terminal
     #[arg(short, long)]
     interactive: bool,
     #[command(flatten)]
@@ -138,7 +139,11 @@ impl Run {
             options: RunOptions {
                 remove: self.rm,
                 detach: self.detach,
-                tty: flags::tty(self.tty, self.no_tty || self.detach),
+                tty: flags::tty(
+                    self.tty,
+                    self.no_tty || self.detach,
+                    self.interactive && !self.detach,
+                )?,
                 interactive: !self.detach,
             },
         })

@@ -139,7 +139,8 @@ fn dress(error: &CliError) -> Report {
         CliError::Output { .. }
         | CliError::Directory { .. }
         | CliError::Runtime { .. }
-        | CliError::Json { .. } => {}
+        | CliError::Json { .. }
+        | CliError::NoTerminal => {}
     }
     report.causes = causes(error);
     report

@@ -642,3 +642,32 @@ fn rules_that_another_firewall_driver_has_left_go_and_those_of_others_stay() {
         assert_eq!(world.text(&mixed(), &wish(goal)), "nothing to do");
     }
 }
+
+#[test]
+fn a_new_self_is_watched_before_the_older_one_goes_and_a_first_one_is_not() {
+    let settle = Duration::from_secs(5);
+    let watched = Wish {
+        settle,
+        ..wish(Goal::Up)
+    };
+    let settles = |world: &World, file: &Project| {
+        let plan = plan(file, &world.look(), &watched).unwrap();
+        let steps = plan.steps.into_iter().map(|planned| planned.step);
+        let waits = steps.filter_map(|step| match step {
+            Step::AwaitHealthy {
+                container, settle, ..
+            } => Some((container, settle)),
+            _ => None,
+        });
+        waits.collect::<Vec<_>>()
+    };
+    let changed = mixed_with("web", |c| settings(c).tty = true);
+    let world = World::of(&mixed());
+    let told = settles(&world, &changed);
+    assert!(told.contains(&(name("web"), Some(settle))), "{told:?}");
+    let first = settles(&World::default(), &changed);
+    assert!(
+        first.iter().all(|(_, settle)| settle.is_none()),
+        "{first:?}"
+    );
+}

@@ -4,6 +4,7 @@ mod app_plans;
 mod app_rules;
 mod apps;
 mod converge;
+mod engine_down;
 mod jobs;
 mod order;
 mod plans;
@@ -52,6 +53,7 @@ fn wish(goal: Goal) -> Wish {
         copy: None,
         state_dir: None,
         renew_anonymous: false,
+        settle: Duration::ZERO,
     }
 }
 

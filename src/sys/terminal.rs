@@ -1,15 +1,17 @@
-//! This process's own terminal and streams, joined to those of a process in a container.
+//! This process's own terminal and streams, joined to those of a process somewhere else.
 //!
 //! Standard input is read by a thread of its own: a read cannot be taken back, and the program must be
 //! able to end while nobody types. The terminal gets its settings back whatever happens.
+//!
+//! The end of the input is told as the other side understands it: a stream is closed, but a terminal gets
+//! the end-of-file key. Closing the connection of a terminal would hang it up, and with it whatever the
+//! program has still to print.
 
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::container::LogOutput;
-use bollard::errors::Error;
 use futures_util::{Stream, StreamExt};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -23,17 +25,29 @@ const PATIENCE: u32 = 3;
 /// What a shell tells for a program that wrote to a closed pipe.
 const PIPE: i32 = 141;
 
-/// The other ends of the streams.
-pub(super) struct Wires {
+/// The key that ends the input of a terminal (termios(3), `VEOF`).
+const END_KEY: u8 = 4;
+
+/// What a process printed, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// On its stdout, or on its terminal.
+    Out(Vec<u8>),
+    /// On its stderr.
+    Err(Vec<u8>),
+}
+
+/// The other ends of the streams; `E` is the error that their connection fails with.
+pub struct Wires<E> {
     /// What the process prints.
-    pub output: Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>,
+    pub output: Pin<Box<dyn Stream<Item = Result<Piece, E>> + Send>>,
     /// Where its input goes; none when it gets none.
     pub input: Option<Pin<Box<dyn AsyncWrite + Send>>>,
 }
 
 /// The process on the other side.
 #[async_trait]
-pub(super) trait Remote: Sync {
+pub trait Remote: Sync {
     /// Its terminal has so many rows and columns now.
     async fn resize(&self, rows: u16, columns: u16);
     /// Hands a signal on. False when that cannot be done.
@@ -42,7 +56,7 @@ pub(super) trait Remote: Sync {
 
 /// How the streams came to their end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// The other side closed them.
     Closed,
     /// We stopped, and must end with this code.
@@ -50,18 +64,19 @@ pub(super) enum End {
 }
 
 /// Whether input and output are both a terminal.
-pub(super) fn is_one() -> bool {
+pub fn is_one() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Rows and columns, when there is a terminal.
-pub(super) fn size() -> Option<(u16, u16)> {
-    let size = tcgetwinsize(io::stdout()).ok()?;
+/// Rows and columns of the terminal that is shown to the user, or typed on when the output goes elsewhere.
+pub fn size() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(io::stdout()).or_else(|_| tcgetwinsize(io::stdin()));
+    let size = size.ok()?;
     (size.ws_row > 0).then_some((size.ws_row, size.ws_col))
 }
 
 /// The terminal hands on every key as it is, until this is dropped.
-pub(super) struct Raw(Termios);
+pub struct Raw(Termios);
 
 impl Raw {
     /// None when there is no terminal.
@@ -81,16 +96,20 @@ impl Drop for Raw {
     }
 }
 
-/// Joins the streams until one side ends, and heeds signals meanwhile.
-pub(super) async fn join(
-    wires: Wires,
+/// Joins the streams until one side ends, and heeds signals meanwhile; `tty` when the other side is a
+/// terminal.
+///
+/// # Errors
+/// The connection's own, and those of this process's output.
+pub async fn join<E: From<io::Error>>(
+    wires: Wires<E>,
     tty: bool,
     remote: &dyn Remote,
     orders: &mut Orders,
-) -> Result<End, Error> {
+) -> Result<End, E> {
     let Wires { mut output, input } = wires;
     let _raw = (tty && input.is_some()).then(Raw::enter);
-    let _feeding = input.map(|input| Feeding(tokio::spawn(feed(input, standard_input()))));
+    let _feeding = input.map(|input| Feeding(tokio::spawn(feed(input, standard_input(), tty))));
     if let (true, Some((rows, columns))) = (tty, size()) {
         remote.resize(rows, columns).await;
     }
@@ -134,15 +153,33 @@ impl Drop for Feeding {
     }
 }
 
-/// Writes what comes and closes at its end, so that the other side sees the end too.
-async fn feed(mut input: Pin<Box<dyn AsyncWrite + Send>>, mut pieces: Receiver<Vec<u8>>) {
+/// Writes what comes and tells its end, so that the other side sees the end too.
+async fn feed(
+    mut input: Pin<Box<dyn AsyncWrite + Send>>,
+    mut pieces: Receiver<Vec<u8>>,
+    tty: bool,
+) {
+    let mut last = b'\n';
     while let Some(piece) = pieces.recv().await {
+        last = piece.last().copied().unwrap_or(last);
         if input.write_all(&piece).await.is_err() || input.flush().await.is_err() {
             return;
         }
     }
-    // The other side may be gone already.
-    let _ = input.shutdown().await;
+    if !tty {
+        // The other side may be gone already.
+        let _ = input.shutdown().await;
+        return;
+    }
+    let keys: &[u8] = match last {
+        b'\n' => &[END_KEY],
+        // The first one only hands on a line that was begun.
+        _ => &[END_KEY; 2],
+    };
+    if input.write_all(keys).await.is_ok() && input.flush().await.is_ok() {
+        // Kept open until the joining ends.
+        std::future::pending::<()>().await;
+    }
 }
 
 fn standard_input() -> Receiver<Vec<u8>> {
@@ -165,25 +202,23 @@ fn standard_input() -> Receiver<Vec<u8>> {
 }
 
 /// Prints a piece where it belongs, at once.
-fn print(piece: &LogOutput) -> io::Result<()> {
+fn print(piece: &Piece) -> io::Result<()> {
     match piece {
-        LogOutput::StdErr { message } => {
+        Piece::Err(bytes) => {
             let mut stream = io::stderr().lock();
-            stream.write_all(message)?;
+            stream.write_all(bytes)?;
             stream.flush()
         }
-        LogOutput::StdOut { message }
-        | LogOutput::StdIn { message }
-        | LogOutput::Console { message } => {
+        Piece::Out(bytes) => {
             let mut stream = io::stdout().lock();
-            stream.write_all(message)?;
+            stream.write_all(bytes)?;
             stream.flush()
         }
     }
 }
 
 /// What the user or the system tells us, and how long the other side may take over it.
-pub(super) struct Orders {
+pub struct Orders {
     signals: Signals,
     /// Once we are told to end, the other side gets so long; none is without end.
     patience: Option<Duration>,
@@ -194,7 +229,7 @@ pub(super) struct Orders {
 
 impl Orders {
     /// Hears what comes from now on.
-    pub(super) fn listen(patience: Option<Duration>) -> io::Result<Self> {
+    pub fn listen(patience: Option<Duration>) -> io::Result<Self> {
         Ok(Self {
             signals: Signals::listen()?,
             patience,
@@ -204,7 +239,7 @@ impl Orders {
     }
 
     /// Hands signals on until we must end, and gives the code to end with.
-    pub(super) async fn heed(&mut self, remote: &dyn Remote, tty: bool) -> i32 {
+    pub async fn heed(&mut self, remote: &dyn Remote, tty: bool) -> i32 {
         loop {
             let number = tokio::select! {
                 number = self.signals.next() => number,
@@ -271,5 +306,37 @@ impl Signals {
             _ = four.recv() => Some(*d),
             _ = self.window.recv() => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    /// What the other side gets when the input is `pieces` and then ends; none while it stays open.
+    async fn fed(pieces: &[&[u8]], tty: bool) -> (Vec<u8>, bool) {
+        let (sender, receiver) = channel(4);
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        for piece in pieces {
+            sender.send(piece.to_vec()).await.unwrap();
+        }
+        drop(sender);
+        let _feeding = Feeding(tokio::spawn(feed(Box::pin(ours), receiver, tty)));
+        let mut got = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_millis(200), theirs.read_to_end(&mut got));
+        let closed = ended.await.is_ok();
+        (got, closed)
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_input_closes_a_stream_and_is_a_key_of_a_terminal() {
+        assert_eq!(fed(&[b"a"], false).await, (b"a".to_vec(), true));
+        assert_eq!(fed(&[], true).await, (vec![END_KEY], false));
+        assert_eq!(fed(&[b"a\n"], true).await, (b"a\n\x04".to_vec(), false));
+        assert_eq!(
+            fed(&[b"a\n", b"b"], true).await,
+            (b"a\nb\x04\x04".to_vec(), false)
+        );
     }
 }

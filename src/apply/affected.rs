@@ -1,0 +1,102 @@
+//! Who cannot come to its end once a step has failed: its container and all that needs it. All others go on.
+
+use std::collections::BTreeSet;
+
+use crate::model::Name;
+use crate::plan::{Plan, Step, StepId};
+
+/// The containers that a failure of `failed` takes along, those of `known` and what they take along
+/// included; `done` steps need nobody any more. None when it is a step that all stand on.
+pub(super) fn affected(
+    plan: &Plan,
+    failed: StepId,
+    known: &BTreeSet<Name>,
+    done: impl Fn(StepId) -> bool,
+) -> Option<BTreeSet<Name>> {
+    let mut names = known.clone();
+    let mut lost = vec![false; plan.steps.len()];
+    match &plan.steps[failed].step {
+        // Only those that are made from it need an image.
+        Step::Pull { .. } | Step::Build(_) => {}
+        step => {
+            names.insert(step.container()?.clone());
+        }
+    }
+    lost[failed] = true;
+    loop {
+        let before = names.len();
+        for (id, planned) in plan.steps.iter().enumerate() {
+            let Some(name) = planned.step.container().filter(|_| !done(id)) else {
+                // What is the project's is done by the next pass; it makes nobody depend on another.
+                continue;
+            };
+            if names.contains(name) || planned.after.iter().any(|earlier| lost[*earlier]) {
+                lost[id] = true;
+                names.insert(name.clone());
+            }
+        }
+        if names.len() == before {
+            return (!names.is_empty()).then_some(names);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Cause, PlannedStep};
+
+    fn name(word: &str) -> Name {
+        Name::new(word).unwrap()
+    }
+
+    fn plan(steps: Vec<(Step, &[StepId])>) -> Plan {
+        let steps = steps.into_iter().map(|(step, after)| PlannedStep {
+            step,
+            causes: vec![Cause::Asked],
+            after: after.to_vec(),
+        });
+        Plan {
+            steps: steps.collect(),
+            ..Plan::default()
+        }
+    }
+
+    fn start(word: &str) -> Step {
+        Step::Start {
+            container: name(word),
+        }
+    }
+
+    fn names(words: &[&str]) -> Option<BTreeSet<Name>> {
+        Some(words.iter().map(|word| name(word)).collect())
+    }
+
+    #[test]
+    fn a_failure_takes_along_what_needs_it_to_the_last_and_nobody_else() {
+        let ports = Step::Publish {
+            add: Vec::new(),
+            remove: Vec::new(),
+        };
+        let plan = plan(vec![
+            (start("db"), &[]),
+            (start("web"), &[0]),
+            (start("proxy"), &[1]),
+            (start("alone"), &[]),
+            (ports, &[0, 3]),
+            (start("behind"), &[4]),
+        ]);
+        let none = BTreeSet::new();
+        let of = |id| affected(&plan, id, &none, |_| false);
+        assert_eq!(of(0), names(&["db", "web", "proxy"]));
+        assert_eq!(of(2), names(&["proxy"]));
+        // The project's own steps are for all.
+        assert_eq!(of(4), None);
+        let known = names(&["alone"]).unwrap();
+        assert_eq!(
+            affected(&plan, 2, &known, |_| false),
+            names(&["alone", "proxy"])
+        );
+        assert_eq!(affected(&plan, 0, &none, |id| id == 1), names(&["db"]));
+    }
+}

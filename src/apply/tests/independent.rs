@@ -1,0 +1,142 @@
+//! What a failure takes along, and what a second signal leaves.
+
+use std::time::{Duration, Instant};
+
+use super::plans::{plan_of, start};
+use super::stage::{Heard, Stage, name, spec, subnets};
+use crate::apply::fake::OnCall;
+use crate::apply::{ApplyError, Canceller, Unfinished};
+use crate::observed::State;
+use crate::plan::{Plan, Step, StepId};
+
+fn create(word: &str) -> Step {
+    Step::Create(Box::new(spec(word, word)))
+}
+
+/// `web` needs `db`; `alone` needs nobody; all stand on the bridge.
+fn plan() -> Plan {
+    let bridge = Step::EnsureBridge {
+        bridge: "lk-shop".into(),
+        subnets: subnets(),
+        cards: Vec::new(),
+        adopt: false,
+    };
+    let ports = Step::Publish {
+        add: Vec::new(),
+        remove: Vec::new(),
+    };
+    let steps: Vec<(Step, Vec<StepId>)> = vec![
+        (bridge, vec![]),
+        (create("db"), vec![]),
+        (start("db"), vec![0, 1]),
+        (create("web"), vec![]),
+        (start("web"), vec![0, 2, 3]),
+        (create("alone"), vec![]),
+        (start("alone"), vec![0, 5]),
+        (ports, vec![4, 6]),
+    ];
+    plan_of(steps)
+}
+
+#[tokio::test]
+async fn a_container_that_fails_takes_along_what_needs_it_and_no_other() {
+    for call in ["create db", "start db"] {
+        let stage = Stage::new();
+        stage.fake.ledger.lock().unwrap().fail = vec![call.into()];
+        let error = stage.run_independently(&plan()).await.unwrap_err();
+        let text = error.to_string();
+        let ApplyError::Partly {
+            failures,
+            lost,
+            finished,
+            aftermath,
+        } = error
+        else {
+            panic!("{call}: {text}")
+        };
+        assert_eq!(failures.len(), 1, "{call}: {text}");
+        assert_eq!(lost, [name("db"), name("web")].into(), "{call}");
+        assert_eq!(finished, [name("alone")].into(), "{call}");
+        assert!(aftermath.is_clean(), "{call}: {aftermath:?}");
+        assert!(
+            text.contains("undone: `db`, `web`; finished and kept: `alone`"),
+            "{text}"
+        );
+        let world = stage.fake.world();
+        assert_eq!(world.containers[&name("alone")].state, State::Running);
+        assert!(!world.containers.contains_key(&name("db")), "{call}");
+        assert!(!world.containers.contains_key(&name("web")), "{call}");
+        let left = Unfinished::load(&stage.host.paths, &name("shop")).unwrap();
+        assert_eq!(left, None, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_all_stand_on_takes_all_along() {
+    let stage = Stage::new();
+    stage.fake.ledger.lock().unwrap().fail = vec!["ensure".into()];
+    let error = stage.run_independently(&plan()).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Failed { .. }), "{error}");
+    assert!(stage.fake.world().containers.is_empty());
+}
+
+#[tokio::test]
+async fn a_second_signal_leaves_at_once_and_the_journal_tells_the_next_run() {
+    let stage = Stage::new();
+    let (mouth, ear) = Canceller::new();
+    let on_call = move |call: &str| {
+        if call == "start alone" {
+            mouth.cancel("SIGINT");
+            mouth.cancel("SIGINT");
+        }
+    };
+    stage.fake.ledger.lock().unwrap().on_call = Some(OnCall(Box::new(on_call)));
+    let heard = Heard::default();
+    let error = stage
+        .run_with(&plan(), Some(1), &heard, ear)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    let ApplyError::Interrupted { aftermath, .. } = error else {
+        panic!("{text}")
+    };
+    assert!(aftermath.undone.is_empty(), "{text}");
+    assert!(
+        text.contains("left as it is: ") && text.contains("the next `locker up`"),
+        "{text}"
+    );
+    assert!(
+        aftermath.left.iter().any(|step| step == "create db"),
+        "{text}"
+    );
+    let left = Unfinished::load(&stage.host.paths, &name("shop")).unwrap();
+    assert!(left.is_some());
+}
+
+#[tokio::test]
+async fn a_new_self_that_ends_while_it_is_watched_has_failed_and_one_that_stays_has_not() {
+    let watch = |container| {
+        let settle = Some(Duration::from_millis(300));
+        let step = Step::AwaitHealthy {
+            container: name(container),
+            check: None,
+            most: None,
+            may_end: false,
+            settle,
+        };
+        plan_of(vec![(step, vec![])])
+    };
+    let stage = Stage::living();
+    let begun = Instant::now();
+    stage.run(&watch("web")).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut world = stage.fake.world.lock().unwrap();
+        world.containers.get_mut(&name("web")).unwrap().state = State::Stopped;
+    };
+    let plan = watch("web");
+    let (run, ()) = tokio::join!(stage.run(&plan), ends);
+    let error = run.unwrap_err().to_string();
+    assert!(error.contains("`web` has ended with exit code"), "{error}");
+}

@@ -1,0 +1,76 @@
+//! Plans while the engine of application containers does not answer.
+
+use super::apps::mixed;
+use super::world::World;
+use super::*;
+use crate::model::Kind;
+use crate::observed::Down;
+
+/// What is seen of the mixed project, which is up, while Docker does not answer.
+fn seen() -> Observed {
+    let mut seen = World::of(&mixed()).look();
+    seen.containers
+        .retain(|_, found| found.kind == Kind::System);
+    seen.engine = Default::default();
+    let down = Down {
+        engine: "Docker",
+        reason: "nothing answers on its socket".into(),
+        help: "start it: systemctl start docker".into(),
+    };
+    seen.down = [(Kind::Application, down)].into();
+    seen
+}
+
+#[test]
+fn what_needs_the_engine_is_refused_once_with_the_reason_and_who_can_still_be_named() {
+    for wish in [wish(Goal::Up), wish(Goal::Stop), chosen(Goal::Up, &["web"])] {
+        let problems = plan(&mixed(), &seen(), &wish).unwrap_err();
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        let text = format!("{problem} {:?}", problem.help);
+        for word in [
+            "Docker is not available: nothing answers",
+            "web",
+            "systemctl start",
+            "db",
+        ] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+    // Nobody knows what it has of the project.
+    let down = wish(Goal::Down {
+        keep: false,
+        volumes: false,
+    });
+    assert!(plan(&mixed(), &seen(), &down).is_err());
+}
+
+#[test]
+fn the_other_engines_containers_are_changed_and_nothing_of_the_unknown_ones_is() {
+    let seen = seen();
+    let idle = plan(&mixed(), &seen, &chosen(Goal::Up, &["db"])).unwrap();
+    assert!(idle.steps.is_empty(), "{idle}");
+    let stop = plan(&mixed(), &seen, &chosen(Goal::Stop, &["db"])).unwrap();
+    let unknown = down::unknown(&mixed(), &seen);
+    assert!(unknown.contains(&name("web")) && !unknown.contains(&name("db")));
+    let mut stops = false;
+    for planned in &stop.steps {
+        stops |= matches!(planned.step, Step::Stop { .. });
+        assert!(
+            planned
+                .step
+                .container()
+                .is_none_or(|name| !unknown.contains(name))
+        );
+        if let Step::Publish { remove, .. } = &planned.step {
+            assert!(remove.iter().all(|rule| !unknown.contains(&rule.container)));
+        }
+        if let Step::SaveRecord(record) = &planned.step {
+            let before = &seen.record.as_ref().unwrap().addresses;
+            let web = name("web");
+            assert_eq!(record.addresses.get(&web), before.get(&web));
+        }
+    }
+    assert!(stops, "{stop}");
+}

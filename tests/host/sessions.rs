@@ -1,0 +1,128 @@
+//! A command inside: what it gets of the caller's terminal, streams, descriptors and end, for both kinds.
+
+use crate::beside::on_a_host_with_docker;
+use crate::project::{Project, eventually};
+use crate::ran::Ran;
+
+const DB: &str = "  db:\n    template: {name: tiny}\n";
+const WEB: &str = "  web: {image: 'busybox:test', stop_signal: KILL}\n";
+
+#[test]
+fn a_session_inside_has_a_terminal_when_asked_and_nothing_of_the_caller_but_its_streams() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", &format!("{DB}{WEB}"));
+        project.up();
+        let run = |line: &str| host.try_sh(&format!("cd /srv/both && timeout -s KILL 20 {line}"));
+        let said = |ran: Ran| ran.exits(0).out.replace('\r', "").trim_end().to_string();
+        for name in ["db", "web"] {
+            // A terminal inside without one here: nothing is lost, and the end of the input is heard.
+            let exec = format!("locker exec -t {name}");
+            assert_eq!(
+                said(run(&format!("{exec} echo hi </dev/null"))),
+                "hi",
+                "{name}"
+            );
+            assert_eq!(
+                said(run(&format!("{exec} test -t 0 -a -t 1 </dev/null"))),
+                "",
+                "{name}"
+            );
+            assert_eq!(said(run(&format!("{exec} cat </dev/null"))), "", "{name}");
+            let typed = said(run(&format!("printf 'a\\nb' | {exec} cat | tail -1")));
+            assert!(typed.ends_with('b'), "{name}: {typed}");
+            let big = said(run(&format!(
+                "{exec} sh -c 'yes | head -c 300000' </dev/null | tr -d '\\r' | wc -c"
+            )));
+            assert_eq!(big, "300000", "{name}");
+            run(&format!("locker exec -it {name} true </dev/null"))
+                .exits(1)
+                .says(&["standard input is not a terminal", "`-t`"]);
+            // With a terminal on both sides, also one of another size.
+            let script = |inner: &str| format!("script -qec \"{inner}\" /dev/null </dev/null");
+            let size =
+                format!("stty rows 31 cols 71; locker exec {name} sh -c 'sleep 1; stty size'");
+            assert!(said(run(&script(&size))).ends_with("31 71"), "{name}");
+            let piped = format!("locker exec -it {name} echo one | cat");
+            assert_eq!(said(run(&script(&piped))), "one", "{name}");
+
+            // Without one: streams as they are.
+            let sum = "printf 'a\\nb' | locker exec";
+            assert_eq!(
+                said(run(&format!("{sum} {name} cat | od -An -c")))
+                    .split_whitespace()
+                    .count(),
+                4
+            );
+            assert_eq!(
+                said(run(&format!("locker exec {name} sh -c 'yes | head -1'"))),
+                "y",
+                "{name}"
+            );
+
+            // What cannot begin says so.
+            let missing = run(&format!("locker exec {name} nosuch"));
+            assert!([126, 127].contains(&missing.code), "{name}: {missing:?}");
+            assert!(
+                format!("{}{}", missing.out, missing.err).contains("nosuch"),
+                "{name}: {missing:?}"
+            );
+            let nowhere = run(&format!("locker exec -w /nowhere {name} pwd"));
+            assert!([126, 127].contains(&nowhere.code), "{name}: {nowhere:?}");
+            assert!(!nowhere.out.contains("/\n"), "{name}: {nowhere:?}");
+            assert_eq!(
+                said(run(&format!("locker exec -w /etc {name} pwd"))),
+                "/etc",
+                "{name}"
+            );
+
+            // It is left alone when asked to, and nothing waits for it.
+            run(&format!(
+                "locker exec -d {name} sh -c 'sleep 1; echo done > /tmp/left; sleep 4321'"
+            ))
+            .exits(0);
+            eventually("done".to_string(), || {
+                run(&format!("locker exec {name} cat /tmp/left"))
+                    .out
+                    .trim()
+                    .into()
+            });
+            host.sh("pkill -f '^sleep 4321'");
+        }
+        // Nothing that the caller has open leads out of a system container.
+        host.write("/srv/both/hooked.sh", "ls -l /proc/self/fd\n");
+        let open = run("locker exec db ls /proc/self/fd 7</etc 8</root");
+        let numbers: Vec<String> = open
+            .exits(0)
+            .out
+            .split_whitespace()
+            .map(Into::into)
+            .collect();
+        assert!(
+            !numbers.contains(&"7".to_string()) && !numbers.contains(&"8".into()),
+            "{numbers:?}"
+        );
+        let setup = format!("{DB}    post_start: [\"ls /proc/self/fd > /fds\"]\n");
+        project.rewrite(&format!("{setup}{WEB}"));
+        run("locker up 7</etc 8</root").exits(0);
+        run("locker restart db 7</etc 8</root").exits(0);
+        let open = run("locker exec db cat /fds").exits(0).out;
+        assert!(!open.lines().any(|fd| fd == "7" || fd == "8"), "{open}");
+
+        // However the caller ends, what it began in a system container ends too.
+        assert!(said(run("locker exec -t db tty </dev/null")).starts_with("/dev/pts/"));
+        for (signal, tty) in [
+            ("TERM", "-T"),
+            ("HUP", "-T"),
+            ("KILL", "-T"),
+            ("KILL", "-t"),
+            ("TERM", "-t"),
+        ] {
+            let line = format!(
+                "cd /srv/both; setsid locker exec {tty} db -- sh -c 'trap \"\" HUP; sleep 5001; true' </dev/null >/dev/null & \
+                 until pid=$(pgrep -f '^sleep 5001'); do sleep 0.1; done; kill -{signal} $(pgrep -f '^locker exec {tty} db')"
+            );
+            host.sh(&line);
+            eventually(String::new(), || host.try_sh("pgrep -f '^sleep 5001'").out);
+        }
+    });
+}
