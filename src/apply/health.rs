@@ -50,6 +50,12 @@ impl Wanted<'_> {
         }
     }
 
+    /// How much longer it must run, when there is nothing but that to go by.
+    fn rest(&self, ran: Duration) -> Option<Duration> {
+        let rest = self.settle?.saturating_sub(ran);
+        (!rest.is_zero()).then_some(rest)
+    }
+
     fn pause(&self, tries: u32) -> Duration {
         let growing = FIRST.saturating_mul(1 << tries.saturating_sub(1).min(8));
         let interval = self.check.map_or(EAGER, |check| check.interval);
@@ -73,19 +79,15 @@ pub(super) async fn await_healthy(
             () = halted(&mut halt) => return Err(StepError::GivenUp),
             seen = watch.probe(name, wanted.check) => seen,
         };
+        if let (Ok(Probe::Running), Some(rest)) = (&seen, wanted.rest(began.elapsed())) {
+            tokio::select! {
+                () = halted(&mut halt) => return Err(StepError::GivenUp),
+                () = tokio::time::sleep(wanted.pause(tries).min(rest)) => {}
+            }
+            continue;
+        }
         let (said, given_up) = match seen {
-            Ok(Probe::Healthy) => return Ok(()),
-            Ok(Probe::Running) => match wanted.settle.filter(|settle| began.elapsed() < *settle) {
-                None => return Ok(()),
-                Some(settle) => {
-                    let rest = settle.saturating_sub(began.elapsed());
-                    let pause = wanted.pause(tries).min(rest);
-                    tokio::select! {
-                        () = halted(&mut halt) => return Err(StepError::GivenUp),
-                        () = tokio::time::sleep(pause) => continue,
-                    }
-                }
-            },
+            Ok(Probe::Running | Probe::Healthy) => return Ok(()),
             Ok(Probe::Ended(0)) if wanted.may_end => return Ok(()),
             Ok(Probe::Ended(code)) => {
                 let (container, log) = (name.clone(), last_lines(watch, name).await);

@@ -31,6 +31,7 @@ mod processes;
 mod road;
 mod select;
 mod status;
+mod supplies;
 mod top;
 mod unit_rows;
 mod usage;

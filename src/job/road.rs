@@ -21,6 +21,7 @@ use crate::systemd::{self, Units};
 
 use super::images;
 use super::select::select;
+use super::supplies;
 use super::{ChangeRequest, JobError, Setting};
 
 /// LXC's own default, lxc.system.conf(5).
@@ -175,14 +176,17 @@ fn planned(
     wish: Wish,
     command: &'static str,
 ) -> Result<Looked, JobError> {
-    match plan::plan(project, &observed, &wish) {
-        Ok(plan) => Ok(Looked {
-            observed,
-            wish,
-            plan,
-        }),
-        Err(problems) => Err(JobError::Problems { command, problems }),
+    let refused = |problems| JobError::Problems { command, problems };
+    let plan = plan::plan(project, &observed, &wish).map_err(refused)?;
+    let missing = supplies::missing(project, &plan);
+    if !missing.is_empty() {
+        return Err(refused(missing));
     }
+    Ok(Looked {
+        observed,
+        wish,
+        plan,
+    })
 }
 
 /// What a request wants of the planner.
@@ -218,12 +222,17 @@ pub(super) fn first(
     looked: &Looked,
     request: &ChangeRequest,
 ) -> Result<Plan, JobError> {
-    images::first(&opened.project, &looked.observed, &looked.wish).map_err(|problems| {
-        JobError::Problems {
-            command: request.command,
-            problems,
-        }
-    })
+    let refused = |problems| JobError::Problems {
+        command: request.command,
+        problems,
+    };
+    let first = images::first(&opened.project, &looked.observed, &looked.wish);
+    let first = first.map_err(refused)?;
+    let missing = supplies::missing(&opened.project, &first);
+    if missing.is_empty() {
+        return Ok(first);
+    }
+    Err(refused(missing))
 }
 
 fn asked_port(request: &ChangeRequest) -> Option<&Port> {

@@ -107,14 +107,7 @@ fn refusals<'a>(
     missed: &[&Name],
     known: impl Iterator<Item = &'a Name>,
 ) -> Vec<Problem> {
-    let list = |names: &mut dyn Iterator<Item = &Name>| {
-        let texts: Vec<String> = names.map(ToString::to_string).collect();
-        texts.join(" ")
-    };
-    let (missed, known) = (
-        list(&mut missed.iter().copied()),
-        list(&mut known.into_iter()),
-    );
+    let (missed, known) = (list(missed.iter().copied()), list(known));
     let each = observed.down.values().map(|down| {
         let Down {
             engine,
@@ -140,6 +133,11 @@ fn refusals<'a>(
         }
     });
     each.collect()
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    let texts: Vec<String> = names.map(ToString::to_string).collect();
+    texts.join(" ")
 }
 
 /// The file without them.

@@ -28,6 +28,7 @@ fn healthy(word: &str) -> Step {
         check: check(),
         most: None,
         may_end: false,
+        settle: None,
     }
 }
 
@@ -285,6 +286,7 @@ async fn one_that_may_end_is_ready_when_it_has_ended_well() {
             check: None,
             most: None,
             may_end,
+            settle: None,
         };
         plan_of(vec![
             (create("job"), vec![]),

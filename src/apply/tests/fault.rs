@@ -269,6 +269,7 @@ async fn waiting_for_health_ends_with_a_signal_and_with_its_patience() {
                 check: Some(check(retries)),
                 most: None,
                 may_end: false,
+                settle: None,
             },
             vec![],
         )])

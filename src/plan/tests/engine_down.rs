@@ -4,7 +4,7 @@ use super::apps::mixed;
 use super::world::World;
 use super::*;
 use crate::model::Kind;
-use crate::observed::Down;
+use crate::observed::{Down, Observed};
 
 /// What is seen of the mixed project, which is up, while Docker does not answer.
 fn seen() -> Observed {

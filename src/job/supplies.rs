@@ -1,0 +1,234 @@
+//! What a plan needs of this host beside its engines: templates and their programs, file systems to start from,
+//! directories to build in, devices. Missing ones are told before the first change, each with what provides it.
+//!
+//! Looks only; a template's own demands beyond its programs are its own to tell.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{Build, Container, ContainerSpec, Key, Name, Project, Source};
+use crate::plan::{Plan, Problem, Step};
+
+/// Where LXC's packages put templates.
+const TEMPLATES: &str = "/usr/share/lxc/templates";
+
+/// The host as this file sees it, so that a test may have another one.
+struct Host {
+    templates: PathBuf,
+    path: Vec<PathBuf>,
+}
+
+/// What `plan` needs and this host has not.
+pub(super) fn missing(project: &Project, plan: &Plan) -> Vec<Problem> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let host = Host {
+        templates: TEMPLATES.into(),
+        path: std::env::split_paths(&path).collect(),
+    };
+    host.missing(project, plan)
+}
+
+impl Host {
+    fn missing(&self, project: &Project, plan: &Plan) -> Vec<Problem> {
+        let mut found = Vec::new();
+        for planned in &plan.steps {
+            if let Step::Create(spec) = &planned.step {
+                let wants = self.of_source(&spec.source);
+                let starts = |step: &Step| matches!(step, Step::Start { container } if *container == spec.name);
+                let started = plan.steps.iter().any(|other| starts(&other.step));
+                let devices = started.then(|| devices(spec)).into_iter().flatten();
+                let all = wants.into_iter().chain(devices);
+                found.extend(all.map(|want| want.of(project, Some(&spec.name))));
+            } else if let Step::Build(build) = &planned.step {
+                let of_build = |c: &&Container| c.source.image() == Some(build.image.as_str());
+                let owner = project.containers.values().find(of_build);
+                let want = in_build(build);
+                found.extend(want.map(|want| want.of(project, owner.map(|c| &c.name))));
+            }
+        }
+        found.dedup();
+        found
+    }
+
+    fn of_source(&self, source: &Source) -> Vec<Want> {
+        match source {
+            Source::Template { name, .. } => self.of_template(name),
+            Source::Download { .. } => {
+                self.programs(Key::Download, &[("wget", "wget"), ("xz", "xz-utils")])
+            }
+            Source::Rootfs(path) => {
+                let want = || Want::path(Key::Rootfs, path, "the root file system to start from");
+                (!path.exists()).then(want).into_iter().collect()
+            }
+            Source::CloneSibling(_)
+            | Source::CloneHost(_)
+            | Source::Image(_)
+            | Source::Build(_) => Vec::new(),
+        }
+    }
+
+    fn of_template(&self, name: &str) -> Vec<Want> {
+        let is_path = name.starts_with('/');
+        let script = match is_path {
+            true => PathBuf::from(name),
+            false => self.templates.join(format!("lxc-{name}")),
+        };
+        // Packages of other distributions may have them elsewhere.
+        if (is_path || self.templates.is_dir()) && !script.exists() {
+            return vec![Want {
+                key: Key::Template,
+                message: format!("there is no LXC template `{name}` on this host"),
+                help: format!(
+                    "it would be `{}`; more templates: apt-get install lxc-templates",
+                    script.display()
+                ),
+            }];
+        }
+        match name {
+            "debian" | "devuan" | "kali" | "ubuntu" => {
+                self.programs(Key::Template, &[("debootstrap", "debootstrap")])
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Programs that are not in `PATH`, with the packages that have them.
+    fn programs(&self, key: Key, wanted: &[(&str, &str)]) -> Vec<Want> {
+        let is_there = |program: &str| self.path.iter().any(|dir| dir.join(program).is_file());
+        let absent = wanted.iter().filter(|(program, _)| !is_there(program));
+        let want = |(program, package): &(&str, &str)| Want {
+            key,
+            message: format!("the program `{program}`, which makes it, is not installed"),
+            help: format!("apt-get install {package}"),
+        };
+        absent.map(want).collect()
+    }
+}
+
+/// Devices of the host that are not there; what is no path is a name that the engine knows.
+fn devices(spec: &ContainerSpec) -> Vec<Want> {
+    let devices = spec.app.iter().flat_map(|app| &app.settings.devices);
+    let absent = devices.filter(|device| device.host.is_absolute() && !device.host.exists());
+    absent
+        .map(|device| Want::path(Key::Devices, &device.host, "the device"))
+        .collect()
+}
+
+fn in_build(build: &Build) -> Option<Want> {
+    if !build.context.is_dir() {
+        return Some(Want::path(
+            Key::Build,
+            &build.context,
+            "the directory to build in",
+        ));
+    }
+    let dockerfile = match (&build.dockerfile, &build.inline) {
+        (_, Some(_)) => return None,
+        (Some(path), None) => path.clone(),
+        (None, None) => build.context.join("Dockerfile"),
+    };
+    let want = || Want::path(Key::Build, &dockerfile, "the Dockerfile");
+    (!dockerfile.exists()).then(want)
+}
+
+/// Something that is not there.
+struct Want {
+    key: Key,
+    message: String,
+    help: String,
+}
+
+impl Want {
+    fn path(key: Key, path: &Path, what: &str) -> Self {
+        Self {
+            key,
+            message: format!("{what} is not there: `{}`", path.display()),
+            help: "correct the path, or put it there".into(),
+        }
+    }
+
+    fn of(self, project: &Project, container: Option<&Name>) -> Problem {
+        let file = container.and_then(|name| project.containers.get(name));
+        Problem {
+            message: self.message,
+            container: container.cloned(),
+            key: Some(self.key),
+            place: file.map(|file| file.place_of(self.key).clone()),
+            help: Some(self.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(dir: &Path) -> Host {
+        std::fs::create_dir_all(dir.join("templates")).unwrap();
+        std::fs::create_dir_all(dir.join("bin")).unwrap();
+        Host {
+            templates: dir.join("templates"),
+            path: vec![dir.join("bin")],
+        }
+    }
+
+    fn told(wants: &[Want]) -> Vec<String> {
+        let text = |want: &Want| format!("{}; {}", want.message, want.help);
+        wants.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_missing_template_program_or_file_system_is_named_with_what_provides_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(dir.path());
+        let template = |name: &str| {
+            let name = name.to_string();
+            told(&host.of_source(&Source::Template {
+                name,
+                args: Vec::new(),
+            }))
+        };
+        let absent = template("debian");
+        assert!(
+            absent[0].starts_with("there is no LXC template `debian`"),
+            "{absent:?}"
+        );
+        std::fs::write(dir.path().join("templates/lxc-debian"), "").unwrap();
+        let absent = template("debian");
+        assert!(
+            absent[0].contains("`debootstrap`")
+                && absent[0].ends_with("apt-get install debootstrap")
+        );
+        std::fs::write(dir.path().join("bin/debootstrap"), "").unwrap();
+        assert!(template("debian").is_empty());
+        let own = dir.path().join("own");
+        assert_eq!(template(own.to_str().unwrap()).len(), 1);
+        let download = told(&host.of_source(&Source::Download { args: Vec::new() }));
+        assert!(
+            download
+                .iter()
+                .any(|text| text.contains("apt-get install wget")),
+            "{download:?}"
+        );
+        let rootfs = told(&host.of_source(&Source::Rootfs(own.clone())));
+        assert!(rootfs[0].contains(&own.display().to_string()), "{rootfs:?}");
+        std::fs::write(&own, "").unwrap();
+        assert!(host.of_source(&Source::Rootfs(own)).is_empty());
+    }
+
+    #[test]
+    fn a_build_needs_its_directory_and_its_dockerfile() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = dir.path().join("app");
+        let mut build = Build::plain("shop/app".into(), context.clone());
+        assert!(
+            in_build(&build)
+                .unwrap()
+                .message
+                .contains("the directory to build in")
+        );
+        std::fs::create_dir(&context).unwrap();
+        assert!(in_build(&build).unwrap().message.contains("app/Dockerfile"));
+        build.inline = Some("FROM scratch".into());
+        assert!(in_build(&build).is_none());
+    }
+}
