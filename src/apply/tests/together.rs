@@ -14,6 +14,7 @@ use crate::store::load_records;
 async fn up(host: Host, record: ProjectRecord) -> Result<(), ApplyError> {
     let plan = plan_of(vec![(Step::SaveRecord(Box::new(record)), Vec::new())]);
     let options = ApplyOptions {
+        independent: false,
         command: "up".into(),
         parallel: None,
         stop_timeout: std::time::Duration::from_secs(1),

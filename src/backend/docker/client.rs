@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const ANSWER: Duration = Duration::from_secs(120);
 /// How long for work that grows with what it is about: making a container may copy an image's content to
 /// volumes, a context or a file is read whole before it is answered, a large file system is removed.
-const WORK: Duration = Duration::from_secs(1800);
+pub(super) const WORK: Duration = Duration::from_secs(1800);
 
 /// A version of the engine's interface: major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
