@@ -394,6 +394,12 @@ impl ObservedUnits {
         state.is_some_and(|state| state.active == "activating")
     }
 
+    /// Whether the container's service runs.
+    pub fn is_active(&self, name: &Name) -> bool {
+        let state = self.states.get(name);
+        state.is_some_and(|state| state.active == "active")
+    }
+
     /// Whether systemd is about to stop the container, or is stopping it: it may run yet, and will not for long.
     pub fn stops(&self, name: &Name) -> bool {
         let state = self.states.get(name);
@@ -410,6 +416,13 @@ pub struct ObservedJob {
     pub unit: Option<JobState>,
     /// The process that was to stay with it is there.
     pub attended: bool,
+}
+
+impl ObservedContainer {
+    /// Whether its service attends to the older self that was set aside: that runs, and the new one does not yet.
+    pub fn is_attended_aside(&self) -> bool {
+        self.aside_runs && self.state == State::Stopped
+    }
 }
 
 impl ObservedJob {

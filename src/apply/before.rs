@@ -98,7 +98,11 @@ impl<'a> Before<'a> {
     fn rests(&self, name: &Name) -> bool {
         let rests = matches!(self.state(name), Some(State::Stopped | State::Absent));
         let units = &self.observed.units;
-        rests && !self.started.contains(name) && !units.starts(name) && !units.stops(name)
+        let aside = self
+            .old(name)
+            .is_some_and(ObservedContainer::is_attended_aside);
+        let moves = units.starts(name) || units.stops(name) || (aside && units.is_active(name));
+        rests && !self.started.contains(name) && !moves
     }
 
     /// Whether it is so already, so that nothing is to be done and, above all, nothing to be undone.

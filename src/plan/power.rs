@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{InnerCommand, Kind, Name, STOP_GRACE, SYSTEM_GRACE};
-use crate::observed::State;
+use crate::observed::{ObservedContainer, State};
 
 use super::build::Builder;
 use super::graph::Slot;
@@ -152,7 +152,8 @@ impl Builder<'_> {
     pub(super) fn stop(&mut self, name: &Name, causes: Vec<Cause>) {
         let found = self.there(name);
         let units = &self.observed.units;
-        let moves = found.is_some() && (units.starts(name) || units.stops(name));
+        let aside = |found: &ObservedContainer| found.is_attended_aside() && units.is_active(name);
+        let moves = found.is_some_and(|c| units.starts(name) || units.stops(name) || aside(c));
         if !runs(found) && !moves {
             return;
         }
@@ -177,6 +178,10 @@ impl Builder<'_> {
             aside: true,
         };
         self.draft.add_in(Slot::StopAside, name, step, causes);
+        if !self.has(Slot::Start, name) {
+            // A service that attends to it must not take its end for a reason to start the new one.
+            self.draft.row(name, &[Slot::Stop, Slot::StopAside]);
+        }
     }
 
     /// How long it gets to end: what the user says, else the file, else what is usual for its kind.

@@ -156,7 +156,9 @@ impl Builder<'_> {
         };
         let mut all = Vec::new();
         if intent.settings == Settings::All {
-            if self.wish.recreate == Recreate::Force && self.selected(name) {
+            // A recreation that a killed run has all but finished is the one that is asked for.
+            let anew = found.set_aside && found.kind == Kind::System;
+            if self.wish.recreate == Recreate::Force && self.selected(name) && !anew {
                 all.push((Reach::Recreate, Cause::Asked));
             }
             all.extend(self.new_image(name, found));

@@ -152,7 +152,7 @@ def faults_of_down():
         "root file systems": ["sh", "-c", "ls -d /var/lib/lxc/kills_* /var/lib/lxc/.kills_* 2>/dev/null || true"],
         "units": ["sh", "-c", "ls /etc/systemd/system | grep locker-kills || true"],
         "loaded units": ["sh", "-c", "systemctl list-units --all --plain --no-legend 'locker-kills*' || true"],
-        "rules": ["sh", "-c", "nft list ruleset | grep -i locker.*kills || true"],
+        "rules": ["sh", "-c", "nft list ruleset 2>/dev/null | grep -i locker.*kills || true"],
         "bridges": ["sh", "-c", "ip -o link | grep -E 'lk-?kills' || true"],
         "processes": ["sh", "-c", "ps -eo pid,args | grep '[l]ocker.*kills' || true"],
     }

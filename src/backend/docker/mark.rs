@@ -47,10 +47,11 @@ pub(super) fn end_stop(home: &Path) {
     let _ = std::fs::remove_file(home.join(STOPPING));
 }
 
-/// Whether the container with this first process was asked to end. The note of an earlier run means nothing.
+/// Whether the running container with this first process was asked to end. The note of an earlier run means
+/// nothing; a process that is not there any more has just ended.
 pub(super) fn is_stopping(note: Option<&str>, init: Option<u32>) -> bool {
-    let asked = note.and_then(|note| note.parse().ok());
-    asked.is_some() && asked == init
+    let asked: Option<u32> = note.and_then(|note| note.parse().ok());
+    asked.is_some_and(|asked| init.is_none_or(|init| init == asked))
 }
 
 /// The labels of a container's marks.

@@ -351,7 +351,7 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
         unnamed: known::unnamed(entry, &known.mark),
         mark: (!known.wreck).then(|| known.mark.clone()),
         wreck: known.wreck,
-        stopping: mark::is_stopping(home.stopping.as_deref(), pid),
+        stopping: running && mark::is_stopping(home.stopping.as_deref(), pid),
         pid,
         names: names.and_then(|text| read_block(text, site.project.as_str())),
         // Given to the engine when it was made, and kept true by it.

@@ -644,3 +644,26 @@ fn what_systemd_is_stopping_is_no_container_that_runs() {
         assert!(verbs(&world, &wish).contains(&"- stop     web".to_owned()));
     }
 }
+
+#[test]
+fn a_service_that_attends_to_an_older_self_is_stopped_before_that() {
+    let file = mixed();
+    let mut world = up_with_systemd(&file);
+    let state = UnitState {
+        active: "active".into(),
+        ..UnitState::default()
+    };
+    world.seen.units.states.insert(name("web"), state);
+    let web = world.container("web");
+    (web.set_aside, web.aside_runs) = (true, true);
+    web.state = crate::observed::State::Stopped;
+    let made = plan(&file, &world.look(), &wish(DOWN)).unwrap();
+    let stop = |wanted: bool| {
+        let is = |step: &Step| matches!(step, Step::Stop { container, aside, .. } if *container == name("web") && *aside == wanted);
+        made.steps
+            .iter()
+            .position(|planned| is(&planned.step))
+            .unwrap()
+    };
+    assert!(made.steps[stop(true)].after.contains(&stop(false)));
+}
