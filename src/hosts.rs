@@ -82,9 +82,9 @@ pub fn replace_block(text: &str, tag: &str, lines: &[HostsLine]) -> Result<Strin
     Ok([before, after].concat())
 }
 
-/// As [`replace_block`], but no line of the file itself takes a name of `lines` before they do: the
-/// block then stands before the first line that has one. hosts(5) is read from the top, and the first
-/// name of the first line that fits is the canonical one.
+/// As [`replace_block`], but no line of the file itself takes a name of `lines` before they do, nor does
+/// the line of `127.0.1.1`, which names the machine: the block then stands before the first such line.
+/// hosts(5) is read from the top, and the first name of the first line that fits is the canonical one.
 ///
 /// # Errors
 /// As [`replace_block`].
@@ -95,7 +95,10 @@ pub fn put_block(text: &str, tag: &str, lines: &[HostsLine]) -> Result<String, H
     };
     let span = find(text, tag);
     let until = span.as_ref().map_or(text.len(), |span| span.begin);
-    let takes = |line: &str| words(line).skip(1).any(ours);
+    let takes = |line: &str| {
+        let mut words = words(line);
+        words.next() == Some(ITSELF) || words.any(ours)
+    };
     if !text[..until].lines().any(takes) {
         return replace_block(text, tag, lines);
     }
@@ -175,7 +178,7 @@ fn is_own_line(line: &str, earlier: Option<&str>) -> bool {
         let rest = word.strip_prefix(earlier);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    words.next() == Some("127.0.1.1") && words.all(itself)
+    words.next() == Some(ITSELF) && words.all(itself)
 }
 
 /// The lines of the block of `tag`; none when there is no whole block. A line that is not an address
@@ -191,6 +194,9 @@ pub fn read_block(text: &str, tag: &str) -> Option<Vec<HostsLine>> {
     };
     Some(text[span.inner].lines().filter_map(parse).collect())
 }
+
+/// The address by which Debian's systems and the first Locker name the machine itself.
+const ITSELF: &str = "127.0.1.1";
 
 /// Last words of a begin line whose block was put after a text without a final line end.
 const JOINED: &str = " (joined)";
@@ -322,6 +328,8 @@ mod tests {
             let put = put_block(text, "shop", &lines()).unwrap();
             assert_eq!(put, format!("{text}{block}"));
         }
+        let dead = put_block("127.0.1.1 dead\n", "shop", &lines()).unwrap();
+        assert_eq!(dead, format!("{block}127.0.1.1 dead\n"));
         let crlf = put_block("1.1.1.1 db\r\n", "shop", &lines()).unwrap();
         assert_eq!(crlf.matches('\n').count(), crlf.matches("\r\n").count());
         let unended = put_block("1.1.1.1 db", "shop", &lines()).unwrap();

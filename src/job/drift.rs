@@ -124,15 +124,25 @@ impl Drift {
     /// What the steps of `up` say about the running container `name`. One that is made anew is as it was
     /// made until then: that its new self is to be reached elsewhere is nothing that differs now.
     fn notes(&self, name: &Name) -> Vec<String> {
+        if self.goes(name) {
+            return Vec::new();
+        }
         let anew = |step: &Step| matches!(step, Step::SetAside { container } if container == name);
         let mut steps = self.plan.steps.iter();
         if let Some(planned) = steps.find(|planned| anew(&planned.step)) {
             return vec![format!("would be made anew{}", why(planned.causes.first()))];
         }
-        let steps = self.plan.steps.iter();
-        steps
-            .flat_map(|planned| note(&planned.step, planned.causes.first(), name))
-            .collect()
+        let mut notes: Vec<String> = Vec::new();
+        for planned in &self.plan.steps {
+            let cause = planned.causes.first();
+            for note in note(&planned.step, cause, name) {
+                // The start after a stop has the same reason.
+                if !notes.iter().any(|known| known.contains(&note)) {
+                    notes.push(note);
+                }
+            }
+        }
+        notes
     }
 
     /// Whether `up` destroys it, whatever else it is told.
@@ -306,6 +316,26 @@ mod tests {
             ["would be made anew (its image changed)"]
         );
         assert_eq!(drift.notes(&name("db")), [""; 0]);
+        let goes = self::drift(vec![
+            (
+                Step::Stop {
+                    container: name("web-2"),
+                    timeout: std::time::Duration::ZERO,
+                    aside: false,
+                },
+                Cause::NotInFile,
+            ),
+            (
+                Step::Destroy {
+                    container: name("web-2"),
+                    kind: crate::model::Kind::Application,
+                    aside: false,
+                },
+                Cause::NotInFile,
+            ),
+        ]);
+        assert!(goes.goes(&name("web-2")));
+        assert_eq!(goes.notes(&name("web-2")), [""; 0]);
     }
 
     #[test]

@@ -26,8 +26,8 @@ printf 'oldweb\n' > shop_web/rootfs/etc/hostname
 /// Its file, in the layout of its last version.
 const FILE: &str = r#"
 defaults:
-    cgroup:
-        - "memory.limit_in_bytes=200000000"
+    dns:
+        - "9.9.9.9"
 containers:
     db:
         template:
@@ -75,14 +75,11 @@ fn check(host: &Host, project: &Project<'_>) {
         links[0].starts_with(&format!("{db} db.example.net db database")),
         "{links:?}"
     );
-    let all = project
-        .inside("web", "cat /etc/hosts /etc/hostname")
-        .exits(0)
-        .out;
-    assert!(
-        !all.contains("10.1.1.9") && !all.contains("oldweb"),
-        "{all}"
-    );
+    let hosts = project.inside("web", "cat /etc/hosts").exits(0).out;
+    assert!(!hosts.contains("10.1.1.9"), "{hosts}");
+    // The name that LXC itself has not changed at the renaming is below ours.
+    let at = |word: &str| hosts.find(word).unwrap_or(usize::MAX);
+    assert!(at("oldweb") > at("# <<< locker:shop"), "{hosts}");
     assert_eq!(project.inside("web", "hostname").exits(0).out.trim(), "web");
 }
 
