@@ -34,10 +34,15 @@ impl Holder {
 pub struct Indexes {
     of: BTreeMap<Name, u32>,
     held: BTreeMap<(Name, u32), Holder>,
+    /// What the file gives to a container whatever its index is.
+    reserved: BTreeMap<Name, BTreeSet<u32>>,
     on: BTreeMap<Name, BTreeSet<Name>>,
     last: BTreeMap<Name, u32>,
     /// Indexes of the bridges.
     gates: BTreeMap<Name, BTreeSet<u32>>,
+    /// For a set of networks, an index below which each is held on one of them. What is held stays
+    /// held, so the search for a free one never starts over.
+    from: BTreeMap<BTreeSet<Name>, u32>,
 }
 
 impl Indexes {
@@ -54,7 +59,7 @@ impl Indexes {
     /// Gives a container another index, beside which the old one stays its own; none when the networks
     /// are full.
     pub(super) fn renew(&mut self, container: &Name) -> Option<u32> {
-        let fresh = self.lowest(container, |_| false)?;
+        let fresh = self.lowest_unheld(container)?;
         self.give(container, fresh);
         Some(fresh)
     }
@@ -96,7 +101,7 @@ impl Indexes {
             if found.of(&name).is_some() {
                 continue;
             }
-            match found.lowest(&name, |holder| holder.is(&name)) {
+            match found.lowest_own(&name) {
                 Some(index) => found.give(&name, index),
                 None => problems.push(full(project, &name)),
             }
@@ -132,6 +137,7 @@ impl Indexes {
                         }
                         Some(_) | None => {
                             self.held.insert(key, Holder::Container(name.clone()));
+                            self.reserved.entry(name.clone()).or_default().insert(index);
                         }
                     }
                 }
@@ -213,11 +219,26 @@ impl Indexes {
         })
     }
 
-    fn lowest(&self, name: &Name, may: impl Fn(&Holder) -> bool) -> Option<u32> {
+    /// The lowest index that nobody else holds; one that the file gives to `name` counts as free.
+    fn lowest_own(&mut self, name: &Name) -> Option<u32> {
+        let reserved = self.reserved.get(name).into_iter().flatten().copied();
+        let reserved = reserved.filter(|index| self.is_free(name, *index)).min();
+        [reserved, self.lowest_unheld(name)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The lowest index that nobody holds on any network of `name`.
+    fn lowest_unheld(&mut self, name: &Name) -> Option<u32> {
         let on = self.on.get(name)?;
         let last = on.iter().filter_map(|network| self.last.get(network));
         let last = *last.min()?;
-        (FIRST..=last).find(|index| self.is_open(name, *index, &may))
+        let from = self.from.get(on).copied().unwrap_or(FIRST);
+        let found = (from..=last).find(|index| self.is_open(name, *index, |_| false));
+        let next = found.unwrap_or(last.saturating_add(1));
+        self.from.insert(on.clone(), next);
+        found
     }
 
     fn give(&mut self, name: &Name, index: u32) {
