@@ -17,9 +17,10 @@ fn the_version_is_data() {
 }
 
 #[test]
-fn locker_alone_prints_its_help_and_is_content() {
+fn locker_alone_prints_its_help_and_says_that_nothing_was_done() {
     let alone = Invocation::of("").run();
-    assert_eq!((alone.status, alone.stderr.as_str()), (Some(0), ""));
+    let said = "no command was given, so nothing was done: `locker up` makes the project run\n";
+    assert_eq!((alone.status, alone.stderr.as_str()), (Some(0), said));
     assert_eq!(alone.stdout, Invocation::of("-h").run().stdout);
     assert!(alone.stdout.starts_with("Runs a project of containers"));
     assert!(!alone.stdout.contains('\x1b'));
