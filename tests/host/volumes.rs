@@ -104,7 +104,8 @@ fn mount_points_are_found_and_made_inside_the_container_whatever_its_links_say()
         );
         let mapped = plain
             .replace("  web:\n", "  low:\n    idmap: auto\n")
-            .replace("/opt/nest", "/opt/nest2");
+            .replace("/opt/nest", "/opt/nest2")
+            .replace("state:/state", "own:/state");
         let project = Project::new(host, "shop", &format!("{plain}{mapped}"));
         project.up();
         for name in ["web", "low"] {

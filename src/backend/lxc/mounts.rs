@@ -8,7 +8,7 @@
 //! the container's mark. Nothing here loads what a short-lived process does not need.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,15 +42,25 @@ pub(super) fn run() -> ExitCode {
         eprintln!("`{ARGUMENT}` is for locker's own use");
         return ExitCode::from(2);
     };
+    // Once it is in the container's mount namespace, no path of the host leads anywhere.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let home = openat(CWD, &dir, flags, Mode::empty());
     match mount_all(&dir, &pid) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("{reason}");
             // Without it liblxc's own words are told.
-            let _ = super::site::write_note(&dir.join(REFUSED), reason.as_bytes());
+            let _ = home.map(|home| tell(&home, &reason));
             ExitCode::FAILURE
         }
     }
+}
+
+fn tell(home: &OwnedFd, reason: &str) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+    let mode = Mode::from_raw_mode(0o600);
+    let note = openat(home, REFUSED, flags | OFlags::CLOEXEC, mode)?;
+    std::fs::File::from(note).write_all(reason.as_bytes())
 }
 
 /// Forgets why an earlier start failed.
@@ -79,6 +89,7 @@ fn mount_all(dir: &Path, pid: &OsString) -> Result<(), String> {
     for mount in &spec.mounts {
         let told = |error: Errno| match error {
             Errno::NOENT => format!("`{}` is missing on the host", mount.host.display()),
+            Errno::NOSYS => "volumes need Linux 5.12 or newer".into(),
             error => format!("cannot mount `{}`: {error}", mount.host.display()),
         };
         volumes.push(opened(&spec, mount, &process).map_err(told)?);
