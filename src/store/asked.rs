@@ -55,7 +55,7 @@ pub fn ask(
         if let Some(dir) = path.parent() {
             super::make_private(dir)?;
         }
-        let mut file = File::create(&path)?;
+        let mut file = super::create_private(&path)?;
         file.write_all(if alone { ALONE } else { "" }.as_bytes())?;
         file.lock()?;
         Ok(file)

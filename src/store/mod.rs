@@ -25,7 +25,7 @@ pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;
-pub use private::{close, make_private};
+pub use private::{close, create_private, make_private};
 pub use program::{Program, bring_back, install, program, remove_program, settle};
 pub use record::{
     RECORD_VERSION, load_record, load_records, record_damage, remove_empty, remove_record,

@@ -5,9 +5,9 @@
 //! so that the modes of what is inside a volume are the container's own affair; what an earlier locker left
 //! open inside them is closed as well.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::{Paths, StoreError};
@@ -21,6 +21,16 @@ const OTHERS: u32 = 0o077;
 /// It cannot be made.
 pub fn make_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Opens a file anew, empty, for root alone.
+///
+/// # Errors
+/// It cannot be made.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)
 }
 
 /// Closes what locker keeps on this host: at once when it is closed already.

@@ -37,7 +37,7 @@ impl Bookmark {
             if let Some(dir) = self.path.parent() {
                 let _ = crate::store::make_private(dir);
             }
-            self.file = File::create(&self.path).ok();
+            self.file = crate::store::create_private(&self.path).ok();
         }
         // Always of the same length, so it is written over. Without it a later supervisor begins with the
         // end of the run before, which is all the harm.

@@ -81,7 +81,7 @@ fn written(note: &Path, text: &str) -> io::Result<File> {
     if let Some(dir) = note.parent() {
         crate::store::make_private(dir)?;
     }
-    let mut file = File::create(note)?;
+    let mut file = crate::store::create_private(note)?;
     file.write_all(text.as_bytes())?;
     Ok(file)
 }

@@ -41,7 +41,7 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     let log = site.engine_log(name);
     let logs = site.paths.logs(&site.project);
     crate::store::make_private(&logs).map_err(io("create", &logs))?;
-    std::fs::File::create(&log).map_err(io("create", &log))?;
+    crate::store::create_private(&log).map_err(io("create", &log))?;
     super::ended::forget(&site.dir(name))?;
     super::mounts::forget(&site.dir(name))?;
     let task = Task::Start {

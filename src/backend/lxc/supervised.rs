@@ -87,7 +87,7 @@ fn locked(note: &Path) -> io::Result<fs::File> {
     if let Some(dir) = note.parent() {
         crate::store::make_private(dir)?;
     }
-    let file = fs::File::create(note)?;
+    let file = crate::store::create_private(note)?;
     file.lock()?;
     Ok(file)
 }
@@ -192,7 +192,7 @@ fn prepare(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
         .map_err(failed_io("create", &logs))
         .map_err(told)?;
     let log = site.engine_log(name);
-    fs::File::create(&log)
+    crate::store::create_private(&log)
         .map_err(failed_io("create", &log))
         .map_err(told)?;
     ended::forget(&site.dir(name)).map_err(told)?;
