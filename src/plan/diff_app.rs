@@ -37,9 +37,10 @@ pub(super) fn rows(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
     rows
 }
 
-/// The networks that it is on, as the engine knows them.
-fn names(app: &AppSpec) -> Vec<&String> {
-    app.attached.iter().map(|at| &at.network).collect()
+/// The networks that it is on, as the engine knows them, and whether each is the project's own.
+fn names(app: &AppSpec) -> Vec<(&String, bool)> {
+    let all = app.attached.iter();
+    all.map(|at| (&at.network, at.nic.is_some())).collect()
 }
 
 type Part = (bool, &'static [Key]);

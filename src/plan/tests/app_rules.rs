@@ -310,6 +310,30 @@ fn a_network_has_the_name_and_the_gateway_of_the_file() {
 }
 
 #[test]
+fn an_external_network_that_becomes_the_projects_own_is_not_taken_from_others() {
+    let mut file = mixed();
+    let mut outer = extra(5, None);
+    outer.external = Some("proxynet".into());
+    file.networks.insert(name("outer"), outer);
+    put_on(
+        file.containers.get_mut("web").unwrap(),
+        &["default", "outer"],
+    );
+    let mut world = World::default();
+    world.seen.engine.foreign_networks.insert("proxynet".into());
+    world.run(&file, &wish(Goal::Up));
+    let own = file.networks.get_mut("outer").unwrap();
+    own.external = None;
+    own.name = Some("proxynet".into());
+    let told = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
+    assert!(
+        told.iter()
+            .any(|p| p.message.contains("is not of this project")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_port_that_is_told_makes_no_new_container_and_one_that_is_exposed_does() {
     let file = mixed();
     let world = World::of(&file);
