@@ -8,10 +8,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::firewall::FirewallChange;
-use crate::model::{Mount, Name, Subnets};
+use crate::model::{Mount, Name, SYSTEM_GRACE, Subnets};
 use crate::network::{BridgeRemoval, BridgeWish};
 use crate::observed::{Mark, Observed, ProjectRecord};
-use crate::plan::{Plan, Step, StepId};
+use crate::plan::{Plan, Step, StepId, usual_grace};
 use crate::store;
 
 use super::back::Back;
@@ -38,8 +38,8 @@ pub(super) struct Worker<'a> {
     pub(super) plan: &'a Plan,
     pub(super) before: Before<'a>,
     pub(super) events: &'a dyn Events,
-    /// How long a container that we started gets to stop again.
-    pub(super) stop_timeout: Duration,
+    /// How long a container that we started gets to stop again when the user says it.
+    pub(super) stop_timeout: Option<Duration>,
     /// What becomes of volumes without a name.
     pub(super) volumes: AnonymousVolumes,
     /// The marks as they are now.
@@ -92,6 +92,16 @@ impl<'a> Worker<'a> {
             () = health::halted(&mut halt) => Err(StepError::GivenUp),
             done = self.act(id, step) => done,
         }
+    }
+
+    /// How long a container gets to end.
+    pub(super) fn grace(&self, name: &Name) -> Duration {
+        let mark = self
+            .marks()
+            .get(name)
+            .map(|mark| (mark.spec.stop_grace, mark.spec.kind()));
+        let own = mark.map(|(grace, kind)| grace.unwrap_or_else(|| usual_grace(kind)));
+        self.stop_timeout.or(own).unwrap_or(SYSTEM_GRACE)
     }
 
     /// Does `step`; what is so already is left alone.

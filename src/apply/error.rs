@@ -241,6 +241,15 @@ pub enum ApplyError {
         /// What failed.
         failures: Vec<StepFailure>,
     },
+    /// Containers did not become well. What was done stays, so that somebody can look; nothing was replaced.
+    #[error(
+        "{}; all that was started goes on as it is, and the next `locker up` waits again",
+        list(failures)
+    )]
+    Unwell {
+        /// Who, and why.
+        failures: Vec<StepFailure>,
+    },
     /// A signal ended the run.
     #[error("ended by {signal}; {}{aftermath}", finished_words(finished))]
     Interrupted {
@@ -268,6 +277,7 @@ impl ApplyError {
             Self::Failed { failures, .. }
             | Self::Partly { failures, .. }
             | Self::Final { failures }
+            | Self::Unwell { failures }
             | Self::Interrupted { failures, .. } => failures,
             Self::Journal { .. } => &[],
         }
@@ -287,6 +297,7 @@ impl ApplyError {
             Self::Partly { .. }
             | Self::Final { .. }
             | Self::Interrupted { .. }
+            | Self::Unwell { .. }
             | Self::Journal { .. } => false,
         }
     }

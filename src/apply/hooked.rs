@@ -25,6 +25,10 @@ impl Supervised {
         let Err(error) = self.run_hooks(name, HookAt::PostStart).await else {
             return Ok(());
         };
+        if self.has_ended(name).await {
+            // It cannot run them; that it has ended by itself is told as of any other.
+            return Ok(());
+        }
         let grace = self.of(name).grace.unwrap_or(STOP_GRACE);
         // The first error is the one to tell.
         let _ = self.engines.stop(name, body, grace).await;

@@ -57,7 +57,7 @@ impl Worker<'_> {
             done = backend.start(container, Body::Present) => return Ok(done?),
             () = self.held(container) => {}
         }
-        let stopped = backend.stop(container, Body::Present, self.stop_timeout);
+        let stopped = backend.stop(container, Body::Present, self.grace(container));
         stopped.await?;
         Err(StepError::GivenUp)
     }

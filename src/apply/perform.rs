@@ -37,8 +37,9 @@ pub struct ApplyOptions {
     pub command: String,
     /// At most so many steps at once; none chooses by what a step costs.
     pub parallel: Option<usize>,
-    /// How long a container that this run started gets to stop cleanly when it is undone.
-    pub stop_timeout: Duration,
+    /// How long a container that this run started gets to stop cleanly when it is undone; its own grace where
+    /// the user does not say it.
+    pub stop_timeout: Option<Duration>,
     /// What becomes of volumes without a name.
     pub volumes: AnonymousVolumes,
     /// A container that fails takes only what needs it along; the others are finished and stay.
@@ -142,6 +143,34 @@ impl<'a> Progress<'a> {
         Some(id)
     }
 
+    /// Whether all that failed is that containers did not become well, and none of them was to take the place of
+    /// an older self, which would have to come back. They stay, so that somebody can look at them.
+    fn is_only_unwell(&self) -> bool {
+        let waits = |failure: &StepFailure| {
+            let step = &self.plan.steps[failure.id].step;
+            matches!(
+                step,
+                Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. }
+            )
+        };
+        let is_wait = |failure: &StepFailure| {
+            waits(failure)
+                || matches!(failure.error, StepError::GivenUp) && !self.started(failure.id)
+        };
+        let older =
+            |way: &Back| matches!(way, Back::Rename(_) | Back::Start(..) | Back::Configure(_));
+        self.failures.iter().any(waits)
+            && self.failures.iter().all(is_wait)
+            && !self.final_begun
+            && !self.ways.values().any(older)
+    }
+
+    /// Whether a start that was given up has left something.
+    fn started(&self, id: StepId) -> bool {
+        let way = self.ways.get(&id);
+        way.is_some_and(|way| *way != Back::Nothing)
+    }
+
     fn is_complete(&self) -> bool {
         self.applied.done.len() + self.applied.already.len() == self.plan.steps.len()
     }
@@ -196,6 +225,12 @@ pub async fn apply(
         note(blocking(move || store::settle(&program)).await, events);
         end(journal, events);
         return Ok(progress.applied);
+    }
+    if signal.is_none() && progress.is_only_unwell() {
+        note(keep(host, plan, observed).await, events);
+        end(journal, events);
+        let failures = failures_of(progress);
+        return Err(ApplyError::Unwell { failures });
     }
     if let (Some(lost), None, false) = (&progress.affected, signal, progress.final_begun) {
         let lost = lost.clone();
@@ -275,22 +310,28 @@ fn failure(
     aftermath: Aftermath,
 ) -> ApplyError {
     let aftermath = Box::new(aftermath);
-    let mut failures = progress.failures;
-    // Giving up is what a signal or another failure made them do, no reason of its own.
-    failures.retain(|failure| !matches!(failure.error, StepError::GivenUp));
+    let (plan, final_begun) = (progress.plan, progress.final_begun);
+    let failures = failures_of(progress);
     match signal {
         Some(signal) => ApplyError::Interrupted {
             signal,
-            finished: labels(progress.plan, &finished),
+            finished: labels(plan, &finished),
             failures,
             aftermath,
         },
-        None if progress.final_begun => ApplyError::Final { failures },
+        None if final_begun => ApplyError::Final { failures },
         None => ApplyError::Failed {
             failures,
             aftermath,
         },
     }
+}
+
+/// Giving up is what a signal or another failure made them do, no reason of its own.
+fn failures_of(progress: Progress<'_>) -> Vec<StepFailure> {
+    let mut failures = progress.failures;
+    failures.retain(|failure| !matches!(failure.error, StepError::GivenUp));
+    failures
 }
 
 fn labels(plan: &Plan, ids: &[StepId]) -> Vec<String> {

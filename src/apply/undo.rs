@@ -221,7 +221,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             host.backend.inside().write_names(name, hosts, dns).await?;
         }
         Back::Stop(name) => {
-            let timeout = worker.stop_timeout;
+            let timeout = worker.grace(name);
             host.backend.stop(name, Body::Present, timeout).await?;
         }
         Back::Start(name, body, frozen) => {

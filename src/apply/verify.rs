@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{Name, Project};
-use crate::observed::{Observed, State};
+use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
 use super::StepError;
@@ -134,6 +134,21 @@ fn has_just_ended(step: &Step, observed: &Observed) -> bool {
     found.is_some_and(|c| c.state == State::Stopped && c.exit.is_none())
 }
 
+/// Whether its first process has ended and its engine does not know that yet: whether a container that ends at
+/// once is told must not depend on who is quicker.
+fn is_ending(found: &ObservedContainer) -> bool {
+    let ended = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        // The state follows the name in brackets (proc_pid_stat(5)).
+        stat.map_or(true, |stat| {
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('Z'))
+        })
+    };
+    found.state == State::Running && found.pid.is_some_and(ended)
+}
+
 /// The containers that would be started again, since they have failed, with what they said last. That they
 /// would be started says nothing about why.
 async fn ended(host: &Host, plan: &Plan, observed: &Observed) -> Option<VerifyError> {
@@ -166,13 +181,17 @@ pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), V
     let mut looks = 0;
     loop {
         let observed = host.observe(project, None).await?;
+        looks += 1;
+        if looks <= MOST_LOOKS && observed.containers.values().any(is_ending) {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
         let rest = plan(project, &observed, wish);
         let rest = rest.map_err(|problems| VerifyError::Problems { problems })?;
         let mut steps = rest.steps.iter().map(|planned| &planned.step);
         if steps.clone().all(|step| is_no_difference(step, &observed)) {
             return Ok(());
         }
-        looks += 1;
         if looks > MOST_LOOKS || !steps.any(|step| has_just_ended(step, &observed)) {
             return Err(match ended(host, &rest, &observed).await {
                 Some(ended) => ended,

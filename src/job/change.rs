@@ -1,13 +1,14 @@
 //! Changing a project: the whole road.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use crate::apply::{
     AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply,
     remember, verify,
 };
 use crate::file::diagnostic::Diagnostic;
-use crate::model::{Name, SYSTEM_GRACE};
+use crate::model::Name;
 use crate::observed::{Adopted, Observed};
 use crate::plan::{Goal, Loss, Plan, Recreate, Step, Wish};
 use crate::store::{self, ProjectLock};
@@ -16,6 +17,12 @@ use super::consent::{Consent, price};
 use super::images::{Older, QuietPull, join, scope};
 use super::road::{self, Looked, Opened};
 use super::{ChangeRequest, JobError, Setting};
+
+/// How long what a killed run has asked for is watched at most.
+const MOVES: Duration = Duration::from_secs(10);
+/// How often it is looked at, and how many looks in a row must be the same until it is taken for over.
+const LOOK: Duration = Duration::from_millis(250);
+const STILL: u32 = 4;
 
 /// What a change did.
 #[derive(Debug)]
@@ -56,6 +63,12 @@ pub async fn change(
         false => events,
     };
     let mut looked = road::look(&opened, request).await?;
+    if unfinished
+        .as_ref()
+        .is_some_and(|run| !run.during.is_empty())
+    {
+        looked = stood_still(&opened, request, looked).await?;
+    }
     let first = road::first(&opened, &looked, request)?;
     request.images.check(&looked.plan, request)?;
     for notice in std::mem::take(&mut looked.plan.notices) {
@@ -89,6 +102,26 @@ pub async fn change(
         plan: join(first, looked.plan),
         warnings: opened.warnings,
     })
+}
+
+/// Looks until nothing moves any more. An engine goes on with what a killed run has asked it for, and what it is
+/// about to make, start or remove does not show before that is done.
+async fn stood_still(
+    opened: &Opened,
+    request: &ChangeRequest,
+    mut looked: Looked,
+) -> Result<Looked, JobError> {
+    let (begun, mut same) = (Instant::now(), 0);
+    while begun.elapsed() < MOVES && same < STILL {
+        tokio::time::sleep(LOOK).await;
+        let now = road::look(opened, request).await?;
+        same = match now.observed == looked.observed {
+            true => same + 1,
+            false => 0,
+        };
+        looked = now;
+    }
+    Ok(looked)
 }
 
 /// How often a run that lost a race with another project looks again.
@@ -310,7 +343,7 @@ pub(super) async fn perform(
     let options = ApplyOptions {
         command: request.command.into(),
         parallel: setting.parallel,
-        stop_timeout: request.timeout.unwrap_or(SYSTEM_GRACE),
+        stop_timeout: request.timeout,
         volumes: AnonymousVolumes {
             renew: request.renew_anonymous,
             destroy: matches!(request.goal, Goal::Down { volumes: true, .. }),

@@ -57,6 +57,7 @@ use crate::model::{Key, Name, Place};
 pub use cause::Cause;
 pub use make::plan;
 pub use ports::{closed, denied};
+pub(crate) use power::usual_grace;
 pub use step::Step;
 pub use wish::{Goal, Recreate, Wait, Wish};
 

@@ -240,7 +240,7 @@ impl Builder<'_> {
 }
 
 /// How long a container of this kind gets to end when nobody says it.
-pub(super) fn usual_grace(kind: Kind) -> Duration {
+pub fn usual_grace(kind: Kind) -> Duration {
     match kind {
         Kind::System => SYSTEM_GRACE,
         Kind::Application => STOP_GRACE,

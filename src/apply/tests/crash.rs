@@ -121,7 +121,7 @@ async fn run(stage: &Stage, project: &Project, wish: &Wish, at: Option<usize>) -
         independent: false,
         command: "up".into(),
         parallel: at.map(|at| at % 4 + 1),
-        stop_timeout: Duration::from_secs(1),
+        stop_timeout: Some(Duration::from_secs(1)),
         volumes: AnonymousVolumes::default(),
     };
     let (_mouth, ear) = Canceller::new();

@@ -244,7 +244,7 @@ impl Stage {
             independent,
             command: "up".into(),
             parallel,
-            stop_timeout: Duration::from_secs(1),
+            stop_timeout: Some(Duration::from_secs(1)),
             volumes: AnonymousVolumes::default(),
         };
         let observed = self.observed().await;

@@ -17,7 +17,7 @@ async fn up(host: Host, record: ProjectRecord) -> Result<(), ApplyError> {
         independent: false,
         command: "up".into(),
         parallel: None,
-        stop_timeout: std::time::Duration::from_secs(1),
+        stop_timeout: Some(std::time::Duration::from_secs(1)),
         volumes: AnonymousVolumes::default(),
     };
     let (_mouth, ear) = Canceller::new();

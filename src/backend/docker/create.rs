@@ -8,19 +8,27 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use bollard::models::{ContainerCreateBody, NetworkConnectRequest};
-use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
+use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum, NetworkConnectRequest};
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectContainerOptions, RemoveContainerOptions,
+};
 
 use super::body::{self, Around};
 use super::client::Link;
-use super::error::{failed, is_missing, refused};
+use super::error::{failed, is_missing, refused, status};
 use super::known::{Bodies, Known};
 use super::site::{Site, io, token, write_whole};
 use super::{files, hosts, older, owners, place, volume};
 use crate::backend::{BackendError, Progress};
 use crate::model::{AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
+
+/// What the engine answers when a name is taken.
+const IN_USE: u16 = 409;
+/// How long the engine may still be at work for a run that was killed.
+const OLD_REQUEST: Duration = Duration::from_secs(30);
 
 /// Name of the list of host directories that were made for a container's mounts.
 const MADE: &str = "made.json";
@@ -83,7 +91,8 @@ pub(super) async fn create(
         };
         let mut body = body::body(spec, app, around);
         adapt(&mut body);
-        let id = make(link, spec, app, body, progress).await?;
+        let wanted = Wanted { spec, app, older };
+        let id = make(site, link, &wanted, body, progress).await?;
         join(link, spec, app, &id).await?;
         Ok(id)
     };
@@ -153,13 +162,21 @@ fn take_back(home: &Path, made: &[PathBuf]) {
     }
 }
 
+/// What is made, and what bears its name already.
+struct Wanted<'a> {
+    spec: &'a ContainerSpec,
+    app: &'a AppSpec,
+    older: &'a Bodies,
+}
+
 async fn make(
+    site: &Site,
     link: &Link,
-    spec: &ContainerSpec,
-    app: &AppSpec,
+    wanted: &Wanted<'_>,
     body: ContainerCreateBody,
     progress: Progress<'_>,
 ) -> Result<String, BackendError> {
+    let (spec, app, begun) = (wanted.spec, wanted.app, Instant::now());
     for attached in place::later(app, link.joins_several()) {
         if let Some(mac) = place::mac_of_file(app, attached) {
             let reason = format!(
@@ -173,14 +190,74 @@ async fn make(
         name: Some(spec.host_name()),
         platform: app.settings.platform.clone().unwrap_or_default(),
     };
-    let made = match place::first_mac(app).filter(|_| !link.joins_several()) {
-        Some(mac) => older::create(link, &options, &body, mac).await,
-        None => link.at_work().create_container(Some(options), body).await,
+    let made = loop {
+        let made = match place::first_mac(app).filter(|_| !link.joins_several()) {
+            Some(mac) => older::create(link, &options, &body, mac).await,
+            None => {
+                let options = Some(options.clone());
+                link.at_work().create_container(options, body.clone()).await
+            }
+        };
+        match made {
+            Err(error) if status(&error) == Some(IN_USE) && begun.elapsed() < OLD_REQUEST => {
+                if !is_cleared(site, link, wanted).await? {
+                    return Err(not_made(spec, &error));
+                }
+            }
+            made => break made.map_err(|e| not_made(spec, &e))?,
+        }
     };
-    let made = made.map_err(|e| not_made(spec, &e))?;
     // A limit that this kernel does not know is left out by the engine, which only says so here.
     made.warnings.iter().for_each(|warning| progress(warning));
     Ok(made.id)
+}
+
+/// Clears what bears the name though the last look did not see it: the engine was still at work for a run that was
+/// killed. False when it is none of that.
+async fn is_cleared(site: &Site, link: &Link, wanted: &Wanted<'_>) -> Result<bool, BackendError> {
+    const LOOK: Duration = Duration::from_millis(50);
+    let full = wanted.spec.host_name();
+    let found = link
+        .docker
+        .inspect_container(&full, None::<InspectContainerOptions>);
+    let found = match found.await {
+        Ok(found) => found,
+        // The name is taken and nobody bears it: one is being made, or removed.
+        Err(error) if is_missing(&error) => {
+            tokio::time::sleep(LOOK).await;
+            return Ok(true);
+        }
+        Err(error) => return Err(failed("look at", &full, &error)),
+    };
+    let labels = found.config.and_then(|config| config.labels);
+    let ours = labels.is_some_and(|labels| site.owns(&labels));
+    let state = found.state.and_then(|state| state.status);
+    let fresh = state == Some(ContainerStateStatusEnum::CREATED);
+    let leaves = state == Some(ContainerStateStatusEnum::REMOVING);
+    let known = [&wanted.older.present, &wanted.older.aside];
+    let known = known
+        .into_iter()
+        .flatten()
+        .any(|known| found.id.as_ref() == Some(&known.id));
+    if ours && leaves {
+        tokio::time::sleep(LOOK).await;
+        return Ok(true);
+    }
+    // What has ever run is somebody's.
+    let Some(id) = found.id.filter(|_| ours && fresh && !known) else {
+        return Ok(false);
+    };
+    let options = RemoveContainerOptions {
+        v: true,
+        force: true,
+        link: false,
+    };
+    match link.docker.remove_container(&id, Some(options)).await {
+        Err(error) if !is_missing(&error) && status(&error) != Some(IN_USE) => {
+            Err(failed("clear away", &full, &error))
+        }
+        Ok(()) | Err(_) => Ok(true),
+    }
 }
 
 /// The engine's reason, and for an image that is not there what to do.

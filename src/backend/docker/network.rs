@@ -38,6 +38,11 @@ const GATEWAY_MODES: [&str; 2] = [
 
 /// What the engine answers when somebody is on a network that is to be removed.
 const IN_USE: u16 = 403;
+/// What the engine answers when there is one of that name.
+const TAKEN: u16 = 409;
+/// How long the engine may still be at work for a run that was killed, and how often it is asked again.
+const OLD_REQUEST: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(100);
 /// How long it may take to let go of a container that is gone, and how often it is asked again.
 const LETTING_GO: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
@@ -153,9 +158,33 @@ pub(super) async fn ensure(
     link: &Link,
     network: &EngineNetwork,
 ) -> Result<(), BackendError> {
+    let begun = Instant::now();
+    loop {
+        match ensure_once(site, link, network).await? {
+            Ok(()) => return Ok(()),
+            // The engine may still make or remove it for a run that was killed.
+            Err(error)
+                if matches!(status(&error), Some(TAKEN | IN_USE))
+                    && begun.elapsed() < OLD_REQUEST =>
+            {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(failed("make", &network.host_name(), &error)),
+        }
+    }
+}
+
+/// The same once; the inner error is the engine's about the making alone.
+async fn ensure_once(
+    site: &Site,
+    link: &Link,
+    network: &EngineNetwork,
+) -> Result<Result<(), Error>, BackendError> {
     let (name, docker) = (network.host_name(), &link.docker);
     match find(docker, &name).await?.map(|found| read(site, found)) {
-        Some(Found::Ours(there)) if there == *network => return rejoin(site, link, &name).await,
+        Some(Found::Ours(there)) if there == *network => {
+            return rejoin(site, link, &name).await.map(Ok);
+        }
         Some(Found::Ours(_)) => match remove(site, docker, network).await? {
             Removed::Gone => {}
             Removed::Kept(reason) => return Err(kept(network, &reason)),
@@ -171,8 +200,10 @@ pub(super) async fn ensure(
     let made = docker
         .create_network(request(site, network, link.has_own_rules()))
         .await;
-    made.map_err(|e| failed("make", &name, &e))?;
-    rejoin(site, link, &name).await
+    match made {
+        Ok(_) => rejoin(site, link, &name).await.map(Ok),
+        Err(error) => Ok(Err(error)),
+    }
 }
 
 /// Joins the project's resting containers that know this network by the id of one that was removed, as after

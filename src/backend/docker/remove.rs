@@ -2,6 +2,8 @@
 //!
 //! Both go by the engine's id, so that what bears the name by now is never touched in its place.
 
+use std::time::{Duration, Instant};
+
 use bollard::query_parameters::{
     RemoveContainerOptions, RemoveVolumeOptions, RenameContainerOptions,
 };
@@ -9,9 +11,10 @@ use bollard::query_parameters::{
 use super::client::Link;
 use super::error::{failed, is_missing, status};
 use super::known::{Bodies, Known};
+use super::power;
 use super::site::Site;
 use crate::backend::{BackendError, Body};
-use crate::model::Name;
+use crate::model::{Name, STOP_GRACE};
 
 /// Destroys a stopped container with its files, and with `volumes` also its volumes without a name.
 pub(super) async fn destroy(
@@ -33,16 +36,7 @@ pub(super) async fn destroy(
             force: known.wreck,
             link: false,
         };
-        match link
-            .at_work()
-            .remove_container(&known.id, Some(options))
-            .await
-        {
-            Err(error) if !is_missing(&error) => {
-                return Err(failed("destroy", &site.full(name), &error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        remove(link, &site.full(name), known, options).await?;
         let used = other
             .iter()
             .flat_map(|other| &other.held)
@@ -54,6 +48,36 @@ pub(super) async fn destroy(
     }
     let kept: Vec<String> = other.iter().map(|other| other.token.clone()).collect();
     site.sweep_homes(name, &kept)
+}
+
+/// Removes a container that is at rest. The engine may still be at work for a run that was killed: it removes the
+/// container already, or starts it.
+async fn remove(
+    link: &Link,
+    full: &str,
+    known: &Known,
+    options: RemoveContainerOptions,
+) -> Result<(), BackendError> {
+    const CONFLICT: u16 = 409;
+    const OLD_REQUEST: Duration = Duration::from_secs(30);
+    const LOOK: Duration = Duration::from_millis(50);
+    let begun = Instant::now();
+    loop {
+        let removed = link
+            .docker
+            .remove_container(&known.id, Some(options.clone()));
+        match removed.await {
+            Err(error) if status(&error) == Some(CONFLICT) && begun.elapsed() < OLD_REQUEST => {
+                let spec = &known.mark.spec;
+                let grace = spec.stop_grace.unwrap_or(STOP_GRACE);
+                // One that rests is not stopped by this, nor one that is removed.
+                let _ = power::stop(link, full, known, grace).await;
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(error) if !is_missing(&error) => return Err(failed("destroy", full, &error)),
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
 }
 
 /// Removes volumes without a name that the container had taken over: to the engine they have become

@@ -46,7 +46,7 @@ pub(super) fn stop(
         return Ok(());
     }
     let container = site.container("stop", &full)?;
-    let Some(init) = container.init_pid() else {
+    let Some(init) = init_of(&container) else {
         return settled(&container, &full);
     };
     let Ok(init_fd) = open(init) else {
@@ -73,6 +73,18 @@ pub(super) fn stop(
     }
     settled(&container, &full)?;
     mark::end_stop(&dir)
+}
+
+/// The init that is to be asked; of one that is just starting, as soon as there is one.
+fn init_of(container: &Container<'_>) -> Option<u32> {
+    let end = Instant::now() + TIDY;
+    loop {
+        let init = container.init_pid();
+        if init.is_some() || container.state() != "STARTING" || Instant::now() > end {
+            return init;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Waits until liblxc calls it stopped, too.
