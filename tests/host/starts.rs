@@ -53,7 +53,7 @@ fn is_closed(host: &Host, port: u16) {
 #[track_caller]
 fn boots_in_order(host: &Host) {
     let said = host
-        .try_sh("systemd-analyze verify multi-user.target 2>&1")
+        .try_sh("systemd-analyze --man=no verify multi-user.target 2>&1")
         .out;
     assert_eq!(said.trim(), "");
     let circles = host.sh("journalctl -b -q | grep -i 'ordering cycle' || true");
