@@ -1,7 +1,7 @@
 //! What a clone takes over from its origin's LXC configuration, and what is the origin's alone.
 //!
 //! The settings of the origin stay, led to the clone's own directory. What starts it with the host
-//! (`lxc.start.*`, `lxc.group`) and its id map do not: both are for locker to say. Mounts that are
+//! (`lxc.start.*`, `lxc.group`), its host name and its id map do not: they are for locker to say. Mounts that are
 //! kept in a file (`lxc.mount.fstab`) come along in a file of the clone's own, without those on which
 //! the clone has a volume; else a volume that is taken out of the project's file would let the
 //! origin's show again.
@@ -66,7 +66,7 @@ fn is_origins_own(key: &str, value: &str) -> bool {
     // The first Locker's hook writes to the origin's tree.
     let old_hook = key == "lxc.hook.mount" && value.ends_with("/locker/hooks/mount");
     let starts = key == "lxc.group" || key.starts_with("lxc.start.");
-    key == "lxc.idmap" || starts || old_hook
+    matches!(key, "lxc.idmap" | "lxc.uts.name") || starts || old_hook
 }
 
 /// A file of mounts (fstab(5)) for the clone. Its targets are relative to the root file system or, in
@@ -99,7 +99,7 @@ mod tests {
         let text = "lxc.include = /usr/share/x.conf\n\
             lxc.start.auto = 1\nlxc.start.delay=5\nlxc.group = onboot\nlxc.idmap = u 0 100000 65536\n\
             lxc.hook.mount = /var/lib/lxc/old_db/rootfs/locker/hooks/mount\n\
-            lxc.hook.mount = /usr/share/hook\n\
+            lxc.hook.mount = /usr/share/hook\nlxc.uts.name = old_db\n\
             lxc.mount.fstab = /var/lib/lxc/old_db/fstab\n\
             lxc.rootfs.path = dir:/var/lib/lxc/old_db/rootfs\n";
         let inherited = config(text, Path::new(FROM), Path::new(TO));
