@@ -402,8 +402,8 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "`ready` is not a condition; it is `started`, `healthy` or `completed_successfully`",
         ),
         (
-            "healthcheck: {test: x, start_interval: 0s}",
-            "`start_interval` must be longer than nothing",
+            "healthcheck: {test: x, start_interval: 1us}",
+            "`start_interval` is at least one millisecond",
         ),
         ("on_demand: 1", "`on_demand` is `true` or `false`, not `1`"),
         (
