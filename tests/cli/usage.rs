@@ -184,7 +184,7 @@ fn the_words_of_compose_are_taken() {
         "ps",
         "logs -f --tail 20 -t web",
         "logs --tail all --since 10m --until 1m --no-log-prefix",
-        "exec -it web sh",
+        "exec -i web sh",
         "exec -T -e A=b -e C -w /srv --index 2 web sh -c true",
         "exec -d --privileged web sh",
         "run --rm -it -e A=b -v ./x:/y web sh -c true",
@@ -214,6 +214,16 @@ fn the_words_of_compose_are_taken() {
             "{line}: {given:?}"
         );
     }
+}
+
+#[test]
+fn a_terminal_that_is_asked_for_and_not_there_is_told() {
+    let given = Invocation::of("exec -it web sh").run();
+    assert_eq!(
+        given.stderr,
+        "error: standard input is not a terminal; leave out `-t`, or leave out `-i` for a terminal that nobody types on\n"
+    );
+    assert_eq!(given.status, Some(1));
 }
 
 #[test]
