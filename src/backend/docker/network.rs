@@ -25,7 +25,7 @@ use super::mark::{NETWORK, user_labels};
 use super::site::Site;
 use super::{known, list, place};
 use crate::backend::BackendError;
-use crate::model::{EngineNetwork, Name, Subnets, host_name_of};
+use crate::model::{Attached, EngineNetwork, Name, Subnets, host_name_of};
 
 /// The option that says on which bridge.
 const BRIDGE: &str = "com.docker.network.bridge.name";
@@ -183,7 +183,7 @@ async fn ensure_once(
     let (name, docker) = (network.host_name(), &link.docker);
     match find(docker, &name).await?.map(|found| read(site, found)) {
         Some(Found::Ours(there)) if there == *network => {
-            return rejoin(site, link, &name).await.map(Ok);
+            return rejoin(site, link, network).await.map(Ok);
         }
         Some(Found::Ours(_)) => match remove(site, docker, network).await? {
             Removed::Gone => {}
@@ -201,15 +201,17 @@ async fn ensure_once(
         .create_network(request(site, network, link.has_own_rules()))
         .await;
     match made {
-        Ok(_) => rejoin(site, link, &name).await.map(Ok),
+        Ok(_) => rejoin(site, link, network).await.map(Ok),
         Err(error) => Ok(Err(error)),
     }
 }
 
 /// Joins the project's resting containers that know this network by the id of one that was removed, as after
-/// `docker network prune`: the engine would look for that one when it starts them.
-async fn rejoin(site: &Site, link: &Link, network: &str) -> Result<(), BackendError> {
-    let docker = &link.docker;
+/// `docker network prune`: the engine would look for that one when it starts them. A container whose addresses
+/// the network does not have any more is left alone; it is about to be made anew.
+async fn rejoin(site: &Site, link: &Link, made: &EngineNetwork) -> Result<(), BackendError> {
+    let (docker, network) = (&link.docker, made.host_name());
+    let network = network.as_str();
     let Some(now) = find(docker, network).await?.and_then(|found| found.id) else {
         return Ok(());
     };
@@ -225,7 +227,8 @@ async fn rejoin(site: &Site, link: &Link, network: &str) -> Result<(), BackendEr
         };
         let app = known.mark.spec.app.iter();
         let mut attached = app.flat_map(|app| &app.attached);
-        let Some(attached) = attached.find(|attached| attached.network == network) else {
+        let attached = attached.find(|attached| attached.network == network);
+        let Some(attached) = attached.filter(|attached| has_room_for(made, attached)) else {
             continue;
         };
         let leave = NetworkDisconnectRequest {
@@ -243,6 +246,16 @@ async fn rejoin(site: &Site, link: &Link, network: &str) -> Result<(), BackendEr
         joined.map_err(|e| failed_for("join", network, &full, &e))?;
     }
     Ok(())
+}
+
+/// Whether the addresses that a container was made with lie in the network.
+fn has_room_for(network: &EngineNetwork, attached: &Attached) -> bool {
+    let subnets = network.subnets;
+    attached.nic.as_ref().is_none_or(|nic| {
+        let mut six = nic.addresses.v6.iter();
+        subnets.v4.contains(&nic.addresses.v4)
+            && six.all(|ip| subnets.v6.is_some_and(|net| net.contains(ip)))
+    })
 }
 
 fn failed_for(verb: &'static str, network: &str, container: &str, error: &Error) -> BackendError {
