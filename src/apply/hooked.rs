@@ -107,7 +107,12 @@ impl Supervised {
 /// Whether a supervisor has got past the commands after the start: what it says then.
 pub(super) fn is_past_post_start(state: &UnitState) -> bool {
     let past = ["running", "healthy", "unhealthy", "not ready yet"];
-    state.active == "active" || past.iter().any(|word| state.status.starts_with(word))
+    past.iter().any(|word| state.status.starts_with(word))
+}
+
+/// Whether what is said of a service is about this start: what an older run said last stays until systemd begins.
+pub(super) fn has_begun(state: &UnitState) -> bool {
+    !(state.active == "activating" && matches!(state.sub.as_str(), "dead" | "failed"))
 }
 
 /// How often systemd may have tried without a word of the supervisor about it.

@@ -20,7 +20,7 @@ use crate::observed::Mark;
 use crate::store::{self, Paths};
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
-use super::hooked::{is_past_post_start, never_ran};
+use super::hooked::{has_begun, is_past_post_start, never_ran};
 
 /// How often a container that is being started is looked at.
 const LOOK: Duration = Duration::from_millis(15);
@@ -123,7 +123,9 @@ impl Supervised {
         let (units, project) = (&self.units, &self.project);
         let told = |error| self.told("start", name, &error);
         self.await_rest(name).await.map_err(told)?;
-        if self.state(name).await.map_err(told)?.active == "active" {
+        let state = self.state(name).await.map_err(told)?;
+        // One that says nothing of a run yet is starting this very container.
+        if state.active == "active" && is_past_post_start(&state) && !self.runs(name).await {
             // It attends to an older self that still runs; it takes over the new one when that ends.
             self.beside().insert(name.clone());
             return self.start_here(name, Body::Present).await;
@@ -148,13 +150,14 @@ impl Supervised {
             }
             let state = self.state(name).await.map_err(told)?;
             match state.active.as_str() {
-                _ if runs && is_past_post_start(&state) => return Ok(()),
+                // One that ends soon may have ended between two looks: it was started, and how it has ended
+                // is told when all is looked at again.
+                _ if has_begun(&state) && is_past_post_start(&state) => return Ok(()),
                 // systemd would try for ever.
                 _ if hooked && state.sub == "auto-restart" || never_ran(&state) => {
                     return Err(self.not_started(name, &state).await);
                 }
-                // One that ends soon may have ended between two looks.
-                "active" => return Ok(()),
+                "active" if state.sub == "exited" => return Ok(()),
                 "failed" | "inactive" if state.sub != "auto-restart" => {
                     return match state.result.as_str() {
                         "success" => Ok(()),

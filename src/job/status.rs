@@ -6,10 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::backend::{Meter, Probe};
-use crate::model::{
-    Container, Healthcheck, Held, Kind, Name, Project, Test, UnitState, host_name_of,
-};
+use crate::model::{Container, Healthcheck, Held, Kind, Name, Project, Test, host_name_of};
 use crate::observed::{Health, Observed, ObservedContainer, State};
+use crate::store::{Phase, phase};
 
 use super::drift::Drift;
 use super::road::{self, Opened};
@@ -216,14 +215,16 @@ async fn health(
     found: Option<&ObservedContainer>,
 ) -> Option<String> {
     let found = found.filter(|found| found.state == State::Running)?;
-    let unit = observed.units.states.get(name);
-    let is_ready = unit.is_some_and(|unit| unit.active == "active");
+    let phase = match observed.units.services.contains_key(name) {
+        true => phase(&opened.host.paths.ready(&opened.project.name, name)),
+        false => Phase::Over,
+    };
     let unwatched = found.kind == Kind::System || is_asked_by_port(opened, name);
     let word = match (unwatched, found.health) {
         (_, Some(Health::Healthy)) => "healthy",
         (_, Some(Health::Unhealthy)) => "unhealthy",
-        // Its service is active since its check has passed.
-        (_, Some(Health::Starting)) if is_ready => "healthy",
+        // Its supervisor asks as well, and sooner.
+        (_, Some(Health::Starting)) if phase == Phase::Well => "healthy",
         (false, Some(Health::Starting)) => match check_now(opened, name).await {
             Some(Probe::Healthy | Probe::Running) => "healthy",
             Some(Probe::Ended(_)) => return None,
@@ -232,17 +233,13 @@ async fn health(
         (false, None) => return None,
         (true, Some(Health::Starting) | None) => match check_now(opened, name).await? {
             Probe::Healthy | Probe::Running => "healthy",
-            Probe::Failing(_) | Probe::Unhealthy(_) if unit.is_some_and(starts) => "starting",
+            Probe::Failing(_) | Probe::Unhealthy(_) if phase == Phase::Running => "starting",
             Probe::Failing(_) | Probe::Unhealthy(_) => "unhealthy",
             // It ended between the look and the check.
             Probe::Ended(_) => return None,
         },
     };
     Some(word.into())
-}
-
-fn starts(unit: &UnitState) -> bool {
-    unit.active == "activating"
 }
 
 fn is_asked_by_port(opened: &Opened, name: &Name) -> bool {

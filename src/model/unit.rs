@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Healthcheck, Hooks, Kind, Name, Port, PortRule, Restart, hash_word};
+use super::{Condition, Healthcheck, Hooks, Kind, Name, Port, PortRule, Restart, hash_word};
 
 /// Where the engine of application containers listens when nobody says it.
 pub const ENGINE_SOCKET: &str = "/var/run/docker.sock";
@@ -33,8 +33,11 @@ pub struct UnitSpec {
     /// The engine's socket when it is not [`ENGINE_SOCKET`].
     #[serde(default)]
     pub engine: Option<PathBuf>,
-    /// Containers that must be ready first; without them it does not start.
+    /// Containers that must be there first; without them it does not start.
     pub requires: BTreeSet<Name>,
+    /// How far each of them must be; healthy where it is not said.
+    #[serde(default)]
+    pub conditions: BTreeMap<Name, Condition>,
     /// Containers that are started first where they are started at all.
     pub after: BTreeSet<Name>,
     /// Containers that it is stopped and started anew with: it shares their network or other namespaces.
@@ -50,7 +53,7 @@ pub struct UnitSpec {
     /// Commands after every start and before every stop.
     #[serde(default)]
     pub hooks: Hooks,
-    /// How long it may take to be ready; none is without end (an image's own check decides).
+    /// How long it waits for those; none is without end.
     pub start_timeout: Option<Duration>,
     /// How long it gets to end.
     pub stop_timeout: Duration,

@@ -19,8 +19,8 @@ use super::supervision::engine_socket;
 use super::unit_limits::properties;
 use super::{Cause, Goal, Problem, Step, StepId, Warning, needs, ports};
 
-/// How long a start may take at least.
-const LEAST_START: Duration = Duration::from_secs(90);
+/// How long a container waits at least for what it needs.
+const LEAST_WAIT: Duration = Duration::from_secs(300);
 
 impl Builder<'_> {
     /// Writes the units when they are not what they should be: once, before anything starts.
@@ -210,6 +210,7 @@ impl Builder<'_> {
         let known = |on: &&Dependency| names.contains(&on.on);
         let (must, may): (Vec<_>, Vec<_>) = needs.iter().filter(known).partition(|d| d.required);
         let requires = on(&must);
+        let conditions = must.iter().map(|need| (need.on.clone(), need.condition));
         let binds = needs::shared(file).into_iter().map(|(_, with)| with);
         let mut after: BTreeSet<Name> = on(&may);
         after.extend(links.iter().cloned());
@@ -224,6 +225,7 @@ impl Builder<'_> {
             state_dir: self.wish.state_dir.clone(),
             lxcpath: self.wish.lxcpath.clone(),
             engine: engine_socket(spec.kind(), self.observed),
+            conditions: conditions.collect(),
             requires,
             after,
             binds: binds.filter(|with| names.contains(with)).collect(),
@@ -232,7 +234,7 @@ impl Builder<'_> {
             restart: file.restart,
             healthcheck: file.healthcheck.clone(),
             hooks: file.hooks.clone(),
-            start_timeout: start_timeout(file, oneshot),
+            start_timeout: Some(self.wait_for(file)),
             stop_timeout: grace(file, spec),
             properties: kept(spec),
             isolate: file.isolate,
@@ -242,6 +244,26 @@ impl Builder<'_> {
             ports: None,
             at_boot: None,
         }
+    }
+
+    /// How long it waits for what it needs: as long as all their checks may take, one after the other.
+    fn wait_for(&self, file: &Container) -> Duration {
+        let mut all = BTreeSet::new();
+        let mut open = vec![file];
+        let mut most = LEAST_WAIT;
+        while let Some(file) = open.pop() {
+            for need in needs::of(file) {
+                let Some(other) = self.project.containers.get(&need.on) else {
+                    continue;
+                };
+                if all.insert(need.on) {
+                    let check = other.healthcheck.as_ref().map(longest);
+                    most = most.saturating_add(check.unwrap_or_default());
+                    open.push(other);
+                }
+            }
+        }
+        most
     }
 
     /// Who goes first beside those that are depended on: links, where nobody would wait for himself,
@@ -334,19 +356,7 @@ fn origin(file: &Container) -> Option<Name> {
     }
 }
 
-/// As long as its check may take; without end where only the image knows, or where its end is waited
-/// for.
-fn start_timeout(file: &Container, oneshot: bool) -> Option<Duration> {
-    let unknown = file.app.as_ref().is_some_and(|app| !app.no_healthcheck);
-    match &file.healthcheck {
-        // Nobody knows how long commands take, and what is set up first is healthy only then.
-        _ if oneshot || !file.hooks.post_start.is_empty() || !file.setup.is_empty() => None,
-        Some(check) => Some(longest(check).max(LEAST_START)),
-        None if unknown => None,
-        None => Some(LEAST_START),
-    }
-}
-
+/// How long a check may take until it is known.
 fn longest(check: &Healthcheck) -> Duration {
     let tries = check.retries.saturating_add(1);
     let each = check.interval.saturating_add(check.timeout);

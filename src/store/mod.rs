@@ -11,6 +11,7 @@ mod jobs;
 mod kept;
 mod lock;
 mod paths;
+mod phase;
 mod private;
 mod program;
 mod record;
@@ -25,6 +26,7 @@ pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
 pub use paths::Paths;
+pub use phase::{Phase, Told, phase, tell_phase};
 pub use private::{close, create_private, make_private};
 pub use program::{Program, bring_back, install, program, remove_program, settle};
 pub use record::{

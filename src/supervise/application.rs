@@ -13,7 +13,7 @@ use super::bookmark::Bookmark;
 use super::engine::{Engine, Shown};
 use super::output::Output;
 use super::stream::copy;
-use super::{gate, hooks, ports};
+use super::{gate, hooks, ports, ready};
 use crate::model::{Healthcheck, Test, UnitSpec, host_name_of};
 use crate::store::Paths;
 use crate::sys::Notifier;
@@ -51,14 +51,19 @@ pub(super) fn supervise(
     let shown = engine.show(&full).map_err(told("find"))?;
     if !asked && unit.oneshot && is_done(&shown) {
         // What others wait for is done for good.
+        ready(notifier)?;
         gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
     }
+    // Nothing keeps it from starting any more; from now on a stop is ExecStop's.
+    ready(notifier)?;
     engine.start(&full).map_err(told("start"))?;
     let _ports = ports::open(unit, paths, asked);
     // One that ran was started before, with all that belongs to it.
     if !shown.state.running
         && let Err(reason) = begun(unit, paths, notifier)
+        // What has ended by itself cannot run them, and that it has ended is what there is to tell.
+        && engine.show(&full).is_ok_and(|now| now.state.running)
     {
         engine
             .stop(&full, unit.stop_timeout)
@@ -101,6 +106,14 @@ fn note(path: &Path) -> io::Result<()> {
         crate::store::make_private(dir)?;
     }
     fs::write(path, "")
+}
+
+/// Whether its engine runs it already: its supervisor was killed, or the engine's own tools have started it.
+pub(super) fn runs(unit: &UnitSpec) -> bool {
+    let full = host_name_of(&unit.project, &unit.name);
+    Engine::of(unit)
+        .show(&full)
+        .is_ok_and(|shown| shown.state.running)
 }
 
 fn is_done(shown: &Shown) -> bool {
@@ -251,6 +264,7 @@ impl Ask for Container<'_> {
             Ok(shown) => match shown.state.health.map(|health| health.status).as_deref() {
                 None | Some("none") => Look::Nothing,
                 Some("healthy") => Look::Passed,
+                Some("starting") => Look::Pending("the image's check has not passed yet".into()),
                 Some(status) => Look::Failed(format!("the image's check says `{status}`")),
             },
             Err(error) => Look::Failed(error.to_string()),

@@ -4,14 +4,14 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::{backoff, gate};
 use crate::backend::lxc::supervised::shed;
 use crate::model::{Healthcheck, Restart, UnitSpec};
-use crate::store::Paths;
+use crate::store::{Paths, Phase, Told};
 use crate::sys::{self, Notifier};
 
 /// While it starts, a check is repeated at least this often, so that what waits for it starts early.
@@ -26,6 +26,8 @@ pub(super) enum Look {
     Passed,
     /// It has a check, and that did not pass; what it said.
     Failed(String),
+    /// Whoever runs its check does not know yet; what it said.
+    Pending(String),
     /// There is no check.
     Nothing,
 }
@@ -79,41 +81,31 @@ pub(super) fn attend(
     ask: &dyn Ask,
     ended: &Receiver<u8>,
 ) -> u8 {
-    let begun = Instant::now();
     let check = unit.healthcheck.as_ref();
-    let mut ready = false;
-    let mut failures = 0;
+    let mut health = Health::begin(unit, notes, notifier);
     let mut forgiven = false;
-    let mut is_said = None; // held until the container has ended
     loop {
-        if !forgiven && begun.elapsed() >= backoff::good_run() {
+        if !forgiven && health.begun.elapsed() >= backoff::good_run() {
             backoff::forgive(&notes.failures);
             forgiven = true;
         }
         match ask.look(check) {
-            look @ (Look::Nothing | Look::Passed) => {
-                failures = 0;
-                let words = match look {
-                    Look::Passed => "healthy",
-                    Look::Nothing | Look::Failed(_) => "running",
-                };
-                if !ready && !unit.oneshot {
-                    is_said = Some(gate::open(&notes.ready));
-                }
-                say(notifier, &mut ready, unit.oneshot, words);
-            }
+            Look::Nothing => health.passed("running"),
+            Look::Passed => health.passed("healthy"),
             Look::Failed(said) => {
-                let warm = check.is_some_and(|c| begun.elapsed() < c.start_period);
-                failures += u32::from(ready || !warm);
-                failed(unit, notifier, ask, ready, failures, &said);
+                if health.failed(&said) {
+                    eprintln!("{said}; it is unhealthy and is ended to be started again");
+                    ask.end();
+                }
             }
+            Look::Pending(said) => health.say(&format!("not ready yet: {said}")),
         }
-        let pause = pause(check, ready, begun, forgiven);
-        let tidies = ready && pause > SETTLED && !ask.rest();
+        let pause = pause(check, health.settled, health.begun, forgiven);
+        let tidies = health.settled && pause > SETTLED && !ask.rest();
         match sleep(ended, pause, tidies) {
             Ok(code) => {
-                gate::shut(&notes.ready);
-                drop(is_said.take());
+                drop(health);
+                gate::over(&notes.ready);
                 if code == 0 {
                     backoff::forgive(&notes.failures);
                     if unit.oneshot && !ask.was_stopped() {
@@ -127,6 +119,94 @@ pub(super) fn attend(
             Err(RecvTimeoutError::Disconnected) => return super::UNAVAILABLE,
         }
     }
+}
+
+/// How the container is, and who is told. systemd has been told before that it may run: whether it is well is no
+/// matter of its start, so that no check can ever end it.
+struct Health<'a> {
+    unit: &'a UnitSpec,
+    notifier: &'a Notifier,
+    note: &'a Path,
+    begun: Instant,
+    /// Held until the container has ended; none when it could not be written.
+    told: Option<Told>,
+    /// It has been well in this run.
+    well: bool,
+    /// It is known whether it is well.
+    settled: bool,
+    /// Failures in a row since.
+    failures: u32,
+}
+
+impl<'a> Health<'a> {
+    fn begin(unit: &'a UnitSpec, notes: &'a Notes, notifier: &'a Notifier) -> Self {
+        let told = Told::begin(&notes.ready);
+        let health = Self {
+            unit,
+            notifier,
+            note: &notes.ready,
+            begun: Instant::now(),
+            told: told
+                .map_err(|error| gate::complain(&notes.ready, &error))
+                .ok(),
+            well: false,
+            settled: false,
+            failures: 0,
+        };
+        health.say("running");
+        health
+    }
+
+    /// Only a word for people.
+    fn say(&self, words: &str) {
+        let _ = self.notifier.status(words);
+    }
+
+    fn tell(&mut self, phase: Phase) {
+        let said = self.told.as_mut().map(|told| told.say(phase));
+        if let Some(Err(error)) = said {
+            gate::complain(self.note, &error);
+        }
+    }
+
+    fn passed(&mut self, words: &str) {
+        if !self.well || self.failures > 0 {
+            self.tell(Phase::Well);
+        }
+        (self.well, self.settled, self.failures) = (true, true, 0);
+        self.say(words);
+    }
+
+    /// Whether it is to be ended.
+    fn failed(&mut self, said: &str) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        let unwell = match &self.unit.healthcheck {
+            Some(check) => is_unwell(check, self.well, self.failures, self.begun.elapsed()),
+            // The engine has counted.
+            None => true,
+        };
+        let words = match (self.well, unwell) {
+            (_, true) => format!("unhealthy: {said}"),
+            (true, false) => format!("healthy, but the last check failed: {said}"),
+            (false, false) => format!("not ready yet: {said}"),
+        };
+        self.say(&words);
+        if unwell && !self.settled {
+            self.settled = true;
+        }
+        if unwell {
+            self.tell(Phase::Unwell);
+        }
+        unwell && self.unit.restart == Restart::OnUnhealthy
+    }
+}
+
+/// Whether so many failures in a row make it unhealthy. Before it was well once it is looked at more often than
+/// its check says, so that what waits for it starts early; then its time counts, not the looks.
+fn is_unwell(check: &Healthcheck, well: bool, failures: u32, took: Duration) -> bool {
+    let most = check.retries.max(1);
+    let patience = check.start_period + check.interval * most;
+    failures >= most && (well || took >= patience)
 }
 
 /// Waits for the end of the container for so long; with `tidies` it lets go of what a look needed and a
@@ -144,42 +224,9 @@ fn sleep(ended: &Receiver<u8>, pause: Duration, tidies: bool) -> Result<u8, Recv
     }
 }
 
-fn say(notifier: &Notifier, ready: &mut bool, oneshot: bool, words: &str) {
-    // What cannot be told to systemd ends in its own time limit, which is told there.
-    let _ = match *ready || oneshot {
-        true => notifier.status(words),
-        false => notifier.ready(words),
-    };
-    *ready = true;
-}
-
-fn failed(
-    unit: &UnitSpec,
-    notifier: &Notifier,
-    ask: &dyn Ask,
-    ready: bool,
-    failures: u32,
-    said: &str,
-) {
-    let most = unit
-        .healthcheck
-        .as_ref()
-        .map_or(3, |check| check.retries.max(1));
-    let words = match ready {
-        true if failures < most => format!("healthy, but the last check failed: {said}"),
-        true => format!("unhealthy: {said}"),
-        false => format!("not ready yet: {said}"),
-    };
-    let _ = notifier.status(&words);
-    if ready && failures >= most && unit.restart == Restart::OnUnhealthy {
-        eprintln!("unhealthy {failures} times in a row; it is ended to be started again");
-        ask.end();
-    }
-}
-
 /// How long until the next look. Without a check there is nothing to look for but the end.
-fn pause(check: Option<&Healthcheck>, ready: bool, begun: Instant, forgiven: bool) -> Duration {
-    let usual = match (check, ready) {
+fn pause(check: Option<&Healthcheck>, settled: bool, begun: Instant, forgiven: bool) -> Duration {
+    let usual = match (check, settled) {
         (Some(check), true) => check.interval,
         (Some(check), false) => check.interval.min(EAGER),
         // The image's own check is asked by the engine; its word is only read.
@@ -190,5 +237,39 @@ fn pause(check: Option<&Healthcheck>, ready: bool, begun: Instant, forgiven: boo
     match forgiven {
         true => usual,
         false => usual.min(good.max(Duration::from_millis(50))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use super::*;
+    use crate::model::Test;
+
+    #[test]
+    fn a_check_has_the_time_that_it_says_before_it_counts_as_failed() {
+        let check = Healthcheck {
+            test: Test::Port {
+                port: NonZeroU16::MIN,
+            },
+            interval: Duration::from_secs(2),
+            timeout: Duration::from_secs(1),
+            retries: 3,
+            start_period: Duration::from_secs(4),
+            start_interval: None,
+        };
+        let after = |seconds| Duration::from_secs(seconds);
+        assert!(
+            !is_unwell(&check, false, 12, after(9)),
+            "looks are no tries"
+        );
+        assert!(is_unwell(&check, false, 12, after(10)));
+        assert!(
+            !is_unwell(&check, false, 2, after(60)),
+            "slow checks get their tries"
+        );
+        assert!(!is_unwell(&check, true, 2, after(60)));
+        assert!(is_unwell(&check, true, 3, after(1)));
     }
 }

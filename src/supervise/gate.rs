@@ -1,110 +1,125 @@
-//! Waiting until what a container needs is ready.
+//! Waiting until what a container needs is there.
 //!
-//! systemd orders the starts of a boot by itself (`After=`, READY). What it cannot say without stopping
-//! and restarting dependents along with what they need (`Requires=` does both) is said here: a container
-//! does not start before the others are ready, whoever started them and however often they failed.
+//! systemd orders the starts of a boot (`After=`), and knows a service as started as soon as nothing keeps its
+//! container from starting. What it cannot say without stopping and restarting dependents along with what they
+//! need (`Requires=` does both), or without ending what is not healthy in time, is said here: a container does
+//! not start before the others are as far as it needs them, whoever started them and however often they failed.
+//! The wait has a limit, so that nobody waits for ever for what never comes.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::model::{Name, UnitSpec};
-use crate::store::Paths;
+use crate::model::{Condition, Name, UnitSpec};
+use crate::store::{Paths, Phase, phase, tell_phase};
 use crate::sys::Notifier;
 
 /// How often the others are looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// What is written for a container that others wait for to end, when it has ended well.
-const DONE: &str = "done";
 
-/// Waits until everything that `unit` requires is ready, as long as its start may take.
+/// Waits until everything that `unit` requires is as far as it must be, at most as long as the unit says.
 pub(super) fn wait(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<(), String> {
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     let mut told = None;
     loop {
-        let missing = unit.requires.iter().chain(&unit.binds);
-        let mut missing = missing.filter(|name| !is_ready(&paths.ready(&unit.project, name)));
-        let Some(missing) = missing.next() else {
+        let Some((missing, condition, seen)) = missing(unit, paths) else {
             return Ok(());
         };
         if told != Some(missing) {
             // Without these words the start only looks slow.
-            let _ = notifier.status(&format!("waiting until `{missing}` is ready"));
+            let _ = notifier.status(&format!("waiting until `{missing}` {}", words(condition)));
             told = Some(missing);
+        }
+        if condition == Condition::Completed && seen.runs() {
+            // It is at work, and may take what time it needs.
+            begun = Instant::now();
         }
         if unit
             .start_timeout
             .is_some_and(|most| begun.elapsed() > most)
         {
-            return Err(late(unit, missing));
+            return Err(late(unit, missing, condition));
         }
         std::thread::sleep(LOOK);
     }
 }
 
-fn late(unit: &UnitSpec, missing: &Name) -> String {
+/// The first of those that it needs which is not as far as it must be.
+fn missing<'u>(unit: &'u UnitSpec, paths: &Paths) -> Option<(&'u Name, Condition, Phase)> {
+    let of = |name: &Name| phase(&paths.ready(&unit.project, name));
+    let required = unit.requires.iter().map(|name| {
+        // Of older units it is not written down.
+        let condition = unit.conditions.get(name).copied();
+        (name, condition.unwrap_or(Condition::Healthy))
+    });
+    let mut required = required.map(|(name, condition)| (name, condition, of(name)));
+    let missing = required.find(|(_, condition, seen)| !is_enough(*condition, *seen));
+    // What it shares is there only while the other runs.
+    missing.or_else(|| {
+        let mut shared = unit.binds.iter().map(|name| (name, of(name)));
+        let gone = shared.find(|(_, seen)| !seen.runs() && *seen != Phase::Done);
+        gone.map(|(name, seen)| (name, Condition::Started, seen))
+    })
+}
+
+/// Whether a container that is so far satisfies a condition.
+fn is_enough(condition: Condition, seen: Phase) -> bool {
+    match condition {
+        // Whatever has become of it since.
+        Condition::Started => seen != Phase::Never,
+        Condition::Healthy => matches!(seen, Phase::Well | Phase::Done),
+        Condition::Completed => seen == Phase::Done,
+    }
+}
+
+fn words(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Started => "is started",
+        Condition::Healthy => "is healthy",
+        Condition::Completed => "has ended with 0",
+    }
+}
+
+fn late(unit: &UnitSpec, missing: &Name, condition: Condition) -> String {
+    let awaited = match condition {
+        Condition::Started => "started",
+        Condition::Healthy => "healthy",
+        Condition::Completed => "through with its work",
+    };
+    let most = unit.start_timeout.unwrap_or_default().as_secs();
     format!(
-        "container `{}` needs `{missing}`, which is not ready; see `locker status {missing}` and `locker logs {missing}`",
+        "container `{}` needs `{missing}`, which is not {awaited} after {most} s; see `locker status {missing}` and `locker logs {missing}`",
         unit.name
     )
 }
 
-/// Says that its container is ready, for as long as this is kept: a supervisor that is killed lets go
-/// of it, whatever it could not say any more.
-pub(super) struct Ready(#[expect(dead_code, reason = "only held")] Option<File>);
-
-/// Says that the container of this process is ready.
-///
-/// By a lock, not by a process id: a supervisor that is locked down cannot look at another one.
-pub(super) fn open(note: &Path) -> Ready {
-    let locked = written(note, "").and_then(|file| {
-        file.lock()?;
-        Ok(file)
-    });
-    Ready(locked.map_err(|error| complain(note, &error)).ok())
-}
-
 /// Says that the container has ended well and for good.
 pub(super) fn done(note: &Path) {
-    if let Err(error) = written(note, DONE) {
+    leave(note, Phase::Done);
+}
+
+/// Says that the container has been started and has ended.
+pub(super) fn over(note: &Path) {
+    leave(note, Phase::Over);
+}
+
+fn leave(note: &Path, phase: Phase) {
+    if let Err(error) = tell_phase(note, phase) {
         complain(note, &error);
     }
 }
 
-/// It is not ready (any more).
+/// Nothing has been started yet.
 pub(super) fn shut(note: &Path) {
     let _ = fs::remove_file(note); // Not there is what is wanted.
 }
 
-fn written(note: &Path, text: &str) -> io::Result<File> {
-    if let Some(dir) = note.parent() {
-        crate::store::make_private(dir)?;
-    }
-    let mut file = crate::store::create_private(note)?;
-    file.write_all(text.as_bytes())?;
-    Ok(file)
-}
-
-fn complain(note: &Path, error: &io::Error) {
+/// Tells what cannot be told to others.
+pub(super) fn complain(note: &Path, error: &std::io::Error) {
     eprintln!(
         "cannot write `{}`: {error}; what needs this container does not start",
         note.display()
     );
-}
-
-/// The note of a supervisor that was killed stays behind without its lock.
-fn is_ready(note: &Path) -> bool {
-    let Ok(mut file) = File::open(note) else {
-        return false;
-    };
-    let mut text = String::new();
-    match file.read_to_string(&mut text) {
-        Ok(_) if text == DONE => true,
-        // Shared, so that two who look do not take each other for the supervisor.
-        Ok(_) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
-    }
 }
 
 #[cfg(test)]
@@ -112,17 +127,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_counts_while_its_supervisor_lives_or_for_good() {
-        let dir = tempfile::tempdir().unwrap();
-        let note = dir.path().join("run/db");
-        assert!(!is_ready(&note));
-        let ready = open(&note);
-        assert!(is_ready(&note));
-        drop(ready); // as when it is killed
-        assert!(!is_ready(&note));
-        done(&note);
-        assert!(is_ready(&note));
-        shut(&note);
-        assert!(!is_ready(&note));
+    fn a_plain_dependency_need_only_have_been_started() {
+        let enough = |condition| {
+            let phases = [
+                Phase::Never,
+                Phase::Running,
+                Phase::Well,
+                Phase::Unwell,
+                Phase::Over,
+                Phase::Done,
+            ];
+            phases.map(|seen| is_enough(condition, seen))
+        };
+        let started = enough(Condition::Started);
+        assert_eq!(started, [false, true, true, true, true, true]);
+        let healthy = enough(Condition::Healthy);
+        assert_eq!(healthy, [false, false, true, false, false, true]);
+        let completed = enough(Condition::Completed);
+        assert_eq!(completed, [false, false, false, false, false, true]);
     }
 }

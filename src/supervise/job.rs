@@ -119,6 +119,6 @@ pub(super) fn end(call: &Call) -> Result<u8, String> {
         }
         Ok(()) | Err(_) => {}
     }
-    await_end(&main);
+    await_end(&main, &|| {});
     Ok(0)
 }

@@ -26,6 +26,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -42,8 +43,8 @@ const END: &str = "__end";
 /// Exit code when the container could not be supervised at all, as sysexits(3)'s `EX_UNAVAILABLE`.
 const UNAVAILABLE: u8 = 69;
 
-/// How long a supervisor may take to end after its container, seconds.
-const LAST_WORDS: i64 = 3;
+/// How long a supervisor may take to end after its container.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Supervises a container or a job, or stops one, when the arguments ask for it, else returns at once.
 pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
@@ -97,27 +98,38 @@ fn at(path: &Path, verb: &str, error: &dyn std::fmt::Display) -> String {
 fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let notifier = Notifier::from_environment()
         .map_err(|error| format!("cannot reach the service manager: {error}"))?;
-    backoff::wait(
-        &paths.backoff(&unit.project, &unit.name),
-        unit.restart,
-        &notifier,
-    );
-    gate::shut(&paths.ready(&unit.project, &unit.name));
     let why = store::take_asked(paths, &unit.project, &unit.name);
     let asked = why != Why::Due;
-    if why != (Why::Asked { alone: true }) {
-        gate::wait(unit, paths, &notifier)?;
+    // One that runs is taken over at once: until then nobody would stop it with its service.
+    if !(unit.kind == Kind::Application && application::runs(unit)) {
+        backoff::wait(
+            &paths.backoff(&unit.project, &unit.name),
+            unit.restart,
+            &notifier,
+        );
+        gate::shut(&paths.ready(&unit.project, &unit.name));
+        if why != (Why::Asked { alone: true }) {
+            gate::wait(unit, paths, &notifier)?;
+        }
     }
     mounted::check(unit, paths)?;
     match unit.kind {
         Kind::System if !asked && unit.oneshot && system::is_done(unit) => {
             // What others wait for is done for good, also after a reboot.
+            ready(&notifier)?;
             gate::done(&paths.ready(&unit.project, &unit.name));
             Ok(0)
         }
         Kind::System => system::supervise(unit, paths, &notifier, asked),
         Kind::Application => application::supervise(unit, paths, &notifier, asked),
     }
+}
+
+/// Tells systemd that nothing keeps the container from starting any more. Before this a stop is a signal to this
+/// process, and from then on `ExecStop=`, which stops the container.
+fn ready(notifier: &Notifier) -> Result<(), String> {
+    let told = notifier.ready("starting");
+    told.map_err(|error| format!("cannot reach the service manager: {error}"))
 }
 
 /// Runs what comes after the start of a system container.
@@ -139,25 +151,37 @@ fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
         // systemd has been told to stop it, and nobody is there to be asked again.
         sys::tell_failure(&reason);
     }
-    let code = match unit.kind {
+    let stop = || match unit.kind {
         Kind::System => system::stop(unit, paths),
         Kind::Application => application::stop(unit, paths),
-    }?;
-    await_end(&main);
+    };
+    let code = stop()?;
+    await_end(&main, &|| {
+        // It was about to start the container when that was to stop.
+        if let Err(reason) = stop() {
+            sys::tell_failure(&reason);
+        }
+    });
     Ok(code)
 }
 
 /// Waits until the supervisor has ended with its container: systemd would end it as soon as this process
-/// does, in the middle of its last words.
-fn await_end(main: &str) {
+/// does, in the middle of its last words. `again` is done while it has not.
+fn await_end(main: &str, again: &dyn Fn()) {
     let pid = main.parse().ok().and_then(Pid::from_raw);
     let Some(Ok(main)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
         return;
     };
-    let most = Timespec {
-        tv_sec: LAST_WORDS,
-        tv_nsec: 0,
+    let slice = Timespec {
+        tv_sec: 0,
+        tv_nsec: 500_000_000,
     };
-    // Whether it has ended or not, systemd goes on now.
-    let _ = poll(&mut [PollFd::new(&main, PollFlags::IN)], Some(&most));
+    let begun = Instant::now();
+    // Whether it has ended or not at last, systemd goes on then.
+    while let Ok(0) = poll(&mut [PollFd::new(&main, PollFlags::IN)], Some(&slice)) {
+        if begun.elapsed() > LAST_WORDS {
+            return;
+        }
+        again();
+    }
 }

@@ -22,6 +22,7 @@ fn unit() -> UnitSpec {
         hooks: Default::default(),
         lxcpath: "/var/lib/lxc".into(),
         engine: None,
+        conditions: Default::default(),
         requires: BTreeSet::new(),
         after: BTreeSet::new(),
         binds: BTreeSet::new(),

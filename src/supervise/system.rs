@@ -34,6 +34,7 @@ pub(super) fn supervise(
     notifier: &Notifier,
     asked: bool,
 ) -> Result<u8, String> {
+    super::ready(notifier)?;
     supervised::supervise(unit, paths, &|container| {
         stand_for((unit, asked), paths, notifier, container);
     })
@@ -78,19 +79,29 @@ fn stand_for(
         });
         if !begins(container, &ended) {
             // It did not start, of which the monitor tells why, or it was quicker than a look.
+            let note = paths.ready(&unit.project, &unit.name);
+            if container.has_run() {
+                let _ = notifier.status("running"); // as of any other that has ended
+                gate::over(&note);
+            }
             if unit.oneshot && is_done(unit) {
-                gate::done(&paths.ready(&unit.project, &unit.name));
+                gate::done(&note);
             }
             return;
         }
         scope.spawn(move || ear.hand_on(Output::of(unit), &container.console, from));
         let ports = ports::open(unit, paths, asked);
+        if !unit.hooks.post_start.is_empty() {
+            let _ = notifier.status("its post_start commands run"); // only a word for people
+        }
         match hooks::post_start(unit, paths) {
-            Ok(()) => {
+            // What has ended by itself cannot run them, and that it has ended is what there is to tell.
+            done if done.is_ok() || container.has_ended_by_itself() => {
                 let notes = Notes::of(unit, paths);
                 attend(unit, &notes, notifier, container, &ended);
             }
-            Err(reason) => {
+            done => {
+                let reason = done.err().unwrap_or_default();
                 crate::sys::tell_failure(&reason);
                 // It is killed, which is the exit code of a failure; the monitor ends with it.
                 if container.end().is_ok() {

@@ -129,10 +129,6 @@ fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
         arguments.extend(dir.as_deref());
         command(&unit.program, &arguments)
     };
-    let start = match unit.oneshot {
-        true => None,
-        false => unit.start_timeout,
-    };
     Ok(vec![
         ("name", At::Comment, unit.name.to_string()),
         ("dependencies", At::Ours, dependencies(unit)),
@@ -144,11 +140,6 @@ fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
         ("command", At::Ours, call("__supervise")?),
         ("stop", At::Ours, format!("ExecStop={}\n", call("__stop")?)),
         ("restart", At::Ours, restart(unit)),
-        (
-            "start_timeout",
-            At::Ours,
-            start.map_or("infinity".into(), seconds),
-        ),
         ("stop_timeout", At::Ours, seconds(stop_time(unit))),
         ("properties", At::Ours, properties(unit)?),
         ("sandbox", At::Ours, sandbox(unit)),
@@ -164,14 +155,14 @@ fn stop_time(unit: &UnitSpec) -> Duration {
 
 fn kind(unit: &UnitSpec) -> String {
     let start = match unit.oneshot {
-        true => "Type=oneshot\nRemainAfterExit=yes\n",
+        true => "Type=notify\nRemainAfterExit=yes\n",
         false => "Type=notify\n",
     };
-    // A service that is not ready yet is stopped by a signal to its main process (systemd.service(5),
-    // `ExecStop=`), and liblxc hands every signal on to the container's init, to which SIGTERM may mean a
-    // reboot. Whoever stops it halts it in its own way.
+    // A service that waits for others is stopped by a signal to its main process (systemd.service(5),
+    // `ExecStop=`). One that is a container's monitor hands every signal on to the container's init, to which
+    // SIGTERM may mean a reboot. This one ends a process that waits, and an init does not hear it.
     let signal = match unit.kind {
-        Kind::System => "KillSignal=SIGCONT\n",
+        Kind::System => "KillSignal=SIGVTALRM\nSuccessExitStatus=SIGVTALRM\n",
         Kind::Application => "",
     };
     format!("{start}{signal}")

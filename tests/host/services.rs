@@ -189,12 +189,66 @@ fn a_container_that_is_not_ready_is_stopped_at_once_and_set_up_before_it_is_chec
         for stop in ["stop db", "down --yes"] {
             project.locker("stop db").exits(0);
             project.locker("start --no-deps db").exits(0);
-            let active = row(&project, "db")["unit"]["active"].clone();
-            assert_eq!(active, "activating");
+            // No check keeps a service from being started, nor ends what fails it.
+            eventually(Some("unhealthy".to_owned()), || {
+                row(&project, "db")["health"].as_str().map(str::to_owned)
+            });
+            assert_eq!(row(&project, "db")["unit"]["active"], "active");
             let begun = Instant::now();
             project.locker(stop).exits(0);
             eprintln!("{stop}: {:?}", begun.elapsed());
             assert!(begun.elapsed() < Duration::from_secs(20), "{stop}");
+        }
+        // What waits for another is stopped at once by systemd, too.
+        project.up();
+        project.inside("db", "rm /srv/well").exits(0);
+        eventually(Some("unhealthy".to_owned()), || {
+            row(&project, "db")["health"].as_str().map(str::to_owned)
+        });
+        host.sh("systemctl stop locker-both-web && systemctl start --no-block locker-both-web");
+        eventually(
+            "Status: \"waiting until `db` is healthy\"".to_owned(),
+            || host.sh("systemctl status locker-both-web | grep -o 'Status: .*' || true"),
+        );
+        let begun = Instant::now();
+        host.sh("systemctl stop locker-both-web");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            begun.elapsed()
+        );
+        // A stop that is under way is waited for: what is up then stays up.
+        project.inside("db", "touch /srv/well").exits(0);
+        project.up();
+        for unit in ["locker-both-db", "locker-both-web"] {
+            host.sh(&format!("systemctl stop --no-block {unit}"));
+            project.up();
+            project.locker("plan --exit-code").exits(0);
+            assert_eq!(host.sh(&format!("systemctl is-active {unit}")), "active");
+        }
+    });
+}
+
+#[test]
+fn a_plain_dependency_that_ends_keeps_nobody_waiting_and_is_told() {
+    on_a_host_with_docker(|host| {
+        for supervisor in ["systemd", "none"] {
+            let project = Project::new(
+                host,
+                "both",
+                &format!(
+                    "  web:\n    image: busybox:test\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n    depends_on: [db]\n  \
+                     db:\n    image: busybox:test\n    supervisor: {supervisor}\n    command: [sh, -c, \"echo the last word; exit 3\"]\n"
+                ),
+            );
+            for _ in 0..3 {
+                let ran = host.try_sh("cd /srv/both && exec timeout -s KILL 60 locker up");
+                assert_eq!(ran.code, 1, "{supervisor}: {}", ran.err);
+                ran.says(&["`db` has ended with exit code 3", "the last word"]);
+                let runs = host.sh("docker inspect -f '{{.State.Running}}' both_web");
+                assert_eq!(runs, "true", "{supervisor}");
+                project.locker("down --yes").exits(0);
+            }
         }
     });
 }

@@ -41,6 +41,24 @@ impl Attended {
         ended::started(&self.dir).is_some()
     }
 
+    /// Whether it ends by itself now, or has: what runs inside fails a moment before that is written down.
+    pub fn has_ended_by_itself(&self) -> bool {
+        const MOMENT: Duration = Duration::from_millis(300);
+        let begun = Instant::now();
+        while ended::ended(&self.dir).is_none() {
+            if begun.elapsed() > MOMENT {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// Whether it was started in this run and has ended since.
+    pub fn has_run(&self) -> bool {
+        ended::code(&self.dir).is_some()
+    }
+
     /// Guards the container until it has ended; its exit code. The monitor notes it, and is still there to
     /// wait for the attendant then; one that was killed notes nothing. `bell` is rung whenever the console
     /// log has grown; `deaf` is called first when that cannot be heard.

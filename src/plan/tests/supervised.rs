@@ -233,9 +233,9 @@ fn a_unit_waits_for_what_its_container_needs() {
     assert_eq!(unit(&world, "db").after, BTreeSet::new());
     assert_eq!(web.stop_timeout, Duration::from_secs(7));
     assert_eq!(web.groups, [name("front")].into());
-    assert_eq!(web.start_timeout, Some(Duration::from_secs(240)));
+    assert_eq!(web.conditions[&name("job")], Condition::Completed);
     let job = unit(&world, "job");
-    assert!(job.oneshot && job.start_timeout.is_none());
+    assert!(job.oneshot && job.start_timeout == Some(Duration::from_secs(300)));
     let shares = mixed_with("job", |c| {
         settings(c).network = AppNetwork::Container(name("web"));
     });
@@ -460,22 +460,30 @@ fn nobody_waits_for_the_health_of_what_is_not_set_up_yet() {
 }
 
 #[test]
-fn systemd_does_not_end_a_container_while_it_is_set_up() {
-    let file = |setup: &[&str]| {
-        mixed_with("db", |c| {
-            c.healthcheck = Some(Healthcheck::new(InnerCommand::Shell("ready".into())));
-            c.setup = setup
-                .iter()
-                .map(|line| InnerCommand::Shell((*line).into()))
-                .collect();
-        })
+fn a_container_waits_for_what_it_needs_as_long_as_all_checks_on_the_way_may_take() {
+    let slow = |c: &mut Container| {
+        c.healthcheck = Some(Healthcheck {
+            test: Test::Command(InnerCommand::Shell("true".into())),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(30),
+            retries: 3,
+            start_period: Duration::from_secs(60),
+            start_interval: None,
+        });
     };
-    let timeout = |setup: &[&str]| {
-        let file = file(setup);
-        unit(&up_with_systemd(&file), "db").start_timeout
-    };
-    assert!(timeout(&[]).is_some());
-    assert_eq!(timeout(&["apt-get install -y postgresql"]), None);
+    let mut file = mixed_with("db", slow);
+    let web = file.containers.get_mut("web").unwrap();
+    web.links.clear();
+    web.depends_on = vec![on("db", Condition::Healthy)];
+    let world = up_with_systemd(&file);
+    assert_eq!(
+        unit(&world, "db").start_timeout,
+        Some(Duration::from_secs(300))
+    );
+    assert_eq!(
+        unit(&world, "web").start_timeout,
+        Some(Duration::from_secs(600))
+    );
 }
 
 #[test]

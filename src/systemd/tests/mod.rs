@@ -29,6 +29,7 @@ pub(crate) fn unit(container: &str, kind: Kind) -> UnitSpec {
         hooks: Default::default(),
         lxcpath: "/var/lib/lxc".into(),
         requires: BTreeSet::new(),
+        conditions: BTreeMap::new(),
         after: BTreeSet::new(),
         binds: BTreeSet::new(),
         oneshot: false,
