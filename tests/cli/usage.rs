@@ -187,7 +187,7 @@ fn the_words_of_compose_are_taken() {
         "exec -i web sh",
         "exec -T -e A=b -e C -w /srv --index 2 web sh -c true",
         "exec -d --privileged web sh",
-        "run --rm -it -e A=b -v ./x:/y web sh -c true",
+        "run --rm -i -e A=b -v ./x:/y web sh -c true",
         "run -d --name once --no-deps --service-ports --entrypoint sh web",
         "run --rm -T --user 0:0 -w /srv --label a=b --use-aliases --build web",
         "cp ./a:b web:/srv/",
@@ -218,12 +218,14 @@ fn the_words_of_compose_are_taken() {
 
 #[test]
 fn a_terminal_that_is_asked_for_and_not_there_is_told() {
-    let given = Invocation::of("exec -it web sh").run();
-    assert_eq!(
-        given.stderr,
-        "error: standard input is not a terminal; leave out `-t`, or leave out `-i` for a terminal that nobody types on\n"
-    );
-    assert_eq!(given.status, Some(1));
+    for line in ["exec -it web sh", "run --rm -it web sh"] {
+        let given = Invocation::of(line).run();
+        assert_eq!(
+            given.stderr,
+            "error: standard input is not a terminal; leave out `-t`, or leave out `-i` for a terminal that nobody types on\n"
+        );
+        assert_eq!(given.status, Some(1));
+    }
 }
 
 #[test]
