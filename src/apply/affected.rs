@@ -24,7 +24,7 @@ pub(super) fn affected(
     }
     lost[failed] = true;
     loop {
-        let before = names.len();
+        let before = (names.len(), lost.iter().filter(|lost| **lost).count());
         for (id, planned) in plan.steps.iter().enumerate() {
             let Some(name) = planned.step.container().filter(|_| !done(id)) else {
                 // What is the project's is done by the next pass; it makes nobody depend on another.
@@ -32,10 +32,13 @@ pub(super) fn affected(
             };
             if names.contains(name) || planned.after.iter().any(|earlier| lost[*earlier]) {
                 lost[id] = true;
-                names.insert(name.clone());
+                // Who only learns a name goes on without it.
+                if !matches!(planned.step, Step::WriteNames { .. }) {
+                    names.insert(name.clone());
+                }
             }
         }
-        if names.len() == before {
+        if (names.len(), lost.iter().filter(|lost| **lost).count()) == before {
             return (!names.is_empty()).then_some(names);
         }
     }
@@ -98,5 +101,17 @@ mod tests {
             names(&["alone", "proxy"])
         );
         assert_eq!(affected(&plan, 0, &none, |id| id == 1), names(&["db"]));
+    }
+
+    #[test]
+    fn who_only_learns_the_name_of_a_failed_one_is_not_taken_along() {
+        let learns = Step::WriteNames {
+            container: name("lx"),
+            hosts: Vec::new(),
+            dns: Vec::new(),
+        };
+        let plan = plan(vec![(start("db"), &[]), (learns, &[0])]);
+        let none = BTreeSet::new();
+        assert_eq!(affected(&plan, 0, &none, |_| false), names(&["db"]));
     }
 }

@@ -232,7 +232,9 @@ pub async fn apply(
         let failures = failures_of(progress);
         return Err(ApplyError::Unwell { failures });
     }
-    if let (Some(lost), None, false) = (&progress.affected, signal, progress.final_begun) {
+    if let (Some(lost), None, false) = (&progress.affected, signal, progress.final_begun)
+        && !finished_beside(plan, &progress, lost).is_empty()
+    {
         let lost = lost.clone();
         return Err(partly(&worker, journal, progress, lost, &mut cancel, lanes).await);
     }
@@ -260,6 +262,18 @@ pub async fn apply(
     Err(failure(progress, signal, finished, aftermath))
 }
 
+/// The containers beside the `lost` ones that this run has changed. Without any there is nothing to keep, and
+/// what is the project's goes back as well.
+fn finished_beside(plan: &Plan, progress: &Progress<'_>, lost: &BTreeSet<Name>) -> BTreeSet<Name> {
+    let done = progress.applied.done.iter();
+    let done = done.filter(|id| progress.ways.contains_key(id));
+    let names = done.filter_map(|id| plan.steps[*id].step.container());
+    names
+        .filter(|name| !lost.contains(*name))
+        .cloned()
+        .collect()
+}
+
 /// Takes back the part of the containers that failed or need one that did.
 async fn partly(
     worker: &Worker<'_>,
@@ -269,21 +283,14 @@ async fn partly(
     cancel: &mut Cancel,
     lanes: Lanes,
 ) -> ApplyError {
+    let finished = finished_beside(worker.plan, &progress, &lost);
     let of_lost = |id: &StepId| {
         let container = worker.plan.steps[*id].step.container();
         container.is_some_and(|name| lost.contains(name))
     };
-    let Progress {
-        ways,
-        failures,
-        applied,
-        ..
-    } = progress;
-    let (ways, kept): (Ways, Ways) = ways.into_iter().partition(|(id, _)| of_lost(id));
+    let Progress { ways, failures, .. } = progress;
+    let ways: Ways = ways.into_iter().filter(|(id, _)| of_lost(id)).collect();
     let aftermath = undo(worker, &journal, &ways, cancel, lanes).await;
-    let finished = applied.done.iter().filter(|id| kept.contains_key(id));
-    let finished = finished.filter_map(|id| worker.plan.steps[*id].step.container().cloned());
-    let finished = finished.collect();
     if aftermath.is_clean() {
         end(journal, worker.events);
     }

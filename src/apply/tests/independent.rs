@@ -72,6 +72,19 @@ async fn a_container_that_fails_takes_along_what_needs_it_and_no_other() {
 }
 
 #[tokio::test]
+async fn when_nobody_else_was_changed_what_is_the_projects_goes_back_as_well() {
+    let stage = Stage::new();
+    stage.fake.ledger.lock().unwrap().fail = vec!["start db".into()];
+    let mut plan = plan();
+    plan.steps.truncate(3);
+    let error = stage.run_independently(&plan).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Failed { .. }), "{error}");
+    let world = stage.fake.world();
+    assert!(world.containers.is_empty());
+    assert!(world.bridges.is_empty(), "{:?}", world.bridges);
+}
+
+#[tokio::test]
 async fn what_all_stand_on_takes_all_along() {
     let stage = Stage::new();
     stage.fake.ledger.lock().unwrap().fail = vec!["ensure".into()];
