@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::Name;
+use crate::model::{ContainerSpec, Name};
 use crate::plan::{Plan, Step, StepId};
 
 /// The containers that a failure of `failed` takes along, those of `known` and what they take along
@@ -25,6 +25,14 @@ pub(super) fn affected(
     lost[failed] = true;
     loop {
         let before = (names.len(), lost.iter().filter(|lost| **lost).count());
+        let made = plan.steps.iter().filter_map(|planned| match &planned.step {
+            Step::Create(spec) => Some(&**spec),
+            _ => None,
+        });
+        // Who lives in a namespace of a lost one does not outlive it.
+        let inside = made.filter(|spec| lives_with(spec, &names));
+        let inside: Vec<Name> = inside.map(|spec| spec.name.clone()).collect();
+        names.extend(inside);
         for (id, planned) in plan.steps.iter().enumerate() {
             let Some(name) = planned.step.container().filter(|_| !done(id)) else {
                 // What is the project's is done by the next pass; it makes nobody depend on another.
@@ -42,6 +50,12 @@ pub(super) fn affected(
             return (!names.is_empty()).then_some(names);
         }
     }
+}
+
+/// Whether a container shares a namespace with one of `names`.
+fn lives_with(spec: &ContainerSpec, names: &BTreeSet<Name>) -> bool {
+    let shared = spec.app.iter().flat_map(|app| app.settings.shared());
+    shared.into_iter().any(|(_, owner)| names.contains(&owner))
 }
 
 #[cfg(test)]
@@ -101,6 +115,24 @@ mod tests {
             names(&["alone", "proxy"])
         );
         assert_eq!(affected(&plan, 0, &none, |id| id == 1), names(&["db"]));
+    }
+
+    #[test]
+    fn who_lives_in_a_namespace_of_a_lost_one_is_lost_although_it_is_made() {
+        let mut inside = super::super::tests::stage::spec("side", "side");
+        let mut app = crate::model::AppSpec::default();
+        app.settings.network = crate::model::AppNetwork::Container(name("web"));
+        inside.app = Some(Box::new(app));
+        let plan = plan(vec![
+            (start("web"), &[]),
+            (Step::Create(Box::new(inside)), &[]),
+            (start("side"), &[0, 1]),
+        ]);
+        let none = BTreeSet::new();
+        assert_eq!(
+            affected(&plan, 0, &none, |id| id > 0),
+            names(&["web", "side"])
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EngineMount, HealthTimes, InnerFile, MountOptions, Name};
+use super::{EngineMount, HealthTimes, InnerFile, Key, MountOptions, Name};
 
 /// The settings of an application container. What is none or empty is left to the image and the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,6 +232,31 @@ pub struct Logging {
     pub driver: Option<String>,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
+}
+
+impl App {
+    /// The containers of the project whose network, processes or memory it shares, each with the key that
+    /// says so.
+    pub fn shared(&self) -> Vec<(Key, Name)> {
+        let network = match &self.network {
+            AppNetwork::Container(name) => Some((Key::NetworkMode, name.clone())),
+            AppNetwork::Networks(_)
+            | AppNetwork::Host
+            | AppNetwork::Bridge
+            | AppNetwork::None
+            | AppNetwork::Foreign(_) => None,
+        };
+        let of_service = |key: Key, word: &Option<String>| {
+            let name = word.as_deref()?.strip_prefix("service:")?;
+            Some((key, Name::new(name).ok()?))
+        };
+        let others = [
+            of_service(Key::Pid, &self.pid),
+            of_service(Key::Ipc, &self.ipc),
+        ];
+        let others = others.into_iter().flatten();
+        network.into_iter().chain(others).collect()
+    }
 }
 
 /// Which network a container is on.

@@ -2,34 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{AppNetwork, Condition, Container, Dependency, Key, Name, Project};
+use crate::model::{Condition, Container, Dependency, Key, Name, Project};
 
 /// The containers of the project whose network, processes or memory a container shares, each with
 /// the key that says so.
 pub(super) fn shared(container: &Container) -> Vec<(Key, Name)> {
-    let Some(app) = &container.app else {
-        return Vec::new();
-    };
-    let network = match &app.network {
-        AppNetwork::Container(name) => Some((Key::NetworkMode, name.clone())),
-        AppNetwork::Networks(_)
-        | AppNetwork::Host
-        | AppNetwork::Bridge
-        | AppNetwork::None
-        | AppNetwork::Foreign(_) => None,
-    };
-    let of_service = |key: Key, word: &Option<String>| {
-        let name = word.as_deref()?.strip_prefix("service:")?;
-        Some((key, Name::new(name).ok()?))
-    };
-    let others = [
-        of_service(Key::Pid, &app.pid),
-        of_service(Key::Ipc, &app.ipc),
-    ];
-    network
-        .into_iter()
-        .chain(others.into_iter().flatten())
-        .collect()
+    let app = container.app.iter();
+    app.flat_map(|app| app.shared()).collect()
 }
 
 /// What a container needs before it starts: `depends_on`, and those with whom it shares.

@@ -8,5 +8,5 @@ mod independent;
 mod jobs;
 mod order;
 mod plans;
-mod stage;
+pub(super) mod stage;
 mod together;

@@ -29,7 +29,7 @@ pub(super) fn subnets() -> Subnets {
     Subnets::new("10.77.0.0/24".parse().unwrap(), "fd77::/64".parse().ok())
 }
 
-pub(super) fn spec(word: &str, hostname: &str) -> ContainerSpec {
+pub(in crate::apply) fn spec(word: &str, hostname: &str) -> ContainerSpec {
     ContainerSpec {
         project: name("shop"),
         name: name(word),
