@@ -274,7 +274,7 @@ async fn health_is_told(rig: &Rig) {
         locker::backend::Probe::Healthy,
         "nobody waits for the engine's next try"
     );
-    for _ in 0..50 {
+    for _ in 0..300 {
         if rig.seen("db").await.unwrap().health == Some(Health::Healthy) {
             break;
         }

@@ -61,14 +61,18 @@ fn the_words_of_a_failing_template_are_shown_and_nothing_of_it_is_left() {
 }
 
 #[test]
-fn one_failing_container_takes_back_what_the_others_got() {
+fn with_all_or_nothing_a_failing_container_takes_back_what_the_others_got() {
     on_a_host(|host| {
         let project = Project::new(
             host,
             "shop",
             &format!("{WEB}  bad:\n    template: {{name: broken}}\n"),
         );
-        project.locker("up").exits(1);
+        let up = project.locker("up").exits(1);
+        up.says(&["undone: `bad`; finished and kept: `web`"]);
+        assert_eq!(project.state("web"), "RUNNING");
+        project.locker("down --yes").exits(0);
+        project.locker("up --all-or-nothing").exits(1);
         nothing_is_there(host, &project);
         project.rewrite(WEB);
         project.up();
@@ -88,7 +92,7 @@ fn a_first_up_that_fails_leaves_the_host_as_it_was() {
     on_a_host_with_docker(|host| {
         for supervisor in ["systemd", "none"] {
             let project = Project::new(host, "shop", &never_ready(supervisor));
-            let up = project.locker("up");
+            let up = project.locker("up --all-or-nothing");
             assert_ne!(up.code, 0, "{}", up.out);
             up.says(&["bad", "/no/such/program"]);
             host.assert_as_remembered(&format!("a failed up, supervised by {supervisor},"));
