@@ -103,6 +103,11 @@ impl Supervised {
         self.known().get(name).cloned().unwrap_or_default()
     }
 
+    /// Whether an engine has shown it.
+    pub(super) fn is_shown(&self, name: &Name) -> bool {
+        self.known().contains_key(name)
+    }
+
     pub(super) fn is_supervised(&self, name: &Name, body: Body) -> bool {
         match body {
             Body::Present => self.of(name).supervised,

@@ -27,7 +27,8 @@ impl Supervised {
 
     /// The service of a container whose output the journal holds.
     async fn journaled(&self, name: &Name) -> Option<String> {
-        if !self.is_supervised(name, Body::Present) {
+        // Of one that no engine has shown, since its own does not answer, the journal may hold output as well.
+        if self.is_shown(name) && !self.is_supervised(name, Body::Present) {
             return None;
         }
         let service = names::service(&self.project, name);
