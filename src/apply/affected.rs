@@ -6,7 +6,8 @@ use crate::model::{ContainerSpec, Name};
 use crate::plan::{Plan, Step, StepId};
 
 /// The containers that a failure of `failed` takes along, those of `known` and what they take along
-/// included; `done` steps need nobody any more. None when it is a step that all stand on.
+/// included; `done` steps need nobody any more. None when it is a step that all stand on, such as one that fetches
+/// an image.
 pub(super) fn affected(
     plan: &Plan,
     failed: StepId,
@@ -15,13 +16,11 @@ pub(super) fn affected(
 ) -> Option<BTreeSet<Name>> {
     let mut names = known.clone();
     let mut lost = vec![false; plan.steps.len()];
-    match &plan.steps[failed].step {
-        // Only those that are made from it need an image.
-        Step::Pull { .. } | Step::Build(_) => {}
-        step => {
-            names.insert(step.container()?.clone());
-        }
+    // A project without all its images is not begun, as with Compose.
+    if matches!(plan.steps[failed].step, Step::Pull { .. } | Step::Build(_)) {
+        return None;
     }
+    names.insert(plan.steps[failed].step.container()?.clone());
     lost[failed] = true;
     loop {
         let before = (names.len(), lost.iter().filter(|lost| **lost).count());

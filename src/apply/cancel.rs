@@ -6,11 +6,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::sys::Attention;
 
 /// How often it was said, and by what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,15 +66,16 @@ impl Cancel {
     }
 }
 
-/// Runs that hear signals now.
-static LISTENING: AtomicUsize = AtomicUsize::new(0);
 /// How long a run that was told twice may take to say what it leaves.
 const LEAVING: Duration = Duration::from_millis(1500);
 
 /// Listens to the process's signals until it is dropped. The default actions are not restored then (tokio
 /// keeps its handlers), but do the same: a signal that no run hears ends the process.
 #[derive(Debug)]
-pub struct SignalWatch(Arc<AtomicBool>);
+pub struct SignalWatch {
+    alive: Arc<AtomicBool>,
+    _attention: Attention,
+}
 
 impl SignalWatch {
     /// Listens to SIGINT, SIGTERM and SIGHUP.
@@ -85,7 +88,6 @@ impl SignalWatch {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let alive = Arc::new(AtomicBool::new(true));
-        LISTENING.fetch_add(1, Ordering::SeqCst);
         let listens = Arc::clone(&alive);
         tokio::spawn(async move {
             let mut times = 0;
@@ -101,20 +103,22 @@ impl SignalWatch {
                     if times == 2 {
                         leave_soon(code);
                     }
-                } else if LISTENING.load(Ordering::SeqCst) == 0 {
+                } else if !Attention::is_paid() {
                     std::process::exit(code);
                 }
             }
         });
-        Ok((Self(alive), ear))
+        let watch = Self {
+            alive,
+            _attention: Attention::begin(),
+        };
+        Ok((watch, ear))
     }
 }
 
 impl Drop for SignalWatch {
     fn drop(&mut self) {
-        if self.0.swap(false, Ordering::SeqCst) {
-            LISTENING.fetch_sub(1, Ordering::SeqCst);
-        }
+        self.alive.store(false, Ordering::SeqCst);
     }
 }
 

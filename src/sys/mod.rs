@@ -4,6 +4,7 @@
 //! in a private network namespace never looks at the host.
 
 mod addresses;
+mod attention;
 mod cards;
 mod cgroup;
 mod clock;
@@ -25,6 +26,7 @@ mod ruleset;
 pub mod terminal;
 
 pub use addresses::addresses;
+pub use attention::Attention;
 pub use cards::{Cable, cables, hardware_behind};
 pub use cgroup::{Cgroup, Figures, Hierarchies};
 pub use clock::now;

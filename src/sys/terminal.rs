@@ -20,6 +20,8 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::Attention;
+
 /// A third signal of the user's ends us even when the other side does not.
 const PATIENCE: u32 = 3;
 /// What a shell tells for a program that wrote to a closed pipe.
@@ -280,6 +282,7 @@ async fn over(ending: Option<(i32, Instant)>) -> i32 {
 struct Signals {
     asking: [(i32, Signal); 4],
     window: Signal,
+    _attention: Attention,
 }
 
 impl Signals {
@@ -293,6 +296,7 @@ impl Signals {
                 one(SignalKind::quit())?,
             ],
             window: signal(SignalKind::window_change())?,
+            _attention: Attention::begin(),
         })
     }
 

@@ -209,7 +209,7 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         lay_out(host);
         let before = left(host);
         let refused = |words: &[&str]| {
-            let ran = locker(host, "up --all-or-nothing");
+            let ran = locker(host, "up");
             assert_ne!(ran.code, 0, "{}", ran.out);
             for word in words {
                 assert!(ran.err.contains(word), "no `{word}` in:\n{}", ran.err);

@@ -234,9 +234,14 @@ fn a_build_that_fails_shows_its_step_and_the_end_of_its_log_and_leaves_nothing()
             ""
         );
         shop.rewrite("  app: {build: {context: ./gone}}\n");
-        shop.locker("build").says(&["the directory to build in is not there", "/srv/shop/gone", "locker.yaml:"]);
+        shop.locker("build").says(&[
+            "the directory to build in is not there",
+            "/srv/shop/gone",
+            "locker.yaml:",
+        ]);
         shop.rewrite("  app: {build: {context: .}}\n");
-        shop.locker("build").says(&["the Dockerfile is not there", "/srv/shop/Dockerfile"]);
+        shop.locker("build")
+            .says(&["the Dockerfile is not there", "/srv/shop/Dockerfile"]);
     });
 }
 
