@@ -347,9 +347,6 @@ networks:
 #[test]
 fn the_engine_is_told_what_docker_compose_tells_it() {
     on_a_host_with_docker(|host| {
-        // The engine's own bridge gets its link-local route with its first container and keeps it.
-        host.sh("docker run --rm busybox:test true");
-        host.remember_as_clean();
         host.sh("docker network create --subnet 192.168.78.0/24 br78; docker create --name seed busybox:test");
         host.sh(
             "docker commit --change 'HEALTHCHECK --interval=1h --timeout=9s CMD true' --change 'CMD [\"/bin/sleep\", \"77\"]' seed hcimg",

@@ -105,7 +105,7 @@ fn a_limit_that_the_host_cannot_hold_is_refused_before_anything_changes() {
                 "shop",
                 &format!("{BASE}    cgroup: [\"pids.max=77\"]\n"),
             );
-            let ran = project.locker("up");
+            let ran = project.locker("up --all-or-nothing");
             assert_ne!(ran.code, 0);
             let ran = ran.says(&["pids"]);
             assert!(!ran.err.contains("panicked"), "{}", ran.err);

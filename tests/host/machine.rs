@@ -19,7 +19,7 @@ echo '## rules'; nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]
 echo '## units'; ls /etc/systemd/system | grep -i locker; systemctl list-units --all --plain --no-legend 'locker*' | cut -c1-60
 echo '## legacy'; cat /proc/net/ip_tables_names 2>/dev/null
 echo '## links'; ls /sys/class/net
-echo '## routes'; { ip -4 route; ip -6 route | grep -v 'fe80::/64 dev eth0'; } | sed 's/ linkdown//'
+echo '## routes'; { ip -4 route; ip -6 route | grep -vE 'fe80::/64 dev (eth0|docker0)'; } | sed 's/ linkdown//'
 echo '## containers'; ls -A /var/lib/lxc
 echo '## mounts'; cut -d' ' -f2 /proc/mounts | sort
 echo '## hosts'; cat /etc/hosts
