@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::job::{State, StatusRow, UnitRow};
 
+/// What a supervisor says from the moment that its service is active to the start of its container.
+const BEGINS: &str = "starting";
+
 /// The word for a container whose service failed, or that is between two of its runs; none where the
 /// state of the container says all.
 pub fn state_word(row: &StatusRow) -> Option<&'static str> {
@@ -14,6 +17,11 @@ pub fn state_word(row: &StatusRow) -> Option<&'static str> {
             Some("restarting")
         }
         Some(("activating", _)) => Some("starting"),
+        // Nothing keeps it from starting any more, and it does not run yet.
+        Some(("active", unit)) if unit.status == BEGINS => match unit.restarts {
+            0 => Some("starting"),
+            _ => Some("restarting"),
+        },
         _ if row.waiting => Some("waiting"),
         _ => None,
     }
@@ -41,7 +49,7 @@ pub fn warning(row: &StatusRow) -> Option<String> {
             "it ended and is started again, {} so far{said}; see `locker logs {name}`",
             times(unit.restarts)
         )),
-        (_, Some("starting")) if !unit.status.is_empty() => {
+        (_, Some("starting")) if !matches!(unit.status.as_str(), "" | BEGINS) => {
             Some(format!("is not started yet{said}"))
         }
         _ => None,
