@@ -123,7 +123,10 @@ impl Host {
             tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted, &of_ids));
         let backend = Arc::clone(&self.backend);
         // The longest of all, so it goes first and on a thread of its own where there is one.
-        let engines = tokio::spawn(async move { backend.observe(&sought).await });
+        let engines = {
+            let sought = sought.clone();
+            tokio::spawn(async move { backend.observe(&sought).await })
+        };
         let (backend, network, firewall, host_names, units, jobs, on_disk) = tokio::join!(
             engines,
             self.network.observe(&self.project, &bridges),
@@ -135,10 +138,20 @@ impl Host {
         );
         let on_disk = on_disk.map_err(|source| ObserveError::Thread { source })??;
         let backend = backend.map_err(|source| ObserveError::Thread { source })?;
-        let (backend, network) = (backend?, network?);
+        let (mut backend, network) = (backend?, network?);
         let mut host = on_disk.facts;
         let mut network = network;
         network.network.strays = self.strays(&backend.containers).await?;
+        if network
+            .network
+            .strays
+            .iter()
+            .any(|stray| stray.card.is_none())
+        {
+            // A card goes with its container: it may have ended between the two looks.
+            backend = self.backend.observe(&sought).await?;
+            network.network.strays = self.strays(&backend.containers).await?;
+        }
         host.addresses = network.addresses;
         host.ids_taken.extend(backend.ids_taken);
         host.missing = missing(&backend.containers, project).await?;

@@ -90,7 +90,7 @@ fn a_guest(host: &Host, project: &Project) {
     assert!(ran.err.contains("container `foreign`"), "{}", ran.err);
     assert_eq!(host.sh("docker ps -aq --filter name=shop_"), "");
     assert_eq!(
-        host.sh("docker exec foreign sh -c 'ip -o addr | grep -c eth0'"),
+        host.sh("docker exec foreign sh -c 'ip -o -4 addr | grep -c eth0'"),
         "1"
     );
     host.sh("docker rm -f foreign");

@@ -176,22 +176,29 @@ fn rules_of_a_project_leave_those_of_another_alone() {
 }
 
 #[test]
-fn the_rules_of_a_container_that_died_are_told_and_taken_out() {
+fn the_rules_of_a_container_that_died_go_with_its_service_or_are_told_and_taken_out() {
     on_a_host(|host| {
-        let project = Project::new(
-            host,
-            "shop",
-            "  web:\n    template: {name: tiny}\n    ports: [\"8080:80\"]\n",
-        );
+        let file = |supervisor: &str| {
+            format!(
+                "  web:\n    template: {{name: tiny}}\n    supervisor: {supervisor}\n    ports: [\"8080:80\"]\n"
+            )
+        };
+        let has_rules = || host.sh("nft list ruleset").contains("locker:shop:web");
+        let project = Project::new(host, "shop", &file("systemd"));
+        project.up();
+        reachable(host, 8080);
+        host.sh("lxc-stop --kill --name shop_web");
+        eventually(false, has_rules);
+        let status = project.locker("status").exits(0);
+        assert!(status.out.contains("failed (137)"), "{}", status.out);
+        project.rewrite(&file("none"));
         project.up();
         reachable(host, 8080);
         host.sh("lxc-stop --kill --name shop_web");
         let status = project.locker("status").exits(0);
-        let status = status.says(&["port 8080:80/tcp leads to it still"]);
-        assert!(status.out.contains("failed (137)"), "{}", status.out);
+        status.says(&["port 8080:80/tcp leads to it still"]);
         project.locker("ports").exits(0);
-        let rules = host.sh("nft list ruleset");
-        assert!(!rules.contains("locker:shop:web"), "{rules}");
+        assert!(!has_rules());
         project.up();
         reachable(host, 8080);
     });
