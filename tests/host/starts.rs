@@ -130,8 +130,8 @@ fn ports_go_with_the_service_whoever_starts_it_and_what_up_promises_for_boot_is_
             host.sh(harm);
             let plan = project.locker("plan").exits(0).out;
             assert!(plan.contains(told), "after `{harm}`:\n{plan}");
-            let status = project.locker("status").exits(0).out;
-            assert!(status.contains(told), "after `{harm}`:\n{status}");
+            let status = project.locker("status").exits(0).says(&[told]);
+            assert!(status.out.contains("running"), "{}", status.out);
             project.up();
             project.locker("plan --exit-code").exits(0);
         }
