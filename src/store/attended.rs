@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::model::Name;
@@ -34,7 +35,9 @@ pub fn attend(paths: &Paths, project: &Name, container: &Name) -> Result<Attende
         if let Some(dir) = path.parent() {
             super::make_private(dir)?;
         }
-        let file = File::create(&path)?;
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(true);
+        let file = options.mode(0o600).open(&path)?;
         file.lock()?;
         Ok(file)
     };
