@@ -47,6 +47,8 @@ const CARD: &str = "card=$(ip -o link show master lk-shop | grep -o 'veth[0-9a-f
 #[test]
 fn what_is_shown_as_well_is_connected_and_what_others_take_away_comes_back() {
     on_a_host_with_docker(|host| {
+        // Empty tables stay once iptables has made them; rules and chains must not.
+        let rules = "(iptables-save; ip6tables-save) | grep -E '^:LOCKER|LOCKER-'; true";
         let project = Project::new(host, "shop", &by_hand());
         project.up();
         for harm in [
@@ -68,6 +70,8 @@ fn what_is_shown_as_well_is_connected_and_what_others_take_away_comes_back() {
         }
         another_firewall(host, &project);
         a_guest(host, &project);
+        assert_eq!(host.sh(rules), "");
+        host.remember_as_clean();
     });
 }
 
