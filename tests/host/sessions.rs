@@ -52,8 +52,8 @@ fn a_session_inside_has_a_terminal_when_asked_and_nothing_of_the_caller_but_its_
             assert_eq!(
                 said(run(&format!("{sum} {name} cat | od -An -c")))
                     .split_whitespace()
-                    .count(),
-                4
+                    .collect::<String>(),
+                "a\\nb"
             );
             assert_eq!(
                 said(run(&format!("locker exec {name} sh -c 'yes | head -1'"))),
