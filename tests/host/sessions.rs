@@ -103,7 +103,8 @@ fn a_session_inside_has_a_terminal_when_asked_and_nothing_of_the_caller_but_its_
             !numbers.contains(&"7".to_string()) && !numbers.contains(&"8".into()),
             "{numbers:?}"
         );
-        let setup = format!("{DB}    post_start: [{{command: [sh, -c, \"ls /proc/self/fd > /fds\"]}}]\n");
+        let setup =
+            format!("{DB}    post_start: [{{command: [sh, -c, \"ls /proc/self/fd > /fds\"]}}]\n");
         project.rewrite(&format!("{setup}{WEB}"));
         run("locker up 7</etc 8</root").exits(0);
         run("locker restart db 7</etc 8</root").exits(0);
