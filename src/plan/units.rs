@@ -95,10 +95,12 @@ impl Builder<'_> {
         for start in self.draft.all(Slot::Start) {
             self.draft.after(start, id);
         }
-        // What has no unit any more was stopped through it.
+        // What has no unit any more was stopped through it; what never had one waits for nothing here.
+        let observed = self.observed;
+        let had = &observed.units.services;
         for slot in [Slot::Stop, Slot::StopAside] {
             for (name, stop) in self.draft.each(slot) {
-                if !kept.contains(&name) {
+                if !kept.contains(&name) && had.contains_key(&name) {
                     self.draft.after(id, stop);
                 }
             }

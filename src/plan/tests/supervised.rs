@@ -1,10 +1,10 @@
 //! Units of a project's containers: written once, before anything starts, and only when they differ.
 
-use crate::model::{ProgramCopy, UnitState};
+use crate::model::{ProgramCopy, Supervisor, UnitState};
 use crate::observed::EngineAt;
 
-use super::apps::{mixed, mixed_with, on, settings};
-use super::shop::{shop, volume, with};
+use super::apps::{app, image, mixed, mixed_with, on, settings};
+use super::shop::{project, shop, volume, with};
 use super::world::World;
 use super::*;
 
@@ -44,6 +44,20 @@ fn units_are_written_once_before_anything_starts_and_after_all_is_made() {
     assert_eq!(world.seen.units.services.len(), 2);
     world.run(&mixed(), &wish(DOWN));
     assert!(world.seen.units.services.is_empty());
+}
+
+#[test]
+fn a_container_without_a_service_is_made_anew_beside_one_that_has_one() {
+    let file = |tag: &str| {
+        let mut alone = app("alone", 1, image(tag));
+        alone.supervisor = Some(Supervisor::None);
+        project(vec![app("web", 20, image(tag)), alone])
+    };
+    let mut world = up_with_systemd(&file("busybox:1"));
+    world.seen.units.drifted = true;
+    let text = world.text(&file("busybox:2"), &wish(Goal::Up));
+    assert!(text.contains("~ units "), "{text}");
+    world.run(&file("busybox:2"), &wish(Goal::Up));
 }
 
 #[test]
