@@ -84,7 +84,7 @@ fn name_servers_change_while_containers_run() {
 }
 
 #[test]
-fn a_limit_that_the_host_cannot_hold_is_refused_before_anything_changes() {
+fn a_limit_that_the_host_cannot_hold_is_told_and_all_is_taken_back_when_asked() {
     on_a_host(|host| {
         let has = host.sh("cat /sys/fs/cgroup/cgroup.controllers");
         if has.split_whitespace().any(|name| name == "pids") {
