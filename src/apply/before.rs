@@ -182,9 +182,12 @@ impl<'a> Before<'a> {
 
     /// The rules that are really new, and those that are really there to be taken out.
     pub(super) fn publish(&self, add: &[PortRule], remove: &[PortRule]) -> FirewallChange {
-        let there = &self.observed.firewall.rules;
+        let (there, torn) = (
+            &self.observed.firewall.rules,
+            &self.observed.firewall.torn.rules,
+        );
         let is_new = |rule: &&PortRule| !there.contains(*rule);
-        let is_there = |rule: &&PortRule| there.contains(*rule);
+        let is_there = |rule: &&PortRule| there.contains(*rule) || torn.contains(*rule);
         FirewallChange {
             add: add.iter().filter(is_new).cloned().collect(),
             remove: remove.iter().filter(is_there).cloned().collect(),
@@ -318,7 +321,7 @@ impl<'a> Before<'a> {
             return Back::Nothing;
         };
         let mut change = FirewallChange::default();
-        match self.observed.firewall.networks.get(&rules.bridge) {
+        match self.observed.firewall.any_network(&rules.bridge) {
             Some(old) => change.open.push(old.clone()),
             None => change.close.push(rules.clone()),
         }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Name, Project};
+use crate::model::{Name, PortRule, Project};
 use crate::observed::{Down, Observed};
 
 use super::{Goal, Plan, Problem, Step, Wish, make, needs};
@@ -158,9 +158,10 @@ fn without(project: &Project, unknown: &BTreeSet<Name>) -> Project {
 /// What is without them, but for the addresses that stay theirs.
 fn masked(project: &Project, observed: &Observed, unknown: &BTreeSet<Name>) -> Observed {
     let mut seen = observed.clone();
-    seen.firewall
-        .rules
-        .retain(|rule| rule.project != project.name || !unknown.contains(&rule.container));
+    let known =
+        |rule: &PortRule| rule.project != project.name || !unknown.contains(&rule.container);
+    seen.firewall.rules.retain(known);
+    seen.firewall.torn.rules.retain(known);
     fn forget<T>(map: &mut BTreeMap<Name, T>, unknown: &BTreeSet<Name>) {
         map.retain(|name, _| !unknown.contains(name));
     }

@@ -257,6 +257,9 @@ impl Builder<'_> {
         let cause = match open {
             Some(old) if asked(old) => self.network_cause(network),
             Some(_) => self.moved(network, subnets, "its rules differ"),
+            None if firewall.torn.networks.contains_key(&rules.bridge) => {
+                Cause::Drifted("its rules are incomplete, or others overrule them")
+            }
             None => Cause::ForProject,
         };
         Some(self.draft.add(Step::OpenNetwork(rules), vec![cause]))

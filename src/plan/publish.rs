@@ -45,9 +45,12 @@ impl Builder<'_> {
         let none = self.observed.firewall.driver == "none";
         let new = |rule: &PortRule| !none && !mine.contains(rule);
         let add: Vec<Placed> = wanted.iter().filter(|(r, _)| new(r)).cloned().collect();
-        let gone = mine.iter().filter(|rule| !want.contains(**rule));
+        let torn = self.observed.firewall.torn.rules.iter();
+        let torn = torn.filter(|rule| rule.project == self.project.name);
+        let gone = mine.iter().copied().chain(torn);
+        let gone = gone.filter(|rule| !want.contains(rule));
         let (early, late): (Vec<PortRule>, Vec<PortRule>) = gone
-            .map(|rule| (*rule).clone())
+            .cloned()
             .partition(|rule| !self.running.contains(&rule.container));
         let foreign = all.iter().filter(|r| r.project != self.project.name);
         let stay: BTreeSet<&PortRule> = foreign.chain(mine.intersection(&want).copied()).collect();

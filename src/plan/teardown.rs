@@ -24,7 +24,7 @@ impl Builder<'_> {
         for network in networks.cloned().collect::<Vec<_>>() {
             self.last(Step::RemoveNetwork(Box::new(network)));
         }
-        let firewall = self.observed.firewall.networks.values();
+        let firewall = self.observed.firewall.all_networks();
         let open = firewall.filter(|rules| rules.project == self.project.name);
         let open = open.filter(|rules| !kept.contains(&rules.bridge));
         for rules in open.cloned().collect::<Vec<_>>() {
@@ -92,7 +92,7 @@ impl Builder<'_> {
 
     fn stale_bridge(&mut self, network: &Name, mut earlier: Option<StepId>) {
         let bridge = bridge_of_network(&self.project.name, network);
-        let rules = self.observed.firewall.networks.get(&bridge).cloned();
+        let rules = self.observed.firewall.any_network(&bridge).cloned();
         let rules = rules.filter(|rules| rules.project == self.project.name);
         let found = self.observed.network.bridges.get(&bridge);
         let found = found.filter(|found| self.is_our_bridge(&bridge, found));

@@ -175,26 +175,22 @@ impl Firewall for Iptables {
         let [v4, v6] = [Family::V4, Family::V6].map(|family| render::expected(family, &state));
         let [have4, have6] = saved.text.each_ref().map(|text| saved::count(text));
         let jumps = saved.text.each_ref().map(|text| saved::has_jumps(text));
-        if state.networks.is_empty() || jumps != [true, true] {
-            return Ok(observed);
-        }
         let [want4, want6, have4, have6] = [&v4, &v6, &have4, &have6].map(by_mark);
         let whole =
             |mark: &str| want4.get(mark) == have4.get(mark) && want6.get(mark) == have6.get(mark);
-        if !whole("locker") {
-            return Ok(observed);
-        }
+        // Without any network there is nothing that the chains are for.
+        let base = !state.networks.is_empty() && jumps == [true, true] && whole("locker");
         for network in &state.networks {
             let passes = doors.lets_through(network, &state.networks);
-            if passes && whole(&note::mark_of_network(network)) {
-                let bridge = network.bridge.clone();
-                observed.networks.insert(bridge, network.clone());
-            }
+            let list = match base && passes && whole(&note::mark_of_network(network)) {
+                true => &mut observed.networks,
+                false => &mut observed.torn.networks,
+            };
+            list.insert(network.bridge.clone(), network.clone());
         }
         let rules = state.rules.into_iter();
-        observed.rules = rules
-            .filter(|rule| whole(&note::mark_of_rule(rule)))
-            .collect();
+        (observed.rules, observed.torn.rules) =
+            rules.partition(|rule| base && whole(&note::mark_of_rule(rule)));
         Ok(observed)
     }
 

@@ -59,20 +59,24 @@ impl Nftables {
         let Some(table) = table?.map(|json| Table::parse(&json)) else {
             return Ok(observed);
         };
-        if !table.is_whole() {
-            return Ok(observed);
+        let (rules, torn) = table.rules();
+        observed.torn.rules = torn;
+        let mut whole = Vec::new();
+        match table.is_whole() {
+            true => observed.rules = rules,
+            false => observed.torn.rules.extend(rules),
         }
-        observed.rules = table.rules();
-        if !table.keeps(loopback6()) {
-            return Ok(observed);
+        if table.is_whole() && table.keeps(loopback6()) {
+            whole = table.networks();
         }
-        let networks = table.networks();
-        let passes = |network: &&NetworkRules| doors.lets_through(network, &networks);
-        observed.networks = networks
-            .iter()
-            .filter(passes)
-            .map(|network| (network.bridge.clone(), network.clone()))
-            .collect();
+        for network in table.opened() {
+            let works = whole.contains(&network) && doors.lets_through(&network, &whole);
+            let list = match works {
+                true => &mut observed.networks,
+                false => &mut observed.torn.networks,
+            };
+            list.insert(network.bridge.clone(), network);
+        }
         Ok(observed)
     }
 }
@@ -143,7 +147,8 @@ async fn doors() -> Result<(Gate, Option<Value>), FirewallError> {
 pub(super) async fn held() -> Result<(Vec<NetworkRules>, Vec<PortRule>), FirewallError> {
     let table = list("list table inet locker").await?;
     let table = table.map(|json| Table::parse(&json)).unwrap_or_default();
-    Ok((table.opened(), table.rules().into_iter().collect()))
+    let (whole, torn) = table.rules();
+    Ok((table.opened(), whole.into_iter().chain(torn).collect()))
 }
 
 /// Changes our table for another driver, and takes it out when nothing is left in it.
@@ -171,7 +176,7 @@ async fn transact(
         None if change.open.is_empty() && change.add.is_empty() => return Ok(()),
         None => Table::default(),
     };
-    refuse_taken(table.rules().iter(), change)?;
+    refuse_taken(table.rules().0.iter(), change)?;
     nft(exact(change, after, &table)?.text()).await
 }
 
@@ -213,7 +218,7 @@ fn exact(
     let led: BTreeSet<_> = gone.iter().map(|e| (&e.map, &e.key, &e.value)).collect();
     let leads_there = |there: &&Element| led.contains(&(&there.map, &there.key, &there.value));
     delete.extend(same_key(table, &gone).filter(leads_there));
-    let whole: BTreeSet<Element> = table.rules().iter().flat_map(of_rule).collect();
+    let whole: BTreeSet<Element> = table.rules().0.iter().flat_map(of_rule).collect();
     let wanted: Vec<Element> = change.add.iter().flat_map(of_rule).collect();
     delete.extend(same_key(table, &wanted).filter(|there| !whole.contains(*there)));
     let list: Vec<Element> = delete.iter().copied().cloned().collect();

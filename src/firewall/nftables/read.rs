@@ -112,15 +112,15 @@ impl Table {
         })
     }
 
-    /// The port rules that are complete.
-    pub(super) fn rules(&self) -> BTreeSet<PortRule> {
+    /// The port rules that are complete, and those that are not.
+    pub(super) fn rules(&self) -> (BTreeSet<PortRule>, BTreeSet<PortRule>) {
         let by_key: ByKey<'_> = self
             .elements
             .iter()
             .map(|e| ((e.map.as_str(), e.key.as_str()), e))
             .collect();
         let rules = self.elements.iter().filter_map(|e| self.rule(e, &by_key));
-        rules.filter(|rule| self.holds(&of_rule(rule))).collect()
+        rules.partition(|rule| self.holds(&of_rule(rule)))
     }
 
     /// The rule whose first port this element is.

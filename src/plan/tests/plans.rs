@@ -179,6 +179,7 @@ fn accidents_to_the_host() -> Vec<(&'static str, String)> {
                 w.seen.firewall.rules.clear();
             }),
         ),
+        ("firewall torn", hurt(World::tear)),
         ("record lost", hurt(|w| w.seen.record = None)),
         (
             "host directory deleted",
@@ -257,6 +258,11 @@ fn goals() -> Vec<(&'static str, String)> {
         ("rm of one", asked(&chosen(Goal::Remove, &["db"]))),
         ("down", asked(&wish(DOWN))),
         ("down --keep", asked(&wish(keep))),
+        ("down with torn rules", {
+            let mut world = World::of(&shop());
+            world.tear();
+            world.text(&shop(), &wish(DOWN))
+        }),
         ("cleanup", asked(&wish(Goal::Cleanup))),
         (
             "cleanup --remove-orphans",

@@ -187,6 +187,7 @@ fn accident(world: &mut World, what: u8, whom: usize) {
             let images = world.seen.engine.images.values_mut();
             images.for_each(|id| id.push('x'));
         }
+        (11, _) => world.tear(),
         (10, Some(found)) => (found.state, found.exit) = (State::Stopped, Some(1)),
         _ => {}
     }
@@ -250,7 +251,7 @@ proptest! {
         before in prop::collection::vec(draw(), 1..5),
         after in prop::collection::vec(draw(), 1..5),
         begun in 0..40_usize,
-        accidents in prop::collection::vec((0..11_u8, 0..4_usize), 0..4),
+        accidents in prop::collection::vec((0..12_u8, 0..4_usize), 0..4),
         cut in 0..40_usize,
     ) {
         let (before, after) = (file(&before), file(&after));
@@ -276,7 +277,7 @@ proptest! {
     #[test]
     fn every_goal_that_is_a_state_is_reached_and_stays(
         draws in prop::collection::vec(draw(), 1..5),
-        accidents in prop::collection::vec((0..11_u8, 0..4_usize), 0..4),
+        accidents in prop::collection::vec((0..12_u8, 0..4_usize), 0..4),
         goal in 0..7_usize,
         cut in 0..40_usize,
     ) {

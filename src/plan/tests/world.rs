@@ -62,6 +62,15 @@ fn made(spec: &ContainerSpec) -> ObservedContainer {
 }
 
 impl World {
+    /// Somebody's new rules are in the way of all of ours, as those of an engine that has just started.
+    pub(super) fn tear(&mut self) {
+        let firewall = &mut self.seen.firewall;
+        let networks = std::mem::take(&mut firewall.networks);
+        firewall.torn.networks.extend(networks);
+        let rules = std::mem::take(&mut firewall.rules);
+        firewall.torn.rules.extend(rules);
+    }
+
     /// A fresh host on which `project` came up.
     pub(super) fn of(project: &Project) -> Self {
         let mut world = Self::default();
@@ -322,16 +331,21 @@ impl World {
                 there.networks.retain(|net| !left.networks.contains(net));
             }
         } else if let Step::OpenNetwork(rules) = step {
+            firewall.torn.networks.remove(&rules.bridge);
             firewall
                 .networks
                 .insert(rules.bridge.clone(), rules.clone());
         } else if let Step::CloseNetwork(rules) = step {
-            assert!(firewall.networks.remove(&rules.bridge).is_some());
+            let torn = firewall.torn.networks.remove(&rules.bridge);
+            let whole = firewall.networks.remove(&rules.bridge);
+            assert!(whole.or(torn).is_some());
         } else if let Step::Publish { add, remove } = step {
             for rule in remove {
-                assert!(firewall.rules.remove(rule), "no rule {}", rule.port);
+                let torn = firewall.torn.rules.remove(rule);
+                assert!(torn || firewall.rules.remove(rule), "no rule {}", rule.port);
             }
             for rule in add {
+                firewall.torn.rules.remove(rule);
                 assert!(firewall.rules.insert(rule.clone()), "twice {}", rule.port);
             }
         } else if let Step::WriteHostNames { hosts } = step {
