@@ -35,7 +35,9 @@ pub struct Observed {
     pub engine: ObservedEngine,
     /// Engines that the project needs and that do not answer: nothing is known of their containers.
     pub down: BTreeMap<Kind, Down>,
-    /// Containers of those engines whose addresses stay theirs while a plan is made without them.
+    /// Containers that do not answer: nothing else is known of them.
+    pub silent: BTreeMap<Name, Silent>,
+    /// Containers that are not known so, and whose addresses stay theirs while a plan is made without them.
     pub unknown: BTreeSet<Name>,
     /// Bridge and taken subnets.
     pub network: ObservedNetwork,
@@ -143,7 +145,7 @@ pub enum State {
     Running,
     /// Running, all processes frozen.
     Frozen,
-    /// Its engine does not answer. Only told to people: no container is observed so.
+    /// Its engine or its keeper does not answer. Only told to people: no container is observed so.
     Unknown,
 }
 
@@ -223,6 +225,15 @@ pub struct Down {
     /// `LXC`, `Docker`.
     pub engine: &'static str,
     /// Why.
+    pub reason: String,
+    /// What mends it.
+    pub help: String,
+}
+
+/// A container whose keeper does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silent {
+    /// Who does not answer, and why.
     pub reason: String,
     /// What mends it.
     pub help: String,

@@ -163,6 +163,7 @@ impl Host {
             foreign: backend.foreign,
             engine: backend.engine,
             down: backend.down,
+            silent: backend.silent,
             unknown: BTreeSet::new(),
             network: network.network,
             firewall: firewall?,

@@ -150,6 +150,10 @@ impl Engines {
             }
             known.aside = known.aside.or(new.aside);
         }
+        for name in views.into_iter().flat_map(|view| view.silent.keys()) {
+            let silent = bodies.entry(name.clone()).or_default();
+            silent.present = silent.present.or(Some(Kind::System));
+        }
         let mut known = self.known();
         let down = |kind| views.iter().any(|view| view.down.contains_key(&kind));
         let asked = sought.kinds.contains(&Kind::Application) && !down(Kind::Application);
@@ -228,6 +232,7 @@ fn join(mut one: BackendView, other: BackendView) -> BackendView {
     one.ids_taken.extend(other.ids_taken);
     one.engine = other.engine;
     one.down.extend(other.down);
+    one.silent.extend(other.silent);
     one
 }
 

@@ -30,6 +30,18 @@ pub enum BackendError {
         /// Lines of its log that tell more.
         log: Vec<String>,
     },
+    /// Whoever would have to do it did not answer in time.
+    #[error("cannot {verb} container `{container}`: {reason}")]
+    Silent {
+        /// `look at`, `freeze`, …
+        verb: &'static str,
+        /// Full name.
+        container: String,
+        /// Who did not answer, how long it was waited for, and why, as far as that shows.
+        reason: String,
+        /// The command that mends it.
+        help: String,
+    },
     /// An image could not be fetched or built.
     #[error("cannot {verb} image `{image}`: {reason}")]
     Image {

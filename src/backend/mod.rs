@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{IdRange, Kind, Name};
-use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine};
+use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine, Silent};
 
 pub use engine::{Engine, Former, FormerContainer, ImageInfo, Once, RunOptions};
 pub use error::BackendError;
@@ -53,6 +53,8 @@ pub struct BackendView {
     pub engine: ObservedEngine,
     /// Engines that were asked for and do not answer.
     pub down: BTreeMap<Kind, Down>,
+    /// Containers of the project that do not answer; they are in no other list.
+    pub silent: BTreeMap<Name, Silent>,
 }
 
 /// Which self of a container: while it is made anew there are two.

@@ -45,7 +45,8 @@ Examples:
   locker restart @front         names are as in the file, `@group` is a group
 
 Exit status: 0 done, 1 failed, 2 wrong usage or invalid file;
-`plan --exit-code`: 0 nothing to do, 3 changes; `exec`, `shell`: that of the command.
+`plan --exit-code`: 0 nothing to do, 3 changes; `exec`, `shell`: that of the command;
+130 ended by SIGINT (Ctrl-C), 143 by SIGTERM, 129 by SIGHUP.
 ";
 
 /// The first Locker started everything when no command was given.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::exec::all_answer;
 use super::select::one;
 use super::{JobError, Setting, road};
 use crate::backend::Outer;
@@ -35,6 +36,7 @@ pub async fn copy(setting: &Setting, request: &CopyRequest) -> Result<(), JobErr
     let opened = road::open(setting, "cp")?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let name = one(&opened.project, &observed, &request.name, request.index)?;
+    all_answer(&opened.project, &observed, [&name])?;
     if !observed.containers.contains_key(&name) {
         return Err(JobError::NotMade { name });
     }

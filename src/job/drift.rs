@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{Name, PortRule};
-use crate::observed::{Observed, ObservedContainer, State};
+use crate::observed::{Down, Observed, ObservedContainer, Silent, State};
 use crate::plan::{self, Cause, Goal, Plan, Recreate, Step, Wish};
 
 use super::road::Opened;
@@ -17,6 +17,8 @@ pub(super) struct Drift {
     jobs: BTreeMap<Name, bool>,
     /// What others do that makes published ports, or their own rules for them, useless.
     useless: BTreeMap<Name, Vec<String>>,
+    /// Why nothing is known of a container, and what mends it.
+    silent: BTreeMap<Name, String>,
 }
 
 impl Drift {
@@ -59,6 +61,7 @@ impl Drift {
             plan,
             jobs: jobs.collect(),
             useless,
+            silent: silent(opened, observed),
         }
     }
 
@@ -87,6 +90,10 @@ impl Drift {
         if self.is_closed(name) {
             notes
                 .push("no caller starts it: the ports that systemd holds for it are closed".into());
+        }
+        if state == State::Unknown {
+            notes.extend(self.silent.get(name).cloned());
+            return notes;
         }
         if !matches!(state, State::Running | State::Frozen) {
             // It ended by itself, or somebody stopped it without locker.
@@ -243,6 +250,26 @@ fn rule_notes(add: &[PortRule], remove: &[PortRule], name: &Name) -> Vec<String>
     missing.chain(stale).collect()
 }
 
+/// Why nothing is known of some containers.
+fn silent(opened: &Opened, observed: &Observed) -> BTreeMap<Name, String> {
+    let file = opened.project.containers.iter();
+    let of_down = file.filter_map(|(name, container)| {
+        let Down {
+            engine,
+            reason,
+            help,
+        } = observed.down.get(&container.kind())?;
+        let text = format!("{engine} is not available: {reason}; {help}");
+        Some((name.clone(), text))
+    });
+    let of_silent = observed.silent.iter();
+    let of_silent = of_silent.map(|(name, Silent { reason, help })| {
+        let text = format!("nothing is known of it: {reason}; {help}");
+        (name.clone(), text)
+    });
+    of_down.chain(of_silent).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +300,7 @@ mod tests {
                 steps: steps.into_iter().map(planned).collect(),
                 ..Plan::default()
             },
+            silent: BTreeMap::new(),
             jobs: BTreeMap::new(),
             useless: BTreeMap::new(),
         }

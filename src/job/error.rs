@@ -160,9 +160,12 @@ pub enum JobError {
 }
 
 impl JobError {
-    /// Whether a signal ended it (exit code 130).
-    pub fn is_interruption(&self) -> bool {
-        matches!(self, Self::Apply(ApplyError::Interrupted { .. }))
+    /// The signal that ended it, by its name.
+    pub fn interruption(&self) -> Option<&'static str> {
+        match self {
+            Self::Apply(ApplyError::Interrupted { signal, .. }) => Some(signal),
+            _ => None,
+        }
     }
 
     /// What the user can do about it, where a driver knows: the command that installs what is missing.
@@ -250,6 +253,7 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
     match error {
         BackendError::Engine { log, .. } | BackendError::Image { log, .. } => Some(log),
         BackendError::Unavailable { .. }
+        | BackendError::Silent { .. }
         | BackendError::Network { .. }
         | BackendError::Volume { .. }
         | BackendError::Io { .. }
@@ -260,7 +264,9 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
 
 fn hint_of(error: &BackendError) -> Option<String> {
     match error {
-        BackendError::Unavailable { help, .. } => Some(help.clone()),
+        BackendError::Unavailable { help, .. } | BackendError::Silent { help, .. } => {
+            Some(help.clone())
+        }
         BackendError::Image { help, .. } => help.clone(),
         BackendError::Engine { .. }
         | BackendError::Network { .. }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::backend::{AttachOptions, Backend, BackendError};
-use crate::model::{Name, Project};
-use crate::observed::{Down, Observed, State};
+use crate::model::{Name, Project, host_name_of};
+use crate::observed::{Down, Observed, Silent, State};
 
 use super::select::one;
 use super::{JobError, Setting, road};
@@ -77,8 +77,28 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     Ok(backend.inside().attach(&name, &argv, &options).await?)
 }
 
-/// Whether the engine of a container that is not seen answers; why it does not.
+/// An error when one of `names` is not seen because its engine or its keeper does not answer.
+pub(super) fn all_answer<'a>(
+    project: &Project,
+    observed: &Observed,
+    names: impl IntoIterator<Item = &'a Name>,
+) -> Result<(), JobError> {
+    names
+        .into_iter()
+        .filter(|name| !observed.containers.contains_key(*name))
+        .try_for_each(|name| answers(project, observed, name))
+}
+
+/// An error when the engine of this container, or its keeper, does not answer.
 pub(super) fn answers(project: &Project, observed: &Observed, name: &Name) -> Result<(), JobError> {
+    if let Some(Silent { reason, help }) = observed.silent.get(name).cloned() {
+        return Err(JobError::Backend(BackendError::Silent {
+            verb: "look at",
+            container: host_name_of(&project.name, name),
+            reason,
+            help,
+        }));
+    }
     let kind = project
         .containers
         .get(name)

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::backend::{LogStream, LogWish, Watch};
 use crate::model::Name;
 
+use super::exec::all_answer;
 use super::follow::follow;
 use super::select::select;
 use super::{JobError, LogLine, Setting, road};
@@ -40,17 +41,21 @@ pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Resu
     let file = opened.project.containers.iter();
     let unknown = file.filter(|(_, container)| observed.down.contains_key(&container.kind()));
     names.extend(unknown.map(|(name, _)| name.clone()));
+    names.extend(observed.silent.keys().cloned());
     // A command whose container went with its end is shown when it is asked for.
     let gone = observed.jobs.keys().filter(|_| selection.is_some());
     names.extend(gone.cloned());
     let names: BTreeSet<Name> = names.into_iter().filter(&chosen).collect();
     let watch = opened.host.backend.watch();
     let now = SystemTime::now();
-    if past(watch, &names, &request.wish, now, out)
-        .await?
-        .is_break()
-    {
-        return Ok(());
+    match past(watch, &names, &request.wish, now, out).await {
+        Ok(ControlFlow::Continue(())) => {}
+        Ok(ControlFlow::Break(())) => return Ok(()),
+        Err(error) => {
+            // What does not answer is the reason, where that is so.
+            all_answer(&opened.project, &observed, &names)?;
+            return Err(error);
+        }
     }
     let ends = request.wish.until;
     if !request.wish.follow || ends.is_some_and(|until| until <= now) {

@@ -6,6 +6,7 @@ use crate::backend::Process;
 use crate::model::Name;
 use crate::observed::State;
 
+use super::exec::all_answer;
 use super::select::select;
 use super::{JobError, Setting, road};
 
@@ -23,6 +24,7 @@ pub async fn processes(setting: &Setting, names: &[String]) -> Result<Vec<Proces
     let opened = road::open(setting, "top")?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
+    all_answer(&opened.project, &observed, selection.iter().flatten())?;
     let watch = opened.host.backend.watch();
     let mut all = Vec::new();
     for (name, found) in &observed.containers {

@@ -117,7 +117,7 @@ async fn row(
     let found = observed.containers.get(name);
     let defined = wanted.is_some() || project.disabled.contains_key(name);
     let kind = kind(wanted, found);
-    let absent = match observed.down.contains_key(&kind) {
+    let absent = match observed.down.contains_key(&kind) || observed.silent.contains_key(name) {
         true => State::Unknown,
         false => State::Absent,
     };

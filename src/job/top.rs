@@ -14,6 +14,7 @@ use crate::model::{Name, host_name_of};
 use crate::observed::{Observed, State};
 use crate::sys;
 
+use super::exec::all_answer;
 use super::road::{self, Opened};
 use super::select::select;
 use super::{JobError, Selection, Setting};
@@ -107,6 +108,7 @@ pub async fn top(
     let opened = road::open(setting, "top")?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
+    all_answer(&opened.project, &observed, selection.iter().flatten())?;
     let mut watched = Watched::new(&opened, selection, &observed);
     watched.sample();
     let mut pause = FIRST;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::model::Name;
 
+use super::exec::all_answer;
 use super::select::select;
 use super::{JobError, Setting, jobs, road};
 
@@ -30,6 +31,10 @@ pub async fn wait(
     let opened = road::open(setting, "wait")?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
+    match &selection {
+        Some(names) => all_answer(&opened.project, &observed, names)?,
+        None => all_answer(&opened.project, &observed, opened.project.containers.keys())?,
+    }
     for name in selection.iter().flatten() {
         if !observed.containers.contains_key(name) && !observed.jobs.contains_key(name) {
             return Err(JobError::NotMade { name: name.clone() });

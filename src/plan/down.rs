@@ -1,10 +1,10 @@
-//! A plan while an engine does not answer: what needs it is refused with the reason, and the rest is planned as
+//! A plan while an engine or the keeper of a container does not answer: what needs it is refused with the reason, and the rest is planned as
 //! if its containers were nobody's business. Nothing of theirs is changed: rules, services, addresses stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Name, PortRule, Project};
-use crate::observed::{Down, Observed};
+use crate::observed::{Down, Observed, Silent};
 
 use super::{Goal, Plan, Problem, Step, Wish, make, needs};
 
@@ -62,6 +62,10 @@ pub(super) fn unknown(project: &Project, observed: &Observed) -> BTreeSet<Name> 
     let file = project.containers.iter();
     let by_kind = file.filter(|(_, container)| observed.down.contains_key(&container.kind()));
     let mut unknown: BTreeSet<Name> = by_kind.map(|(name, _)| name.clone()).collect();
+    unknown.extend(observed.silent.keys().cloned());
+    if observed.down.is_empty() {
+        return unknown; // all others are known, and so is what is left of those that are no more
+    }
     let rules = observed.firewall.rules.iter();
     let ours = rules.filter(|rule| rule.project == project.name);
     let traces = ours
@@ -107,7 +111,7 @@ fn refusals<'a>(
     missed: &[&Name],
     known: impl Iterator<Item = &'a Name>,
 ) -> Vec<Problem> {
-    let (missed, known) = (list(missed.iter().copied()), list(known));
+    let (names, known) = (list(missed.iter().copied()), list(known));
     let each = observed.down.values().map(|down| {
         let Down {
             engine,
@@ -118,7 +122,7 @@ fn refusals<'a>(
             true => format!(
                 "{engine} is not available: {reason}; what it has of this project is not known"
             ),
-            false => format!("{engine} is not available: {reason}; it is needed for: {missed}"),
+            false => format!("{engine} is not available: {reason}; it is needed for: {names}"),
         };
         let others = match known.is_empty() {
             true => String::new(),
@@ -132,7 +136,16 @@ fn refusals<'a>(
             help: Some(format!("{help}{others}")),
         }
     });
-    each.collect()
+    let silent = observed.silent.iter();
+    let silent = silent.filter(|(name, _)| missed.is_empty() || missed.contains(name));
+    let silent = silent.map(|(name, Silent { reason, help })| Problem {
+        message: format!("nothing is known of container `{name}`: {reason}"),
+        container: Some(name.clone()),
+        key: None,
+        place: None,
+        help: Some(help.clone()),
+    });
+    each.chain(silent).collect()
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a Name>) -> String {
@@ -171,5 +184,6 @@ fn masked(project: &Project, observed: &Observed, unknown: &BTreeSet<Name>) -> O
     seen.units.enabled.retain(|name| !unknown.contains(name));
     seen.unknown = unknown.clone();
     seen.down.clear();
+    seen.silent.clear();
     seen
 }

@@ -15,7 +15,7 @@ use super::{Goal, Plan, Problem, Warning, Wish, desire, down};
 ///
 /// Pure. Errors: every reason why there can be no plan, all of one run.
 pub fn plan(project: &Project, observed: &Observed, wish: &Wish) -> Result<Plan, Vec<Problem>> {
-    match observed.down.is_empty() {
+    match observed.down.is_empty() && observed.silent.is_empty() {
         true => of_known(project, observed, wish),
         false => down::plan(project, observed, wish),
     }

@@ -151,6 +151,21 @@ impl Cgroup {
         Some(found)
     }
 
+    /// The switch that freezes all of it, on version 2; none where no such hierarchy has it.
+    pub fn freezer(&self) -> Option<PathBuf> {
+        let unified = self.0.iter().find(|place| place.controllers.is_none())?;
+        Some(unified.dir.join(FREEZE)).filter(|switch| switch.exists())
+    }
+
+    /// Whether it is frozen or about to be, by its own switch or by one above it.
+    pub fn is_held(&self) -> bool {
+        let state = self.each("freezer", "freezer.state", FREEZE, |path| {
+            fs::read_to_string(path).ok()
+        });
+        state.is_some_and(|state| matches!(state.trim(), "FROZEN" | "FREEZING"))
+            || self.0.iter().any(|place| held_at(place).is_some())
+    }
+
     fn cpu(&self) -> Option<Duration> {
         self.each("cpuacct", "cpuacct.usage", "cpu.stat", |path| {
             let text = fs::read_to_string(path).ok()?;
@@ -194,6 +209,26 @@ impl Cgroup {
         };
         self.0.iter().filter_map(file).find_map(read)
     }
+}
+
+/// The switch of a group of version 2.
+const FREEZE: &str = "cgroup.freeze";
+
+/// The group whose switch keeps a process frozen (version 2); none when it is not.
+pub fn freezer_of(pid: u32, hierarchies: &Hierarchies) -> Option<PathBuf> {
+    let whole = Cgroup::of(pid, hierarchies, &|path| Some(path.len()));
+    whole.0.iter().find_map(held_at)
+}
+
+fn held_at(place: &Place) -> Option<PathBuf> {
+    if place.controllers.is_some() {
+        return None;
+    }
+    let above = place.dir.ancestors();
+    let mut above = above.take_while(|dir| dir.starts_with(&place.top));
+    let held =
+        |dir: &&Path| fs::read_to_string(dir.join(FREEZE)).is_ok_and(|switch| switch.trim() == "1");
+    above.find(held).map(Path::to_owned)
 }
 
 /// Where a hierarchy shows a group; none when it shows another part of the tree.

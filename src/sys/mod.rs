@@ -28,7 +28,7 @@ pub mod terminal;
 pub use addresses::addresses;
 pub use attention::Attention;
 pub use cards::{Cable, cables, hardware_behind};
-pub use cgroup::{Cgroup, Figures, Hierarchies};
+pub use cgroup::{Cgroup, Figures, Hierarchies, freezer_of};
 pub use clock::now;
 pub use cores::cores;
 pub use exec::{Exec, ExecError, Output};

@@ -21,6 +21,8 @@ pub const TICKS: u64 = 100;
 pub struct Stat {
     /// Its program, at most 15 bytes of it.
     pub name: String,
+    /// Its state: `R`, `S`, `D` (waits in the kernel), `T` (stopped), `t` (stopped by a tracer), `Z`, …
+    pub state: char,
     /// Its parent.
     pub parent: u32,
     /// Processor time, ticks.
@@ -156,6 +158,7 @@ fn stat(text: &str) -> Option<Stat> {
     let number = |at: usize| words.get(at)?.parse::<u64>().ok();
     Some(Stat {
         name: name.to_owned(),
+        state: words.first()?.chars().next()?,
         parent: words.get(1)?.parse().ok()?,
         used: number(11)? + number(12)?,
         reaped: number(13)? + number(14)?,
@@ -194,6 +197,7 @@ mod tests {
         let found = stat(line).unwrap();
         let wanted = Stat {
             name: "a) S 9 (x".into(),
+            state: 'R',
             parent: 7,
             used: 200,
             reaped: 9,
@@ -208,6 +212,7 @@ mod tests {
     fn what_descends_from_inside_is_inside() {
         let stat = |parent| Stat {
             name: "x".into(),
+            state: 'S',
             parent,
             used: 0,
             reaped: 0,

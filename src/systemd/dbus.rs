@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
 use zbus::Connection;
 
 use self::ends::Ends;
@@ -28,6 +29,8 @@ use crate::store::Paths;
 
 /// How long an answer may take. The longest one is about a reload with thousands of units.
 const ANSWER: Duration = Duration::from_secs(180);
+/// How long the bus itself may take to take a connection or to answer; it does so at once.
+const CONNECT: Duration = Duration::from_secs(10);
 /// How many questions are on their way at once: the bus allows a connection 128 without an answer
 /// (dbus-daemon(1), `max_replies_per_connection`).
 const QUESTIONS: usize = 48;
@@ -64,7 +67,9 @@ impl Systemd {
         if let Some(bus) = bus.as_ref().filter(|bus| !bus.connection.is_closed()) {
             return Ok(bus.clone());
         }
-        let made = within("reach", "systemd", connect()).await?;
+        let made = timeout(CONNECT, connect()).await;
+        let made = made.map_err(|_| silent("reach", "systemd", BUS, CONNECT))?;
+        let made = made.map_err(failed("reach", "systemd"))?;
         *bus = Some(made.clone());
         Ok(made)
     }
@@ -75,7 +80,8 @@ impl Systemd {
 
     async fn manager(&self) -> Result<ManagerProxy<'static>, UnitsError> {
         let connection = self.connection().await?;
-        within("reach", "systemd", ManagerProxy::new(&connection)).await
+        self.within("reach", "systemd", ManagerProxy::new(&connection))
+            .await
     }
 
     /// Room for a question that is asked for each of many units.
@@ -93,19 +99,66 @@ async fn connect() -> zbus::Result<Bus> {
     Ok(Bus { connection, ends })
 }
 
-/// The answer to a question, or why there is none; it is not waited for without end.
-async fn within<T>(
-    verb: &'static str,
-    unit: &str,
-    asked: impl Future<Output = zbus::Result<T>>,
-) -> Result<T, UnitsError> {
-    match tokio::time::timeout(ANSWER, asked).await {
-        Ok(answer) => answer.map_err(failed(verb, unit)),
-        Err(_) => Err(UnitsError::Bus {
-            verb,
-            unit: unit.into(),
-            reason: format!("no answer within {} s", ANSWER.as_secs()),
-        }),
+impl Systemd {
+    /// The answer to a question, or why there is none; it is not waited for without end. A bus that has died
+    /// is found out soon, while systemd itself may be busy for long.
+    async fn within<T>(
+        &self,
+        verb: &'static str,
+        unit: &str,
+        asked: impl Future<Output = zbus::Result<T>>,
+    ) -> Result<T, UnitsError> {
+        let mut asked = std::pin::pin!(asked);
+        let begun = Instant::now();
+        loop {
+            match timeout(CONNECT, &mut asked).await {
+                Ok(answer) => return answer.map_err(failed(verb, unit)),
+                Err(_) if begun.elapsed() >= ANSWER => {
+                    return Err(silent(verb, unit, MANAGER, begun.elapsed()));
+                }
+                Err(_) => self.alive(verb, unit).await?,
+            }
+        }
+    }
+
+    /// An error when the bus itself does not answer any more; its connection is given up then.
+    async fn alive(&self, verb: &'static str, unit: &str) -> Result<(), UnitsError> {
+        let held = self.bus.lock().await.clone();
+        let Some(Bus { connection, .. }) = held else {
+            return Ok(());
+        };
+        let ping = connection.call_method(
+            Some("org.freedesktop.DBus"),
+            "/org/freedesktop/DBus",
+            Some("org.freedesktop.DBus.Peer"),
+            "Ping",
+            &(),
+        );
+        // Whatever it says, it lives.
+        if timeout(CONNECT, ping).await.is_ok() {
+            return Ok(());
+        }
+        *self.bus.lock().await = None;
+        Err(silent(verb, unit, BUS, 2 * CONNECT))
+    }
+}
+
+/// Who may be silent, and what shows why.
+type Who = (&'static str, &'static str);
+const BUS: Who = (
+    "the system bus (dbus-daemon or dbus-broker)",
+    "see `systemctl status dbus` and `journalctl -u dbus`",
+);
+const MANAGER: Who = (
+    "systemd (process 1)",
+    "see what it does: `journalctl -b _PID=1 -n 20`",
+);
+
+fn silent(verb: &'static str, unit: &str, (who, help): Who, waited: Duration) -> UnitsError {
+    UnitsError::Bus {
+        verb,
+        unit: unit.into(),
+        reason: format!("{who} did not answer within {} s; {help}", waited.as_secs()),
     }
 }
 

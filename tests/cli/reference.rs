@@ -17,7 +17,8 @@ group. Standard output is data, standard error is talk. What destroys data asks 
 terminal the question is refused unless `--yes` is given.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or invalid file. `plan --exit-code`: 0 nothing to do,
-3 changes. `exec` and `shell` end with the status of the command inside.
+3 changes. `exec` and `shell` end with the status of the command inside. 130: ended by SIGINT (Ctrl-C),
+143: by SIGTERM, 129: by SIGHUP.
 
 ";
 

@@ -46,6 +46,7 @@ mod ports;
 mod ready;
 mod services;
 mod sessions;
+mod silent;
 mod sources;
 mod starts;
 mod supervised;

@@ -139,9 +139,13 @@ pub(super) fn request(site: &Site, session: &Session) -> Result<(Request, u32), 
     let full = site.full(name);
     let refuse = |reason: String| failed("run a command in", &full, reason);
     let mark = mark::ours(site, "run a command in", name)?;
-    let pid = match super::view::state(site, &full) {
+    let pid = match super::view::state(site, &full)? {
         (State::Running, Some(pid)) => pid,
-        (State::Frozen, _) => return Err(refuse("it is frozen".into())),
+        (State::Frozen, _) => {
+            return Err(refuse(format!(
+                "it is frozen; thaw it with `locker unfreeze {name}`"
+            )));
+        }
         (State::Running | State::Starting | State::Stopped | State::Absent | State::Unknown, _) => {
             return Err(refuse("it is not running".into()));
         }

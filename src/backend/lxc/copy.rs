@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::frozen;
 use super::inherit;
 use super::monitor::HOST_DEFAULTS;
 use super::render::base;
@@ -38,7 +39,7 @@ pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(
         return Err(failed("create", &full, reason));
     }
     let container = site.container("clone", origin)?;
-    let source = container.config("lxc.rootfs.path");
+    let source = container.config("lxc.rootfs.path")?;
     let source = match source.split_once(':') {
         None => PathBuf::from(source),
         Some(("dir", path)) => PathBuf::from(path),
@@ -48,26 +49,18 @@ pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(
         }
     };
     let from: Vec<IdRange> = container
-        .config("lxc.idmap")
+        .config("lxc.idmap")?
         .lines()
         .filter_map(parse_range)
         .collect();
     let (dir, rootfs) = prepare(site, spec)?;
-    let freeze = container.state() == "RUNNING";
-    if freeze && !container.freeze() {
-        return Err(failed(
-            "create",
-            &full,
-            format!("its origin `{origin}` cannot be frozen"),
-        ));
+    let freeze = container.state()? == "RUNNING";
+    if freeze {
+        frozen::freeze(site, &container, origin)?;
     }
     let copied = copy_tree(&full, &source, &rootfs);
-    if freeze && !container.unfreeze() {
-        return Err(failed(
-            "create",
-            &full,
-            format!("its origin `{origin}` cannot be thawed"),
-        ));
+    if freeze {
+        frozen::thaw(site, &container, origin)?;
     }
     copied?;
     shift(&full, &rootfs, &from, &spec.idmap)?;

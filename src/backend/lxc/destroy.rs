@@ -33,7 +33,7 @@ pub(super) fn destroy(site: &Site, name: &Name, body: Body) -> Result<(), Backen
     if !aside && dir.join("config").exists() {
         match site.container("destroy", &full) {
             Ok(container) => {
-                if container.state() != "STOPPED" && !(begun && container.stop()) {
+                if container.state()? != "STOPPED" && !(begun && container.stop()?) {
                     return Err(failed("destroy", &full, "it is not stopped"));
                 }
             }
@@ -106,7 +106,7 @@ pub(super) fn set_aside(site: &Site, name: &Name, back: bool) -> Result<(), Back
     };
     if !back {
         mark::ours(site, "set aside", name)?;
-        if site.container("set aside", &site.full(name))?.state() != "STOPPED" {
+        if site.container("set aside", &site.full(name))?.state()? != "STOPPED" {
             return Err(failed("set aside", &site.full(name), "it is not stopped"));
         }
     }

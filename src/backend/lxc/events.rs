@@ -231,7 +231,7 @@ impl Watcher {
         let state = if over {
             None
         } else if deep {
-            Some(view::state(&self.site, full).0)
+            view::state(&self.site, full).ok().map(|(state, _)| state)
         } else {
             known
                 .filter(|known| known.started == started)

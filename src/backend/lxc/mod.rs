@@ -3,6 +3,7 @@
 //! State is read in this process; everything that forks runs in a fresh small process of the same
 //! binary ([`monitor`]). A container is ours when it bears our mark; all others are only listed.
 
+mod asked;
 mod attach;
 mod attended;
 mod attributes;
@@ -15,11 +16,13 @@ mod destroy;
 mod ended;
 mod events;
 mod ffi;
+mod frozen;
 mod guard;
 mod inherit;
 mod inner_file;
 mod inner_path;
 mod inside;
+mod keeper;
 mod layout;
 mod lease;
 mod logs;
@@ -89,6 +92,7 @@ impl LxcBackend {
             paths,
             program: "/proc/self/exe".into(),
             liblxc: OnceLock::new(),
+            meter: OnceLock::new(),
         };
         Self {
             site: Arc::new(site),
@@ -106,6 +110,7 @@ impl LxcBackend {
             paths: old.paths.clone(),
             program,
             liblxc: OnceLock::new(),
+            meter: OnceLock::new(),
         };
         Self {
             site: Arc::new(site),
@@ -215,7 +220,7 @@ impl Inside for LxcBackend {
         let (name, hosts, dns) = (name.clone(), hosts.to_vec(), dns.to_vec());
         self.blocking("write names of", move |site| {
             let mark = mark::ours(site, "write names of", &name)?;
-            let (_, pid) = view::state(site, &site.full(&name));
+            let (_, pid) = view::state(site, &site.full(&name))?;
             let inside = inner_file::Inside::of(site, &mark.spec, pid);
             inner_file::write_names(&inside, &hosts, &dns)
         })
@@ -242,17 +247,12 @@ impl Inside for LxcBackend {
             let (verb, full) = (if frozen { "freeze" } else { "thaw" }, site.full(&name));
             mark::ours(site, verb, &name)?;
             let container = site.container(verb, &full)?;
-            let done = if frozen {
-                container.freeze()
-            } else {
-                container.unfreeze()
+            let done = match frozen {
+                true => frozen::freeze(site, &container, &full),
+                false => frozen::thaw(site, &container, &full),
             };
             events::ring(&site.dir(&name));
-            if done {
-                Ok(())
-            } else {
-                Err(failed(verb, &full, "liblxc refused"))
-            }
+            done
         })
         .await
     }

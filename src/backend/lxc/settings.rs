@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use super::container::Container;
+use super::asked::Asked;
 use super::inner_file::host_id;
 use super::mark;
 use super::render::{RenderError, Surroundings, render, with_include};
@@ -86,7 +86,7 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
     let before = mark::ours(site, "configure", &spec.name)?;
     text_of(site, spec)?; // what can never be written is refused before anything changes
     let container = site.container("configure", &full)?;
-    let live = match container.init_pid() {
+    let live = match container.init_pid()? {
         Some(pid) => Some((Live::apply(&container, &before.spec, spec)?, pid)),
         None => None,
     };
@@ -116,7 +116,7 @@ struct Live(Vec<(String, String)>);
 impl Live {
     /// Sets all limits, and lifts those that are gone, or changes nothing.
     fn apply(
-        container: &Container<'_>,
+        container: &Asked,
         before: &ContainerSpec,
         spec: &ContainerSpec,
     ) -> Result<Self, BackendError> {
@@ -126,7 +126,16 @@ impl Live {
         // One may have to wait for another: memory cannot rise above memory and swap together.
         while !waiting.is_empty() {
             let count = waiting.len();
-            waiting.retain(|limit| !done.set(container, limit));
+            let mut left = Vec::new();
+            for limit in waiting {
+                match done.set(container, &limit) {
+                    Ok(true) => {}
+                    Ok(false) => left.push(limit),
+                    // Whoever does not answer takes nothing back either.
+                    Err(error) => return Err(error),
+                }
+            }
+            waiting = left;
             if waiting.len() == count {
                 done.take_back(container);
                 let reason = format!("the kernel refused `{}`", waiting[0]);
@@ -136,17 +145,17 @@ impl Live {
         Ok(done)
     }
 
-    fn set(&mut self, container: &Container<'_>, limit: &Limit) -> bool {
-        let before = container.cgroup(&limit.key);
-        let set = container.set_cgroup(&limit.key, &limit.value);
+    fn set(&mut self, container: &Asked, limit: &Limit) -> Result<bool, BackendError> {
+        let before = container.cgroup(&limit.key)?;
+        let set = container.set_cgroup(&limit.key, &limit.value)?;
         // What cannot be read (a key that is only written) cannot be put back either.
         let before = before.filter(|_| set);
         self.0
             .extend(before.map(|value| (limit.key.clone(), value.trim_end().to_owned())));
-        set
+        Ok(set)
     }
 
-    fn take_back(&self, container: &Container<'_>) {
+    fn take_back(&self, container: &Asked) {
         for (key, value) in self.0.iter().rev() {
             let _ = container.set_cgroup(key, value); // the error that led here is the one to tell
         }

@@ -17,11 +17,11 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use super::container::Container;
+use super::asked::Asked;
 use super::ffi::Liblxc;
-use crate::backend::{BackendError, Body};
+use crate::backend::{BackendError, Body, Meter};
 use crate::model::{Name, host_name_of};
 use crate::store::Paths;
 
@@ -33,7 +33,9 @@ pub(super) struct Site {
     pub(super) lxcpath: PathBuf,
     pub(super) paths: Paths,
     pub(super) program: PathBuf,
-    pub(super) liblxc: OnceLock<Result<Liblxc, String>>,
+    pub(super) liblxc: OnceLock<Result<Arc<Liblxc>, String>>,
+    /// Where cgroups are.
+    pub(super) meter: OnceLock<Meter>,
 }
 
 impl Site {
@@ -85,8 +87,9 @@ impl Site {
 
     /// The library, opened with the first call: who has no system containers never needs it, and need
     /// not have it.
-    pub(super) fn liblxc(&self) -> Result<&Liblxc, BackendError> {
-        let opened = self.liblxc.get_or_init(Liblxc::open).as_ref();
+    pub(super) fn liblxc(&self) -> Result<&Arc<Liblxc>, BackendError> {
+        let open = || Liblxc::open().map(Arc::new);
+        let opened = self.liblxc.get_or_init(open).as_ref();
         opened.map_err(|reason| BackendError::Unavailable {
             engine: "LXC",
             reason: reason.clone(),
@@ -95,13 +98,13 @@ impl Site {
     }
 
     /// liblxc's object of a container.
-    pub(super) fn container(
-        &self,
-        verb: &'static str,
-        full: &str,
-    ) -> Result<Container<'_>, BackendError> {
-        Container::open(self.liblxc()?, full, &self.lxcpath)
-            .ok_or_else(|| failed(verb, full, "liblxc cannot read its configuration"))
+    pub(super) fn container(&self, verb: &'static str, full: &str) -> Result<Asked, BackendError> {
+        Asked::open(self.liblxc()?, verb, full, &self.lxcpath)
+    }
+
+    /// Finds cgroups; where the hierarchies are is found out once.
+    pub(super) fn meter(&self) -> &Meter {
+        self.meter.get_or_init(Meter::here)
     }
 }
 

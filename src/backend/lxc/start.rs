@@ -33,7 +33,7 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     }
     let mark = mark::ours(site, "start", name)?;
     let container = site.container("start", &full)?;
-    if container.state() != "STOPPED" {
+    if container.state()? != "STOPPED" {
         return Err(failed("start", &full, "it is not stopped"));
     }
     // What is a file and what a directory on the host is only known now.
@@ -52,7 +52,7 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
         cgroup: None,
     };
     let mut child = spawn(site, &full, Some(log.clone()), task)?;
-    while container.state() != "RUNNING" {
+    while container.state()? != "RUNNING" {
         if child
             .try_wait()
             .map_err(io("wait for", &site.program))?

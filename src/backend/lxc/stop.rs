@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::container::Container;
+use super::asked::Asked;
 use super::ffi::signal;
+use super::frozen;
 use super::mark;
 use super::site::{Site, failed};
 use crate::backend::{BackendError, Body};
@@ -46,7 +47,7 @@ pub(super) fn stop(
         return Ok(());
     }
     let container = site.container("stop", &full)?;
-    let Some(init) = init_of(&container) else {
+    let Some(init) = init_of(&container)? else {
         return settled(&container, &full);
     };
     let Ok(init_fd) = open(init) else {
@@ -54,10 +55,11 @@ pub(super) fn stop(
     };
     mark::begin_stop(&dir, init)?;
     let monitor = parent_of(init).and_then(|pid| open(pid).ok());
-    if matches!(container.state().as_str(), "FROZEN" | "FREEZING") && !container.unfreeze() {
-        return Err(failed("stop", &full, "it is frozen and cannot be thawed"));
+    let frozen = matches!(container.state()?.as_str(), "FROZEN" | "FREEZING");
+    if frozen || frozen::is_held(site, init, &full) {
+        frozen::thaw(site, &container, &full)?;
     }
-    if !shut_down(&container, init, &init_fd, timeout) {
+    if !shut_down(&container, init, &init_fd, timeout)? {
         // It may have gone in this very moment, which is what was wanted.
         let _ = pidfd_send_signal(&init_fd, Signal::KILL);
         if !gone(&init_fd, TIDY) {
@@ -76,21 +78,21 @@ pub(super) fn stop(
 }
 
 /// The init that is to be asked; of one that is just starting, as soon as there is one.
-fn init_of(container: &Container<'_>) -> Option<u32> {
+fn init_of(container: &Asked) -> Result<Option<u32>, BackendError> {
     let end = Instant::now() + TIDY;
     loop {
-        let init = container.init_pid();
-        if init.is_some() || container.state() != "STARTING" || Instant::now() > end {
-            return init;
+        let init = container.init_pid()?;
+        if init.is_some() || container.state()? != "STARTING" || Instant::now() > end {
+            return Ok(init);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 /// Waits until liblxc calls it stopped, too.
-fn settled(container: &Container<'_>, full: &str) -> Result<(), BackendError> {
+fn settled(container: &Asked, full: &str) -> Result<(), BackendError> {
     let end = Instant::now() + TIDY;
-    while container.state() != "STOPPED" {
+    while container.state()? != "STOPPED" {
         if Instant::now() > end {
             return Err(failed("stop", full, "liblxc still calls it running"));
         }
@@ -100,9 +102,14 @@ fn settled(container: &Container<'_>, full: &str) -> Result<(), BackendError> {
 }
 
 /// Asks for a clean shutdown; whether init was gone within `timeout`.
-fn shut_down(container: &Container<'_>, init: u32, fd: &OwnedFd, timeout: Duration) -> bool {
+fn shut_down(
+    container: &Asked,
+    init: u32,
+    fd: &OwnedFd,
+    timeout: Duration,
+) -> Result<bool, BackendError> {
     let end = Instant::now() + timeout;
-    let wanted = halt_signal(&container.config("lxc.signal.halt"));
+    let wanted = halt_signal(&container.config("lxc.signal.halt")?);
     let begun = Instant::now();
     let (mut asked, mut children_asked) = (false, false);
     loop {
@@ -125,10 +132,10 @@ fn shut_down(container: &Container<'_>, init: u32, fd: &OwnedFd, timeout: Durati
             children_asked = true;
         }
         if gone(fd, LOOK.min(left)) {
-            return true;
+            return Ok(true);
         }
         if left.is_zero() {
-            return false;
+            return Ok(false);
         }
     }
 }

@@ -144,7 +144,10 @@ pub fn is_done(unit: &UnitSpec) -> bool {
 pub fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let site = site(unit, paths)?;
     let done = super::stop::stop(&site, &unit.name, Body::Present, unit.stop_timeout);
-    done.map(|()| 0).map_err(|error| error.to_string())
+    done.map(|()| 0).map_err(|error| match &error {
+        BackendError::Silent { help, .. } => format!("{error}; {help}"),
+        _ => error.to_string(),
+    })
 }
 
 fn site(unit: &UnitSpec, paths: &Paths) -> Result<Site, String> {
@@ -155,6 +158,7 @@ fn site(unit: &UnitSpec, paths: &Paths) -> Result<Site, String> {
         paths: paths.clone(),
         program: "/proc/self/exe".into(),
         liblxc: OnceLock::new(),
+        meter: OnceLock::new(),
     })
 }
 
@@ -181,7 +185,12 @@ fn prepare(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     let told = |error: BackendError| error.to_string();
     let mark = mark::ours(&site, "start", name).map_err(told)?;
     let full = site.full(name);
-    if site.container("start", &full).map_err(told)?.state() != "STOPPED" {
+    if site
+        .container("start", &full)
+        .and_then(|container| container.state())
+        .map_err(told)?
+        != "STOPPED"
+    {
         return Err(format!(
             "cannot start container `{full}`: it runs outside of its service"
         ));

@@ -35,7 +35,7 @@ pub(super) fn copy_in(
     to: &Path,
 ) -> Result<(), BackendError> {
     let (mark, root) = inside(site, IN, name)?;
-    let (inner, host) = (Tree::new(root, mounts(&mark, site, name)), Tree::host());
+    let (inner, host) = (Tree::new(root, mounts(&mark, site, name)?), Tree::host());
     let refuse = refusal(IN, site.full(name));
     let source = host.outer(from, false).map_err(|e| refuse(from, e))?;
     let target = inner.find(to, true).map_err(|e| refuse(to, e.into()))?;
@@ -58,7 +58,7 @@ pub(super) fn copy_out(
     to: &Path,
 ) -> Result<(), BackendError> {
     let (mark, root) = inside(site, OUT, name)?;
-    let (inner, host) = (Tree::new(root, mounts(&mark, site, name)), Tree::host());
+    let (inner, host) = (Tree::new(root, mounts(&mark, site, name)?), Tree::host());
     let refuse = refusal(OUT, site.full(name));
     let source = inner
         .find(from, false)
@@ -78,7 +78,7 @@ pub(super) fn copy_out(
 /// Writes `from` of the container to standard output as an archive.
 pub(super) fn pack(site: &Site, name: &Name, from: &Path) -> Result<(), BackendError> {
     let (mark, root) = inside(site, OUT, name)?;
-    let inner = Tree::new(root, mounts(&mark, site, name));
+    let inner = Tree::new(root, mounts(&mark, site, name)?);
     let refuse = refusal(OUT, site.full(name));
     let source = inner
         .find(from, false)
@@ -104,7 +104,7 @@ pub(super) fn pack(site: &Site, name: &Name, from: &Path) -> Result<(), BackendE
 /// Unpacks the archive on standard input into the directory `to` of the container.
 pub(super) fn unpack(site: &Site, name: &Name, to: &Path) -> Result<(), BackendError> {
     let (mark, root) = inside(site, IN, name)?;
-    let inner = Tree::new(root, mounts(&mark, site, name));
+    let inner = Tree::new(root, mounts(&mark, site, name)?);
     let refuse = refusal(IN, site.full(name));
     let target = inner.find(to, true).map_err(|e| refuse(to, e.into()))?;
     let directory = |spot: &Spot| spot.kind().is_ok_and(|kind| kind == FileType::Directory);
@@ -123,7 +123,7 @@ pub(super) fn unpack(site: &Site, name: &Name, to: &Path) -> Result<(), BackendE
 /// The container's mark, and its root: as it sees it itself while it runs.
 fn inside(site: &Site, verb: &'static str, name: &Name) -> Result<(Mark, PathBuf), BackendError> {
     let mark = mark::ours(site, verb, name)?;
-    let root = match view::state(site, &site.full(name)).1 {
+    let root = match view::state(site, &site.full(name))?.1 {
         Some(init) => format!("/proc/{init}/root").into(),
         None => site.rootfs(name),
     };
@@ -131,11 +131,15 @@ fn inside(site: &Site, verb: &'static str, name: &Name) -> Result<(Mark, PathBuf
 }
 
 /// The volumes that the kernel does not enter by itself.
-fn mounts<'a>(mark: &'a Mark, site: &Site, name: &Name) -> &'a [crate::model::Mount] {
-    match view::state(site, &site.full(name)).1 {
+fn mounts<'a>(
+    mark: &'a Mark,
+    site: &Site,
+    name: &Name,
+) -> Result<&'a [crate::model::Mount], BackendError> {
+    Ok(match view::state(site, &site.full(name))?.1 {
         Some(_) => &[],
         None => &mark.spec.mounts,
-    }
+    })
 }
 
 type Refuse<'a> = &'a dyn Fn(&Path, std::io::Error) -> BackendError;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::ended;
+use super::frozen::is_held;
 use super::inner_file::{Inside, parse_name_servers};
 use super::mark::{self, is_ours};
 use super::site::{PARTIAL, Site, io};
 use crate::backend::{BackendError, BackendView};
 use crate::model::{IdKind, IdRange, Kind, Name};
-use crate::observed::{Mark, ObservedContainer, State};
+use crate::observed::{Mark, ObservedContainer, Silent, State};
 
 /// Looks at everything once. A broken container never hides the others.
 pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
@@ -45,8 +46,14 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
         match mark {
             Some(mark) if file == mark.spec.host_name() => {
                 site.liblxc()?; // Without it nothing could be said of it.
-                view.containers
-                    .insert(mark.spec.name.clone(), ours(site, mark));
+                let name = mark.spec.name.clone();
+                match ours(site, mark) {
+                    Ok(found) => drop(view.containers.insert(name, found)),
+                    Err(BackendError::Silent { reason, help, .. }) => {
+                        view.silent.insert(name, Silent { reason, help });
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Some(mark) if dir == site.aside(&mark.spec.name) => aside.push(mark.spec.name),
             Some(_) | None => {
@@ -96,9 +103,9 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
         })
 }
 
-fn ours(site: &Site, mark: Mark) -> ObservedContainer {
+fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
     let full = mark.spec.host_name();
-    let (state, pid) = state(site, &full);
+    let (state, pid) = state(site, &full)?;
     let (dir, stopped) = (site.dir(&mark.spec.name), state == State::Stopped);
     let inside = Inside::of(site, &mark.spec, pid);
     // What cannot be read counts as not written: the writing that follows reports why.
@@ -108,7 +115,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         .ok()
         .flatten()
         .unwrap_or_default();
-    ObservedContainer {
+    Ok(ObservedContainer {
         host_name: full,
         kind: Kind::System,
         state,
@@ -127,7 +134,7 @@ fn ours(site: &Site, mark: Mark) -> ObservedContainer {
         left_behind: false,
         estranged: Default::default(),
         mark: Some(mark),
-    }
+    })
 }
 
 /// Its exit code. An init that was asked to shut down ends with 0 as well, which is not the end of its
@@ -138,17 +145,25 @@ fn exit(dir: &Path) -> Option<i32> {
 }
 
 /// State and init of a container; one that liblxc cannot read is stopped.
-pub(super) fn state(site: &Site, full: &str) -> (State, Option<u32>) {
-    let Ok(container) = site.container("look at", full) else {
-        return (State::Stopped, None);
+///
+/// # Errors
+/// [`BackendError::Silent`]: its monitor does not answer.
+pub(super) fn state(site: &Site, full: &str) -> Result<(State, Option<u32>), BackendError> {
+    let container = match site.container("look at", full) {
+        Ok(container) => container,
+        Err(error @ BackendError::Silent { .. }) => return Err(error),
+        Err(_) => return Ok((State::Stopped, None)),
     };
-    let state = match container.state().as_str() {
+    let state = match container.state()?.as_str() {
         "RUNNING" | "STOPPING" | "ABORTING" | "THAWED" => State::Running,
         "STARTING" => State::Starting,
         "FROZEN" | "FREEZING" => State::Frozen,
-        _ => return (State::Stopped, None),
+        _ => return Ok((State::Stopped, None)),
     };
-    (state, container.init_pid())
+    let init = container.init_pid()?;
+    // Its monitor says so only when all of it is frozen.
+    let held = state == State::Running && init.is_some_and(|init| is_held(site, init, full));
+    Ok((if held { State::Frozen } else { state }, init))
 }
 
 /// The `lxc.idmap` lines of a configuration file.

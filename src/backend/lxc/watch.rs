@@ -39,7 +39,7 @@ impl Watch for LxcBackend {
     async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError> {
         let name = name.clone();
         self.blocking("list the processes of", move |site| {
-            let (_, pid) = view::state(site, &site.full(&name));
+            let (_, pid) = view::state(site, &site.full(&name))?;
             match (mark::ours(site, "list the processes of", &name)?, pid) {
                 (_, Some(init)) => processes::of(init),
                 (_, None) => Ok(Vec::new()),
@@ -83,7 +83,7 @@ enum Seen {
 
 fn look(site: &Site, name: &Name) -> Result<Seen, BackendError> {
     mark::ours(site, "wait for", name)?;
-    match view::state(site, &site.full(name)) {
+    match view::state(site, &site.full(name))? {
         (State::Stopped | State::Absent | State::Unknown, _) => {
             // Of the shortest run not even the begin may be written down yet.
             await_end(site, name, |_| true);
@@ -119,7 +119,7 @@ fn await_end(site: &Site, name: &Name, under_way: impl Fn(&Path) -> bool) {
 
 fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
     let mark = mark::ours(site, "check", name)?;
-    match (view::state(site, &site.full(name)).0, check) {
+    match (view::state(site, &site.full(name))?.0, check) {
         (State::Stopped | State::Absent | State::Unknown, _) => {
             return code(site, name).map(Probe::Ended);
         }
@@ -148,7 +148,7 @@ fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe,
     ) {
         Ok(ran) if ran.code == 0 => Ok(Probe::Healthy),
         // It may have ended meanwhile, and the check with it.
-        Ok(_) | Err(_) if view::state(site, &site.full(name)).0 == State::Stopped => {
+        Ok(_) | Err(_) if view::state(site, &site.full(name))?.0 == State::Stopped => {
             code(site, name).map(Probe::Ended)
         }
         Ok(ran) => Ok(Probe::Failing(said(&ran.output, ran.code))),

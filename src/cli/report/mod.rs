@@ -31,6 +31,12 @@ enum Kind {
     Usage,
     /// The file is wrong.
     InvalidFile,
+    /// SIGINT ended it.
+    Interrupted,
+    /// SIGTERM ended it.
+    Terminated,
+    /// SIGHUP ended it.
+    HungUp,
 }
 
 impl Kind {
@@ -39,6 +45,10 @@ impl Kind {
             Self::Fine => 0,
             Self::Failed => 1,
             Self::Usage | Self::InvalidFile => 2,
+            // As a shell shows the end of a program by a signal.
+            Self::HungUp => 129,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }
@@ -146,8 +156,19 @@ fn dress(error: &CliError) -> Report {
     report
 }
 
+fn ended_by(signal: &str) -> Kind {
+    match signal {
+        "SIGTERM" => Kind::Terminated,
+        "SIGHUP" => Kind::HungUp,
+        _ => Kind::Interrupted,
+    }
+}
+
 fn dress_job(error: &JobError, report: &mut Report) {
     report.log = error.details();
+    if let Some(signal) = error.interruption() {
+        report.kind = ended_by(signal);
+    }
     report.help.extend(error.hint());
     match error {
         JobError::Load(LoadError::NotFound { .. }) => {
@@ -301,6 +322,9 @@ mod tests {
             ),
         ] {
             assert_eq!(dress(&error).kind.code(), code, "{error}");
+        }
+        for (signal, code) in [("SIGHUP", 129), ("SIGINT", 130), ("SIGTERM", 143)] {
+            assert_eq!(ended_by(signal).code(), code, "{signal}");
         }
     }
 

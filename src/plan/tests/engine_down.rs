@@ -4,7 +4,7 @@ use super::apps::mixed;
 use super::world::World;
 use super::*;
 use crate::model::Kind;
-use crate::observed::{Down, Observed};
+use crate::observed::{Down, Observed, Silent};
 
 /// What is seen of the mixed project, which is up, while Docker does not answer.
 fn seen() -> Observed {
@@ -73,4 +73,47 @@ fn the_other_engines_containers_are_changed_and_nothing_of_the_unknown_ones_is()
         }
     }
     assert!(stops, "{stop}");
+}
+
+/// The mixed project, which is up, while the keeper of `db` does not answer.
+fn silent() -> Observed {
+    let mut seen = World::of(&mixed()).look();
+    seen.containers.remove(&name("db"));
+    let silent = Silent {
+        reason: "its LXC monitor (pid 7) did not answer within 10 s".into(),
+        help: "let it go on: kill -CONT 7".into(),
+    };
+    seen.silent = [(name("db"), silent)].into();
+    seen
+}
+
+#[test]
+fn a_container_that_does_not_answer_is_named_with_what_mends_it_and_the_others_are_changed() {
+    let all = plan(&mixed(), &silent(), &wish(Goal::Stop)).unwrap_err();
+    let told: Vec<String> = all.iter().map(|p| format!("{p} {:?}", p.help)).collect();
+    assert_eq!(
+        told,
+        [
+            "nothing is known of container `db`: its LXC monitor (pid 7) did not answer within 10 s \
+             Some(\"let it go on: kill -CONT 7\")"
+        ]
+    );
+    let seen = silent();
+    assert_eq!(down::unknown(&mixed(), &seen), [name("db")].into());
+    let web = plan(&mixed(), &seen, &chosen(Goal::Stop, &["web"])).unwrap();
+    let touched: Vec<&Name> = web
+        .steps
+        .iter()
+        .filter_map(|s| s.step.container())
+        .collect();
+    assert!(
+        touched.iter().all(|touched| **touched == name("web")),
+        "{web}"
+    );
+    assert!(!touched.is_empty(), "{web}");
+    let down = wish(Goal::Down {
+        keep: false,
+        volumes: false,
+    });
+    assert!(plan(&mixed(), &seen, &down).is_err());
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Systemd, within};
+use super::Systemd;
 use crate::model::{Name, ProjectUnits, UnitSpec, UnitsChange};
 use crate::systemd::files::{OnDisk, Undo};
 use crate::systemd::{Job, Units, UnitsError, names, render};
@@ -39,7 +39,7 @@ impl Systemd {
     /// Lets systemd read its files, and notes that it has.
     async fn reload(&self) -> Result<(), UnitsError> {
         let manager = self.manager().await?;
-        within("reload", "systemd", manager.reload()).await?;
+        self.within("reload", "systemd", manager.reload()).await?;
         self.files.reload_done();
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Systemd {
                 done => done,
             }
         };
-        within("reset", unit, forgotten).await
+        self.within("reset", unit, forgotten).await
     }
 
     /// Ends what systemd still knows of services that are to be no more, while their units are there: a
@@ -160,12 +160,12 @@ impl Systemd {
         if !off.is_empty() {
             let off: Vec<&str> = off.iter().map(String::as_str).collect();
             let done = manager.disable_unit_files(&off, false);
-            within("disable", off[0], done).await?;
+            self.within("disable", off[0], done).await?;
         }
         if !on.is_empty() {
             let on: Vec<&str> = on.iter().map(String::as_str).collect();
             let done = manager.enable_unit_files(&on, false, false);
-            within("enable", on[0], done).await?;
+            self.within("enable", on[0], done).await?;
         }
         Ok(())
     }
@@ -182,7 +182,7 @@ impl Systemd {
         if !self.files.network_enabled() {
             let manager = self.manager().await?;
             let on = manager.enable_unit_files(&[names::NETWORK], false, false);
-            within("enable", names::NETWORK, on).await?;
+            self.within("enable", names::NETWORK, on).await?;
         }
         let job = match written || renewed {
             true => Job::Restart,
@@ -227,7 +227,7 @@ impl Systemd {
         if self.files.network()?.is_some() {
             let manager = self.manager().await?;
             let off = manager.disable_unit_files(&[names::NETWORK], false);
-            within("disable", names::NETWORK, off).await?;
+            self.within("disable", names::NETWORK, off).await?;
         }
         self.finish(names::NETWORK, Job::Stop).await?;
         self.forget_failure(names::NETWORK).await?;

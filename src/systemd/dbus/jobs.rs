@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zbus::{OwnedVariant, Variant};
 
+use super::Systemd;
 use super::states::{Listed, number};
-use super::{Systemd, within};
 use crate::model::{JobState, Name};
 use crate::systemd::{Job, Jobs, TransientJob, UnitsError, names};
 
@@ -26,7 +26,7 @@ impl Jobs for Systemd {
         let manager = self.manager().await?;
         let properties = properties(job);
         let begun = manager.start_transient_unit(&unit, "fail", &properties, &[]);
-        self.done(&unit, Job::Start, within("start", &unit, begun))
+        self.done(&unit, Job::Start, self.within("start", &unit, begun))
             .await
     }
 
@@ -94,7 +94,7 @@ impl Systemd {
         self.leave_slice(&own).await?;
         let manager = self.manager().await?;
         let others = manager.list_units_by_patterns(&["active"], &["locker-*"]);
-        let others = within("list", "units", others).await?;
+        let others = self.within("list", "units", others).await?;
         match others.is_empty() {
             true => self.leave_slice(names::SLICE).await,
             false => Ok(()),
@@ -107,7 +107,7 @@ impl Systemd {
         }
         let manager = self.manager().await?;
         let inside = manager.get_unit_processes(slice);
-        match within("look into", slice, inside).await?.is_empty() {
+        match self.within("look into", slice, inside).await?.is_empty() {
             true => self.finish(slice, Job::Stop).await,
             false => Ok(()),
         }

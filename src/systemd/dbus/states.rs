@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
-use super::{Systemd, within};
+use super::Systemd;
 use crate::model::{Name, UnitState};
 use crate::systemd::{UnitsError, names};
 
@@ -41,7 +41,9 @@ impl Systemd {
     pub(super) async fn list(&self, units: &[&str]) -> Result<Vec<Listed>, UnitsError> {
         let manager = self.manager().await?;
         let _room = self.room().await;
-        let listed = within("list", "units", manager.list_units_by_names(units)).await?;
+        let listed = self
+            .within("list", "units", manager.list_units_by_names(units))
+            .await?;
         let read = |unit: ListedUnit| Listed {
             active: with_job(&unit.3, &unit.8).into(),
             unit: unit.0,
@@ -72,7 +74,7 @@ impl Systemd {
             );
             answer.await?.body().deserialize::<OwnedVariant>()
         };
-        within("read", &listed.unit, asked).await
+        self.within("read", &listed.unit, asked).await
     }
 
     /// Of hundreds of properties those few alone: all of them cost systemd a millisecond for each unit.

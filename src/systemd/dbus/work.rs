@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep, timeout};
 use zbus::OwnedObjectPath;
 
+use super::Systemd;
 use super::states::number;
-use super::{Systemd, within};
 use crate::systemd::{Job, UnitsError};
 
 /// How often a unit is looked at when the bus was lost while a job ran.
@@ -34,7 +35,7 @@ impl Systemd {
                 Job::Stop => manager.stop_unit(unit, "ignore-dependencies").await,
             }
         };
-        within(verb(job), unit, begun).await
+        self.within(verb(job), unit, begun).await
     }
 
     /// Does the job and waits for the signal of its end; when the bus goes away meanwhile, for the unit.
@@ -56,9 +57,8 @@ impl Systemd {
         let heard = match timeout(SOON, &mut told).await {
             Ok(heard) => heard,
             Err(_) => {
-                let most = self.patience(unit, job).await;
-                let late = |_| late(unit, job, most);
-                timeout(most, told).await.map_err(late)?
+                let most = self.patience(unit, job).await?;
+                self.await_end(unit, job, most, told).await?
             }
         };
         match heard.as_deref() {
@@ -68,12 +68,35 @@ impl Systemd {
         }
     }
 
+    /// Waits for the signal of an end for at most `most`, and looks meanwhile whether the bus can still bring it.
+    async fn await_end(
+        &self,
+        unit: &str,
+        job: Job,
+        most: Duration,
+        mut told: Receiver<String>,
+    ) -> Result<Result<String, RecvError>, UnitsError> {
+        let end = Instant::now() + most;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match timeout(SOON.min(left), &mut told).await {
+                Ok(heard) => return Ok(heard),
+                Err(_) if left <= SOON => return Err(late(unit, job, most)),
+                Err(_) => self.alive(verb(job), unit).await?,
+            }
+        }
+    }
+
     /// Looks at the unit until its job is over.
     async fn settle(&self, unit: &str, job: Job) -> Result<(), UnitsError> {
         let begun = Instant::now();
-        let most = self.patience(unit, job).await;
+        let mut most = None;
         loop {
             sleep(LOOK).await;
+            if most.is_none() {
+                // The bus may not be back yet.
+                most = self.patience(unit, job).await.ok();
+            }
             match self.state_of(unit).await {
                 Ok(state) => match (state.active.as_str(), job) {
                     ("activating" | "deactivating" | "reloading", _) => {}
@@ -84,6 +107,7 @@ impl Systemd {
                 Err(error) if begun.elapsed() > BUS_GONE => return Err(error),
                 Err(_) => {}
             }
+            let most = most.unwrap_or(ENDLESS);
             if begun.elapsed() > most {
                 return Err(late(unit, job, most));
             }
@@ -92,27 +116,30 @@ impl Systemd {
 
     /// How long a job of a unit may take by the unit's own limits: a stop asks once, then kills, and a start
     /// that fails is a stop, too.
-    async fn patience(&self, unit: &str, job: Job) -> Duration {
+    async fn patience(&self, unit: &str, job: Job) -> Result<Duration, UnitsError> {
         if !unit.ends_with(".service") {
-            return MORE;
+            return Ok(MORE);
         }
-        let limit = async |key| {
-            let listed = self.list(&[unit]).await.ok()?;
-            let limit = self.property(listed.first()?, "Service", key).await.ok()?;
-            Some(number(&limit)).filter(|limit| *limit != u64::MAX)
+        let listed = self.list(&[unit]).await?;
+        let Some(listed) = listed.first() else {
+            return Ok(ENDLESS);
         };
-        let Some(stop) = limit("TimeoutStopUSec").await else {
-            return ENDLESS;
+        let limit = async |key| {
+            let limit = number(&self.property(listed, "Service", key).await?);
+            Ok::<_, UnitsError>(Some(limit).filter(|limit| *limit != u64::MAX))
+        };
+        let Some(stop) = limit("TimeoutStopUSec").await? else {
+            return Ok(ENDLESS);
         };
         let stop = Duration::from_micros(stop).saturating_mul(2);
         let start = match job {
             Job::Stop => Some(0),
-            Job::Start | Job::StartAlone | Job::Restart => limit("TimeoutStartUSec").await,
+            Job::Start | Job::StartAlone | Job::Restart => limit("TimeoutStartUSec").await?,
         };
-        start.map_or(ENDLESS, |start| {
+        Ok(start.map_or(ENDLESS, |start| {
             let all = Duration::from_micros(start).saturating_add(stop);
             all.saturating_add(MORE).min(ENDLESS)
-        })
+        }))
     }
 
     async fn failure(&self, unit: &str, job: Job, result: &str) -> UnitsError {
