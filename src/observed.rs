@@ -62,6 +62,8 @@ pub struct ObservedOwner {
     pub mode: u32,
     /// A directory with nothing in it.
     pub empty: bool,
+    /// Its file system can map the ids of a mount; asked for taken-over volumes only.
+    pub maps_ids: bool,
 }
 
 /// Facts about the host.
@@ -326,6 +328,15 @@ pub struct UnnamedVolume {
     pub name: String,
     /// Where its data are on the host.
     pub path: Option<PathBuf>,
+}
+
+impl UnnamedVolume {
+    /// Where its data are; some engines only say so when they list their volumes.
+    pub fn path_in<'a>(&'a self, engine: &'a ObservedEngine) -> Option<&'a PathBuf> {
+        let listed = engine.foreign_volumes.get(&self.name);
+        let listed = listed.and_then(|found| found.path.as_ref());
+        self.path.as_ref().or(listed)
+    }
 }
 
 /// Volumes of docker compose that the project has taken over.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::backend::Seeded;
 use crate::firewall::FirewallChange;
 use crate::model::{Mount, Name, SYSTEM_GRACE, Subnets};
 use crate::network::{BridgeRemoval, BridgeWish};
@@ -21,7 +22,7 @@ use super::halt::Halts;
 use super::health;
 use super::kept::before_boot;
 use super::perform::{AnonymousVolumes, ApplyOptions};
-use super::undo::remove_made;
+use super::undo::unseed;
 use super::{Host, StepError};
 
 /// What came of a step.
@@ -243,23 +244,19 @@ impl<'a> Worker<'a> {
         copy: bool,
     ) -> Result<Outcome, StepError> {
         let inside = self.host.backend.inside();
-        let made = inside.seed(container, mounts, copy).await?;
+        let seeded = inside.seed(container, mounts, copy).await?;
+        let mounts = mounts.to_vec();
         let marked = match self.mark_seeded(container, true).await {
             Ok(marked) => marked,
             Err(error) => {
-                let mounts = mounts.to_vec();
-                blocking(move || remove_made(made, &mounts)).await?;
+                blocking(move || unseed(seeded, &mounts)).await?;
                 return Err(error);
             }
         };
-        Ok(if made.is_empty() && !marked {
-            Outcome::Already
-        } else {
-            Outcome::Done(Back::RemovePaths(
-                marked.then(|| container.clone()),
-                made,
-                mounts.to_vec(),
-            ))
+        let back = Back::Unseed(marked.then(|| container.clone()), seeded, mounts);
+        Ok(match back {
+            Back::Unseed(None, seeded, _) if seeded == Seeded::default() => Outcome::Already,
+            back => Outcome::Done(back),
         })
     }
 

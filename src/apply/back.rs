@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::backend::Body;
+use crate::backend::{Body, Seeded};
 use crate::firewall::FirewallChange;
 use crate::model::{EngineNetwork, HostsLine, Mount, Name, Subnets, UnitsChange};
 use crate::observed::{Leftover, Mark, ProjectRecord};
@@ -26,9 +26,9 @@ pub(super) enum Back {
     Unsweep(Box<Leftover>),
     /// Destroy the container that was made.
     Destroy(Name),
-    /// Remove the host paths that were made for these mounts; the mark of the container, where one
-    /// is named, had not said that they are filled.
-    RemovePaths(Option<Name>, Vec<PathBuf>, Vec<Mount>),
+    /// Give old owners back and remove the host paths that were made for these mounts; the mark of the
+    /// container, where one is named, had not said that they are filled.
+    Unseed(Option<Name>, Seeded, Vec<Mount>),
     /// Write the settings as they were.
     Configure(Box<Mark>),
     /// Write the names as they were.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::backend::lxc::can_map_ids;
 use crate::model::{CgroupVersion, IdKind, IdRange, Kind, Name, Project, VolumeSource};
-use crate::observed::ObservedOwner;
+use crate::observed::{Adopted, ObservedContainer, ObservedEngine, ObservedOwner};
 
 use super::host::ObserveError;
 
@@ -106,7 +106,7 @@ pub(super) fn volumes(dir: &Path) -> Result<BTreeSet<Name>, ObserveError> {
 }
 
 /// What is to be known about owners where containers have ids of their own.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OfIds {
     /// Named volumes, by name.
     volumes: BTreeSet<Name>,
@@ -114,22 +114,29 @@ pub(super) struct OfIds {
     paths: BTreeSet<PathBuf>,
     /// A system container has such a volume.
     mapped: bool,
+    /// A container has ids of its own.
+    own: bool,
 }
 
 impl OfIds {
     pub(super) fn of(project: &Project) -> Self {
         let mut found = Self::default();
-        let all = project.containers.values();
-        for container in all.filter(|c| c.idmap.is_some() || c.isolate) {
+        for container in project.containers.values() {
+            let own = container.idmap.is_some() || container.isolate;
+            let system = container.kind() == Kind::System;
+            found.own |= own;
             for (volume, _) in &container.volumes {
                 match &volume.source {
-                    VolumeSource::Host(path) => {
+                    VolumeSource::Host(path) if own => {
                         found.paths.insert(path.clone());
                     }
-                    VolumeSource::Named(name) => {
-                        found.mapped |= container.kind() == Kind::System;
+                    VolumeSource::Host(_) => {}
+                    // One that has no map any more may have had one.
+                    VolumeSource::Named(name) if own || system => {
+                        found.mapped |= own && system;
                         found.volumes.insert(name.clone());
                     }
+                    VolumeSource::Named(_) => {}
                 }
             }
         }
@@ -140,23 +147,55 @@ impl OfIds {
     pub(super) fn owners(&self, volumes: &Path) -> BTreeMap<PathBuf, ObservedOwner> {
         let named = self.volumes.iter().map(|name| volumes.join(name.as_str()));
         let all = named.chain(self.paths.iter().cloned());
-        let owner = |path: PathBuf| {
-            let found = std::fs::metadata(&path).ok()?;
-            let empty = std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
-            let owner = ObservedOwner {
-                user: found.uid(),
-                mode: found.mode() & 0o7777,
-                empty,
-            };
-            Some((path, owner))
+        all.filter_map(|path| Some((path.clone(), owner(&path)?)))
+            .collect()
+    }
+
+    /// The same of what the engine keeps for the project, where a container has ids of its own.
+    pub(super) fn owners_of_engine(
+        &self,
+        engine: &ObservedEngine,
+        adopted: &Adopted,
+        containers: &BTreeMap<Name, ObservedContainer>,
+    ) -> BTreeMap<PathBuf, ObservedOwner> {
+        if !self.own {
+            return BTreeMap::new();
+        }
+        let unnamed = adopted.unnamed.values().flat_map(BTreeMap::values);
+        let taken_over = adopted.volumes.iter().chain(unnamed);
+        let taken_over = taken_over.filter_map(|name| engine.foreign_volumes.get(name));
+        let kept = engine.volumes.values().chain(taken_over);
+        let kept = kept.filter_map(|volume| volume.path.as_ref());
+        let unnamed = containers.values().flat_map(|found| &found.unnamed);
+        let all = kept.chain(unnamed.filter_map(|volume| volume.path_in(engine)));
+        let with_maps = |path: &PathBuf| {
+            let maps_ids = self.mapped && can_map_ids(path);
+            Some((
+                path.clone(),
+                ObservedOwner {
+                    maps_ids,
+                    ..owner(path)?
+                },
+            ))
         };
-        all.filter_map(owner).collect()
+        all.filter_map(with_maps).collect()
     }
 
     /// Whether ids of mounts can be mapped where the volumes are.
     pub(super) fn maps_ids(&self, state: &Path) -> bool {
         self.mapped && can_map_ids(state)
     }
+}
+
+fn owner(path: &Path) -> Option<ObservedOwner> {
+    let found = std::fs::metadata(path).ok()?;
+    let empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    Some(ObservedOwner {
+        user: found.uid(),
+        mode: found.mode() & 0o7777,
+        empty,
+        maps_ids: false,
+    })
 }
 
 /// The first directory on the way to `path` through which nobody but its owner and its group can pass.

@@ -119,6 +119,7 @@ impl Host {
         let bridges = bridges(project, record.as_ref());
         let (paths, name) = (self.paths.clone(), self.project.clone());
         let of_ids = facts::OfIds::of(project);
+        let of_engine = of_ids.clone();
         let on_disk =
             tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted, &of_ids));
         let backend = Arc::clone(&self.backend);
@@ -155,6 +156,9 @@ impl Host {
         host.addresses = network.addresses;
         host.ids_taken.extend(backend.ids_taken);
         host.missing = missing(&backend.containers, project).await?;
+        let (engine, adopted) = (&backend.engine, &on_disk.adopted);
+        let kept = of_engine.owners_of_engine(engine, adopted, &backend.containers);
+        host.owners.extend(kept);
         Ok(Observed {
             host,
             record: on_disk.record,

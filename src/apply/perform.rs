@@ -7,11 +7,13 @@
 //! any more. A second signal leaves at once.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::backend::owners;
 use crate::model::Name;
 use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
@@ -215,6 +217,7 @@ pub async fn apply(
     let worker = Worker::new(plan, observed, host, events, options);
     let mut progress = Progress::new(plan, options.independent);
     note(let_go(host, plan, observed).await, events);
+    note(take_back_halves(&worker).await, events);
     let lanes = Lanes::here(options.parallel);
     let mut finished = run(&worker, &journal, &mut progress, &mut cancel, lanes.clone()).await;
     let signal = cancel.by().filter(|_| !progress.is_complete());
@@ -223,12 +226,12 @@ pub async fn apply(
         note(remember_sources(host, plan, &worker).await, events);
         let program = host.paths.program();
         note(blocking(move || store::settle(&program)).await, events);
-        end(journal, events);
+        end(&worker, journal).await;
         return Ok(progress.applied);
     }
     if signal.is_none() && progress.is_only_unwell() {
         note(keep(host, plan, observed).await, events);
-        end(journal, events);
+        end(&worker, journal).await;
         let failures = failures_of(progress);
         return Err(ApplyError::Unwell { failures });
     }
@@ -257,9 +260,27 @@ pub async fn apply(
         aftermath.left.splice(0..0, halfway);
     }
     if aftermath.is_clean() {
-        end(journal, events);
+        end(&worker, journal).await;
     }
     Err(failure(progress, signal, finished, aftermath))
+}
+
+/// Gives the old owners back where a killed run has changed a part of them and this plan does not go on with it.
+async fn take_back_halves(worker: &Worker<'_>) -> Result<(), StepError> {
+    let seeds = worker.plan.steps.iter().filter_map(|planned| {
+        let Step::Seed { mounts, .. } = &planned.step else {
+            return None;
+        };
+        Some(mounts.iter().map(|mount| mount.host.clone()))
+    });
+    let goes_on: BTreeSet<PathBuf> = seeds.flatten().collect();
+    let (paths, project) = (worker.host.paths.clone(), worker.host.project.clone());
+    blocking(move || {
+        let halves = owners::under_way(&paths, &project).into_iter();
+        let mut notes = halves.filter(|(_, root)| !goes_on.contains(root));
+        notes.try_for_each(|(note, _)| owners::give_back(&note))
+    })
+    .await
 }
 
 /// The containers beside the `lost` ones that this run has changed. Without any there is nothing to keep, and
@@ -292,7 +313,7 @@ async fn partly(
     let ways: Ways = ways.into_iter().filter(|(id, _)| of_lost(id)).collect();
     let aftermath = undo(worker, &journal, &ways, cancel, lanes).await;
     if aftermath.is_clean() {
-        end(journal, worker.events);
+        end(worker, journal).await;
     }
     match cancel.by() {
         Some(signal) => ApplyError::Interrupted {
@@ -352,9 +373,12 @@ fn note(written: Result<(), StepError>, events: &dyn Events) {
     }
 }
 
-fn end(journal: Journal, events: &dyn Events) {
+async fn end(worker: &Worker<'_>, journal: Journal) {
+    let (paths, project) = (worker.host.paths.clone(), worker.host.project.clone());
+    let settled = blocking(move || owners::settle(&paths, &project)).await;
+    note(settled, worker.events);
     if let Err(error) = journal.finish() {
-        events.tell(Event::Note(&error.to_string()));
+        worker.events.tell(Event::Note(&error.to_string()));
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use crate::backend::Body;
+use crate::backend::{Body, Seeded, owners};
 use crate::model::Mount;
 use crate::network::BridgeWish;
 use crate::plan::StepId;
@@ -204,12 +204,12 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         // Its own volumes without a name were made with it. Those that it took over are still held by
         // the older self, and no engine removes what is held.
         Back::Destroy(name) => host.backend.destroy(name, Body::Present, true).await?,
-        Back::RemovePaths(name, made, mounts) => {
+        Back::Unseed(name, seeded, mounts) => {
             if let Some(name) = name {
                 worker.mark_seeded(name, false).await?;
             }
-            let (made, mounts) = (made.clone(), mounts.clone());
-            blocking(move || remove_made(made, &mounts)).await?;
+            let (seeded, mounts) = (seeded.clone(), mounts.clone());
+            blocking(move || unseed(seeded, &mounts)).await?;
         }
         Back::Configure(mark) => worker.configure_back(mark).await?,
         Back::Program(path) => {
@@ -237,9 +237,17 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
     Ok(())
 }
 
+/// Takes back what filling the volumes did.
+pub(super) fn unseed(seeded: Seeded, mounts: &[Mount]) -> Result<(), StepError> {
+    for note in &seeded.given {
+        owners::give_back(note)?;
+    }
+    remove_made(seeded.made, mounts)
+}
+
 /// Removes what filling the volumes made: the mounts' own paths with all in them, and the
 /// directories above only where nothing else has come to lie in them.
-pub(super) fn remove_made(mut made: Vec<PathBuf>, mounts: &[Mount]) -> Result<(), StepError> {
+fn remove_made(mut made: Vec<PathBuf>, mounts: &[Mount]) -> Result<(), StepError> {
     made.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
     for path in made {
         if mounts.iter().any(|mount| path.starts_with(&mount.host)) {

@@ -31,6 +31,15 @@ impl Outer<'_> {
     }
 }
 
+/// What filling the volumes of a container has done, for undo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seeded {
+    /// Paths that were made, parents first.
+    pub made: Vec<PathBuf>,
+    /// Notes of trees whose owners were changed; `owners::give_back` brings them back.
+    pub given: Vec<PathBuf>,
+}
+
 /// The inside of a container.
 #[async_trait]
 pub trait Inside: Send + Sync {
@@ -44,13 +53,9 @@ pub trait Inside: Send + Sync {
     ) -> Result<(), BackendError>;
 
     /// Makes missing host directories or files of `mounts` and, with `copy`, fills the empty ones with the
-    /// container's own content; all or nothing. Returns the paths that it made, for undo.
-    async fn seed(
-        &self,
-        name: &Name,
-        mounts: &[Mount],
-        copy: bool,
-    ) -> Result<Vec<PathBuf>, BackendError>;
+    /// container's own content; gives named volumes to a container with ids of its own. All or nothing.
+    async fn seed(&self, name: &Name, mounts: &[Mount], copy: bool)
+    -> Result<Seeded, BackendError>;
 
     /// Freezes or thaws it.
     async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError>;

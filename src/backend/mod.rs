@@ -10,6 +10,7 @@ mod error;
 mod inside;
 pub mod lxc;
 mod meter;
+pub(crate) mod owners;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine, Silent};
 
 pub use engine::{Engine, Former, FormerContainer, ImageInfo, Once, RunOptions};
 pub use error::BackendError;
-pub use inside::{AttachOptions, Inside, Outer, Ran};
+pub use inside::{AttachOptions, Inside, Outer, Ran, Seeded};
 pub use meter::{Meter, Reading};
 pub use watch::{
     EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Probe, Process, Watch, What,

@@ -12,6 +12,12 @@ use super::{Cause, Problem, Step};
 /// The longest name of a container: templates make it the host name (`HOST_NAME_MAX`, sethostname(2)).
 const LONGEST: usize = 64;
 
+/// Whether the engine keeps volumes for it that its one user must get.
+fn has_kept(spec: &ContainerSpec) -> bool {
+    let mut apps = spec.app.iter().filter(|_| !spec.idmap.is_empty());
+    apps.any(|app| !app.settings.engine_volumes.is_empty())
+}
+
 impl Builder<'_> {
     /// A new container as the file has it, with its volumes.
     pub(super) fn make(&mut self, name: &Name, causes: Vec<Cause>) {
@@ -44,19 +50,24 @@ impl Builder<'_> {
         self.check_external(name, &spec);
         self.check_files(name, &spec);
         self.check_offer(name, &spec);
-        let mounts = spec.mounts.clone();
+        let (mounts, kept) = (spec.mounts.clone(), has_kept(&spec));
         self.specs.insert(name.clone(), spec.clone());
         let create = Step::Create(Box::new(spec));
         self.draft
             .add_in(Slot::Create, name, create, causes.clone());
-        self.seed(name, mounts, causes);
+        if kept || !mounts.is_empty() {
+            self.draft_seed(name, mounts, causes);
+        }
     }
 
     /// Makes the host's side of `mounts`, filled with what the container has there.
     pub(super) fn seed(&mut self, name: &Name, mounts: Vec<Mount>, causes: Vec<Cause>) {
-        if mounts.is_empty() {
-            return;
+        if !mounts.is_empty() {
+            self.draft_seed(name, mounts, causes);
         }
+    }
+
+    fn draft_seed(&mut self, name: &Name, mounts: Vec<Mount>, causes: Vec<Cause>) {
         let step = Step::Seed {
             container: name.clone(),
             mounts,
@@ -81,7 +92,10 @@ impl Builder<'_> {
             true => Cause::Unfinished,
             false => Cause::Drifted("gone from the host"),
         };
-        self.seed(name, mounts, vec![cause]);
+        match unfilled && self.specs.get(name).is_some_and(has_kept) {
+            true => self.draft_seed(name, mounts, vec![cause]),
+            false => self.seed(name, mounts, vec![cause]),
+        }
     }
 
     /// Whether somebody else's container of this kind is called so on the host.

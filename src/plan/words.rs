@@ -164,6 +164,7 @@ impl Step {
             Self::Pull { platform, .. } => platform.clone().unwrap_or_default(),
             Self::Build(build) => build.context.display().to_string(),
             Self::AwaitCompleted { .. } => "until it has ended".into(),
+            Self::Seed { mounts, .. } if mounts.is_empty() => "of the engine".into(),
             Self::Seed { mounts, .. } => {
                 let paths = mounts.iter().map(|m| m.target.display().to_string());
                 paths.collect::<Vec<_>>().join(" ")

@@ -82,6 +82,11 @@ impl Paths {
         self.project(project).join("adopted.json")
     }
 
+    /// Notes of owners that a change has given to containers.
+    pub fn owners(&self, project: &Name) -> PathBuf {
+        self.project(project).join("owners")
+    }
+
     /// What is known of commands in containers of their own.
     pub fn jobs(&self, project: &Name) -> PathBuf {
         self.project(project).join("jobs")

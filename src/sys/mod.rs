@@ -38,7 +38,7 @@ pub use journal::{Journal, journal_field};
 pub use knock::knock;
 pub use lines::Lines;
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
-pub use mounts::{mount_point_of, mount_points};
+pub use mounts::{mount_point_of, mount_points, mount_points_of};
 pub use notify::{Notifier, tell_failure};
 pub use resolv::{is_stub, name_servers};
 pub use ruleset::Generation;

@@ -11,7 +11,15 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The kernel does not tell them.
 pub fn mount_points() -> io::Result<BTreeSet<PathBuf>> {
-    Ok(points(&std::fs::read("/proc/self/mountinfo")?))
+    mount_points_of(Path::new("/proc/self"))
+}
+
+/// The mount points that the process of a directory below `/proc` sees.
+///
+/// # Errors
+/// The kernel does not tell them.
+pub fn mount_points_of(process: &Path) -> io::Result<BTreeSet<PathBuf>> {
+    Ok(points(&std::fs::read(process.join("mountinfo"))?))
 }
 
 /// The mount point, of those in `points`, of the file system on which `path` lies, through all links.

@@ -100,7 +100,7 @@ async fn volumes_are_filled_and_handed_on(rig: &Rig) {
         .await
         .unwrap();
     assert_eq!(
-        made,
+        made.made,
         [Path::new(own), Path::new("/srv/made")],
         "made with the container"
     );

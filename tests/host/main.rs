@@ -52,6 +52,7 @@ mod starts;
 mod supervised;
 mod top;
 mod variants;
+mod volume_ids;
 mod volumes;
 
 use machine::Host;

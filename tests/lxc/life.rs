@@ -209,7 +209,7 @@ fn seeding_copies_the_containers_own_content_and_never_the_hosts() {
                 mount("v/trap", "/trap"),
                 mount("v/one", "/one.conf"),
             ];
-            let made = rig.lxc.seed(&db, &mounts, true).await.unwrap();
+            let made = rig.lxc.seed(&db, &mounts, true).await.unwrap().made;
             assert_eq!(made[0], rig.top.join("v"));
             let data = std::fs::metadata(rig.top.join("v/data")).unwrap();
             assert_eq!(
@@ -235,7 +235,7 @@ fn seeding_copies_the_containers_own_content_and_never_the_hosts() {
                 "the link was resolved on the host"
             );
             assert_eq!(
-                rig.lxc.seed(&db, &mounts, true).await.unwrap(),
+                rig.lxc.seed(&db, &mounts, true).await.unwrap().made,
                 Vec::<std::path::PathBuf>::new()
             );
             rig.lxc.destroy(&db, Body::Present, false).await.unwrap();

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use super::{ANY, Fake, broken};
 use crate::backend::{
     AttachOptions, BackendError, Body, EventStream, Inside, LogLine, LogStream, LogWish, Outer,
-    Probe, Process, Ran, Watch,
+    Probe, Process, Ran, Seeded, Watch,
 };
 use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name, Test};
 use crate::observed::State;
@@ -32,19 +32,15 @@ impl Inside for Fake {
         })
     }
 
-    async fn seed(
-        &self,
-        name: &Name,
-        mounts: &[Mount],
-        _: bool,
-    ) -> Result<Vec<PathBuf>, BackendError> {
+    async fn seed(&self, name: &Name, mounts: &[Mount], _: bool) -> Result<Seeded, BackendError> {
         self.backend(format!("seed {name}")).await?;
         let missing = mounts.iter().filter(|mount| !mount.host.exists());
         let made: Vec<PathBuf> = missing.map(|mount| mount.host.clone()).collect();
         for path in &made {
             std::fs::create_dir_all(path).unwrap();
         }
-        Ok(made)
+        let given = Vec::new();
+        Ok(Seeded { made, given })
     }
 
     async fn set_frozen(&self, name: &Name, frozen: bool) -> Result<(), BackendError> {

@@ -21,7 +21,7 @@ use super::error::{failed, is_missing, refused, status};
 use super::known::{Bodies, Known};
 use super::site::{Site, io, token, write_whole};
 use super::{files, hosts, older, owners, place, volume};
-use crate::backend::{BackendError, Progress};
+use crate::backend::{BackendError, Progress, Seeded};
 use crate::model::{AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
 
@@ -94,6 +94,10 @@ pub(super) async fn create(
         let wanted = Wanted { spec, app, older };
         let id = make(site, link, &wanted, body, progress).await?;
         join(link, spec, app, &id).await?;
+        if let Err(error) = give_fresh(site, link, spec, app, held).await {
+            discard(link, &id).await;
+            return Err(error);
+        }
         Ok(id)
     };
     match done.await {
@@ -271,6 +275,16 @@ fn not_made(spec: &ContainerSpec, error: &bollard::errors::Error) -> BackendErro
     failed("create", &full, error)
 }
 
+/// Removes a container that is not whole. The first error is the one to tell; what is left is seen as a wreck.
+async fn discard(link: &Link, id: &str) {
+    let options = RemoveContainerOptions {
+        v: true,
+        force: true,
+        link: false,
+    };
+    let _ = link.docker.remove_container(id, Some(options)).await;
+}
+
 /// Joins it to its further networks; one that cannot be joined takes the container away again.
 async fn join(
     link: &Link,
@@ -288,14 +302,29 @@ async fn join(
             .connect_network(&attached.network, request)
             .await;
         if let Err(error) = joined {
-            let options = RemoveContainerOptions {
-                v: true,
-                force: true,
-                link: false,
-            };
-            // The first error is the one to tell; what is left is seen as a wreck.
-            let _ = link.docker.remove_container(id, Some(options)).await;
+            discard(link, id).await;
             return Err(failed("join networks of", &spec.host_name(), &error));
+        }
+    }
+    Ok(())
+}
+
+/// Gives an isolated container the volumes without a name that were made with it, and that its image asks for. They
+/// go with the container.
+async fn give_fresh(
+    site: &Site,
+    link: &Link,
+    spec: &ContainerSpec,
+    app: &AppSpec,
+    held: &[(PathBuf, String)],
+) -> Result<(), BackendError> {
+    let known = |target: &Path| {
+        let mut volumes = app.settings.engine_volumes.iter();
+        volumes.any(|volume| volume.target == target) || held.iter().any(|(at, _)| at == target)
+    };
+    for (target, path) in owners::of_engine(site, &link.docker, spec).await? {
+        if !known(&target) {
+            owners::give(site, spec, &path, &mut Seeded::default())?;
         }
     }
     Ok(())
@@ -303,13 +332,15 @@ async fn join(
 
 /// Makes missing host directories of `mounts`. What was made with the container is told as made, too,
 /// so that taking the container back takes the directories back.
-/// What is made, and all that named volumes hold, is given to the user of an isolated container: the engine
-/// has filled them with the image's owners.
+/// What is made, all that named volumes hold and `volumes`, which the engine keeps, is given to the user of an
+/// isolated container: the engine has filled them with the image's owners.
 pub(super) fn seed(
+    site: &Site,
     home: &Path,
     spec: &ContainerSpec,
     mounts: &[Mount],
-) -> Result<Vec<PathBuf>, BackendError> {
+    volumes: &[PathBuf],
+) -> Result<Seeded, BackendError> {
     let mut all: Vec<PathBuf> = made(home)
         .into_iter()
         .filter(|path| mounts.iter().any(|mount| mount.host == *path))
@@ -321,10 +352,17 @@ pub(super) fn seed(
             Err(e) => return Err(io("create", path)(e)),
         }
     }
-    for mount in mounts {
-        if mount.named || all.contains(&mount.host) {
-            owners::give(spec, &mount.host, mount.named)?;
+    let ours = mounts.iter().filter(|m| m.named || all.contains(&m.host));
+    let ours: Vec<PathBuf> = ours.map(|mount| mount.host.clone()).collect();
+    let mut done = Seeded::default();
+    for path in ours.iter().chain(volumes) {
+        if let Err(error) = owners::give(site, spec, path, &mut done) {
+            // The error is the one to tell; the note of what cannot be given back stays.
+            let notes = done.given.iter();
+            notes.for_each(|note| drop(crate::backend::owners::give_back(note)));
+            return Err(error);
         }
     }
-    Ok(all)
+    done.made = all;
+    Ok(done)
 }

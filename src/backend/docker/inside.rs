@@ -10,12 +10,12 @@ use bollard::query_parameters::InspectContainerOptions;
 
 use super::error::failed;
 use super::{
-    DockerBackend, archive, attach, copy, create, ended, events, hosts, logs, power, probe,
+    DockerBackend, archive, attach, copy, create, ended, events, hosts, logs, owners, power, probe,
     processes,
 };
 use crate::backend::{
     AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, Outer, Probe,
-    Process, Ran, Watch,
+    Process, Ran, Seeded, Watch,
 };
 use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name};
 
@@ -48,13 +48,17 @@ impl Inside for DockerBackend {
         name: &Name,
         mounts: &[Mount],
         _copy: bool,
-    ) -> Result<Vec<PathBuf>, BackendError> {
+    ) -> Result<Seeded, BackendError> {
         let known = self
             .body("fill the volumes of", name, Body::Present)
             .await?;
+        let docker = &self.link().await?.docker;
+        let volumes = owners::of_engine(&self.site, docker, &known.mark.spec).await?;
+        let volumes: Vec<PathBuf> = volumes.into_iter().map(|(_, path)| path).collect();
         let (name, mounts) = (name.clone(), mounts.to_vec());
         self.blocking(move |site| {
-            create::seed(&site.home(&name, &known.token), &known.mark.spec, &mounts)
+            let home = site.home(&name, &known.token);
+            create::seed(site, &home, &known.mark.spec, &mounts, &volumes)
         })
         .await?
     }

@@ -1,7 +1,7 @@
 //! What containers are asked while they run, handed on to the engine that has them.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use futures_util::stream::select_all;
 use super::Engines;
 use crate::backend::{
     AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Outer, Probe, Process,
-    Ran, Watch,
+    Ran, Seeded, Watch,
 };
 use crate::model::{Healthcheck, Hook, HostsLine, Kind, Mount, Name};
 
@@ -32,7 +32,7 @@ impl Inside for Engines {
         name: &Name,
         mounts: &[Mount],
         copy: bool,
-    ) -> Result<Vec<PathBuf>, BackendError> {
+    ) -> Result<Seeded, BackendError> {
         let inside = self.present(name).await?.inside();
         inside.seed(name, mounts, copy).await
     }

@@ -7,8 +7,7 @@ use rustix::fs::{
     fsetxattr, futimens,
 };
 
-use super::inner_file::host_id;
-use super::shift::{bound_to, inner_id};
+use crate::backend::owners::{bound_to, host_id, inner_id};
 use crate::model::{IdKind, IdRange};
 
 /// Which way.

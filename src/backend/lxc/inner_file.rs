@@ -16,7 +16,8 @@ use rustix::io::Errno;
 
 use super::site::{Site, io};
 use crate::backend::BackendError;
-use crate::model::{ContainerSpec, HostsLine, IdKind, IdRange};
+use crate::backend::owners::host_id;
+use crate::model::{ContainerSpec, HostsLine, IdKind};
 
 /// More than any hosts file; a container cannot make the host read without end.
 const LIMIT: u64 = 1 << 20;
@@ -248,19 +249,6 @@ pub(super) fn resolve_in(root: &Path, path: &Path) -> Result<Option<OwnedFd>, Ba
             root.join(path.strip_prefix("/").unwrap_or(path)),
         )(e.into())),
     }
-}
-
-/// The host's id of a container's id; none when it is not mapped. Without a map they are the same.
-pub(super) fn host_id(map: &[IdRange], kind: IdKind, id: u32) -> Option<u32> {
-    if map.is_empty() {
-        return Some(id);
-    }
-    map.iter()
-        .filter(|range| range.kind == kind)
-        .find_map(|range| {
-            let offset = id.checked_sub(range.container)?;
-            (offset < range.count).then(|| range.host.checked_add(offset))?
-        })
 }
 
 /// Writes the managed names: hosts block, name servers and, while it is stopped, the host name.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backend::lxc::render::tests::spec;
+use crate::model::IdRange;
 use crate::model::Mount;
 use std::os::unix::fs::symlink;
 

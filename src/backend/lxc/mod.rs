@@ -8,6 +8,7 @@ mod attach;
 mod attended;
 mod attributes;
 mod card;
+mod carried;
 mod console;
 mod container;
 mod copy;
@@ -63,7 +64,7 @@ use async_trait::async_trait;
 
 use super::{
     AttachOptions, Backend, BackendError, BackendView, Body, Engine, Inside, Outer, Progress, Ran,
-    Sought, Watch,
+    Seeded, Sought, Watch,
 };
 use crate::model::{Hook, HostsLine, Kind, Mount, Name};
 use crate::observed::Mark;
@@ -232,7 +233,7 @@ impl Inside for LxcBackend {
         name: &Name,
         mounts: &[Mount],
         copy: bool,
-    ) -> Result<Vec<PathBuf>, BackendError> {
+    ) -> Result<Seeded, BackendError> {
         let (name, mounts) = (name.clone(), mounts.to_vec());
         self.blocking("fill the volumes of", move |site| {
             let mark = mark::ours(site, "fill the volumes of", &name)?;

@@ -83,7 +83,8 @@ impl Root {
         Err("the container changes the way to it all the time".into())
     }
 
-    fn find(&self, target: &Path) -> rustix::io::Result<OwnedFd> {
+    /// What is at `target`, which must be there.
+    pub(super) fn find(&self, target: &Path) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         openat2(&self.0, target, flags, Mode::empty(), resolve)

@@ -19,11 +19,12 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::ffi::{MountChange, change_mount};
-use super::inner_file::host_id;
-use super::mark;
 use super::mount_point::{Making, Root};
 use super::site::remove_file;
+use super::{carried, mark};
+use crate::backend::owners::host_id;
 use crate::model::{ContainerSpec, IdKind, Mount};
+use crate::sys::mount_points_of;
 
 /// The hidden first argument.
 pub(super) const ARGUMENT: &str = "__lxc_mounts";
@@ -94,7 +95,13 @@ fn mount_all(dir: &Path, pid: &OsString) -> Result<(), String> {
         };
         volumes.push(opened(&spec, mount, &process).map_err(told)?);
     }
-    let root = enter(&process).map_err(|error| format!("cannot enter the container: {error}"))?;
+    let told = |error: io::Error| format!("cannot enter the container: {error}");
+    let points = mount_points_of(&process).map_err(told)?;
+    let root = enter(&process).map_err(told)?;
+    let places = volumes
+        .iter()
+        .map(|volume| root.place(&volume.mount.target));
+    let carried = carried::take_up(&root, &points, &places.collect::<Vec<_>>())?;
     while !volumes.is_empty() {
         let volume = volumes.swap_remove(next(&root, &volumes));
         place(&root, &spec, &volume).map_err(|error| {
@@ -102,7 +109,7 @@ fn mount_all(dir: &Path, pid: &OsString) -> Result<(), String> {
             format!("cannot mount `{host}` at `{target}`: {error}")
         })?;
     }
-    Ok(())
+    carried::put_down(&root, carried, &making(&spec, true))
 }
 
 fn opened<'a>(
@@ -139,7 +146,7 @@ fn opened<'a>(
     })
 }
 
-fn is_dir(fd: &OwnedFd) -> rustix::io::Result<bool> {
+pub(super) fn is_dir(fd: &OwnedFd) -> rustix::io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Directory)
 }
 
@@ -168,12 +175,16 @@ fn next(root: &Root, volumes: &[Volume<'_>]) -> usize {
     at.iter().position(|one| !below(one)).unwrap_or_default()
 }
 
-fn place(root: &Root, spec: &ContainerSpec, volume: &Volume<'_>) -> Result<(), String> {
-    let making = Making {
-        directory: volume.is_dir,
+fn making(spec: &ContainerSpec, directory: bool) -> Making {
+    Making {
+        directory,
         user: host_id(&spec.idmap, IdKind::User, 0),
         group: host_id(&spec.idmap, IdKind::Group, 0),
-    };
+    }
+}
+
+fn place(root: &Root, spec: &ContainerSpec, volume: &Volume<'_>) -> Result<(), String> {
+    let making = making(spec, volume.is_dir);
     let point = root.find_or_make(&volume.mount.target, &making)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let point_is_dir = is_dir(&point).map_err(|error| error.to_string())?;

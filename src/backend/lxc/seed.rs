@@ -16,35 +16,54 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::copy::copy_tree;
-use super::inner_file::{host_id, resolve_in};
+use super::inner_file::resolve_in;
 use super::site::{Site, failed, io};
 use super::volume_ids;
-use crate::backend::BackendError;
+use crate::backend::owners::{self, host_id};
+use crate::backend::{BackendError, Seeded};
 use crate::model::{ContainerSpec, IdKind, Mount, says_file};
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 /// Makes what is missing of `mounts` and, with `copy`, fills what is empty; named volumes belong to the
-/// container afterwards. Returns the paths it made, parents first; on an error none of them is left.
+/// container afterwards. On an error nothing of it is left.
 pub(super) fn seed(
     site: &Site,
     spec: &ContainerSpec,
     mounts: &[Mount],
     copy: bool,
-) -> Result<Vec<PathBuf>, BackendError> {
+) -> Result<Seeded, BackendError> {
     let mut done = Done::default();
     for mount in mounts {
-        let ids = || volume_ids::of(site, spec, mount);
-        let seeded = one(site, spec, mount, copy, &mut done).and_then(|()| {
-            let fresh = done.made.contains(&mount.host) || done.filled.contains(&mount.host);
-            volume_ids::give(spec, mount, ids(), fresh)
-        });
+        let seeded = one(site, spec, mount, copy, &mut done)
+            .and_then(|()| given(site, spec, mount, &mut done));
         if let Err(error) = seeded {
             done.undo();
             return Err(error);
         }
     }
-    Ok(done.made)
+    let Done { made, given, .. } = done;
+    Ok(Seeded { made, given })
+}
+
+/// Gives a named volume to the container.
+fn given(
+    site: &Site,
+    spec: &ContainerSpec,
+    mount: &Mount,
+    done: &mut Done,
+) -> Result<(), BackendError> {
+    if !mount.named {
+        return Ok(());
+    }
+    let ids = volume_ids::of(site, spec, mount);
+    let fresh = done.made.contains(&mount.host) || done.filled.contains(&mount.host);
+    let note = owners::note_of(&site.paths, &spec.project, &mount.host)?;
+    let changed = volume_ids::give(site, spec, mount, ids, fresh, &note);
+    if changed.as_ref().is_err() || changed.as_ref().is_ok_and(|changed| *changed) {
+        done.given.push(note);
+    }
+    changed.map(drop)
 }
 
 #[derive(Default)]
@@ -53,11 +72,16 @@ struct Done {
     made: Vec<PathBuf>,
     /// Directories that were there, empty.
     filled: Vec<PathBuf>,
+    /// Notes of volumes that were given.
+    given: Vec<PathBuf>,
 }
 
 impl Done {
     fn undo(&self) {
         // The error that led here is the one to tell; what cannot be removed is only left over.
+        for note in &self.given {
+            let _ = owners::give_back(note);
+        }
         for path in &self.filled {
             let _ = std::fs::remove_dir_all(path);
             let _ = std::fs::create_dir(path);

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
 
-use super::inner_file::host_id;
 use super::site::{failed, io};
 use crate::backend::BackendError;
+use crate::backend::owners::{bound_to, host_id, inner_id};
 use crate::model::{IdKind, IdRange};
 
 const CAPABILITY: &str = "security.capability";
@@ -78,61 +78,4 @@ fn change(
         lsetxattr(path, CAPABILITY, &value, XattrFlags::empty())?;
     }
     Ok(())
-}
-
-/// The container's id of a host's id.
-pub(super) fn inner_id(map: &[IdRange], kind: IdKind, id: u32) -> Option<u32> {
-    let turned: Vec<IdRange> = map
-        .iter()
-        .map(|range| IdRange {
-            container: range.host,
-            host: range.container,
-            ..*range
-        })
-        .collect();
-    host_id(&turned, kind, id)
-}
-
-/// `struct vfs_cap_data` of revision 2 or 3, bound to the user that is root in the container.
-pub(super) fn bound_to(value: &[u8], root: u32) -> Option<Vec<u8>> {
-    let magic = u32::from_le_bytes(*value.first_chunk::<4>()?);
-    let flags = magic & 0x00ff_ffff;
-    let sets = value.get(4..20)?;
-    let revision: u32 = if root == 0 { 0x0200_0000 } else { 0x0300_0000 };
-    let mut bound = (revision | flags).to_le_bytes().to_vec();
-    bound.extend(sets);
-    if root != 0 {
-        bound.extend(root.to_le_bytes());
-    }
-    Some(bound)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn capabilities_are_bound_to_the_new_root_and_back() {
-        let plain: Vec<u8> = [&0x0200_0001u32.to_le_bytes()[..], &[7; 16]].concat();
-        let bound = bound_to(&plain, 100_000).unwrap();
-        assert_eq!((bound.len(), bound[3]), (24, 3));
-        assert_eq!(bound_to(&bound, 0).unwrap(), plain);
-        assert_eq!(bound_to(&[1, 2], 0), None);
-    }
-
-    #[test]
-    fn ids_go_through_both_maps() {
-        let map = |host| {
-            vec![IdRange {
-                kind: IdKind::User,
-                container: 0,
-                host,
-                count: 10,
-            }]
-        };
-        let (from, to) = (map(100), map(500));
-        let inner = inner_id(&from, IdKind::User, 103).unwrap();
-        assert_eq!(host_id(&to, IdKind::User, inner), Some(503));
-        assert_eq!(inner_id(&from, IdKind::User, 0), None);
-    }
 }

@@ -17,9 +17,9 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tar::{Archive, Entry, EntryType};
 
-use super::inner_file::host_id;
 use super::inner_path::{Spot, Tree};
 use super::transfer::{Done, at, fresh, overwrite, refused};
+use crate::backend::owners::host_id;
 use crate::model::{IdKind, IdRange};
 
 /// An archive that is unpacked into a tree.

@@ -16,10 +16,11 @@ use rustix::fs::{CWD, fstat};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::ffi::{MountChange, change_mount};
-use super::shift::{inner_id, shift};
+use super::mark;
 use super::site::{Site, io};
 use crate::backend::BackendError;
-use crate::model::{ContainerSpec, IdKind, Mount};
+use crate::backend::owners::{self, Gift, host_id, inner_id};
+use crate::model::{ContainerSpec, IdKind, IdRange, Mount};
 
 /// The hidden first argument of a process that is nothing but a user namespace.
 pub(super) const HOLD: &str = "__lxc_users";
@@ -61,27 +62,55 @@ pub(super) fn of(site: &Site, spec: &ContainerSpec, mount: &Mount) -> Ids {
     }
 }
 
-/// Leads the owners of a volume over. Older data in the host's ids stay as they are: a container that runs may
-/// have them. What is `fresh` was copied out of the root file system, with its ids.
+/// Leads the owners of a volume over; whether any changed, or may have. Older data in the host's ids stay as they
+/// are: a container that runs may have them. What is `fresh` was copied out of the root file system, with its ids.
 pub(super) fn give(
+    site: &Site,
     spec: &ContainerSpec,
     mount: &Mount,
     ids: Ids,
     fresh: bool,
-) -> Result<(), BackendError> {
+    note: &Path,
+) -> Result<bool, BackendError> {
     let (map, none) = (&spec.idmap[..], &[][..]);
     let root = &mount.host;
-    let owner = || std::fs::metadata(root).map_err(io("read", root));
-    match ids {
-        Ids::Left => Ok(()),
-        Ids::Inner | Ids::Outer => {
-            let outer = inner_id(map, IdKind::User, owner()?.uid()).is_some();
-            match (ids, outer) {
-                (Ids::Inner, true) if fresh => shift(&spec.host_name(), root, map, none),
-                (Ids::Outer, false) => shift(&spec.host_name(), root, none, map),
-                (Ids::Inner | Ids::Outer | Ids::Left, _) => Ok(()),
-            }
-        }
+    let owner = std::fs::metadata(root).map_err(io("read", root))?.uid();
+    let outer = inner_id(map, IdKind::User, owner).is_some();
+    let unfinished = owners::is_under_way(note);
+    let former = former(site, spec, owner);
+    let (from, to) = match (ids, outer) {
+        // Without a map now.
+        (Ids::Left, _) if !former.is_empty() || unfinished => (&former[..], none),
+        (Ids::Left, _) => return Ok(false),
+        (Ids::Inner, true) if fresh || unfinished => (map, none),
+        // Data of another map of it become those of the container's own ids.
+        (Ids::Inner, false) if !former.is_empty() => (&former[..], none),
+        (Ids::Inner, false) if unfinished => (map, none),
+        (Ids::Inner, _) => return Ok(false),
+        (Ids::Outer, true) if !unfinished => return Ok(false),
+        (Ids::Outer, _) => (&former[..], map),
+    };
+    let lead = |(user, group)| {
+        let one = |kind, id| host_id(to, kind, inner_id(from, kind, id)?);
+        Some((one(IdKind::User, user)?, one(IdKind::Group, group)?))
+    };
+    let gift = Gift {
+        container: &spec.host_name(),
+        root,
+        from,
+        to,
+        lead: &lead,
+    };
+    owners::give(note, &gift)
+}
+
+/// The map of the container's older self, when the volume is in its ids.
+fn former(site: &Site, spec: &ContainerSpec, owner: u32) -> Vec<IdRange> {
+    let older = mark::read(&site.aside(&spec.name)).ok().flatten();
+    let map = older.map(|older| older.spec.idmap).unwrap_or_default();
+    match inner_id(&map, IdKind::User, owner) {
+        Some(_) if !map.is_empty() && map != spec.idmap => map,
+        Some(_) | None => Vec::new(),
     }
 }
 

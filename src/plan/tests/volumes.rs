@@ -6,6 +6,7 @@ use super::apps::{mixed, mixed_with, settings};
 use super::shop::volume;
 use super::world::World;
 use super::*;
+use crate::model::{IdKind, IdRange};
 use crate::observed::{ObservedVolume, UnnamedVolume};
 
 const DOWN_ALL: Goal = Goal::Down {
@@ -295,6 +296,7 @@ fn owned(user: u32, empty: bool) -> crate::observed::ObservedOwner {
         user,
         mode: 0o755,
         empty,
+        maps_ids: false,
     }
 }
 
@@ -320,6 +322,48 @@ fn data_of_other_ids_are_given_to_a_container_only_after_a_question() {
             .filter(|loss| loss.what.contains("volume state"));
         assert_eq!(losses.count() == 1, asked, "{word} {user} {empty} {maps}");
     }
+}
+
+#[test]
+fn volumes_follow_a_map_that_changes_or_goes_and_those_of_nobody_are_refused() {
+    let ranges = |host| {
+        let range = |kind| IdRange {
+            kind,
+            container: 0,
+            host,
+            count: 65_536,
+        };
+        vec![range(IdKind::User), range(IdKind::Group)]
+    };
+    let planned = |had: Option<u32>, gets: Option<u32>, owner: u32| {
+        let file = |map: Option<u32>| {
+            let mut file = with_ids("db", "state");
+            let db = file.containers.get_mut("db").unwrap();
+            db.idmap = map.map(|host| Idmap::Ranges(ranges(host)));
+            file
+        };
+        let mut seen = World::of(&file(had)).look();
+        let path = seen.host.volumes_dir.join("state");
+        seen.host.owners = [(path, owned(owner, false))].into();
+        seen.host.maps_ids = false;
+        match plan(&file(gets), &seen, &wish(Goal::Up)) {
+            Ok(plan) => plan
+                .losses
+                .iter()
+                .any(|l| l.what.contains("state"))
+                .to_string(),
+            Err(problems) => problems[0].message.clone(),
+        }
+    };
+    let (old, new) = (Some(300_000), Some(500_000));
+    assert_eq!(planned(old, new, 300_000), "true");
+    assert_eq!(planned(old, None, 300_000), "true");
+    assert_eq!(planned(old, None, 0), "false");
+    assert_eq!(planned(None, new, 0), "true");
+    assert_eq!(
+        planned(None, new, 300_000),
+        "the named volume state belongs to user 300000, whom the id map of container `db` does not have"
+    );
 }
 
 #[test]
