@@ -107,6 +107,10 @@ fn a_started_card_may_reach_itself_and_a_guard_outlives_the_reboot_but_not_the_c
             let db = name("db");
             rig.make(&rig.mark("db", 2, json!({}))).await;
             rig.lxc.start(&db, Body::Present).await.unwrap();
+            // It hears at once: nobody else has its address, so nobody is looked for (IFA_F_PERMANENT and
+            // IFA_F_NODAD).
+            let own = "grep -c '^fd77.* 82 *eth0$' /proc/net/if_inet6";
+            until(&rig, &db, own, "1").await;
             let hairpin = "/sys/class/net/lkt-2/brport/hairpin_mode";
             assert_eq!(std::fs::read_to_string(hairpin).unwrap(), "1\n");
             let loses = "ip addr flush dev eth0; sleep 1; ip -o addr show eth0 | grep -c 'inet.* 10.77.0.2/24'";

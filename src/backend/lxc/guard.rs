@@ -4,7 +4,7 @@
 //! Templates run DHCP clients that flush the interface and hold up the boot until somebody answers. A
 //! small process without liblxc, split from the monitor before that grows, answers on the host's end of
 //! the veth pair and listens to the kernel's announcements in the container's network namespace. It
-//! sleeps in `poll` otherwise, costs nothing, and ends with the monitor. It never removes anything.
+//! sleeps in `poll` otherwise, costs nothing, and ends with the monitor. It takes nothing away for good.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,6 +20,7 @@ use super::card::Card;
 use super::console::Console;
 use super::mend::Network;
 use super::post::{Guarded, Post};
+use super::rtnl;
 
 /// The name of a container's network card inside.
 pub(super) const INTERFACE: &str = "eth0";
@@ -48,6 +49,10 @@ pub(super) fn watch(
     while let Some(init) = find(post, monitor, alive, &mut card)? {
         // An init that has gone meanwhile has perhaps a successor.
         if let Ok(init_fd) = enter(init, post.guarded.is_some()) {
+            // A refusal is mended, or told, by the look that follows.
+            if let (Some(guarded), Ok(mouth)) = (&post.guarded, rtnl::socket(0)) {
+                rtnl::wake(&mouth, guarded);
+            }
             ready();
             // Without the note nobody hears of the start; the container runs all the same.
             let _ = super::ended::begin(&post.dir, init.as_raw_nonzero().get().unsigned_abs());
