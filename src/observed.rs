@@ -286,6 +286,37 @@ pub struct EngineOffer {
     pub by_systemd: bool,
     /// Processors that it may use; 0 when it does not say.
     pub cpus: u32,
+    /// Limits that its host cannot hold: it would make a container without them.
+    pub unheld: BTreeSet<EngineLimit>,
+}
+
+/// A limit that an engine of application containers can hold or not, by its host's kernel and cgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EngineLimit {
+    /// Memory, and memory that is kept.
+    Memory,
+    /// Swap.
+    Swap,
+    /// The tendency to swap of one container.
+    Swappiness,
+    /// No killing of processes when memory runs out.
+    OomKillDisable,
+    /// Processor time in a period.
+    CpuTime,
+    /// Relative weight of processor time.
+    CpuShares,
+    /// Real-time scheduling.
+    CpuRealtime,
+    /// Which processors and memory nodes.
+    Cpuset,
+    /// Number of processes.
+    Pids,
+    /// Relative weight of disk access, of all devices or of one.
+    BlockWeight,
+    /// The same, of one device.
+    BlockWeightDevice,
+    /// Bytes or operations in a second of a device.
+    BlockThrottle,
 }
 
 /// A volume that the engine keeps.

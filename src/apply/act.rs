@@ -216,6 +216,9 @@ impl<'a> Worker<'a> {
             let mark = self.mark_of(spec, spec.setup.is_empty());
             let told = |line: &str| self.events.tell(Event::Output { id, step, line });
             backend.create(&mark, self.volumes.renew, &told).await?;
+            for remark in backend.remarks() {
+                self.events.tell(Event::Note(&remark));
+            }
             self.marks().insert(spec.name.clone(), mark);
         } else if let Step::Configure(spec) = step {
             self.configure(spec).await?;

@@ -1,4 +1,4 @@
-//! Facts about the host that no driver owns: cgroup controllers, subordinate ids, volumes.
+//! Facts about the host that no driver owns: subordinate ids, volumes, ports of clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -7,60 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::backend::lxc::can_map_ids;
-use crate::model::{CgroupVersion, IdKind, IdRange, Kind, Name, Project, VolumeSource};
+use crate::model::{IdKind, IdRange, Kind, Name, Project, VolumeSource};
 use crate::observed::{Adopted, ObservedContainer, ObservedEngine, ObservedOwner};
 
 use super::host::ObserveError;
-
-/// Which hierarchy holds each controller, from /proc/self/cgroup (cgroups(7)) and the
-/// `cgroup.controllers` of the unified hierarchy.
-pub(super) fn controllers(own: &str, unified: &str) -> BTreeMap<String, CgroupVersion> {
-    let mut found = BTreeMap::new();
-    for name in unified.split_whitespace() {
-        found.insert(name.to_string(), CgroupVersion::V2);
-    }
-    for line in own.lines() {
-        let names = line.split(':').nth(1).unwrap_or_default();
-        let names = names
-            .split(',')
-            .filter(|name| !name.is_empty() && !name.contains('='));
-        for name in names {
-            found.insert(name.to_string(), CgroupVersion::V1);
-        }
-    }
-    found
-}
-
-/// Where the unified hierarchy is mounted, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
-pub(super) fn unified_mount(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        let is_unified = right.split(' ').next() == Some("cgroup2");
-        let point = left.split(' ').nth(4)?;
-        is_unified.then(|| PathBuf::from(point))
-    })
-}
-
-/// The unified hierarchy where systemd and distributions mount it: with many containers the table of
-/// mounts is long.
-fn usual_mount() -> Option<PathBuf> {
-    const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270; // statfs(2)
-    let mut usual = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].into_iter();
-    let is_it =
-        |place: &&str| rustix::fs::statfs(*place).is_ok_and(|at| at.f_type == CGROUP2_SUPER_MAGIC);
-    usual.find(is_it).map(PathBuf::from)
-}
-
-/// The controllers of this host; what cannot be read has none, and a limit that needs it is refused
-/// by the planner.
-pub(super) fn read_controllers() -> BTreeMap<String, CgroupVersion> {
-    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-    let unified = usual_mount()
-        .or_else(|| unified_mount(&read(Path::new("/proc/self/mountinfo"))))
-        .map(|mount| read(&mount.join("cgroup.controllers")))
-        .unwrap_or_default();
-    controllers(&read(Path::new("/proc/self/cgroup")), &unified)
-}
 
 /// The ranges of a subuid(5) or subgid(5) file: `name:first:count`, as ids of the host.
 pub(super) fn subordinate_ids(text: &str, kind: IdKind) -> Vec<IdRange> {
@@ -221,31 +171,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_controller_is_of_the_hierarchy_that_holds_it() {
-        let hybrid = "5:memory:/a\n4:cpu,cpuacct:/a\n1:name=systemd:/a\n0::/a\n";
-        let both = controllers(hybrid, "pids io");
-        assert_eq!(both["memory"], CgroupVersion::V1);
-        assert_eq!(both["cpuacct"], CgroupVersion::V1);
-        assert_eq!(both["pids"], CgroupVersion::V2);
-        assert!(!both.contains_key("name=systemd"));
-        assert_eq!(controllers("0::/\n", "memory\n").len(), 1);
-    }
-
-    #[test]
     fn the_ports_of_clients_are_read_as_the_kernel_writes_them() {
         assert_eq!(ephemeral("32768\t60999\n"), Some(32_768..=60_999));
         assert_eq!(ephemeral(""), None);
-    }
-
-    #[test]
-    fn the_unified_hierarchy_is_found_wherever_it_is_mounted() {
-        let text = "25 1 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-                    26 25 0:23 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
-        assert_eq!(
-            unified_mount(text),
-            Some(PathBuf::from("/sys/fs/cgroup/unified"))
-        );
-        assert_eq!(unified_mount("25 1 0:22 / / rw - ext4 /dev/sda rw\n"), None);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::backend::{Backend, BackendError, Sought};
+use crate::backend::{self, Backend, BackendError, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{
-    App, ContainerSpec, IdKind, IdRange, Kind, Listener, Name, Port, Project, Protocol, Seat,
-    VolumeSource, bridge_of_network,
+    App, AppLimits, Container, ContainerSpec, IdKind, IdRange, Kind, Listener, Logging, Name, Port,
+    Project, Protocol, Seat, VolumeSource, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
 use crate::observed::{
@@ -204,20 +204,26 @@ fn sought(project: &Project, record: Option<&ProjectRecord>) -> Sought {
         kinds.insert(Kind::Application);
     }
     let images = containers.clone().filter_map(|c| c.source.image());
-    let asks = |app: &App| {
-        let logs = app
-            .logging
-            .as_ref()
-            .is_some_and(|logging| logging.driver.is_some());
-        logs || app.runtime.is_some()
-            || app.cgroup_parent.is_some()
-            || app.limits.nano_cpus.is_some()
+    let asks = |container: &Container| {
+        let limits = !container.cgroup.is_empty();
+        let app = container.app.as_deref();
+        app.is_some_and(|app| limits || asks_engine(app))
     };
     Sought {
-        offer: containers.filter_map(|c| c.app.as_deref()).any(asks),
+        offer: containers.into_iter().any(asks),
         images: images.map(str::to_string).collect(),
         kinds,
     }
+}
+
+/// Whether only the running engine knows that it can do what the settings ask for.
+fn asks_engine(app: &App) -> bool {
+    let driver = |logging: &Logging| logging.driver.is_some();
+    app.logging.as_ref().is_some_and(driver)
+        || app.runtime.is_some()
+        || app.cgroup_parent.is_some()
+        || app.oom_kill_disable.is_some()
+        || app.limits != AppLimits::default()
 }
 
 /// The bridges that the project has by its file or its record; others show themselves by their mark.
@@ -283,7 +289,7 @@ fn look_at_files(
     ids_taken.extend(subordinate(&paths.subgid(), IdKind::Group)?);
     Ok(OnDisk {
         facts: HostFacts {
-            controllers: facts::read_controllers(),
+            controllers: backend::controllers(),
             name_servers: sys::name_servers(&resolv),
             addresses: Vec::new(),
             ephemeral: facts::ephemeral(&read_or_empty(Path::new(

@@ -260,6 +260,10 @@ impl Backend for Supervised {
         Ok(())
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.engines.remarks()
+    }
+
     async fn configure(&self, mark: &Mark) -> Result<(), BackendError> {
         self.engines.configure(mark).await?;
         self.learn(mark);

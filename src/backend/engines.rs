@@ -270,6 +270,12 @@ impl Backend for Engines {
         made
     }
 
+    fn remarks(&self) -> Vec<String> {
+        let all = [Kind::System, Kind::Application].into_iter();
+        all.flat_map(|kind| self.engine_of(kind).remarks())
+            .collect()
+    }
+
     async fn configure(&self, mark: &Mark) -> Result<(), BackendError> {
         self.engine_of(mark.spec.kind()).configure(mark).await
     }

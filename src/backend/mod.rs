@@ -3,6 +3,7 @@
 //! A driver does what it is told and reports what is; it decides nothing. Its own types never leave
 //! its folder. To add one: a folder here, one arm where the host opens it, one line in the contract test.
 
+mod controllers;
 pub mod docker;
 mod engine;
 pub mod engines;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use crate::model::{IdRange, Kind, Name};
 use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine, Silent};
 
+pub use controllers::controllers;
 pub use engine::{Engine, Former, FormerContainer, ImageInfo, Once, RunOptions};
 pub use error::BackendError;
 pub use inside::{AttachOptions, Inside, Outer, Ran, Seeded};
@@ -85,6 +87,11 @@ pub trait Backend: Send + Sync {
         renew: bool,
         progress: Progress<'_>,
     ) -> Result<(), BackendError>;
+
+    /// What an engine has remarked about what it made, since this was last asked: for people, and no error.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Writes settings and mark anew; what can change while it runs changes at once.
     async fn configure(&self, mark: &Mark) -> Result<(), BackendError>;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::apply::Events;
+use crate::apply::{Event, Events};
 use crate::backend::{BackendError, RunOptions};
 use crate::model::{ContainerSpec, HostsLine, JobState, Name};
 use crate::observed::ObservedJob;
@@ -102,6 +102,9 @@ pub async fn once(
     let held = request.options.detach.then_some(held);
     let begun = Begun::new(&opened, &spec, (&name, request), observed.units.available)?;
     let code = begun.run(old).await;
+    for remark in opened.host.backend.remarks() {
+        events.tell(Event::Note(&remark));
+    }
     drop(held);
     if request.service_ports && !request.options.detach {
         close(setting, &change, &mut opened, &called, events).await?;

@@ -7,16 +7,19 @@ use crate::model::{
     Place, Project, app_limits, host_name_of,
 };
 
+use crate::observed::Observed;
+
 use super::addresses::Net;
 use super::desire::refusal;
-use super::{Problem, Warning, needs, networks};
+use super::{Problem, Warning, needs, networks, unheld};
 
 /// The application's part of a container's spec; none for a system container.
 pub(super) fn spec(
     project: &Project,
     container: &Container,
-    net: &Net,
+    (observed, net): (&Observed, &Net),
     problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Warning>,
 ) -> Option<Box<AppSpec>> {
     if container.kind() == Kind::System {
         return None;
@@ -32,6 +35,7 @@ pub(super) fn spec(
             problems.push(refusal(container, Key::Cgroup, place, error.to_string()));
         }
     }
+    unheld::check(container, &settings, observed, problems, warnings);
     let network_of = match &settings.network {
         AppNetwork::Container(name) => Some(host_name_of(&project.name, name)),
         AppNetwork::Foreign(name) => Some(name.clone()),

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::model::{
     AppSpec, Container, ContainerSpec, Dns, EngineMount, EngineVolume, IdKind, IdRange, Idmap, Key,
-    Kind, Limit, Mount, Name, Place, Project, Subnets, VolumeSource, host_name_of, translate_all,
+    Kind, Limit, LimitError, Mount, Name, Place, Project, Subnets, VolumeSource, host_name_of,
+    translate_all,
 };
 use crate::observed::{Observed, ObservedVolume};
 
@@ -33,7 +34,8 @@ pub(super) fn specs(
             problems.push(refusal(container, Key::Idmap, None, message));
             continue;
         };
-        let mut app = application::spec(project, container, net, &mut problems);
+        let mut app =
+            application::spec(project, container, (observed, net), &mut problems, warnings);
         if let Some(app) = &mut app {
             supervision::set_apart(container, &idmap, app, &mut problems);
         }
@@ -112,7 +114,12 @@ fn limits(container: &Container, observed: &Observed, problems: &mut Vec<Problem
         Ok(limits) => limits,
         Err((index, error)) => {
             let place = container.cgroup.get(index).map(|(_, place)| place);
-            problems.push(refusal(container, Key::Cgroup, place, error.to_string()));
+            let mut problem = refusal(container, Key::Cgroup, place, error.to_string());
+            if let LimitError::NoController { .. } = error {
+                let help = "take it out, or give the host the controller: `cat /proc/cgroups` tells what its kernel has";
+                problem.help = Some(help.into());
+            }
+            problems.push(problem);
             Vec::new()
         }
     }

@@ -44,6 +44,7 @@ mod subnets;
 mod supervision;
 mod sweep;
 mod teardown;
+mod unheld;
 mod unit_limits;
 mod units;
 mod volumes;

@@ -102,6 +102,7 @@ mod tests {
             log_drivers: ["local".to_string(), "loki:latest".to_string()].into(),
             by_systemd: true,
             cpus: 2,
+            unheld: BTreeSet::new(),
         }
     }
 

@@ -7,53 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::hierarchies::{Hierarchies, Hierarchy};
+
 /// The kernel shows "no limit" of v1 as the largest multiple of a page below 2^63.
 const UNLIMITED: u64 = 1 << 62;
 
 /// Finds the end of a group's own path in that of a process within it; none when it is nobody's own.
 pub type Own<'a> = &'a dyn Fn(&str) -> Option<usize>;
-
-/// The mounted hierarchies of this host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hierarchies(Vec<Hierarchy>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Hierarchy {
-    /// The group that the mount point shows.
-    root: String,
-    point: PathBuf,
-    /// None is version 2.
-    controllers: Option<Vec<String>>,
-}
-
-impl Hierarchies {
-    /// Those of this process's mount namespace.
-    pub fn here() -> Self {
-        Self::parse(&fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default())
-    }
-
-    /// From the lines of a mountinfo file (proc(5)).
-    fn parse(mountinfo: &str) -> Self {
-        Self(mountinfo.lines().filter_map(hierarchy).collect())
-    }
-}
-
-fn hierarchy(line: &str) -> Option<Hierarchy> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut mount = mount.split(' ').skip(3);
-    let (root, point) = (mount.next()?, mount.next()?);
-    let mut words = file_system.split(' ');
-    let controllers = match words.next()? {
-        "cgroup2" => None,
-        "cgroup" => Some(words.nth(1)?.split(',').map(str::to_owned).collect()),
-        _ => return None,
-    };
-    Some(Hierarchy {
-        root: root.to_owned(),
-        point: point.into(),
-        controllers,
-    })
-}
 
 /// A group in all hierarchies that have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,7 +59,7 @@ impl Cgroup {
                 None => id == "0" && names.is_empty(),
                 Some(all) => names.split(',').any(|name| all.iter().any(|c| c == name)),
             };
-            let mounts = hierarchies.0.iter().filter(is_it);
+            let mounts = hierarchies.each().filter(is_it);
             let mut places = mounts.filter_map(|mount| place(mount, path));
             places.find(|place| place.dir.is_dir())
         });

@@ -33,7 +33,7 @@ fn own(path: &str) -> Option<usize> {
 
 fn cgroup(top: &Path, mounts: &str, groups: &str) -> Cgroup {
     let mounts = mounts.replace("TOP", top.to_str().unwrap());
-    Cgroup::parse(groups, &Hierarchies::parse(&mounts), &own)
+    Cgroup::parse(groups, &Hierarchies::parse(&mounts, groups), &own)
 }
 
 #[test]

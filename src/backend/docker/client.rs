@@ -6,10 +6,11 @@
 //! with its newest; [`Api`] says what may be asked for.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::SystemInfoCgroupDriverEnum;
+use bollard::models::{SystemInfo, SystemInfoCgroupDriverEnum};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
@@ -52,8 +53,8 @@ pub(super) struct Link {
     /// Where it listens.
     pub(super) endpoint: Endpoint,
     api: Api,
-    /// Whether the engine has systemd make the containers' cgroups.
-    by_systemd: OnceCell<bool>,
+    /// What it says of itself; asked at most once, and only where it matters.
+    info: Arc<OnceCell<SystemInfo>>,
 }
 
 impl Link {
@@ -70,18 +71,18 @@ impl Link {
     /// The project's slice as the engine's cgroup driver wants it named (dockerd(8), `--cgroup-parent`):
     /// systemd's driver takes the unit, the other one the path that the unit has.
     pub(super) async fn slice(&self, project: &Name) -> Result<Option<String>, BackendError> {
-        let ask = || async {
-            let info = self.docker.info().await;
-            let info = info.map_err(|error| failed("look at", "the engine", &error))?;
-            Ok::<bool, BackendError>(
-                info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
-            )
-        };
+        let info = self.info().await;
+        let info = info.map_err(|error| failed("look at", "the engine", &error))?;
         let slice = slice_of(project);
-        Ok(Some(match self.by_systemd.get_or_try_init(ask).await? {
-            true => slice,
-            false => format!("/locker.slice/{slice}"),
+        Ok(Some(match info.cgroup_driver {
+            Some(SystemInfoCgroupDriverEnum::SYSTEMD) => slice,
+            Some(_) | None => format!("/locker.slice/{slice}"),
         }))
+    }
+
+    /// What the engine says of itself. It asks other programs for it, so this takes its time.
+    pub(super) async fn info(&self) -> Result<&SystemInfo, bollard::errors::Error> {
+        self.info.get_or_try_init(|| self.docker.info()).await
     }
 
     /// The client with a limit for requests that are known to take `time`.
@@ -160,7 +161,7 @@ async fn reach() -> Result<Link, BackendError> {
         docker,
         endpoint,
         api,
-        by_systemd: OnceCell::new(),
+        info: Arc::default(),
     })
 }
 

@@ -20,9 +20,10 @@ use super::client::Link;
 use super::error::{failed, is_missing, refused, status};
 use super::known::{Bodies, Known};
 use super::site::{Site, io, token, write_whole};
+use super::unheld::{self, Remark};
 use super::{files, hosts, older, owners, place, volume};
-use crate::backend::{BackendError, Progress, Seeded};
-use crate::model::{AppSpec, ContainerSpec, Mount};
+use crate::backend::{BackendError, Seeded};
+use crate::model::{AppLimits, AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
 
 /// What the engine answers when a name is taken.
@@ -44,6 +45,13 @@ pub(super) fn app_of(spec: &ContainerSpec) -> Result<&AppSpec, BackendError> {
     })
 }
 
+/// A container that was made.
+pub(super) struct Made {
+    pub(super) known: Known,
+    /// What the engine remarked about it.
+    pub(super) remarks: Vec<String>,
+}
+
 /// Makes a container that bears `mark`; `adapt` has the last word on what the engine is asked.
 /// `older` are the selves that bear its name; an aside one hands its volumes on unless `renew`.
 pub(super) async fn create(
@@ -53,8 +61,7 @@ pub(super) async fn create(
     older: &Bodies,
     renew: bool,
     adapt: impl FnOnce(&mut ContainerCreateBody),
-    progress: Progress<'_>,
-) -> Result<Known, BackendError> {
+) -> Result<Made, BackendError> {
     let spec = &mark.spec;
     let app = app_of(spec)?;
     let aside = older.aside.as_ref();
@@ -92,22 +99,25 @@ pub(super) async fn create(
         let mut body = body::body(spec, app, around);
         adapt(&mut body);
         let wanted = Wanted { spec, app, older };
-        let id = make(site, link, &wanted, body, progress).await?;
+        let (id, remarks) = make(site, link, &wanted, body).await?;
         join(link, spec, app, &id).await?;
         if let Err(error) = give_fresh(site, link, spec, app, held).await {
             discard(link, &id).await;
             return Err(error);
         }
-        Ok(id)
+        Ok((id, remarks))
     };
     match done.await {
-        Ok(id) => Ok(Known {
-            id,
-            token,
-            mark: mark.clone(),
-            wreck: false,
-            frozen: false,
-            held: held.to_vec(),
+        Ok((id, remarks)) => Ok(Made {
+            known: Known {
+                id,
+                token,
+                mark: mark.clone(),
+                wreck: false,
+                frozen: false,
+                held: held.to_vec(),
+            },
+            remarks,
         }),
         Err(error) => {
             take_back(&home, &made);
@@ -178,8 +188,7 @@ async fn make(
     link: &Link,
     wanted: &Wanted<'_>,
     body: ContainerCreateBody,
-    progress: Progress<'_>,
-) -> Result<String, BackendError> {
+) -> Result<(String, Vec<String>), BackendError> {
     let (spec, app, begun) = (wanted.spec, wanted.app, Instant::now());
     for attached in place::later(app, link.joins_several()) {
         if let Some(mac) = place::mac_of_file(app, attached) {
@@ -211,9 +220,27 @@ async fn make(
             made => break made.map_err(|e| not_made(spec, &e))?,
         }
     };
-    // A limit that this kernel does not know is left out by the engine, which only says so here.
-    made.warnings.iter().for_each(|warning| progress(warning));
-    Ok(made.id)
+    match heed(&spec.host_name(), &app.settings.limits, &made.warnings) {
+        Ok(remarks) => Ok((made.id, remarks)),
+        Err(error) => {
+            discard(link, &made.id).await;
+            Err(error)
+        }
+    }
+}
+
+/// The remarks of the engine that are worth knowing. One that says that the engine has left out what the file
+/// asks for, which its `info` did not tell, is an error.
+fn heed(full: &str, limits: &AppLimits, remarks: &[String]) -> Result<Vec<String>, BackendError> {
+    let mut told = Vec::new();
+    for remark in remarks {
+        match unheld::sort(remark, limits) {
+            Remark::LeftOut => return Err(refused("create", full, unheld::left_out(remark))),
+            Remark::Worth => told.push(format!("container `{full}`: the engine remarks: {remark}")),
+            Remark::Known => {}
+        }
+    }
+    Ok(told)
 }
 
 /// Clears what bears the name though the last look did not see it: the engine was still at work for a run that was
@@ -365,4 +392,31 @@ pub(super) fn seed(
     }
     done.made = all;
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_is_an_error_and_what_is_worth_knowing_is_told_by_name() {
+        let limits = AppLimits::default();
+        let heed = |remarks: &[&str]| {
+            let remarks: Vec<String> = remarks.iter().map(|r| (*r).to_owned()).collect();
+            heed("shop_web", &limits, &remarks).map_err(|error| error.to_string())
+        };
+        assert_eq!(heed(&[]), Ok(vec![]));
+        assert_eq!(
+            heed(&["IPv4 forwarding is disabled. Networking will not work."]),
+            Ok(vec!["container `shop_web`: the engine remarks: IPv4 forwarding is disabled. Networking will not work.".into()])
+        );
+        assert_eq!(heed(&["Memory limited without swap."]), Ok(vec![]));
+        let weight = "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.";
+        assert_eq!(
+            heed(&["x", weight]),
+            Err(format!(
+                "cannot create container `shop_web`: the engine leaves out what the file asks for: {weight}"
+            ))
+        );
+    }
 }

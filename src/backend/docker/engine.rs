@@ -146,9 +146,10 @@ impl DockerBackend {
             seeded: true,
         };
         let (link, older) = (self.link().await?, Bodies::default());
-        let made = create::create(&self.site, link, &mark, &older, true, adapt, &|_| {}).await?;
-        let id = made.id.clone();
-        self.note(&spec.name, |bodies| bodies.present = Some(made));
+        let made = create::create(&self.site, link, &mark, &older, true, adapt).await?;
+        let id = made.known.id.clone();
+        self.note(&spec.name, |bodies| bodies.present = Some(made.known));
+        self.remarked().extend(made.remarks);
         Ok(id)
     }
 }

@@ -44,12 +44,14 @@ mod place;
 mod power;
 mod probe;
 mod processes;
+mod raw;
 pub mod reach;
 mod registry;
 mod remove;
 mod shares;
 mod site;
 mod status;
+mod unheld;
 mod unpack;
 mod update;
 mod volume;
@@ -80,6 +82,8 @@ pub struct DockerBackend {
     /// None before the first look.
     known: Arc<Mutex<Option<All>>>,
     stops: Arc<power::Stops>,
+    /// What the engine has remarked and nobody has been told yet.
+    remarks: Arc<Mutex<Vec<String>>>,
     /// Networks that could not be removed and are left: a look does not see them.
     left: Arc<Mutex<BTreeSet<Name>>>,
 }
@@ -98,12 +102,17 @@ impl DockerBackend {
             client: Arc::default(),
             known: Arc::default(),
             stops: Arc::default(),
+            remarks: Arc::default(),
             left: Arc::default(),
         }
     }
 
     async fn link(&self) -> Result<&Link, BackendError> {
         self.client.link().await
+    }
+
+    fn remarked(&self) -> MutexGuard<'_, Vec<String>> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn left(&self) -> MutexGuard<'_, BTreeSet<Name>> {
@@ -185,13 +194,18 @@ impl Backend for DockerBackend {
         &self,
         mark: &Mark,
         renew: bool,
-        progress: Progress<'_>,
+        _progress: Progress<'_>,
     ) -> Result<(), BackendError> {
         let (name, link) = (&mark.spec.name, self.link().await?);
         let older = self.bodies(name).await?;
-        let made = create::create(&self.site, link, mark, &older, renew, |_| {}, progress).await?;
-        self.note(name, |bodies| bodies.present = Some(made));
+        let made = create::create(&self.site, link, mark, &older, renew, |_| {}).await?;
+        self.note(name, |bodies| bodies.present = Some(made.known));
+        self.remarked().extend(made.remarks);
         Ok(())
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        std::mem::take(&mut *self.remarked())
     }
 
     async fn configure(&self, mark: &Mark) -> Result<(), BackendError> {

@@ -21,6 +21,7 @@ use super::network;
 use super::shares;
 use super::site::Site;
 use super::status;
+use super::unheld;
 use crate::backend::{BackendError, BackendView, Body, Sought};
 use crate::hosts::read_block;
 use crate::model::{Kind, Name};
@@ -71,7 +72,7 @@ async fn rest(
         networks,
         volumes,
         try_join_all(sought.images.iter().map(|name| image(docker, name))),
-        offer(docker, sought.offer),
+        offer(link, sought.offer),
     );
     let mut engine = ObservedEngine {
         at: Some(link.endpoint.observed()),
@@ -116,17 +117,20 @@ async fn rest(
 }
 
 /// What the engine offers. It asks other programs for it, so it is asked only where it matters.
-async fn offer(docker: &Docker, wanted: bool) -> Result<Option<EngineOffer>, BackendError> {
+async fn offer(link: &Link, wanted: bool) -> Result<Option<EngineOffer>, BackendError> {
     if !wanted {
         return Ok(None);
     }
-    let info = docker.info().await.map_err(|e| unlisted(&e))?;
-    let plugins = info.plugins.unwrap_or_default();
+    let info = link.info().await.map_err(|e| unlisted(&e))?;
+    let plugins = info.plugins.as_ref();
+    let logs = plugins.and_then(|plugins| plugins.log.as_ref());
+    let runtimes = info.runtimes.iter().flat_map(|all| all.keys().cloned());
     Ok(Some(EngineOffer {
-        runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
-        log_drivers: plugins.log.unwrap_or_default().into_iter().collect(),
+        runtimes: runtimes.collect(),
+        log_drivers: logs.into_iter().flatten().cloned().collect(),
         by_systemd: info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
         cpus: info.ncpu.and_then(|n| n.try_into().ok()).unwrap_or(0),
+        unheld: unheld::of(info),
     }))
 }
 

@@ -5,15 +5,16 @@
 
 use std::fs;
 
-use bollard::models::ContainerUpdateBody;
+use bollard::models::{ContainerUpdateBody, ContainerUpdateResponse};
 
-use super::client::Link;
+use super::client::{ANSWER, Link};
 use super::create::app_of;
-use super::error::failed;
+use super::error::{failed, refused};
 use super::known::Known;
 use super::limits::{self, Unlimited};
-use super::mark;
 use super::site::Site;
+use super::unheld::{self, Remark};
+use super::{mark, raw};
 use crate::backend::BackendError;
 use crate::observed::Mark;
 
@@ -25,19 +26,36 @@ pub(super) async fn configure(
     mark: &Mark,
 ) -> Result<(), BackendError> {
     let (old, new) = (&known.mark.spec, &mark.spec);
-    let mut body = limits::change(
-        &app_of(old)?.settings.limits,
-        &app_of(new)?.settings.limits,
-        &unlimited(),
-    );
+    let (before, after) = (&app_of(old)?.settings.limits, &app_of(new)?.settings.limits);
+    let mut body = limits::change(before, after, &unlimited());
     if limits::restart_policy(old) != limits::restart_policy(new) {
         body.restart_policy = Some(limits::restart_policy(new));
     }
     if body != ContainerUpdateBody::default() {
-        let updated = link.docker.update_container(&known.id, body).await;
-        updated.map_err(|e| failed("configure", &new.host_name(), &e))?;
+        let remarks = update(link, known, &body).await;
+        let remarks = remarks.map_err(|e| failed("configure", &new.host_name(), &e))?;
+        let left_out = |remark: &&String| unheld::sort(remark, after) == Remark::LeftOut;
+        if let Some(remark) = remarks.iter().find(left_out) {
+            // The rest of it was changed. Why it is taken back is the error to tell.
+            let back = limits::change(after, before, &unlimited());
+            let _ = update(link, known, &back).await;
+            let reason = unheld::left_out(remark);
+            return Err(refused("configure", &new.host_name(), reason));
+        }
     }
     mark::change(&site.home(&new.name, &known.token), &known.id, mark)
+}
+
+/// What the engine remarks about the change, which the client does not hand on.
+async fn update(
+    link: &Link,
+    known: &Known,
+    body: &ContainerUpdateBody,
+) -> Result<Vec<String>, bollard::errors::Error> {
+    let path = format!("/containers/{}/update", known.id);
+    let body = serde_json::to_value(body)?;
+    let answer: ContainerUpdateResponse = raw::post(link, &path, &body, ANSWER).await?;
+    Ok(answer.warnings.unwrap_or_default())
 }
 
 /// What this host has at most.

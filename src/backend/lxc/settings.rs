@@ -1,5 +1,7 @@
 //! A container's settings on disk and, for what the kernel can change, in a running container.
 
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -9,25 +11,10 @@ use super::asked::Asked;
 use super::mark;
 use super::render::{RenderError, Surroundings, render, with_include};
 use super::site::{Site, failed, io, write_whole};
-use crate::backend::BackendError;
 use crate::backend::owners::host_id;
+use crate::backend::{BackendError, controllers};
 use crate::model::{CgroupVersion, ContainerSpec, IdKind, Limit};
 use crate::observed::Mark;
-
-/// Which cgroup version holds the controller of a limit's key on this host (cgroups(7)).
-fn version_of(key: &str) -> CgroupVersion {
-    let controller = key.split('.').next().unwrap_or(key);
-    // A v1 controller is a hierarchy (or a link to one) of its name; cgroup v2 has no such directory.
-    if Path::new("/sys/fs/cgroup")
-        .join(controller)
-        .join("tasks")
-        .exists()
-    {
-        CgroupVersion::V1
-    } else {
-        CgroupVersion::V2
-    }
-}
 
 /// Writes `locker.conf` anew and sees to it that the container's `config` includes it, last.
 pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
@@ -70,11 +57,21 @@ fn refused(spec: &ContainerSpec, error: &RenderError) -> BackendError {
     failed("configure", &spec.host_name(), error.to_string())
 }
 
+/// Which version holds the controller of a limit's key. What went since the limit was planned is told by
+/// liblxc when it starts the container.
+fn version_of(key: &str, controllers: &BTreeMap<String, CgroupVersion>) -> CgroupVersion {
+    let controller = key.split('.').next().unwrap_or(key);
+    let found = controllers.get(controller).copied();
+    found.unwrap_or(CgroupVersion::V2)
+}
+
 fn text_of(site: &Site, spec: &ContainerSpec) -> Result<String, BackendError> {
+    // Looked up only where a limit needs it.
+    let controllers = LazyCell::new(controllers);
     let around = Surroundings {
         unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
         console_log: &site.console_log(&spec.name),
-        cgroup: &version_of,
+        cgroup: &|key| version_of(key, &controllers),
     };
     render(spec, &around).map_err(|e| refused(spec, &e))
 }

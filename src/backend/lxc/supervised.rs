@@ -25,8 +25,12 @@ use super::{ended, mark, settings};
 use crate::backend::{BackendError, Body};
 use crate::model::{HookAt, UnitSpec};
 use crate::store::Paths;
+use crate::sys::Hierarchies;
 
 pub use super::attended::Attended;
+
+/// The child of the service's group that holds the processes of the supervisor.
+const SUPERVISOR: &str = "supervisor";
 
 /// Exit code when liblxc did not start it, sysexits(3)'s `EX_UNAVAILABLE`.
 const NOT_STARTED: i32 = 69;
@@ -262,27 +266,25 @@ fn attendant(
 /// holds no processes (Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint"); the
 /// path below which the container's is made.
 fn own_cgroup() -> io::Result<Option<String>> {
-    let text = fs::read_to_string("/proc/self/cgroup")?;
-    let Some(path) = path_of(&text) else {
+    // Without a service of one's own there is nothing that was delegated.
+    let is_own = |path: &str| service_of(path).ends_with(".service");
+    let Some(group) = Hierarchies::here().unit_group(&is_own) else {
         return Ok(None);
     };
-    let root = Path::new("/sys/fs/cgroup");
-    if !root.join("cgroup.controllers").exists() {
-        return Ok(Some(path));
+    if let Some(dir) = group.unified {
+        let own = dir.file_name().is_some_and(|name| name == SUPERVISOR);
+        let inner = if own { dir } else { dir.join(SUPERVISOR) };
+        fs::create_dir_all(&inner)?;
+        fs::write(inner.join("cgroup.procs"), "0")?;
     }
-    let inner = root.join(path.trim_start_matches('/')).join("supervisor");
-    fs::create_dir_all(&inner)?;
-    fs::write(inner.join("cgroup.procs"), "0")?;
-    Ok(Some(path))
+    Ok(Some(service_of(&group.path).to_owned()))
 }
 
-/// The cgroup of /proc/self/cgroup that systemd made: of version 2, else the one named after it.
-fn path_of(text: &str) -> Option<String> {
-    let line = |mark: &str| text.lines().find_map(|line| line.split_once(mark));
-    let found = line("0::").or_else(|| line(":name=systemd:"))?;
-    // Without a service of one's own there is nothing that was delegated.
-    let path = found.1.trim_end_matches("/supervisor");
-    path.ends_with(".service").then(|| path.to_string())
+/// The group of the service, of the path of one that may have moved itself before.
+fn service_of(path: &str) -> &str {
+    path.strip_suffix(SUPERVISOR)
+        .and_then(|path| path.strip_suffix('/'))
+        .unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -290,18 +292,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_service_s_own_cgroup_is_found_on_both_versions() {
-        let v2 = "0::/locker.slice/locker-shop.slice/locker-shop-db.service\n";
+    fn a_service_is_known_also_when_its_supervisor_has_moved() {
         let path = "/locker.slice/locker-shop.slice/locker-shop-db.service";
-        assert_eq!(path_of(v2).as_deref(), Some(path));
-        let again = "0::/locker.slice/locker-shop.slice/locker-shop-db.service/supervisor\n";
-        assert_eq!(path_of(again).as_deref(), Some(path));
-        let v1 = "4:memory:/\n1:name=systemd:/system.slice/locker-shop-db.service\n";
+        assert_eq!(service_of(path), path);
+        assert_eq!(service_of(&format!("{path}/supervisor")), path);
         assert_eq!(
-            path_of(v1).as_deref(),
-            Some("/system.slice/locker-shop-db.service")
+            service_of("/x.service/mysupervisor"),
+            "/x.service/mysupervisor"
         );
-        assert_eq!(path_of("0::/user.slice/session-1.scope\n"), None);
-        assert_eq!(path_of("4:memory:/\n"), None);
     }
 }

@@ -13,6 +13,7 @@ mod refusals;
 mod shop;
 mod speed;
 mod supervised;
+mod unheld;
 mod volumes;
 mod world;
 
