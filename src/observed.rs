@@ -507,6 +507,8 @@ pub struct ObservedBridge {
     pub up: bool,
     /// Its addresses, link-local ones left out.
     pub addresses: Vec<IpNet>,
+    /// The longest packet that it takes, bytes.
+    pub mtu: u32,
 }
 
 /// The kernel's network as far as this project is concerned.
@@ -516,14 +518,17 @@ pub struct ObservedNetwork {
     pub bridges: BTreeMap<String, ObservedBridge>,
     /// Subnets of every other interface, route and locker project.
     pub taken: Vec<TakenNet>,
+    /// The longest packet, in bytes, that the interface of the default route takes; the least of both
+    /// families. None when no route leads everywhere.
+    pub uplink_mtu: Option<u32>,
     /// Whether the kernel forwards between interfaces as published ports need.
     pub forwarding: bool,
-    /// Cards of running containers that are not on their bridges, or not up there: somebody took them off,
-    /// or deleted the bridge.
+    /// Cards of running containers that are not on their bridges, not up there or do not fit them: somebody
+    /// took them off, or deleted the bridge.
     pub strays: Vec<StrayCard>,
 }
 
-/// A card of a running container that is not where it should be.
+/// A card of a running container that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrayCard {
     /// Whose it is.
@@ -532,6 +537,8 @@ pub struct StrayCard {
     pub bridge: String,
     /// The interface of the host that leads to it; none when there is none any more.
     pub card: Option<String>,
+    /// It is on its bridge, but takes packets of another length.
+    pub misfit: bool,
 }
 
 /// What the firewall holds of ours.

@@ -172,6 +172,7 @@ impl<'a> Worker<'a> {
             subnets,
             cards,
             adopt,
+            mtu,
         } = step
         {
             let wish = BridgeWish {
@@ -179,12 +180,14 @@ impl<'a> Worker<'a> {
                 subnets,
                 cards,
                 adopt: *adopt,
+                mtu: *mtu,
             };
             let made = host.network.ensure(&host.project, &wish).await?;
-            return Ok(Outcome::Done(if made {
-                Back::RemoveBridge(bridge.clone())
-            } else {
-                Back::Nothing
+            let changed = matches!(back, Back::MakeBridge(..));
+            return Ok(Outcome::Done(match made {
+                true => Back::RemoveBridge(bridge.clone()),
+                false if changed => back,
+                false => Back::Nothing,
             }));
         }
         if let Step::RemoveBridge { bridge, adopt, .. } = step {

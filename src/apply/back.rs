@@ -18,8 +18,8 @@ pub(super) enum Back {
     Record(Option<Box<ProjectRecord>>),
     /// Remove the bridge that was made.
     RemoveBridge(String),
-    /// Make the bridge that was removed.
-    MakeBridge(String, Subnets),
+    /// Make the bridge that was removed, or give it the MTU that it had.
+    MakeBridge(String, Subnets, Option<u32>),
     /// Another transaction of the firewall.
     Firewall(FirewallChange),
     /// Put the rules of another firewall driver in again.

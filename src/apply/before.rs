@@ -216,19 +216,29 @@ impl<'a> Before<'a> {
             Step::SaveRecord(_) | Step::ForgetProject(_) => {
                 Back::Record(self.observed.record.clone().map(Box::new))
             }
-            Step::EnsureBridge { bridge, .. } => match self.has_bridge(bridge) {
-                false => Back::RemoveBridge(bridge.clone()),
-                true => Back::Nothing,
+            Step::EnsureBridge {
+                bridge,
+                subnets,
+                mtu,
+                ..
+            } => match self.mtu_of_bridge(bridge) {
+                None => Back::RemoveBridge(bridge.clone()),
+                Some(old) if mtu.is_some_and(|mtu| mtu != old) => {
+                    Back::MakeBridge(bridge.clone(), *subnets, Some(old))
+                }
+                Some(_) => Back::Nothing,
             },
             Step::RemoveBridge {
                 bridge, subnets, ..
-            } => match self.has_bridge(bridge) {
-                false => Back::Nothing,
-                true => Back::MakeBridge(bridge.clone(), *subnets),
+            } => match self.mtu_of_bridge(bridge) {
+                None => Back::Nothing,
+                old @ Some(_) => Back::MakeBridge(bridge.clone(), *subnets, old),
             },
             Step::EnsureNetwork(network) => {
                 let there = self.observed.engine.networks.get(&network.network);
-                match there == Some(&**network) && !self.removed.contains(&network.network) {
+                match there.is_some_and(|there| there.will_do_for(network))
+                    && !self.removed.contains(&network.network)
+                {
                     true => Back::Nothing,
                     false => Back::RemoveNetwork(network.clone()),
                 }
@@ -273,8 +283,10 @@ impl<'a> Before<'a> {
         }
     }
 
-    fn has_bridge(&self, bridge: &str) -> bool {
-        self.observed.network.bridges.contains_key(bridge)
+    /// None when it is not there.
+    fn mtu_of_bridge(&self, bridge: &str) -> Option<u32> {
+        let found = self.observed.network.bridges.get(bridge);
+        found.map(|bridge| bridge.mtu)
     }
 
     /// An older self runs when it did so before, be it as the present one that this plan sets aside.

@@ -81,6 +81,10 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
     let rules = there.rules.iter().filter(|rule| mine(&rule.project));
     let mut rules: BTreeSet<PortRule> = rules.cloned().collect();
     let mut bridges: BTreeSet<String> = observed.network.bridges.keys().cloned().collect();
+    let there_now = observed.network.bridges.iter();
+    let mut mtus: BTreeMap<String, u32> = there_now
+        .map(|(name, bridge)| (name.clone(), bridge.mtu))
+        .collect();
     let mut adopt: BTreeSet<String> = engine.networks.values().map(|n| n.bridge.clone()).collect();
     let mut record = observed.record.clone();
     let marks = observed.containers.iter();
@@ -93,8 +97,9 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
             record = Some((**new).clone());
         } else if let Step::ForgetProject(_) = step {
             record = None;
-        } else if let Step::EnsureBridge { bridge, .. } = step {
+        } else if let Step::EnsureBridge { bridge, mtu, .. } = step {
             bridges.insert(bridge.clone());
+            mtus.extend(mtu.map(|mtu| (bridge.clone(), mtu)));
         } else if let Step::RemoveBridge { bridge, .. } = step {
             bridges.remove(bridge);
         } else if let Step::OpenNetwork(rules) = step {
@@ -120,7 +125,9 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
     Kept {
         version: KEPT_VERSION,
         firewall: choice(host.firewall.name()),
-        bridges: record.map_or_else(BTreeMap::new, |record| subnets(&record, &bridges, &adopt)),
+        bridges: record.map_or_else(BTreeMap::new, |record| {
+            subnets(&record, &bridges, (&adopt, &mtus))
+        }),
         networks: networks.into_values().collect(),
         rules: rules.into_iter().collect(),
         cards: cards.into_values().flatten().collect(),
@@ -131,7 +138,7 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
 fn subnets(
     record: &ProjectRecord,
     bridges: &BTreeSet<String>,
-    adopt: &BTreeSet<String>,
+    (adopt, mtus): (&BTreeSet<String>, &BTreeMap<String, u32>),
 ) -> BTreeMap<String, KeptBridge> {
     let own = std::iter::once((bridge_of(&record.name), record.subnets));
     let further = record.networks.iter();
@@ -139,8 +146,12 @@ fn subnets(
     let all = own.chain(further);
     all.filter(|(bridge, _)| bridges.contains(bridge))
         .map(|(bridge, subnets)| {
-            let adopt = adopt.contains(&bridge);
-            (bridge, KeptBridge { subnets, adopt })
+            let kept = KeptBridge {
+                subnets,
+                adopt: adopt.contains(&bridge),
+                mtu: mtus.get(&bridge).copied(),
+            };
+            (bridge, kept)
         })
         .collect()
 }

@@ -18,6 +18,7 @@ use crate::backend::{
 use crate::model::{Hooks, Name, UnitState, host_name_of};
 use crate::observed::Mark;
 use crate::store::{self, Paths};
+use crate::sys;
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
 use super::hooked::{has_begun, is_past_post_start, never_ran};
@@ -56,6 +57,8 @@ pub(super) struct Known {
     pub(super) hooks: Hooks,
     /// How long it gets to end.
     pub(super) grace: Option<Duration>,
+    /// The bridges that it is on.
+    bridges: BTreeSet<String>,
 }
 
 impl Supervised {
@@ -95,6 +98,12 @@ impl Supervised {
             supervised: mark.spec.supervised,
             hooks: mark.spec.hooks.clone(),
             grace: mark.spec.stop_grace,
+            bridges: mark
+                .spec
+                .seats()
+                .into_iter()
+                .map(|seat| seat.bridge)
+                .collect(),
         };
         self.known().insert(mark.spec.name.clone(), known);
     }
@@ -272,9 +281,15 @@ impl Backend for Supervised {
 
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         match self.is_supervised(name, body) {
-            true => self.start_unit(name).await,
-            false => self.start_here(name, body).await,
+            true => self.start_unit(name).await?,
+            false => self.start_here(name, body).await?,
         }
+        // Of cards that an engine makes, of a network that was made before its MTU changed. What does not
+        // fit is seen by the next look; the container runs.
+        for bridge in &self.of(name).bridges {
+            let _ = sys::fit_cables(bridge);
+        }
+        Ok(())
     }
 
     /// Tells systemd first, so that it does not start again what ends here; the container itself is

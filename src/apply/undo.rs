@@ -183,13 +183,14 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         Back::Record(Some(record)) => worker.save_record(record).await?,
         Back::Record(None) => worker.forget().await?,
         Back::RemoveBridge(bridge) => worker.remove_bridge(bridge, false).await?,
-        Back::MakeBridge(bridge, subnets) => {
-            // It was removed when nothing ran on it any more: there is no card to put back.
+        Back::MakeBridge(bridge, subnets, mtu) => {
+            // One that was removed had nothing running on it any more: there is no card to put back.
             let wish = BridgeWish {
                 bridge,
                 subnets,
                 cards: &[],
                 adopt: false,
+                mtu: *mtu,
             };
             host.network.ensure(&host.project, &wish).await?;
         }

@@ -83,6 +83,7 @@ fn wish(network: &NetworkWish) -> Map<String, Value> {
     if network.isolate {
         map.insert("isolate".into(), true.into());
     }
+    map.extend(network.mtu.map(|mtu| ("mtu".to_string(), mtu.into())));
     map
 }
 

@@ -25,9 +25,23 @@ pub struct EngineNetwork {
     pub internal: bool,
     /// The user's marks.
     pub labels: BTreeMap<String, String>,
+    /// The longest packet of a card on it when it was made, bytes; none is the usual. What changes later is
+    /// given to the cards themselves, so a network is not made anew for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
 }
 
 impl EngineNetwork {
+    /// Whether this one, which is there, will do for `wanted`.
+    pub fn will_do_for(&self, wanted: &Self) -> bool {
+        let mtu = self.mtu;
+        *self
+            == Self {
+                mtu,
+                ..wanted.clone()
+            }
+    }
+
     /// Its name in the engine: the file's, else `<project>_<network>`.
     pub fn host_name(&self) -> String {
         let own = || super::host_name_of(&self.project, &self.network);

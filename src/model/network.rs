@@ -24,6 +24,8 @@ pub struct NetworkWish {
     pub ipv6: bool,
     /// Whether other projects on this host are kept out.
     pub isolate: bool,
+    /// The longest packet on it, bytes; none follows the host's way out.
+    pub mtu: Option<u32>,
     /// Where it stands.
     pub place: Place,
 }
@@ -37,6 +39,7 @@ impl Default for NetworkWish {
             gateway6: None,
             ipv6: true,
             isolate: false,
+            mtu: None,
             place: Place::default(),
         }
     }
@@ -56,6 +59,15 @@ pub struct ExtraNetwork {
     /// The user's marks.
     pub labels: BTreeMap<String, String>,
 }
+
+/// What an interface takes where nobody says otherwise (Ethernet, RFC 894).
+pub const USUAL_MTU: u32 = 1500;
+/// What each link must take for IPv4 (RFC 791), and at least for IPv6 (RFC 8200).
+pub const LEAST_MTU: u32 = 68;
+/// See [`LEAST_MTU`].
+pub const LEAST_MTU6: u32 = 1280;
+/// The most that a bridge or a cable takes (`ETH_MAX_MTU` of the kernel).
+pub const MOST_MTU: u32 = 65_535;
 
 /// The key of the project's own network.
 pub fn default_network() -> Name {

@@ -11,7 +11,7 @@ use rtnetlink::packet_route::link::{
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec};
 
 use super::{NetworkError, look};
-use crate::model::{Subnets, stable_hash};
+use crate::model::{Subnets, USUAL_MTU, stable_hash};
 
 /// An interface as the kernel has it.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub(super) struct Link {
     pub(super) mac: Vec<u8>,
     pub(super) up: bool,
     pub(super) is_bridge: bool,
+    pub(super) mtu: u32,
 }
 
 impl Link {
@@ -33,6 +34,7 @@ impl Link {
             mac: Vec::new(),
             up: message.header.flags.contains(LinkFlags::Up),
             is_bridge: false,
+            mtu: USUAL_MTU,
         };
         for attribute in message.attributes {
             // The attributes are a foreign, open enum.
@@ -40,6 +42,7 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Address(mac) => link.mac = mac,
+                LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::LinkInfo(infos) => {
                     link.is_bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));
                 }
@@ -140,6 +143,24 @@ pub(super) async fn mark(
         .build();
     let set = handle.link().change(message).execute().await;
     set.map_err(refused("set up", name))
+}
+
+/// Gives it its MTU and, with that, all cables that are plugged into it.
+pub(super) async fn set_mtu(
+    handle: &Handle,
+    link: &Link,
+    name: &str,
+    mtu: u32,
+) -> Result<(), NetworkError> {
+    if link.mtu != mtu {
+        let message = LinkMessageBuilder::<LinkUnspec>::new()
+            .index(link.index)
+            .mtu(mtu)
+            .build();
+        let set = handle.link().change(message).execute().await;
+        set.map_err(refused("set the MTU of", name))?;
+    }
+    Ok(())
 }
 
 /// Gives it the first address of each subnet and takes all other addresses from it, link-local ones

@@ -12,14 +12,44 @@ use crate::model::Seat;
 use crate::observed::StrayCard;
 use crate::sys::{self, Cable};
 
-/// Those of `wishes` that are not where they should be.
+/// Those of `wishes` that are not where they should be, or do not fit there.
 pub(super) fn look(wishes: &[Seat]) -> io::Result<Vec<StrayCard>> {
     if wishes.is_empty() {
         return Ok(Vec::new());
     }
     let numbers = numbers(wishes)?;
     let cables = sys::cables()?;
-    Ok(strays(wishes, &numbers, &cables, sys::hardware_behind))
+    let mut found = strays(wishes, &numbers, &cables, sys::hardware_behind);
+    let widths = numbers
+        .iter()
+        .filter_map(|(bridge, number)| Some((*number, sys::mtu_of(bridge)?)));
+    let widths: BTreeMap<u32, u32> = widths.collect();
+    let misfits = misfits(wishes, &widths, &cables, sys::hardware_behind);
+    found.extend(misfits);
+    Ok(found)
+}
+
+/// Those that are on a bridge and take packets of another length; `widths` are the MTUs of the bridges by
+/// number. A cable of somebody else's is his own affair.
+fn misfits(
+    wishes: &[Seat],
+    widths: &BTreeMap<u32, u32>,
+    cables: &[Cable],
+    hardware: impl Fn(&Cable) -> Option<String>,
+) -> Vec<StrayCard> {
+    let all: Vec<usize> = (0..wishes.len()).collect();
+    let differs = |cable: &&Cable| {
+        let width = cable.bridge.and_then(|bridge| widths.get(&bridge));
+        cable.up && width.is_some_and(|width| *width != cable.mtu)
+    };
+    let misfit = |cable: &Cable| {
+        let at = whose(wishes, &all, cable, &hardware)?;
+        Some(StrayCard {
+            misfit: true,
+            ..stray(&wishes[at], Some(cable))
+        })
+    };
+    cables.iter().filter(differs).filter_map(misfit).collect()
 }
 
 /// The numbers of the bridges that are there.
@@ -85,6 +115,7 @@ fn stray(wish: &Seat, cable: Option<&Cable>) -> StrayCard {
         container: wish.container.clone(),
         bridge: wish.bridge.clone(),
         card: cable.map(|cable| cable.name.clone()),
+        misfit: false,
     }
 }
 

@@ -15,6 +15,7 @@ use super::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView, cards
 use crate::model::{Name, Seat};
 use crate::observed::StrayCard;
 use crate::store::{Paths, acquire_host};
+use crate::sys;
 
 /// The kernel of this host.
 #[derive(Clone, Debug)]
@@ -108,10 +109,15 @@ impl Network for KernelNetwork {
         };
         bridge::mark(handle, &link, bridge, &mark_of(project)).await?;
         own_settings(bridge)?;
+        if let Some(mtu) = wish.mtu {
+            bridge::set_mtu(handle, &link, bridge, mtu).await?;
+        }
         bridge::set_addresses(handle, &link, bridge, wish.subnets).await?;
         for card in wish.cards {
             bridge::attach(handle, &link, card).await?;
         }
+        let fitted = sys::fit_cables(bridge);
+        fitted.map_err(|source| NetworkError::Cards { source })?;
         loopback::ensure(handle, &link, bridge).await?;
         let _lock = acquire_host(&self.paths, "set up the network").await?;
         Settings::load(&self.paths)?.forward()?;

@@ -14,6 +14,7 @@ use rtnetlink::{Handle, RouteMessageBuilder};
 use super::bridge::{Link, is_half_made, refused};
 use super::kernel::mark_of;
 use super::links::{self, Links};
+use super::uplink::{self, Way};
 use super::{NetworkError, NetworkView, loopback};
 use crate::model::Name;
 use crate::observed::{ObservedBridge, ObservedNetwork, TakenNet};
@@ -21,7 +22,7 @@ use crate::store::{Paths, load_records};
 
 /// Routes with a shorter prefix stand for "everywhere", as VPNs set them in halves (`0.0.0.0/1`,
 /// `2000::/3`): they take no subnet away.
-const EVERYWHERE: u8 = 4;
+pub(super) const EVERYWHERE: u8 = 4;
 
 /// Everything that [`super::Network::observe`] promises.
 pub(super) async fn observe(
@@ -35,6 +36,7 @@ pub(super) async fn observe(
         addresses,
         routes,
         loopbacks,
+        ways,
     } = dump(handle, bridges).await?;
     let mark = mark_of(project);
     let is_ours = |link: &&Link| bridges.contains(&link.name) || link.alias.as_ref() == Some(&mark);
@@ -46,6 +48,7 @@ pub(super) async fn observe(
     let mut network = ObservedNetwork {
         bridges: bridges_of(&ours, &addresses),
         taken: Vec::new(),
+        uplink_mtu: uplink::mtu(&ways, &links),
         forwarding: forwards(ours.values().copied(), &loopbacks),
         strays: Vec::new(),
     };
@@ -79,6 +82,7 @@ fn bridges_of(
         let bridge = ObservedBridge {
             mark: link.alias.clone(),
             up: link.up,
+            mtu: link.mtu,
             addresses: own
                 .map(|(_, net)| *net)
                 .filter(|net| !is_link_local(net.addr()))
@@ -117,6 +121,8 @@ struct Dump {
     routes: Vec<(Option<u32>, IpNet)>,
     /// Interfaces over which a route leads to ::1.
     loopbacks: BTreeSet<u32>,
+    /// Routes that lead everywhere.
+    ways: Vec<Way>,
 }
 
 async fn dump(handle: &Handle, bridges: &BTreeSet<String>) -> Result<Dump, NetworkError> {
@@ -132,7 +138,7 @@ async fn dump(handle: &Handle, bridges: &BTreeSet<String>) -> Result<Dump, Netwo
         .iter()
         .filter_map(|message| Some((message.header.index, address_of(message)?)))
         .collect();
-    let (mut routes, mut loopbacks) = (Vec::new(), BTreeSet::new());
+    let (mut routes, mut loopbacks, mut ways) = (Vec::new(), BTreeSet::new(), Vec::new());
     for wanted in [
         RouteMessageBuilder::<Ipv4Addr>::new().build(),
         RouteMessageBuilder::<Ipv6Addr>::new().build(),
@@ -146,6 +152,7 @@ async fn dump(handle: &Handle, bridges: &BTreeSet<String>) -> Result<Dump, Netwo
             .map_err(refused("read the routes of", "*"))?;
         routes.extend(found.iter().filter_map(route_of));
         loopbacks.extend(found.iter().filter_map(loopback::over));
+        ways.extend(found.iter().filter_map(Way::of));
     }
     let routed = routes
         .iter()
@@ -153,12 +160,15 @@ async fn dump(handle: &Handle, bridges: &BTreeSet<String>) -> Result<Dump, Netwo
     let told = addresses.iter().copied().chain(routed);
     // A card of a container has link-local ones, which belong to everybody.
     let told = told.filter(|(_, net)| !is_link_local(net.addr()));
-    links::complete(handle, &mut links, told.map(|(index, _)| index)).await?;
+    let told = told.map(|(index, _)| index);
+    let told = told.chain(ways.iter().flat_map(Way::interfaces));
+    links::complete(handle, &mut links, told).await?;
     Ok(Dump {
         links,
         addresses,
         routes,
         loopbacks,
+        ways,
     })
 }
 

@@ -15,6 +15,7 @@ mod loopback;
 mod probe;
 mod settings;
 mod space;
+mod uplink;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -52,6 +53,8 @@ pub struct BridgeWish<'a> {
     pub cards: &'a [String],
     /// Take one over that has no mark: the caller knows that it is the project's.
     pub adopt: bool,
+    /// The longest packet that it takes, bytes; none leaves it as it is.
+    pub mtu: Option<u32>,
 }
 
 /// A bridge that shall be no more.
@@ -76,11 +79,11 @@ pub trait Network: Send + Sync {
         bridges: &BTreeSet<String>,
     ) -> Result<NetworkView, NetworkError>;
 
-    /// Which of the cards of running containers are not on their bridges.
+    /// Which of the cards of running containers are not on their bridges, or do not fit them.
     async fn cards(&self, wishes: &[Seat]) -> Result<Vec<StrayCard>, NetworkError>;
 
-    /// Makes or mends the bridge: alias, addresses, up, forwarding; then puts the cards on it. True when
-    /// the bridge was made.
+    /// Makes or mends the bridge: alias, MTU, addresses, up, forwarding; then puts the cards on it and makes
+    /// all that are on it fit. True when the bridge was made.
     async fn ensure(&self, project: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError>;
 
     /// Removes the bridge if it is ours; an absent one is fine.

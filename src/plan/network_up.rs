@@ -90,7 +90,8 @@ impl Builder<'_> {
     ) -> Option<StepId> {
         let mut stay = users.applications.iter();
         let used = stay.any(|n| self.has(Slot::Create, n) || self.running.contains(n));
-        let wanted = networks::of_engine(self.project, network, subnets);
+        let mtu = networks::mtu(self.project, self.observed, network);
+        let wanted = networks::of_engine(self.project, network, subnets, mtu);
         let known = self.observed.engine.networks.get(network);
         let again = self.remade.contains(network);
         let lost = self.is_lost(&users.applications, &wanted.host_name());
@@ -216,6 +217,7 @@ impl Builder<'_> {
             subnets,
             cards,
             adopt,
+            mtu: networks::mtu(self.project, self.observed, network),
         };
         let id = self.draft.add(step, vec![cause]);
         for name in &users.all {
@@ -305,8 +307,22 @@ impl Builder<'_> {
         if !found.up {
             return Some(Cause::Drifted("it is down"));
         }
-        if !cards.is_empty() {
+        let wish = networks::wish(self.project, network);
+        let mtu = networks::mtu(self.project, self.observed, network);
+        if mtu.is_some_and(|mtu| mtu != found.mtu) {
+            let drift = match wish.mtu {
+                Some(_) => "its MTU is not that of the file",
+                None => "its MTU is not that of the host's default route",
+            };
+            return Some(Cause::Drifted(drift));
+        }
+        let strays = self.observed.network.strays.iter();
+        let mut strays = strays.filter(|stray| stray.bridge == bridge && stray.card.is_some());
+        if strays.any(|stray| !stray.misfit) {
             return Some(Cause::Drifted("running containers are not on it"));
+        }
+        if !cards.is_empty() {
+            return Some(Cause::Drifted("running containers have another MTU"));
         }
         (!self.observed.network.forwarding).then_some(Cause::Drifted("forwarding is off"))
     }

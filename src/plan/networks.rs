@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    AppNetwork, Attachment, Container, ContainerSpec, EngineNetwork, Name, NetworkWish, Nic, Place,
-    Project, Subnets, bridge_of_network, default_network, host_name_of,
+    AppNetwork, Attachment, Container, ContainerSpec, EngineNetwork, LEAST_MTU, LEAST_MTU6,
+    MOST_MTU, Name, NetworkWish, Nic, Place, Project, Subnets, USUAL_MTU, bridge_of_network,
+    default_network, host_name_of,
 };
 use crate::observed::Observed;
 
@@ -96,8 +97,21 @@ pub(super) fn is_internal(project: &Project, network: &Name) -> bool {
     project.networks.get(network).is_some_and(|n| n.internal)
 }
 
+/// The longest packet of a network: as the file says, else as the host's way out; none when neither is known.
+pub(super) fn mtu(project: &Project, observed: &Observed, network: &Name) -> Option<u32> {
+    let wish = wish(project, network);
+    let least = if wish.ipv6 { LEAST_MTU6 } else { LEAST_MTU };
+    let uplink = observed.network.uplink_mtu;
+    wish.mtu.or(uplink.map(|mtu| mtu.clamp(least, MOST_MTU)))
+}
+
 /// The network as the engine must know it.
-pub(super) fn of_engine(project: &Project, network: &Name, subnets: Subnets) -> EngineNetwork {
+pub(super) fn of_engine(
+    project: &Project,
+    network: &Name,
+    subnets: Subnets,
+    mtu: Option<u32>,
+) -> EngineNetwork {
     let extra = project.networks.get(network);
     EngineNetwork {
         project: project.name.clone(),
@@ -107,6 +121,7 @@ pub(super) fn of_engine(project: &Project, network: &Name, subnets: Subnets) -> 
         subnets,
         internal: is_internal(project, network),
         labels: extra.map(|n| n.labels.clone()).unwrap_or_default(),
+        mtu: mtu.filter(|mtu| *mtu != USUAL_MTU),
     }
 }
 

@@ -124,7 +124,8 @@ impl Builder<'_> {
             let Some(subnets) = net.subnets_of(network) else {
                 continue;
             };
-            if networks::of_engine(self.project, network, subnets) == *known {
+            let wanted = networks::of_engine(self.project, network, subnets, None);
+            if known.will_do_for(&wanted) {
                 continue;
             }
             self.remade.insert(network.clone());

@@ -39,6 +39,8 @@ pub enum Step {
         /// Take over a bridge of this name that has no mark: the engine has made it anew for a network
         /// of ours, as it does at boot.
         adopt: bool,
+        /// The longest packet that it takes, bytes; none leaves it as it is.
+        mtu: Option<u32>,
     },
     /// Remove the bridge. Undo: make it again.
     RemoveBridge {

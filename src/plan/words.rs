@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{HostsLine, Kind, Name, NetworkRules, PortRule, ProgramCopy, UnitsChange};
+use crate::model::{
+    HostsLine, Kind, Name, NetworkRules, PortRule, ProgramCopy, Subnets, USUAL_MTU, UnitsChange,
+};
 
 use super::Step;
 
@@ -146,10 +148,12 @@ impl Step {
     fn detail(&self) -> String {
         match self {
             Self::Create(spec) => spec.source.to_string(),
-            Self::EnsureBridge { subnets, .. } | Self::RemoveBridge { subnets, .. } => {
-                let nets: Vec<String> = subnets.each().map(|net| net.to_string()).collect();
-                nets.join(" ")
+            Self::EnsureBridge { subnets, mtu, .. } => {
+                let wide = mtu.filter(|mtu| *mtu != USUAL_MTU);
+                let wide = wide.map(|mtu| format!(" mtu {mtu}"));
+                format!("{}{}", nets(subnets), wide.unwrap_or_default())
             }
+            Self::RemoveBridge { subnets, .. } => nets(subnets),
             Self::OpenNetwork(rules) | Self::CloseNetwork(rules) => manner(rules),
             Self::Sweep(left) => match left.rules.len() {
                 0 => "network rules".into(),
@@ -243,6 +247,11 @@ fn rules(add: &[PortRule], remove: &[PortRule]) -> String {
         .iter()
         .map(|(name, rules)| format!("{name} {}", rules.join(" ")));
     texts.collect::<Vec<_>>().join(", ")
+}
+
+fn nets(subnets: &Subnets) -> String {
+    let nets: Vec<String> = subnets.each().map(|net| net.to_string()).collect();
+    nets.join(" ")
 }
 
 /// The names without addresses: which address it is, is seldom the question.

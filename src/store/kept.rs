@@ -41,6 +41,9 @@ pub struct KeptBridge {
     pub subnets: Subnets,
     /// The engine has a network on it and may have made it without our mark.
     pub adopt: bool,
+    /// The longest packet that it takes, bytes; none when nobody has said.
+    #[serde(default)]
+    pub mtu: Option<u32>,
 }
 
 impl Kept {
@@ -130,11 +133,19 @@ mod tests {
 
     fn kept() -> Kept {
         let subnets = Subnets::new("10.77.0.0/24".parse().unwrap(), "fd77::/64".parse().ok());
-        let adopt = true;
+        let (adopt, mtu) = (true, Some(1400));
         Kept {
             version: KEPT_VERSION,
             firewall: FirewallChoice::Nftables,
-            bridges: [("lk-shop".to_string(), KeptBridge { subnets, adopt })].into(),
+            bridges: [(
+                "lk-shop".to_string(),
+                KeptBridge {
+                    subnets,
+                    adopt,
+                    mtu,
+                },
+            )]
+            .into(),
             networks: Vec::new(),
             rules: Vec::new(),
             cards: Vec::new(),

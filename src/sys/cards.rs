@@ -4,11 +4,13 @@
 use super::netlink::{Ask, Netlink, attribute, attributes, put};
 
 const GET: u16 = 18; // RTM_GETLINK
+const SET: u16 = 19; // RTM_SETLINK
 /// `struct ifinfomsg`.
 const HEADER: usize = 16;
 const UP: u32 = 1; // IFF_UP
 const ADDRESS: u16 = 1; // IFLA_ADDRESS
 const NAME: u16 = 3; // IFLA_IFNAME
+const MTU: u16 = 4; // IFLA_MTU
 const LINK: u16 = 5; // IFLA_LINK
 const MASTER: u16 = 10; // IFLA_MASTER
 const INFO: u16 = 18; // IFLA_LINKINFO
@@ -29,6 +31,10 @@ pub struct Cable {
     pub up: bool,
     /// The number of the bridge that it is plugged into.
     pub bridge: Option<u32>,
+    /// The longest packet that it takes, bytes.
+    pub mtu: u32,
+    /// Its number here.
+    pub(super) number: u32,
     /// Namespace and number of the other end, as this namespace counts them.
     other: (i32, u32),
 }
@@ -41,8 +47,17 @@ impl Cable {
             name: name.into(),
             up,
             bridge,
+            mtu: 1500,
+            number: 0,
             other: (0, 0),
         }
+    }
+}
+
+impl Cable {
+    /// The number of the other end in its namespace.
+    pub(super) fn behind(&self) -> u32 {
+        self.other.1
     }
 }
 
@@ -75,6 +90,25 @@ pub fn hardware_behind(cable: &Cable) -> Option<String> {
     asked.ok().and(found)
 }
 
+/// The hardware address of the interface of that number, in the calling thread's namespace.
+pub(super) fn hardware_of(number: u32) -> Option<String> {
+    let mut body = vec![0; HEADER];
+    body[4..8].copy_from_slice(&number.to_ne_bytes());
+    put(&mut body, MASK, &WITHOUT_COUNTERS.to_ne_bytes());
+    let mut found = None;
+    let asked = Netlink::open(None)
+        .and_then(|netlink| netlink.ask(GET, Ask::One, &body, |link| found = hardware(link)));
+    asked.ok().and(found)
+}
+
+/// Sets the MTU of the interface of that number, in the calling thread's namespace.
+pub(super) fn set_mtu(number: u32, mtu: u32) -> std::io::Result<()> {
+    let mut body = vec![0; HEADER];
+    body[4..8].copy_from_slice(&number.to_ne_bytes());
+    put(&mut body, MTU, &mtu.to_ne_bytes());
+    Ok(Netlink::open(None)?.ask(SET, Ask::One, &body, |_| {})?)
+}
+
 fn hardware(link: &[u8]) -> Option<String> {
     let address = attribute(link.get(HEADER..)?, ADDRESS)?;
     let digits: Vec<String> = address.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -84,13 +118,15 @@ fn hardware(link: &[u8]) -> Option<String> {
 fn read(link: &[u8]) -> Option<Cable> {
     let (head, body) = link.split_at_checked(HEADER)?;
     let flags = u32::from_ne_bytes(*head.get(8..)?.first_chunk()?);
-    let (mut name, mut bridge, mut number, mut space, mut is_cable) =
-        (None, None, None, None, false);
+    let own = u32::from_ne_bytes(*head.get(4..)?.first_chunk()?);
+    let (mut name, mut bridge, mut mtu, mut number, mut space, mut is_cable) =
+        (None, None, None, None, None, false);
     let word = |content: &[u8]| content.first_chunk().map(|word| u32::from_ne_bytes(*word));
     for (kind, content) in attributes(body) {
         match kind {
             NAME => name = content.strip_suffix(b"\0").map(<[u8]>::to_vec),
             MASTER => bridge = word(content),
+            MTU => mtu = word(content),
             LINK => number = word(content),
             SPACE => space = content.first_chunk().map(|word| i32::from_ne_bytes(*word)),
             INFO => {
@@ -103,6 +139,8 @@ fn read(link: &[u8]) -> Option<Cable> {
         name: String::from_utf8(name?).ok()?,
         up: flags & UP != 0,
         bridge,
+        mtu: mtu?,
+        number: own,
         other: (space?, number?),
     };
     is_cable.then_some(cable)

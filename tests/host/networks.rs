@@ -3,7 +3,7 @@
 
 use crate::beside::{answers, on_a_host_with_docker};
 use crate::machine::Host;
-use crate::project::Project;
+use crate::project::{Project, eventually};
 
 const BOTH: &str = "  web:\n    image: busybox:test\n    ports: [\"8080:80\"]\n  db:\n    template: {name: tiny}\n    \
     ports: [\"8081:80\"]\n";
@@ -40,6 +40,70 @@ fn heals(host: &Host, project: &Project, harm: &str) {
     assert_eq!(project.init("db"), db, "{harm}");
     answers(host, 8080, "hello");
     answers(host, 8081, "db");
+}
+
+/// The MTU of both bridges, of what is plugged into them, and inside.
+fn mtus(host: &Host) -> String {
+    host.sh(
+        "for b in lk-shop; do cat /sys/class/net/$b/mtu; for p in /sys/class/net/$b/brif/*; do cat /sys/class/net/${p##*/}/mtu; done; done; \
+         docker exec shop_web cat /sys/class/net/eth0/mtu; lxc-attach -n shop_db -- cat /sys/class/net/eth0/mtu",
+    )
+    .split_whitespace()
+    .collect::<Vec<_>>()
+    .join(" ")
+}
+
+#[test]
+fn bridge_and_cards_follow_the_host_s_way_out_and_the_file() {
+    on_a_host_with_docker(|host| {
+        let all = |mtu: u32| [mtu; 5].map(|mtu| mtu.to_string()).join(" ");
+        host.sh("ip link set eth0 mtu 1400");
+        let project = Project::new(host, "shop", &by_hand());
+        let plan = project.locker("plan").exits(0).out;
+        assert!(plan.contains(" mtu 1400"), "{plan}");
+        project.up();
+        assert_eq!(mtus(host), all(1400));
+        heals(host, &project, "ip link set lk-shop mtu 1300");
+        heals(
+            host,
+            &project,
+            &format!("{CARD}; ip link set $card mtu 1300"),
+        );
+        assert_eq!(mtus(host), all(1400));
+        // Nothing is restarted for it, and Docker's network stays.
+        let look = || {
+            (
+                project.init("db"),
+                host.sh(
+                    "docker network ls -q --no-trunc; docker inspect -f '{{.State.Pid}}' shop_web",
+                ),
+            )
+        };
+        let before = look();
+        project.rewrite(&format!("{}network: {{mtu: 1350}}\n", by_hand()));
+        let plan = project.locker("plan --exit-code").exits(3).out;
+        assert!(plan.contains("its MTU is not that of the file"), "{plan}");
+        project.up();
+        assert_eq!((mtus(host), look()), (all(1350), before));
+        // Docker makes cards as its network was made: they fit all the same.
+        project.locker("restart").exits(0);
+        assert_eq!(mtus(host), all(1350));
+        project.locker("plan --exit-code").exits(0);
+        // With the service that keeps the network nobody has to ask.
+        project.rewrite(&format!("{BOTH}network: {{mtu: 1350}}\n"));
+        project.up();
+        host.sh("ip link set lk-shop mtu 1300");
+        eventually(all(1350), || mtus(host));
+        project.rewrite(&format!("{BOTH}network: {{mtu: 1279}}\n"));
+        project
+            .locker("plan")
+            .exits(2)
+            .says(&["too small for IPv6", "enable_ipv6: false"]);
+        project.rewrite(BOTH);
+        project.locker("down --yes").exits(0);
+        host.sh("ip link set eth0 mtu 1500");
+        host.remember_as_clean();
+    });
 }
 
 const CARD: &str = "card=$(ip -o link show master lk-shop | grep -o 'veth[0-9a-f]*' | head -1)";

@@ -32,6 +32,7 @@ fn ensure_with(
             subnets: &net.subnets,
             cards: &cards,
             adopt,
+            mtu: None,
         };
         let made = kernel.ensure(&net.project, &wish).await;
         eprintln!("bridge, addresses and settings in {:?}", begin.elapsed());
@@ -163,6 +164,77 @@ fn a_card_that_is_not_on_its_bridge_is_seen_whoever_made_it_and_put_back() {
     host.sh("ip link del veth77");
     let gone = vec![("app".to_string(), None)];
     assert_eq!(strays(&host, &paths, &seats), gone);
+}
+
+#[test]
+fn bridge_and_cards_have_one_mtu_inside_too_and_what_others_change_is_seen() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    let ensure_mtu = |mtu: Option<u32>| {
+        let (paths, net) = (paths.clone(), network("shop", false));
+        let done = host.wait(move || async move {
+            let wish = BridgeWish {
+                bridge: &net.bridge,
+                subnets: &net.subnets,
+                cards: &[],
+                adopt: false,
+                mtu,
+            };
+            KernelNetwork::new(&paths).ensure(&net.project, &wish).await
+        });
+        done.unwrap();
+    };
+    host.sh(
+        "ip link add up0 type bridge; ip link set up0 mtu 1450 up; ip addr add 192.0.2.2/24 dev up0",
+    );
+    assert_eq!(observe(&host, &paths).network.uplink_mtu, None);
+    host.sh("ip route add default via 192.0.2.1 dev up0");
+    assert_eq!(observe(&host, &paths).network.uplink_mtu, Some(1450));
+    host.sh(
+        "ip link add up1 type bridge; ip link set up1 mtu 1420 up; ip -6 route add default dev up1",
+    );
+    assert_eq!(observe(&host, &paths).network.uplink_mtu, Some(1420));
+    ensure_mtu(Some(1400));
+    let spaces = [Space::new(), Space::new()];
+    for (space, veth) in spaces.iter().zip(["lkvweb", "veth77"]) {
+        host.plug(veth, space, &[], &[]);
+        host.sh(&format!("ip link set {veth} master lk-shop"));
+    }
+    let mtus = || {
+        let outside = ["lk-shop", "lkvweb", "veth77"].map(|name| {
+            host.sh(&format!("cat /sys/class/net/{name}/mtu"))
+                .trim()
+                .to_owned()
+        });
+        let inside = spaces.each_ref().map(|space| {
+            space
+                .sh("ip -o link show eth0 | sed 's/.* mtu \\([0-9]*\\).*/\\1/'")
+                .trim()
+                .to_owned()
+        });
+        [&outside[..], &inside[..]].concat()
+    };
+    let seats = [Seat {
+        container: Name::new("web").unwrap(),
+        bridge: "lk-shop".into(),
+        veth: "lkvweb".into(),
+        hardware: ["02:00:00:00:00:01".to_string()].into(),
+    }];
+    assert_eq!(observe(&host, &paths).network.bridges["lk-shop"].mtu, 1400);
+    // The other one is nobody's that is asked about.
+    let misfit = vec![("web".to_string(), Some("lkvweb".to_string()))];
+    assert_eq!(strays(&host, &paths, &seats), misfit);
+    ensure_mtu(Some(1400));
+    assert_eq!(mtus(), ["1400"; 5]);
+    assert_eq!(strays(&host, &paths, &seats), []);
+    host.sh("ip link set lk-shop mtu 1300");
+    assert_eq!(observe(&host, &paths).network.bridges["lk-shop"].mtu, 1300);
+    ensure_mtu(Some(9000));
+    assert_eq!(mtus(), ["9000"; 5]);
+    ensure_mtu(None);
+    assert_eq!(mtus(), ["9000"; 5]);
 }
 
 #[test]

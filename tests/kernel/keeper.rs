@@ -49,6 +49,7 @@ fn keep(world: &World, rules: Vec<PortRule>) {
     let bridge = KeptBridge {
         subnets: net.subnets,
         adopt: false,
+        mtu: None,
     };
     // As of an application container: the name of its card on the host is not known.
     let hardware = world

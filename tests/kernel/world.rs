@@ -246,6 +246,7 @@ impl World {
                 subnets: &net.subnets,
                 cards: &[],
                 adopt: false,
+                mtu: None,
             };
             kernel.ensure(&net.project, &wish).await
         });

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Fake, Made};
 use crate::firewall::{Firewall, FirewallChange, FirewallError};
-use crate::model::{Name, Seat, Subnets};
+use crate::model::{Name, Seat, Subnets, USUAL_MTU};
 use crate::network::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView};
 use crate::observed::{
     Leftover, ObservedBridge, ObservedFirewall, ObservedNetwork, State, StrayCard,
@@ -24,6 +24,7 @@ impl Network for Fake {
                 mark: Some(format!("locker:{project}")),
                 up: true,
                 addresses: subnets.gateways().collect(),
+                mtu: USUAL_MTU,
             };
             (name, bridge)
         };

@@ -84,6 +84,7 @@ fn renewal() -> Plan {
         subnets: subnets(),
         cards: Vec::new(),
         adopt: false,
+        mtu: None,
     };
     let completed = Step::AwaitCompleted {
         container: name("job"),

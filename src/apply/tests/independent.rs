@@ -20,6 +20,7 @@ fn plan() -> Plan {
         subnets: subnets(),
         cards: Vec::new(),
         adopt: false,
+        mtu: None,
     };
     let ports = Step::Publish {
         add: Vec::new(),

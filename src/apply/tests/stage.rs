@@ -299,6 +299,7 @@ pub(super) fn engine_network() -> EngineNetwork {
         subnets: subnets(),
         internal: false,
         labels: BTreeMap::new(),
+        mtu: None,
     }
 }
 

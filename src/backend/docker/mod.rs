@@ -226,6 +226,9 @@ impl Backend for DockerBackend {
         let nics = known.mark.spec.app.iter().flat_map(|app| &app.attached);
         for nic in nics.filter_map(|attached| attached.nic.as_ref()) {
             sys::let_ports_reach_themselves(&nic.bridge);
+            // A network that was made before its MTU changed has cards as they were. What does not fit is
+            // seen by the next look; the container runs.
+            let _ = sys::fit_cables(&nic.bridge);
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ use crate::model::{Attached, EngineNetwork, Name, Subnets, host_name_of};
 /// The option that says on which bridge.
 const BRIDGE: &str = "com.docker.network.bridge.name";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// The longest packet of the cards.
+const MTU: &str = "com.docker.network.driver.mtu";
 /// The options that keep newer engines from closing the containers' addresses.
 const GATEWAY_MODES: [&str; 2] = [
     "com.docker.network.bridge.gateway_mode_ipv4",
@@ -94,11 +96,14 @@ fn ours(site: &Site, network: Network) -> Option<EngineNetwork> {
     }
     let key = Name::new(labels.get(NETWORK)?).ok()?;
     let usual = host_name_of(&site.project, &key);
+    let options = network.options?;
+    let mtu = options.get(MTU).and_then(|mtu| mtu.parse().ok());
     Some(EngineNetwork {
+        mtu,
         project: site.project.clone(),
         name: network.name.filter(|name| *name != usual),
         network: key,
-        bridge: network.options?.get(BRIDGE)?.clone(),
+        bridge: options.get(BRIDGE)?.clone(),
         subnets: Subnets::new(v4?, v6).at(at4, at6),
         internal: network.internal.unwrap_or_default(),
         labels: user_labels(labels).collect(),
@@ -114,6 +119,7 @@ fn request(site: &Site, network: &EngineNetwork, own_rules: bool) -> NetworkCrea
     if own_rules {
         options.extend(GATEWAY_MODES.map(|mode| (mode.into(), "nat-unprotected".into())));
     }
+    options.extend(network.mtu.map(|mtu| (MTU.into(), mtu.to_string())));
     let gateways = network.subnets.gateways();
     let config = gateways.map(|gateway| IpamConfig {
         subnet: Some(gateway.trunc().to_string()),
@@ -182,7 +188,7 @@ async fn ensure_once(
 ) -> Result<Result<(), Error>, BackendError> {
     let (name, docker) = (network.host_name(), &link.docker);
     match find(docker, &name).await?.map(|found| read(site, found)) {
-        Some(Found::Ours(there)) if there == *network => {
+        Some(Found::Ours(there)) if there.will_do_for(network) => {
             return rejoin(site, link, network).await.map(Ok);
         }
         Some(Found::Ours(_)) => match remove(site, docker, network).await? {
@@ -371,6 +377,7 @@ mod tests {
             subnets: Subnets::new("10.77.1.0/24".parse().unwrap(), "fd77:1::/64".parse().ok()),
             internal: true,
             labels: [("tier".to_owned(), "data".to_owned())].into(),
+            mtu: Some(1400),
         }
     }
 
@@ -442,8 +449,12 @@ mod tests {
         assert_eq!(request.options.as_ref().unwrap()[MASQUERADE], "false");
         assert_eq!(
             request.options.as_ref().unwrap().len(),
-            2,
+            3,
             "older engines know no more"
+        );
+        assert_eq!(
+            request.options.as_ref().unwrap()["com.docker.network.driver.mtu"],
+            "1400"
         );
         assert_eq!(read(&site(), shown(request)), Found::Ours(network()));
     }

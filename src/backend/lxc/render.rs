@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::model::{CgroupVersion, ContainerSpec};
+use crate::model::{CgroupVersion, ContainerSpec, USUAL_MTU};
 
 /// What the host adds to a spec.
 pub(super) struct Surroundings<'a> {
@@ -15,6 +15,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) console_log: &'a Path,
     /// Which cgroup version holds a limit's controller.
     pub(super) cgroup: &'a dyn Fn(&str) -> CgroupVersion,
+    /// The longest packet of its bridge, bytes; none when the bridge is not there.
+    pub(super) mtu: Option<u32>,
 }
 
 /// Why a value cannot be written to an LXC configuration.
@@ -73,7 +75,7 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
         lines.set("lxc.include", text("lxc.include", around.unprivileged)?)?;
     }
     lines.set("lxc.uts.name", &spec.hostname)?;
-    network(&mut lines, spec)?;
+    network(&mut lines, spec, around.mtu)?;
     if !spec.idmap.is_empty() {
         lines.set("lxc.idmap", "")?; // the template's own copy of the map
         for range in &spec.idmap {
@@ -108,7 +110,7 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
     Ok(lines.0)
 }
 
-fn network(lines: &mut Lines, spec: &ContainerSpec) -> Result<(), RenderError> {
+fn network(lines: &mut Lines, spec: &ContainerSpec, mtu: Option<u32>) -> Result<(), RenderError> {
     lines.set("lxc.net", "")?; // whatever the template or the host's default.conf set
     let Some(nic) = spec.nic.as_ref().filter(|nic| !nic.bridge.is_empty()) else {
         return lines.set("lxc.net.0.type", "empty");
@@ -128,6 +130,9 @@ fn network(lines: &mut Lines, spec: &ContainerSpec) -> Result<(), RenderError> {
         ("ipv4.gateway", subnets.gateway4().to_string()),
     ] {
         lines.set(&format!("lxc.net.0.{key}"), &value)?;
+    }
+    if let Some(mtu) = mtu.filter(|mtu| *mtu != USUAL_MTU) {
+        lines.set("lxc.net.0.mtu", &mtu.to_string())?;
     }
     if let (Some(address), Some(net)) = (nic.addresses.v6, subnets.v6) {
         let address = format!("{address}/{}", net.prefix_len());

@@ -19,12 +19,17 @@ pub(in crate::backend::lxc) fn spec() -> ContainerSpec {
 }
 
 fn text(spec: &ContainerSpec) -> Result<String, RenderError> {
+    text_with(spec, Some(1500))
+}
+
+fn text_with(spec: &ContainerSpec, mtu: Option<u32>) -> Result<String, RenderError> {
     render(
         spec,
         &Surroundings {
             unprivileged: Path::new("/"),
             console_log: Path::new("/log/db.console"),
             cgroup: &|_| CgroupVersion::V2,
+            mtu,
         },
     )
 }
@@ -54,6 +59,20 @@ lxc.console.rotate = 1
 lxc.signal.halt = SIGUSR1
 ";
     assert_eq!(text(&spec()).unwrap(), wanted);
+}
+
+#[test]
+fn a_card_is_as_wide_as_its_bridge() {
+    let has = |mtu| {
+        text_with(&spec(), mtu)
+            .unwrap()
+            .contains("\nlxc.net.0.mtu = 1400\n")
+    };
+    assert!(has(Some(1400)));
+    assert_eq!(text_with(&spec(), None), text_with(&spec(), Some(1500)));
+    let mut apart = spec();
+    apart.nic = None;
+    assert!(!text_with(&apart, Some(1400)).unwrap().contains("mtu"));
 }
 
 #[test]

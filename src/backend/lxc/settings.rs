@@ -15,6 +15,7 @@ use crate::backend::owners::host_id;
 use crate::backend::{BackendError, controllers};
 use crate::model::{CgroupVersion, ContainerSpec, IdKind, Limit};
 use crate::observed::Mark;
+use crate::sys;
 
 /// Writes `locker.conf` anew and sees to it that the container's `config` includes it, last.
 pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
@@ -72,6 +73,7 @@ fn text_of(site: &Site, spec: &ContainerSpec) -> Result<String, BackendError> {
         unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
         console_log: &site.console_log(&spec.name),
         cgroup: &|key| version_of(key, &controllers),
+        mtu: spec.nic.as_ref().and_then(|nic| sys::mtu_of(&nic.bridge)),
     };
     render(spec, &around).map_err(|e| refused(spec, &e))
 }

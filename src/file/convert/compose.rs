@@ -86,11 +86,12 @@ fn network(notes: &mut Notes<'_, '_>, all: &mut Vec<Entry>, entry: Entry) {
         )
     };
     let mut subnets = Vec::new();
-    let mut ipv6 = None;
+    let (mut ipv6, mut mtu) = (None, None);
     for part in &parts {
         match part.key.as_str() {
             "subnet" => subnets.push(subnet(part, gateway("gateway"))),
             "gateway" | "gateway6" => {}
+            "mtu" => mtu = Some(part.value.clone()),
             // What Compose means without it.
             "enable_ipv6" if part.value.as_text() == Some("false") => {}
             "enable_ipv6" => ipv6 = Some(part.value.clone()),
@@ -110,6 +111,10 @@ fn network(notes: &mut Notes<'_, '_>, all: &mut Vec<Entry>, entry: Entry) {
         own.push(Entry::new("ipam", spot, config));
     }
     own.extend(ipv6.map(|on| Entry::new("enable_ipv6", on.spot, on)));
+    own.extend(mtu.map(|mtu| {
+        let options = map("com.docker.network.driver.mtu", mtu);
+        Entry::new("driver_opts", options.spot, options)
+    }));
     if own.is_empty() {
         return;
     }

@@ -33,6 +33,7 @@ pub(in crate::file) const NETWORK: &[KeySpec] = &[
     key("gateway6", "the bridge's address in `subnet6`; the first when it is left out", schema::text),
     key("enable_ipv6", "whether it has IPv6; `true` when left out", schema::boolean),
     key("isolate", "whether other projects are kept out", schema::boolean),
+    key("mtu", "longest packet in bytes; that of the host's default route when left out", schema::whole),
 ];
 
 /// One entry of `networks`.
@@ -43,8 +44,9 @@ pub(in crate::file) const NETWORKS: &[KeySpec] = &[
     key("gateway", "the bridge's address in `subnet`; the first when it is left out", schema::text),
     key("gateway6", "the bridge's address in `subnet6`; the first when it is left out", schema::text),
     key("isolate", "whether other projects are kept out", schema::boolean),
+    key("mtu", "longest packet in bytes; that of the host's default route when left out", schema::whole),
     key("driver", "`bridge`; others are refused by name", schema::text),
-    warned("driver_opts", "options of the driver", "the bridge is locker's own"),
+    key("driver_opts", "the MTU as `com.docker.network.driver.mtu`; a warning says that others have no meaning", schema::pairs),
     key("ipam", "subnets in `config`, as in Compose", schema::ipam),
     key("external", "a network that is there already", schema::external),
     key("internal", "no way out", schema::boolean),

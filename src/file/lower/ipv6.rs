@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::networks::Networks;
 use crate::file::desk::Desk;
 use crate::file::diagnostic::{Diagnostic, Severity};
-use crate::model::{AppNetwork, Attachment, Container, Name, NetworkWish, Place, default_network};
+use crate::model::{
+    AppNetwork, Attachment, Container, LEAST_MTU6, Name, NetworkWish, Place, default_network,
+};
 
 /// Something that needs IPv6 on a network.
 struct Need {
@@ -37,6 +39,7 @@ pub(super) fn settle(
         let asked = always || wish.subnet6.is_some() || need.is_some();
         wish.ipv6 = said.get(name).copied().unwrap_or(asked);
         if wish.ipv6 {
+            refuse_narrow(desk, wish);
             return;
         }
         if let Some(need) = need {
@@ -56,6 +59,15 @@ pub(super) fn settle(
     let ours = networks.all.iter_mut();
     for (name, network) in ours.filter(|(_, network)| network.external.is_none()) {
         decide(name, &mut network.wish);
+    }
+}
+
+/// IPv6 does not work where a link takes less than every link must (RFC 8200, section 5).
+fn refuse_narrow(desk: &Desk<'_>, wish: &NetworkWish) {
+    if let Some(mtu) = wish.mtu.filter(|mtu| *mtu < LEAST_MTU6) {
+        let message = format!("an MTU of {mtu} is too small for IPv6, which needs {LEAST_MTU6}");
+        let error = Diagnostic::at(Severity::Error, message, wish.place.clone());
+        desk.push(error.with_help("write a larger `mtu`, or `enable_ipv6: false`"));
     }
 }
 

@@ -6,9 +6,12 @@ use std::net::IpAddr;
 use super::stores::{check_engine_name, external, named};
 use super::values::{Fields, boolean, items};
 use crate::file::desk::{Desk, Scope};
+use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::file::keys;
 use crate::file::tree::{Entry, Spot};
-use crate::model::{ExtraNetwork, Name, NetworkWish, default_network, host_name_of};
+use crate::model::{
+    ExtraNetwork, LEAST_MTU, MOST_MTU, Name, NetworkWish, default_network, host_name_of,
+};
 use ipnet::IpNet;
 
 /// The networks of a file.
@@ -134,6 +137,8 @@ fn wishes(desk: &Desk<'_>, fields: Fields<'_, '_>, network: &mut ExtraNetwork) {
     network.wish.isolate = fields.flag(desk, "isolate").unwrap_or_default();
     network.wish.subnet = fields.parsed(desk, "subnet", NetworkWish::parse_subnet);
     network.wish.subnet6 = fields.parsed(desk, "subnet6", NetworkWish::parse_subnet6);
+    network.wish.mtu = mtu(desk, fields);
+    driver_opts(desk, fields, &mut network.wish);
     gateways(desk, fields, &mut network.wish);
     if let Some(map) = fields.node("ipam") {
         ipam(
@@ -155,6 +160,50 @@ fn wishes(desk: &Desk<'_>, fields: Fields<'_, '_>, network: &mut ExtraNetwork) {
     network.labels = labels
         .map(|pair| (pair.key, pair.value.unwrap_or_default()))
         .collect();
+}
+
+/// `mtu` of a network.
+pub(super) fn mtu(desk: &Desk<'_>, fields: Fields<'_, '_>) -> Option<u32> {
+    fields.parsed(desk, "mtu", check_mtu)
+}
+
+fn check_mtu(text: &str) -> Result<u32, String> {
+    let fits = |mtu: &u32| (LEAST_MTU..=MOST_MTU).contains(mtu);
+    let mtu = text.parse().ok().filter(fits);
+    mtu.ok_or_else(|| {
+        format!("an MTU is a number of bytes from {LEAST_MTU} to {MOST_MTU}, not `{text}`")
+    })
+}
+
+/// The options of Docker's driver: the MTU under the names that it has there and in Podman. The bridge is
+/// locker's own, so that others have no meaning.
+fn driver_opts(desk: &Desk<'_>, fields: Fields<'_, '_>, wish: &mut NetworkWish) {
+    const MTU: [&str; 3] = [
+        "com.docker.network.driver.mtu",
+        "com.docker.network.mtu",
+        "mtu",
+    ];
+    for pair in fields.pairs(desk, "driver_opts") {
+        if !MTU.contains(&pair.key.as_str()) {
+            let message = format!("`{}` of `driver_opts` has no meaning here", pair.key);
+            let error = Diagnostic::at(Severity::Warning, message, desk.place(pair.spot));
+            desk.push(error.with_help("the bridge is locker's own"));
+            continue;
+        }
+        let Some(mtu) = desk.check(
+            pair.spot,
+            check_mtu(pair.value.as_deref().unwrap_or_default()),
+        ) else {
+            continue;
+        };
+        match wish.mtu {
+            Some(other) if other != mtu => {
+                let message = format!("the network's MTU is {other} above and {mtu} here");
+                desk.error_help(pair.spot, message, "write it once");
+            }
+            Some(_) | None => wish.mtu = Some(mtu),
+        }
+    }
 }
 
 fn driver(desk: &Desk<'_>, fields: Fields<'_, '_>) {

@@ -220,6 +220,7 @@ fn network(desk: &Desk<'_>, entry: Option<&Entry>, ipv6: &mut BTreeMap<Name, boo
         scope: Scope::Project,
     };
     networks::gateways(desk, fields, &mut wish);
+    wish.mtu = networks::mtu(desk, fields);
     if let Some(said) = entry.value.get("enable_ipv6") {
         let said = boolean(desk, &said.value, Scope::Project, "enable_ipv6");
         ipv6.extend(said.map(|said| (default_network(), said)));

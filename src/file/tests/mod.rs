@@ -10,6 +10,7 @@ mod like_compose;
 mod limits;
 mod meaning;
 mod merging;
+mod mtu;
 mod replicas;
 mod round_trip;
 mod values;

@@ -323,6 +323,7 @@ impl Keeper {
                 subnets: &wanted.subnets,
                 cards,
                 adopt: wanted.adopt,
+                mtu: wanted.mtu,
             };
             network.ensure(project, &wish).await?;
         }
@@ -359,7 +360,10 @@ fn missing_bridges(
         None => true,
         Some(found) => match &found.mark {
             Some(alias) if *alias == mark => {
-                !there.forwarding || !found.up || !has_addresses(found, &wanted.subnets)
+                !there.forwarding
+                    || !found.up
+                    || !has_addresses(found, &wanted.subnets)
+                    || wanted.mtu.is_some_and(|mtu| mtu != found.mtu)
             }
             Some(_) => false,
             None => wanted.adopt,

@@ -102,7 +102,7 @@ pub(super) fn lost(
     }
     let name = &question.rule.container;
     let mut strays = observed.network.strays.iter();
-    if let Some(stray) = strays.find(|stray| stray.container == *name) {
+    if let Some(stray) = strays.find(|stray| stray.container == *name && !stray.misfit) {
         let reason = format!("the card of `{name}` is not on the bridge {}", stray.bridge);
         return row.because(reason, Some("put it back with `locker up`".to_string()));
     }

@@ -132,6 +132,7 @@ fn networks() -> Vec<Scenario> {
         container: name(container),
         bridge: bridge.clone(),
         card: Some(format!("veth-{container}")),
+        misfit: false,
     };
     hurt.seen.network.strays = ["job", "web"].map(left).into();
     let mut boot = World::of(&several);

@@ -113,6 +113,7 @@ fn cards_of_running_containers_are_put_back_on_a_bridge_that_was_deleted() {
         container: name("web"),
         bridge: "lk-shop".into(),
         card: Some(veth.clone()),
+        misfit: false,
     }];
     let made = plan(&shop(), &world.look(), &wish(Goal::Up)).unwrap();
     let cards = made.steps.iter().find_map(|planned| match &planned.step {
@@ -130,6 +131,7 @@ fn a_container_whose_card_is_gone_is_started_again() {
         container: name("web"),
         bridge: "lk-shop".into(),
         card: None,
+        misfit: false,
     }];
     let text = world.text(&shop(), &wish(Goal::Up));
     let verbs: Vec<&str> = text.lines().map(|line| &line[..9]).collect();

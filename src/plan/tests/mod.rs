@@ -6,6 +6,7 @@ mod apps;
 mod converge;
 mod engine_down;
 mod jobs;
+mod mtu;
 mod order;
 mod plans;
 mod properties;

@@ -169,6 +169,7 @@ fn accidents_to_the_host() -> Vec<(&'static str, String)> {
                     container: name("db"),
                     bridge: "lk-shop".into(),
                     card: Some(veth_of(&name("shop"), &name("db"))),
+                    misfit: false,
                 }];
             }),
         ),

@@ -83,6 +83,7 @@ fn foreign_containers_and_bridges_are_never_taken() {
         mark: None,
         up: true,
         addresses: Vec::new(),
+        mtu: USUAL_MTU,
     };
     observed.network.bridges.insert(bridge.clone(), foreign);
     assert_eq!(

@@ -308,6 +308,7 @@ impl World {
             subnets,
             bridge,
             adopt,
+            mtu,
             ..
         } = step
         {
@@ -315,6 +316,9 @@ impl World {
                 mark: Some("locker:shop".into()),
                 up: true,
                 addresses: subnets.gateways().collect(),
+                mtu: mtu.unwrap_or_else(|| {
+                    network.bridges.get(bridge).map_or(USUAL_MTU, |old| old.mtu)
+                }),
             };
             let before = network.bridges.insert(bridge.clone(), new);
             assert!(*adopt || before.is_none_or(|b| b.mark.is_some()));
