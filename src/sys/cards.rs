@@ -66,8 +66,20 @@ impl Cable {
 /// # Errors
 /// The kernel refuses.
 pub fn cables() -> std::io::Result<Vec<Cable>> {
+    list(None)
+}
+
+/// Those that are plugged into the bridge of that number.
+pub(super) fn cables_on(bridge: u32) -> std::io::Result<Vec<Cable>> {
+    list(Some(bridge))
+}
+
+fn list(bridge: Option<u32>) -> std::io::Result<Vec<Cable>> {
     let mut body = vec![0; HEADER];
     let mut kind = Vec::new();
+    if let Some(bridge) = bridge {
+        put(&mut body, MASTER, &bridge.to_ne_bytes());
+    }
     put(&mut kind, KIND, b"veth");
     put(&mut body, NESTED | INFO, &kind);
     put(&mut body, MASK, &WITHOUT_COUNTERS.to_ne_bytes());
@@ -88,6 +100,24 @@ pub fn hardware_behind(cable: &Cable) -> Option<String> {
     let asked = Netlink::open(None)
         .and_then(|netlink| netlink.ask(GET, Ask::One, &body, |link| found = hardware(link)));
     asked.ok().and(found)
+}
+
+/// Number and MTU of an interface of the calling thread's namespace; none when it is not there.
+pub(super) fn width_of(name: &str) -> Option<(u32, u32)> {
+    let mut body = vec![0; HEADER];
+    put(&mut body, NAME, &[name.as_bytes(), b"\0"].concat());
+    put(&mut body, MASK, &WITHOUT_COUNTERS.to_ne_bytes());
+    let mut found = None;
+    let asked = Netlink::open(None)
+        .and_then(|netlink| netlink.ask(GET, Ask::One, &body, |link| found = width(link)));
+    asked.ok().and(found)
+}
+
+fn width(link: &[u8]) -> Option<(u32, u32)> {
+    let (head, body) = link.split_at_checked(HEADER)?;
+    let number = head.get(4..)?.first_chunk()?;
+    let mtu = attribute(body, MTU)?.first_chunk()?;
+    Some((u32::from_ne_bytes(*number), u32::from_ne_bytes(*mtu)))
 }
 
 /// The hardware address of the interface of that number, in the calling thread's namespace.

@@ -16,8 +16,7 @@ use super::cards::{self, Cable};
 
 /// The MTU of the interface `name`; none when it is gone.
 pub fn mtu_of(name: &str) -> Option<u32> {
-    let path = Path::new("/sys/class/net").join(name).join("mtu");
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    cards::width_of(name).map(|(_, mtu)| mtu)
 }
 
 /// Gives both ends of each cable on `bridge` the bridge's MTU. A bridge or cable that is gone meanwhile needs
@@ -26,23 +25,12 @@ pub fn mtu_of(name: &str) -> Option<u32> {
 /// # Errors
 /// The kernel refuses.
 pub fn fit_cables(bridge: &str) -> io::Result<()> {
-    let ports = Path::new("/sys/class/net").join(bridge).join("brif");
-    let (Some(mtu), Ok(ports)) = (mtu_of(bridge), fs::read_dir(ports)) else {
+    let Some((number, mtu)) = cards::width_of(bridge) else {
         return Ok(());
     };
-    let names = ports.flatten().map(|port| port.file_name());
-    let mut names = names.filter_map(|name| name.into_string().ok());
-    // Most often all fit, which costs a short file each.
-    if !names.any(|name| mtu_of(&name).is_some_and(|own| own != mtu)) {
-        return Ok(());
-    }
-    let Some(number) = number_of(bridge) else {
-        return Ok(());
-    };
-    let all = cards::cables()?.into_iter();
-    let misfits: Vec<Cable> = all
-        .filter(|cable| cable.bridge == Some(number) && cable.mtu != mtu)
-        .collect();
+    let mut misfits = cards::cables_on(number)?;
+    // A kernel before 4.16 gives them all.
+    misfits.retain(|cable| cable.bridge == Some(number) && cable.mtu != mtu);
     if misfits.is_empty() {
         return Ok(());
     }
@@ -51,11 +39,6 @@ pub fn fit_cables(bridge: &str) -> io::Result<()> {
         cards::set_mtu(cable.number, mtu).or_else(gone)?;
     }
     Ok(())
-}
-
-fn number_of(name: &str) -> Option<u32> {
-    let path = Path::new("/sys/class/net").join(name).join("ifindex");
-    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn gone(error: io::Error) -> io::Result<()> {

@@ -202,18 +202,14 @@ fn bridge_and_cards_have_one_mtu_inside_too_and_what_others_change_is_seen() {
         host.plug(veth, space, &[], &[]);
         host.sh(&format!("ip link set {veth} master lk-shop"));
     }
+    let mtu_of = |space: &Space, name: &str| {
+        let link = space.sh(&format!("ip -o link show {name}"));
+        let mut words = link.split_whitespace().skip_while(|word| *word != "mtu");
+        words.nth(1).unwrap_or_default().to_owned()
+    };
     let mtus = || {
-        let outside = ["lk-shop", "lkvweb", "veth77"].map(|name| {
-            host.sh(&format!("cat /sys/class/net/{name}/mtu"))
-                .trim()
-                .to_owned()
-        });
-        let inside = spaces.each_ref().map(|space| {
-            space
-                .sh("ip -o link show eth0 | sed 's/.* mtu \\([0-9]*\\).*/\\1/'")
-                .trim()
-                .to_owned()
-        });
+        let outside = ["lk-shop", "lkvweb", "veth77"].map(|name| mtu_of(&host, name));
+        let inside = spaces.each_ref().map(|space| mtu_of(space, "eth0"));
         [&outside[..], &inside[..]].concat()
     };
     let seats = [Seat {
