@@ -3,7 +3,6 @@
 //! A packet that is longer than what the other end takes is dropped, and nobody is told. The end inside a
 //! container is reached through the namespace of any process that is in it.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
@@ -34,9 +33,9 @@ pub fn fit_cables(bridge: &str) -> io::Result<()> {
     if misfits.is_empty() {
         return Ok(());
     }
-    fit_inside(&misfits, mtu);
-    for cable in misfits {
-        cards::set_mtu(cable.number, mtu).or_else(gone)?;
+    // The end outside last: it shows whether both are done.
+    for number in fit_inside(&misfits, mtu) {
+        cards::set_mtu(number, mtu).or_else(gone)?;
     }
     Ok(())
 }
@@ -48,46 +47,47 @@ fn gone(error: io::Error) -> io::Result<()> {
     }
 }
 
-/// The other ends. What cannot be entered or set shows as a cable that does not fit when somebody looks
-/// again: no container may hold up the others.
-fn fit_inside(cables: &[Cable], mtu: u32) {
-    let mut wanted: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for cable in cables {
-        if let Some(hardware) = cards::hardware_behind(cable) {
-            wanted.entry(cable.behind()).or_default().push(hardware);
-        }
-    }
+/// Sets the other ends; the numbers of the cables for which that is done. One whose namespace has no process
+/// is nobody's card.
+fn fit_inside(cables: &[Cable], mtu: u32) -> Vec<u32> {
+    let mut left: Vec<(&Cable, String)> = cables
+        .iter()
+        .filter_map(|cable| Some((cable, cards::hardware_behind(cable)?)))
+        .collect();
+    let mut done = Vec::new();
     for space in spaces() {
-        if wanted.is_empty() {
-            return;
+        if left.is_empty() {
+            break;
         }
-        let mine = wanted.clone();
+        let wanted: Vec<(u32, String)> = left
+            .iter()
+            .map(|(cable, hardware)| (cable.behind(), hardware.clone()))
+            .collect();
         let work = move || -> io::Result<Vec<(u32, String)>> {
             move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Ok(fit_here(&mine, mtu))
+            Ok(fit_here(wanted, mtu))
         };
-        let done = std::thread::spawn(work).join();
-        for (number, hardware) in done.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default() {
-            if let Some(left) = wanted.get_mut(&number) {
-                left.retain(|other| *other != hardware);
-            }
-            wanted.retain(|_, left| !left.is_empty());
-        }
+        // A namespace that cannot be entered is not that of a container.
+        let fitted = std::thread::spawn(work).join();
+        let fitted = fitted
+            .unwrap_or_else(|_| Ok(Vec::new()))
+            .unwrap_or_default();
+        left.retain(|(cable, hardware)| {
+            let is_done = fitted.contains(&(cable.behind(), hardware.clone()));
+            done.extend(is_done.then_some(cable.number));
+            !is_done
+        });
     }
+    done
 }
 
 /// Those of `wanted`, numbers with hardware addresses, that are in this thread's namespace.
-fn fit_here(wanted: &BTreeMap<u32, Vec<String>>, mtu: u32) -> Vec<(u32, String)> {
-    let mut done = Vec::new();
-    for (number, all) in wanted {
-        let own = cards::hardware_of(*number);
-        if let Some(hardware) = own.filter(|own| all.contains(own))
+fn fit_here(wanted: Vec<(u32, String)>, mtu: u32) -> Vec<(u32, String)> {
+    let fits = |(number, hardware): &(u32, String)| {
+        cards::hardware_of(*number).as_ref() == Some(hardware)
             && cards::set_mtu(*number, mtu).is_ok()
-        {
-            done.push((*number, hardware));
-        }
-    }
-    done
+    };
+    wanted.into_iter().filter(fits).collect()
 }
 
 /// The network namespaces of all processes but this one's, each once.

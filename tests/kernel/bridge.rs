@@ -201,6 +201,8 @@ fn bridge_and_cards_have_one_mtu_inside_too_and_what_others_change_is_seen() {
     for (space, veth) in spaces.iter().zip(["lkvweb", "veth77"]) {
         host.plug(veth, space, &[], &[]);
         host.sh(&format!("ip link set {veth} master lk-shop"));
+        // A container's namespace has a process.
+        space.sh("sleep 20 >/dev/null 2>&1 &");
     }
     let mtu_of = |space: &Space, name: &str| {
         let link = space.sh(&format!("ip -o link show {name}"));
