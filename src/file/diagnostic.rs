@@ -3,6 +3,7 @@
 //! The counter turns the planner's problems into [`Diagnostic`]s too, so that every message about a
 //! file looks the same. Nothing here decides what is an error.
 
+mod alike;
 mod render;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::super::secret;
+use super::alike::{self, Alike};
 use super::{Diagnostic, Related, Severity, Sources};
 use crate::model::{Place, shown, turns_text};
 
@@ -18,9 +19,10 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> St
         Renderer::plain()
     };
     let texts = sources.read_for(diagnostics);
-    let drawn = diagnostics.iter().map(|diagnostic| {
+    let texts: Texts = texts.into_iter().map(|(f, t)| (f, Text::new(t))).collect();
+    let drawn = alike::gather(diagnostics, &texts).into_iter().map(|alike| {
         let lines: Vec<String> = renderer
-            .render(&[group(diagnostic, &texts)])
+            .render(&[group(&alike, &texts)])
             .lines()
             .map(|line| line.trim_end().to_string() + "\n")
             .collect();
@@ -29,13 +31,41 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> St
     drawn.collect::<Vec<_>>().join("\n")
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, texts: &'a BTreeMap<PathBuf, String>) -> Group<'a> {
+/// What places point into.
+pub(super) type Texts = BTreeMap<PathBuf, Text>;
+
+/// A text whose lines are found without a walk through all before them.
+pub(super) struct Text {
+    text: String,
+    /// Where each line begins, in bytes.
+    starts: Vec<usize>,
+}
+
+impl Text {
+    fn new(text: String) -> Self {
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            starts: std::iter::once(0).chain(breaks).collect(),
+            text,
+        }
+    }
+
+    /// The lines from `first` to `last`, counted from 1; none when there is no such first line.
+    fn lines(&self, first: usize, last: usize) -> Option<&str> {
+        let start = *self.starts.get(first.checked_sub(1)?)?;
+        let end = self.starts.get(last).map_or(self.text.len(), |end| end - 1);
+        self.text.get(start..end)
+    }
+}
+
+fn group<'a>(alike: &Alike<'a>, texts: &'a Texts) -> Group<'a> {
+    let diagnostic = alike.first;
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let file = diagnostic.place.file.to_string_lossy();
-    let text_of = |place: &Place| texts.get(&*place.file).map(String::as_str);
+    let text_of = |place: &Place| texts.get(&*place.file);
     let text = text_of(&diagnostic.place).filter(|_| !diagnostic.unseen);
     let title = level.primary_title(visible(&diagnostic.message));
     let mut group = match text.and_then(|text| Window::around(diagnostic, text)) {
@@ -62,6 +92,9 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &'a BTreeMap<PathBuf, String>) -
             let marks = vec![window.mark_of(related)];
             group = group.element(window.snippet(file, marks));
         }
+    }
+    if let Some(note) = alike.note() {
+        group = group.element(Level::NOTE.message(visible(&note)));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(visible(help)));
@@ -100,7 +133,7 @@ struct Window {
 type Marking<'d> = (std::ops::Range<usize>, Option<&'d str>, AnnotationKind);
 
 impl Window {
-    fn around(diagnostic: &Diagnostic, text: &str) -> Option<Self> {
+    fn around(diagnostic: &Diagnostic, text: &Text) -> Option<Self> {
         let lines = || {
             let related = diagnostic.related.iter();
             let here = related.filter(|related| related.place.file == diagnostic.place.file);
@@ -110,21 +143,11 @@ impl Window {
     }
 
     /// The lines from `first` to `last`.
-    fn of(first: u32, last: u32, text: &str) -> Option<Self> {
+    fn of(first: u32, last: u32, text: &Text) -> Option<Self> {
         let (first, last) = (first as usize, last as usize);
-        if first == 0 {
-            return None;
-        }
-        let mut starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
-        let start = starts.nth(first - 1)?;
-        let rest = &text[start..];
-        let end = rest
-            .match_indices('\n')
-            .nth(last - first)
-            .map_or(rest.len(), |(at, _)| at);
-        let lines: Vec<String> = rest[..end].split('\n').map(secret::masked).collect();
+        let lines = text.lines(first, last)?.split('\n');
         Some(Self {
-            lines,
+            lines: lines.map(secret::masked).collect(),
             first_line: first,
         })
     }
@@ -180,6 +203,23 @@ impl Window {
             byte_of(column + length as usize)
         };
         (before + wide(&line[..start]))..(before + wide(&line[..end]))
+    }
+}
+
+/// The word that a diagnostic marks, as it stands in the file.
+pub(super) fn marked<'a>(diagnostic: &Diagnostic, texts: &'a Texts) -> &'a str {
+    let place = &diagnostic.place;
+    let (line, column) = (place.line as usize, place.column as usize);
+    let text = texts.get(&*place.file);
+    let line = text.and_then(|text| text.lines(line, line)).unwrap_or("");
+    let start = line.char_indices().nth(column.saturating_sub(1));
+    let rest = start.map_or("", |(at, _)| &line[at..]);
+    match diagnostic.length as usize {
+        0 => &rest[..word_length(rest)],
+        length => rest
+            .char_indices()
+            .nth(length)
+            .map_or(rest, |(at, _)| &rest[..at]),
     }
 }
 
