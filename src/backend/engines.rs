@@ -41,6 +41,8 @@ struct Known {
     count: u64,
     /// What was asked for last; none before the first look.
     sought: Option<Sought>,
+    /// Engines that did not answer then: what is in neither list may be theirs.
+    down: BTreeMap<Kind, Down>,
 }
 
 /// In which engine the two selves of a container are.
@@ -102,10 +104,11 @@ impl Engines {
             let kinds = known.sought.as_ref().map(|sought| &sought.kinds);
             kinds.is_some_and(|kinds| !kinds.contains(&Kind::System) && !kinds.is_empty())
         };
-        let kind = match found {
-            Some(kind) => kind,
-            None if only_applications() => Kind::Application,
-            None => Kind::System,
+        let kind = match (found, known.down.values().next()) {
+            (Some(kind), _) => kind,
+            (None, Some(down)) => return Err(unavailable(down)),
+            (None, None) if only_applications() => Kind::Application,
+            (None, None) => Kind::System,
         };
         Ok(self.engine_of(kind))
     }
@@ -169,7 +172,17 @@ impl Engines {
             }
         }
         known.bodies = bodies;
+        let downs = views.iter().flat_map(|view| view.down.clone());
+        known.down = downs.collect();
         known.sought = Some(sought.clone());
+    }
+}
+
+fn unavailable(down: &Down) -> BackendError {
+    BackendError::Unavailable {
+        engine: down.engine,
+        reason: down.reason.clone(),
+        help: down.help.clone(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::hosts::HostsFile;
 use crate::model::{Name, Port, ProgramCopy, Project, Supervisor};
 use crate::network::KernelNetwork;
 use crate::observed::Observed;
-use crate::plan::{self, Goal, Plan, Wish};
+use crate::plan::{self, Goal, Plan, Step, Wish};
 use crate::store::{self, Paths, Program};
 use crate::systemd::{self, Units};
 
@@ -148,7 +148,7 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         });
     }
     let wish = wish(opened, request, selection);
-    planned(project, observed, wish, request.command)
+    planned(opened, observed, wish, request.command)
 }
 
 /// Looks at the host and plans another wish than the request's.
@@ -158,7 +158,7 @@ pub(super) async fn look_for(
     wish: Wish,
 ) -> Result<Looked, JobError> {
     let observed = observe(opened, request).await?;
-    planned(&opened.project, observed, wish, request.command)
+    planned(opened, observed, wish, request.command)
 }
 
 async fn observe(opened: &Opened, request: &ChangeRequest) -> Result<Observed, JobError> {
@@ -171,16 +171,22 @@ async fn observe(opened: &Opened, request: &ChangeRequest) -> Result<Observed, J
 }
 
 fn planned(
-    project: &Project,
+    opened: &Opened,
     observed: Observed,
     wish: Wish,
     command: &'static str,
 ) -> Result<Looked, JobError> {
+    let project = &opened.project;
     let refused = |problems| JobError::Problems { command, problems };
     let plan = plan::plan(project, &observed, &wish).map_err(refused)?;
     let missing = supplies::missing(project, &plan);
     if !missing.is_empty() {
         return Err(refused(missing));
+    }
+    for planned in &plan.steps {
+        if let Step::WriteUnits(change) = &planned.step {
+            opened.host.units.check(change)?;
+        }
     }
     Ok(Looked {
         observed,

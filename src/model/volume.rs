@@ -30,6 +30,9 @@ pub struct Volume {
     /// It was written in the short form, which does not say whether a host path that is missing is a file.
     #[serde(default)]
     pub short: bool,
+    /// `create_host_path: false`: the host path is never made.
+    #[serde(default)]
+    pub must_exist: bool,
 }
 
 impl fmt::Display for Volume {
@@ -108,6 +111,7 @@ impl Volume {
             target: target_path(target)?,
             read_only,
             short: true,
+            must_exist: false,
         })
     }
 }

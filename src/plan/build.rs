@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ContainerSpec, Key, Name, Project};
+use crate::model::{ContainerSpec, Key, Name, Project, VolumeSource};
 use crate::observed::{Mark, Observed, ObservedContainer};
 
 use super::addresses::Net;
@@ -116,6 +116,7 @@ impl<'a> Builder<'a> {
             intent.power = Power::On;
         }
         self.refuse_unmounted(name, intent);
+        self.refuse_missing(name, intent, changed.is_some());
         self.power(name, intent, changed);
         self.setup(name, intent);
         self.finish_recreation(name, intent);
@@ -166,6 +167,39 @@ impl<'a> Builder<'a> {
             );
             self.problem(name, Some(Key::Volumes), message, &help);
         }
+    }
+
+    /// A host path that the file says is never made must be there when a container is made or started.
+    fn refuse_missing(&mut self, name: &Name, intent: Intent, changed: bool) {
+        let found = self.there(name);
+        let starts = match intent.power {
+            Power::On => changed || !runs(found),
+            Power::Cycle => true,
+            Power::Keep | Power::Off | Power::Freeze | Power::Thaw => false,
+        };
+        if !starts && !(intent.make && found.is_none()) {
+            return;
+        }
+        let volumes = self.project.containers.get(name).map(|file| &file.volumes);
+        let gone = &self.observed.host.missing;
+        let found = volumes.into_iter().flatten().filter_map(|(volume, place)| {
+            let VolumeSource::Host(path) = &volume.source else {
+                return None;
+            };
+            let missing = volume.must_exist && gone.contains(path);
+            missing.then(|| Problem {
+                message: format!(
+                    "`{}` does not exist, and `create_host_path` is `false`",
+                    path.display()
+                ),
+                container: Some(name.clone()),
+                key: Some(Key::Volumes),
+                place: Some(place.clone()),
+                help: Some("make or mount it first".into()),
+            })
+        });
+        let found: Vec<Problem> = found.collect();
+        self.problems.extend(found);
     }
 
     /// Clears a wreck. True when an older self gets its name back.

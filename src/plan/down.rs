@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Name, PortRule, Project};
+use crate::model::{Name, PortRule, Project, UnitSpec};
 use crate::observed::{Down, Observed, Silent};
 
 use super::{Goal, Plan, Problem, Step, Wish, make, needs};
@@ -43,6 +43,11 @@ pub(super) fn plan(
     for planned in &mut plan.steps {
         if let Step::WriteUnits(change) = &mut planned.step {
             let units = &observed.units;
+            for (name, unit) in &mut change.units.services {
+                if let Some(before) = units.services.get(name) {
+                    restore(unit, before, &unknown);
+                }
+            }
             for name in &unknown {
                 if let Some(unit) = units.services.get(name) {
                     change.units.services.insert(name.clone(), unit.clone());
@@ -168,6 +173,32 @@ fn without(project: &Project, unknown: &BTreeSet<Name>) -> Project {
     known
 }
 
+/// A service without what it has of them: its file waits for them, and is written as it was.
+fn stripped(unit: &UnitSpec, unknown: &BTreeSet<Name>) -> UnitSpec {
+    let mut known = unit.clone();
+    known.requires.retain(|name| !unknown.contains(name));
+    known.conditions.retain(|name, _| !unknown.contains(name));
+    known.after.retain(|name| !unknown.contains(name));
+    known.binds.retain(|name| !unknown.contains(name));
+    known
+}
+
+/// Gives back what [`stripped`] left out of the service that is there.
+fn restore(unit: &mut UnitSpec, before: &UnitSpec, unknown: &BTreeSet<Name>) {
+    let of = |names: &BTreeSet<Name>| names.intersection(unknown).cloned().collect::<Vec<_>>();
+    unit.requires.extend(of(&before.requires));
+    unit.after.extend(of(&before.after));
+    unit.binds.extend(of(&before.binds));
+    let conditions = before.conditions.iter();
+    let conditions = conditions.filter(|(name, _)| unknown.contains(*name));
+    unit.conditions
+        .extend(conditions.map(|(name, condition)| (name.clone(), *condition)));
+    if !of(&before.requires).is_empty() {
+        // It is waited for as long as all of these together may take.
+        unit.start_timeout = before.start_timeout;
+    }
+}
+
 /// What is without them, but for the addresses that stay theirs.
 fn masked(project: &Project, observed: &Observed, unknown: &BTreeSet<Name>) -> Observed {
     let mut seen = observed.clone();
@@ -179,6 +210,9 @@ fn masked(project: &Project, observed: &Observed, unknown: &BTreeSet<Name>) -> O
         map.retain(|name, _| !unknown.contains(name));
     }
     forget(&mut seen.units.services, unknown);
+    for unit in seen.units.services.values_mut() {
+        *unit = stripped(unit, unknown);
+    }
     forget(&mut seen.units.states, unknown);
     forget(&mut seen.units.held, unknown);
     seen.units.enabled.retain(|name| !unknown.contains(name));

@@ -133,6 +133,18 @@ impl Paths {
         self.etc.join("systemd/system")
     }
 
+    /// The places of unit files of lower rank, systemd.unit(5): what is set until the next boot, and packages.
+    pub fn other_units(&self) -> Vec<PathBuf> {
+        let root = self.etc.parent().unwrap_or(Path::new("/"));
+        let dirs = [
+            "run/systemd/system",
+            "usr/local/lib/systemd/system",
+            "usr/lib/systemd/system",
+            "lib/systemd/system",
+        ];
+        dirs.map(|dir| root.join(dir)).to_vec()
+    }
+
     /// Says that unit files were changed and systemd has not read them yet.
     pub fn reload_due(&self) -> PathBuf {
         self.run.join("reload-due")

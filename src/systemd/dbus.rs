@@ -196,6 +196,10 @@ impl Units for Systemd {
         Ok(view)
     }
 
+    fn check(&self, change: &UnitsChange) -> Result<(), UnitsError> {
+        self.files.check(&change.units)
+    }
+
     async fn write(&self, change: &UnitsChange) -> Result<(), UnitsError> {
         let before = self.files.read(&change.units.project)?;
         if change.units.services.is_empty() {

@@ -106,6 +106,32 @@ impl Files {
         }
     }
 
+    /// Whether the files of `units` can be written: changes nothing.
+    pub(super) fn check(&self, units: &ProjectUnits) -> Result<(), UnitsError> {
+        if units.services.is_empty() {
+            return Ok(());
+        }
+        let wanted = render::project(units)?;
+        self.refuse_foreign(&units.project, &self.paths.units(), wanted.keys())?;
+        if let Some(path) = self.foreign_network()? {
+            let project = "~".to_string();
+            return Err(UnitsError::Foreign { path, project });
+        }
+        // A file of ours would take the place of theirs.
+        let taken = self.paths.other_units().into_iter().find_map(|dir| {
+            let names = wanted.keys().map(String::as_str).chain([names::NETWORK]);
+            let mut paths = names.map(|name| dir.join(name));
+            paths.find(|path| fs::symlink_metadata(path).is_ok())
+        });
+        match taken {
+            Some(path) => Err(UnitsError::Foreign {
+                path,
+                project: units.project.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn try_write(&self, units: &ProjectUnits, undo: &mut Undo) -> Result<(), UnitsError> {
         let project = &units.project;
         let mut wanted = BTreeMap::new();
@@ -178,14 +204,21 @@ impl Files {
         Ok(())
     }
 
+    /// A file of somebody else's in the place of the host's network service.
+    fn foreign_network(&self) -> Result<Option<PathBuf>, UnitsError> {
+        let path = self.paths.units().join(names::NETWORK);
+        let linked = fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file());
+        let foreign = read(&path)?.is_some_and(|there| !there.starts_with("# locker:~"));
+        Ok(Some(path).filter(|_| linked || foreign))
+    }
+
     /// Writes the host's network service; whether it was not so before.
     pub(super) fn write_network(&self, text: &str) -> Result<bool, UnitsError> {
         let path = self.paths.units().join(names::NETWORK);
-        let there = read(&path)?;
-        if there.as_deref() == Some(text) {
+        if read(&path)?.as_deref() == Some(text) {
             return Ok(false);
         }
-        if there.is_some_and(|there| !there.starts_with("# locker:~")) {
+        if let Some(path) = self.foreign_network()? {
             let project = "~".to_string();
             return Err(UnitsError::Foreign { path, project });
         }

@@ -53,6 +53,12 @@ pub trait Units: Send + Sync {
     /// What is there. Called before every plan and after every change.
     async fn observe(&self, project: &Name) -> Result<ObservedUnits, UnitsError>;
 
+    /// Whether [`Self::write`] could write these files: changes nothing.
+    ///
+    /// # Errors
+    /// A file where one of ours belongs is somebody else's, or a value cannot stand in a unit file.
+    fn check(&self, change: &UnitsChange) -> Result<(), UnitsError>;
+
     /// Writes, removes and enables files, all or nothing, and lets systemd read them once.
     async fn write(&self, change: &UnitsChange) -> Result<(), UnitsError>;
 
@@ -175,7 +181,10 @@ pub enum UnitsError {
         seconds: u64,
     },
     /// A file where one of ours belongs is not ours.
-    #[error("`{}` is not locker's: its first line is not `# locker:{project}…`", path.display())]
+    #[error(
+        "`{}` is not locker's (its first line is not `# locker:{project}…`), and a unit of this project has its name; \
+         see `systemctl cat {}`, then move it away or choose another name", path.display(), unit_of(path)
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -193,6 +202,11 @@ pub enum UnitsError {
     /// What is kept on disk could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn unit_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn said(status: &str) -> String {

@@ -17,6 +17,9 @@ impl Units for NoUnits {
     async fn observe(&self, _: &Name) -> Result<ObservedUnits, UnitsError> {
         Ok(ObservedUnits::default())
     }
+    fn check(&self, _: &UnitsChange) -> Result<(), UnitsError> {
+        Ok(())
+    }
     async fn write(&self, _: &UnitsChange) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)
     }

@@ -344,7 +344,12 @@ fn listen(address: Option<IpAddr>, port: u16) -> String {
     }
 }
 
+/// A time as systemd.time(7) has it; one that is longer than systemd can count has no end.
 fn seconds(time: Duration) -> String {
+    const MOST: u128 = u64::MAX as u128 / 2;
+    if time.as_micros() > MOST {
+        return "infinity".into();
+    }
     match time.subsec_millis() {
         0 => time.as_secs().to_string(),
         milliseconds => format!("{}s {milliseconds}ms", time.as_secs()),

@@ -117,3 +117,28 @@ fn ctrl_c_finishes_or_undoes_and_says_so() {
         }
     });
 }
+
+#[test]
+fn a_run_that_a_signal_ended_exits_as_a_shell_shows_it_and_a_second_one_leaves_at_once() {
+    on_a_host(|host| {
+        let slow = "  db:\n    template: {name: tiny}\n    setup: ['sleep 60']\n";
+        let project = Project::new(host, "shop", slow);
+        for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+            let ended = host.try_sh(&format!(
+                "cd /srv/shop && timeout --preserve-status -s {signal} 4 locker up"
+            ));
+            ended.exits(code).says(&[&format!("ended by SIG{signal}")]);
+            assert_eq!(project.state("db"), "ABSENT", "{signal}");
+        }
+        let twice = host.try_sh(
+            "cd /srv/shop; locker up & up=$!; sleep 4; kill -TERM $up; sleep 0.5; begun=$(date +%s%N)
+             kill -TERM $up; wait $up; code=$?; echo $(( ($(date +%s%N) - begun) / 1000000 )); exit $code",
+        );
+        let twice = twice.exits(143).says(&["left", "the next `locker up`"]);
+        let took: u64 = twice.out.trim().lines().last().unwrap().parse().unwrap();
+        assert!(took < 2000, "{took} ms");
+        project.rewrite("  db:\n    template: {name: tiny}\n");
+        project.locker("up").exits(0);
+        project.locker("plan --exit-code").exits(0);
+    });
+}

@@ -86,6 +86,7 @@ fn project(version: &str) -> Project {
         target: "/data".into(),
         read_only: false,
         short: true,
+        must_exist: false,
     };
     queue.volumes = vec![(volume, Place::nowhere())];
     let back = ExtraNetwork {

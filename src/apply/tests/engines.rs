@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::stage::{Stage, app, app_mark, mark, name, running_app};
 use crate::apply::fake::Made;
-use crate::backend::{BackendView, Body, Probe, Sought};
+use crate::backend::{BackendError, BackendView, Body, Probe, Sought};
 use crate::model::Kind;
 use crate::observed::State;
 
@@ -65,6 +65,29 @@ async fn an_engine_that_is_down_takes_nothing_else_with_it_and_is_told_only_wher
     assert!(seen.contains_key(&name("web")) && !seen.contains_key(&name("api")));
     let (down, seen) = ask("system", &[Kind::Application]).await;
     assert!(down.is_empty() && seen.contains_key(&name("api")));
+}
+
+/// What is in no engine that answers may be in the one that does not: nothing is done to it as if it were absent.
+#[tokio::test]
+async fn of_what_nobody_has_while_an_engine_is_silent_nothing_is_taken_for_absent() {
+    let stage = Stage::living();
+    running_app(&stage, "api");
+    stage.fake.ledger.lock().unwrap().fail = vec!["look application".into()];
+    let view = look(&stage).await;
+    assert!(view.down.contains_key(&Kind::Application));
+    let backend = &stage.host.backend;
+    let api = name("api");
+    let done = backend.destroy(&api, Body::Present, false).await;
+    assert!(
+        matches!(&done, Err(BackendError::Unavailable { .. })),
+        "{done:?}"
+    );
+    let done = backend.stop(&api, Body::Present, Duration::ZERO).await;
+    assert!(done.is_err(), "{done:?}");
+    backend
+        .stop(&name("web"), Body::Present, Duration::ZERO)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

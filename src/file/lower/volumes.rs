@@ -168,6 +168,7 @@ fn put(
                 target,
                 read_only,
                 short: wanted.short,
+                must_exist: wanted.must_exist,
             };
             mounts.volumes.push((volume, desk.place(spot)));
         }

@@ -71,10 +71,6 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "locker does not have `subpath`: the engine mounts whole volumes",
         ),
         (
-            "volumes: [{type: bind, source: /nosuch, target: /y, bind: {create_host_path: false}}]",
-            "`/nosuch` does not exist, and `create_host_path` is `false`",
-        ),
-        (
             "volumes: [{type: tmpfs, target: /y, tmpfs: {size: big}}]",
             "`big` is not a size; it is a number of bytes, or one with a unit such as `512m` or `2g`",
         ),

@@ -1,6 +1,6 @@
 //! Plans while the engine of application containers does not answer.
 
-use super::apps::mixed;
+use super::apps::{mixed, mixed_with};
 use super::world::World;
 use super::*;
 use crate::model::Kind;
@@ -116,4 +116,43 @@ fn a_container_that_does_not_answer_is_named_with_what_mends_it_and_the_others_a
         volumes: false,
     });
     assert!(plan(&mixed(), &seen, &down).is_err());
+}
+
+#[test]
+fn a_service_keeps_what_it_has_of_a_container_that_cannot_be_seen() {
+    let file = mixed_with("web", |web| web.links.clear());
+    let mut world = World::default();
+    world.seen.units.available = true;
+    world.run(&file, &wish(Goal::Up));
+    let before = world.seen.units.services.clone();
+    assert!(before["db"].after.contains(&name("web")), "{before:?}");
+    world.run(&file, &chosen(Goal::Stop, &["db"]));
+    let mut seen = world.look();
+    seen.containers
+        .retain(|_, found| found.kind == Kind::System);
+    let down = Down {
+        engine: "Docker",
+        reason: "nothing answers on its socket".into(),
+        help: "start it: systemctl start docker".into(),
+    };
+    seen.down = [(Kind::Application, down)].into();
+    let start = Wish {
+        no_deps: true,
+        ..chosen(Goal::Start { restart: false }, &["db"])
+    };
+    let planned = plan(&file, &seen, &start).unwrap();
+    let writes = |planned: &&PlannedStep| matches!(planned.step, Step::WriteUnits(_));
+    assert_eq!(planned.steps.iter().filter(writes).count(), 0, "{planned}");
+    assert!(!planned.steps.is_empty());
+    // Where they are written for another reason, nothing of it is lost.
+    seen.units.drifted = true;
+    let planned = plan(&file, &seen, &start).unwrap();
+    let written = planned
+        .steps
+        .iter()
+        .find_map(|planned| match &planned.step {
+            Step::WriteUnits(change) => Some(&change.units.services),
+            _ => None,
+        });
+    assert_eq!(written, Some(&before), "{planned}");
 }

@@ -66,6 +66,7 @@ pub(super) fn volume(source: &str, target: &str) -> Volume {
         target: target.into(),
         read_only: false,
         short: true,
+        must_exist: false,
     }
 }
 

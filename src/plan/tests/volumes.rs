@@ -7,7 +7,7 @@ use super::shop::volume;
 use super::world::World;
 use super::*;
 use crate::model::{IdKind, IdRange};
-use crate::observed::{ObservedVolume, UnnamedVolume};
+use crate::observed::{Observed, ObservedVolume, State, UnnamedVolume};
 
 const DOWN_ALL: Goal = Goal::Down {
     keep: false,
@@ -279,6 +279,52 @@ fn a_missing_path_in_the_short_form_whose_name_says_file_is_refused() {
             "{source} {short} {gone}"
         );
     }
+}
+
+#[test]
+fn a_path_that_is_never_made_must_be_there_for_what_makes_or_starts_and_for_nothing_else() {
+    let file = mixed_with("web", |web| {
+        let fixed = Volume {
+            short: false,
+            must_exist: true,
+            ..volume("/srv/gone", "/etc/app")
+        };
+        web.volumes.push((fixed, place(33)));
+    });
+    let told = |seen: &Observed, goal: Goal| {
+        let problems = plan(&file, seen, &wish(goal)).err().unwrap_or_default();
+        let texts = problems
+            .iter()
+            .map(|p| (p.message.clone(), p.place.clone()));
+        texts.collect::<Vec<_>>()
+    };
+    let refused = vec![(
+        "`/srv/gone` does not exist, and `create_host_path` is `false`".to_string(),
+        Some(place(33)),
+    )];
+    let down = || Goal::Down {
+        keep: false,
+        volumes: false,
+    };
+    let gone = |mut seen: Observed| {
+        seen.host.missing.insert("/srv/gone".into());
+        seen
+    };
+    let none = gone(World::default().look());
+    let runs = gone(World::of(&file).look());
+    let mut stopped = runs.clone();
+    stopped.containers.get_mut(&name("web")).unwrap().state = State::Stopped;
+    for goal in [Goal::Up, Goal::Create] {
+        assert_eq!(told(&none, goal), refused);
+    }
+    for goal in [Goal::Up, Goal::Start { restart: false }, Goal::Restart] {
+        assert_eq!(told(&stopped, goal), refused);
+    }
+    assert_eq!(told(&runs, Goal::Restart), refused);
+    for goal in [Goal::Up, Goal::Stop, down(), Goal::Remove, Goal::Ports] {
+        assert_eq!(told(&runs, goal), []);
+    }
+    assert_eq!(told(&stopped, down()), []);
 }
 
 fn with_ids(word: &str, source: &str) -> Project {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Systemd;
+use super::work::is_unknown;
 use crate::model::{Name, ProjectUnits, UnitSpec, UnitsChange};
 use crate::systemd::files::{OnDisk, Undo};
 use crate::systemd::{Job, Units, UnitsError, names, render};
@@ -77,8 +78,7 @@ impl Systemd {
         let _room = self.room().await;
         let forgotten = async {
             match manager.reset_failed_unit(unit).await {
-                // It is not loaded, so there is nothing to forget.
-                Err(zbus::Error::MethodError(name, _, _)) if name.ends_with("NoSuchUnit") => Ok(()),
+                Err(error) if is_unknown(&error) => Ok(()),
                 done => done,
             }
         };

@@ -25,7 +25,10 @@ impl Jobs for Systemd {
         let unit = names::job(&job.project, &job.id);
         let manager = self.manager().await?;
         let properties = properties(job);
-        let begun = manager.start_transient_unit(&unit, "fail", &properties, &[]);
+        let begun = async {
+            let begun = manager.start_transient_unit(&unit, "fail", &properties, &[]);
+            begun.await.map(Some)
+        };
         self.done(&unit, Job::Start, self.within("start", &unit, begun))
             .await
     }

@@ -22,17 +22,28 @@ const MORE: Duration = Duration::from_secs(60);
 const ENDLESS: Duration = Duration::from_secs(3600);
 
 impl Systemd {
-    pub(super) async fn begin(&self, unit: &str, job: Job) -> Result<OwnedObjectPath, UnitsError> {
+    /// Asks for a job; none when there is nothing to do: what systemd does not know is stopped.
+    pub(super) async fn begin(
+        &self,
+        unit: &str,
+        job: Job,
+    ) -> Result<Option<OwnedObjectPath>, UnitsError> {
         let manager = self.manager().await?;
         let _room = self.room().await;
         let begun = async {
             match job {
-                Job::Start => manager.start_unit(unit, "replace").await,
-                Job::Restart => manager.restart_unit(unit, "replace").await,
+                Job::Start => manager.start_unit(unit, "replace").await.map(Some),
+                Job::Restart => manager.restart_unit(unit, "replace").await.map(Some),
                 // Its slice is a need like any other and would be left out, too; it has none of its own.
-                Job::StartAlone => manager.start_unit(unit, "ignore-dependencies").await,
+                Job::StartAlone => {
+                    let begun = manager.start_unit(unit, "ignore-dependencies").await;
+                    begun.map(Some)
+                }
                 // It alone: what needs it is stopped by whoever decides that, not by a side effect.
-                Job::Stop => manager.stop_unit(unit, "ignore-dependencies").await,
+                Job::Stop => match manager.stop_unit(unit, "ignore-dependencies").await {
+                    Err(error) if is_unknown(&error) => Ok(None),
+                    begun => begun.map(Some),
+                },
             }
         };
         self.within(verb(job), unit, begun).await
@@ -48,11 +59,14 @@ impl Systemd {
         &self,
         unit: &str,
         job: Job,
-        begun: impl Future<Output = Result<OwnedObjectPath, UnitsError>>,
+        begun: impl Future<Output = Result<Option<OwnedObjectPath>, UnitsError>>,
     ) -> Result<(), UnitsError> {
         let ends = self.bus().await?.ends;
         let calling = ends.calling();
-        let mut told = ends.of(&begun.await?);
+        let Some(path) = begun.await? else {
+            return Ok(());
+        };
+        let mut told = ends.of(&path);
         drop(calling);
         let heard = match timeout(SOON, &mut told).await {
             Ok(heard) => heard,
@@ -155,6 +169,11 @@ impl Systemd {
             status: state.status,
         }
     }
+}
+
+/// Whether systemd has no unit of this name, so that there is nothing to be stopped or forgotten.
+pub(super) fn is_unknown(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::MethodError(name, _, _) if name.ends_with("NoSuchUnit"))
 }
 
 fn late(unit: &str, job: Job, most: Duration) -> UnitsError {

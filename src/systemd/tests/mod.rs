@@ -281,3 +281,53 @@ fn a_failed_write_leaves_everything_as_it_was() {
     let left: Vec<_> = fs::read_dir(paths.units()).unwrap().collect();
     assert_eq!(left.len(), 1);
 }
+
+#[test]
+fn a_unit_of_somebody_else_is_found_wherever_it_is_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::under(&dir.path().join("state")).with_etc(&dir.path().join("etc"));
+    let files = Files::new(&paths);
+    files.check(&shop()).unwrap();
+    for (place, file) in [
+        ("etc/systemd/system", "locker-my\\x2dshop-db.service"),
+        ("etc/systemd/system", "locker-network.service"),
+        ("run/systemd/system", "locker-my\\x2dshop.target"),
+        ("usr/lib/systemd/system", "locker-my\\x2dshop-db.service"),
+        ("lib/systemd/system", "locker-network.service"),
+    ] {
+        let theirs = dir.path().join(place).join(file);
+        fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+        for masked in [false, true] {
+            match masked {
+                false => fs::write(&theirs, "[Unit]\n").unwrap(),
+                true => std::os::unix::fs::symlink("/dev/null", &theirs).unwrap(),
+            }
+            let error = files.check(&shop()).unwrap_err();
+            assert!(
+                matches!(&error, UnitsError::Foreign { path, .. } if *path == theirs),
+                "{error}"
+            );
+            assert!(
+                error.to_string().contains(&format!("systemctl cat {file}")),
+                "{error}"
+            );
+            fs::remove_file(&theirs).unwrap();
+        }
+    }
+    files.check(&shop()).unwrap();
+    assert!(!paths.units().join("locker-my\\x2dshop.target").exists());
+}
+
+#[test]
+fn a_time_beyond_what_systemd_counts_has_no_end() {
+    let mut unit = unit("db", Kind::System);
+    unit.stop_timeout = Duration::MAX;
+    unit.idle = Some(Duration::from_secs(u64::MAX));
+    let units = ProjectUnits {
+        services: [(name("db"), unit)].into(),
+        ..shop()
+    };
+    let files = render::project(&units).unwrap();
+    let text = &files["locker-my\\x2dshop-db.service"];
+    assert!(text.contains("\nTimeoutStopSec=infinity\n"), "{text}");
+}

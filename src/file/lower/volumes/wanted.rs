@@ -5,7 +5,7 @@ use crate::file::keys;
 use crate::file::lower::container::Layers;
 use crate::file::lower::values::{Fields, warn};
 use crate::file::tree::Spot;
-use crate::model::{Kind, MountOptions, VolumeError, check_propagation, host_path};
+use crate::model::{Kind, MountOptions, VolumeError, check_propagation};
 
 /// What one entry asks for, before it is known what its name stands for.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(super) struct Wanted {
     pub options: MountOptions,
     /// It is in the short form.
     pub short: bool,
+    /// A missing path is not made.
+    pub must_exist: bool,
     /// `type: bind`, or `type: volume`; none is told from the source.
     pub bind: Option<bool>,
 }
@@ -43,6 +45,7 @@ pub(super) fn short(
         source: source.map(str::to_string),
         target: target.into(),
         short: true,
+        must_exist: false,
         ..Wanted::default()
     };
     for word in options.split(',').filter(|_| parts.len() == 3) {
@@ -134,29 +137,12 @@ fn options(desk: &Desk<'_>, fields: Fields<'_, '_>, wanted: &mut Wanted) {
             check_propagation(text).map(|()| text.to_string())
         });
         wanted.options.propagation = propagation;
-        if bind.flag(desk, "create_host_path") == Some(false) {
-            must_exist(desk, map.spot, wanted);
-        }
+        wanted.must_exist = bind.flag(desk, "create_host_path") == Some(false);
     }
     if let Some(map) = fields.node("volume") {
         keys::check(desk, map, keys::VOLUME_OPTIONS, "`volume` of a volume");
         let volume = Fields { map, scope };
         wanted.options.no_copy = volume.flag(desk, "nocopy").unwrap_or_default();
-    }
-}
-
-fn must_exist(desk: &Desk<'_>, spot: Spot, wanted: &Wanted) {
-    let Some(source) = &wanted.source else { return };
-    let Ok(path) = host_path(&home(desk, spot, source), &desk.directory_of(spot)) else {
-        return;
-    };
-    if !path.exists() {
-        let path = path.display();
-        desk.error_help(
-            spot,
-            format!("`{path}` does not exist, and `create_host_path` is `false`"),
-            "make or mount it first",
-        );
     }
 }
 
