@@ -177,7 +177,8 @@ impl<'a> Builder<'a> {
             Power::Cycle => true,
             Power::Keep | Power::Off | Power::Freeze | Power::Thaw => false,
         };
-        if !starts && !(intent.make && found.is_none()) {
+        let makes = intent.make && found.is_none();
+        if !(starts || makes) {
             return;
         }
         let volumes = self.project.containers.get(name).map(|file| &file.volumes);
