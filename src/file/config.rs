@@ -123,6 +123,13 @@ fn container(container: &Container, volumes: &EngineVolumes<'_>) -> Value {
     if let Some(settings) = app {
         app::settings(&mut map, settings);
     }
+    if let Some(at) = &container.network {
+        let one = (at.network.to_string(), app::attachment(at, None));
+        map.insert(
+            "networks".into(),
+            Value::Object([one].into_iter().collect()),
+        );
+    }
     upkeep(&mut map, container);
     Value::Object(map)
 }

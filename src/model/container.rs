@@ -101,6 +101,8 @@ pub struct Container {
     pub idle: Option<Duration>,
     /// The service that it is one of several containers of (`scale`); none when it is the only one.
     pub replica_of: Option<Name>,
+    /// The network that a system container is on; none is the project's own.
+    pub network: Option<super::Attachment>,
     /// Settings of an application container; none for a system container.
     pub app: Option<Box<App>>,
 }
@@ -136,6 +138,7 @@ impl Container {
             on_demand: false,
             idle: None,
             replica_of: None,
+            network: None,
             app: None,
         }
     }

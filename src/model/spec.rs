@@ -130,6 +130,9 @@ pub struct ContainerSpec {
     /// The container of the file of which it is one of several; none when it is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_of: Option<Name>,
+    /// The key of the network that a system container is on; none is the project's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Name>,
     /// Settings of an application container; none for a system container.
     #[serde(default)]
     pub app: Option<Box<AppSpec>>,

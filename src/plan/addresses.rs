@@ -10,8 +10,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::Ipv6Net;
 
 use crate::model::{
-    Addresses, Attachment, Name, Nic, Project, Subnets, bridge_of_network, default_network,
-    host_name_of, stable_hash, veth_of,
+    Addresses, Attachment, Container, Name, Nic, Project, Subnets, bridge_of_network,
+    default_network, host_name_of, stable_hash, veth_of,
 };
 use crate::observed::{Observed, TakenNet};
 
@@ -39,13 +39,16 @@ impl Net {
         }
     }
 
-    /// The card of a system container on the project's own network.
-    pub(super) fn nic(&self, project: &Name, container: &Name) -> Option<Nic> {
-        let hash = stable_hash(&host_name_of(project, container));
+    /// The card of a system container.
+    pub(super) fn nic(&self, project: &Name, container: &Container) -> Option<Nic> {
+        let name = &container.name;
+        let hash = stable_hash(&host_name_of(project, name));
+        let own = || Attachment::new(default_network());
+        let at = container.network.clone().unwrap_or_else(own);
         Some(Nic {
-            veth: veth_of(project, container),
-            mac: mac_of(hash),
-            ..self.card(project, container, &Attachment::new(default_network()))?
+            veth: veth_of(project, name),
+            mac: at.mac.clone().unwrap_or_else(|| mac_of(hash)),
+            ..self.card(project, name, &at)?
         })
     }
 

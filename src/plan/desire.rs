@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::model::{
     AppSpec, Container, ContainerSpec, Dns, EngineMount, EngineVolume, IdKind, IdRange, Idmap, Key,
-    Kind, Limit, LimitError, Mount, Name, Place, Project, Subnets, VolumeSource, host_name_of,
-    translate_all,
+    Kind, Limit, LimitError, Mount, Name, Place, Project, Subnets, VolumeSource, default_network,
+    host_name_of, translate_all,
 };
 use crate::observed::{Observed, ObservedVolume};
 
@@ -43,7 +43,7 @@ pub(super) fn specs(
             take_over(project, container, observed, app);
         }
         let nic = match &app {
-            None => net.nic(&project.name, name),
+            None => net.nic(&project.name, container),
             Some(app) => app.attached.iter().find_map(|a| a.nic.clone()),
         };
         if nic.is_none() {
@@ -73,6 +73,11 @@ pub(super) fn specs(
             stop_grace: container.stop_grace,
             supervised: supervision::is_supervised(project, container, observed),
             replica_of: container.replica_of.clone(),
+            network: container
+                .network
+                .as_ref()
+                .map(|at| at.network.clone())
+                .filter(|network| *network != default_network()),
             app,
         };
         specs.insert(name.clone(), spec);

@@ -49,7 +49,7 @@ pub(super) fn changes(
         let cause = changed(file, &[new.source.key()]);
         found.insert(0, (Reach::Recreate, cause));
     }
-    found.extend(address(old, new, project));
+    found.extend(address(old, new, file, project));
     found
 }
 
@@ -131,16 +131,22 @@ fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> 
 }
 
 /// What only a system container has.
-fn system(old: &ContainerSpec, new: &ContainerSpec) -> [Row; 3] {
+fn system(old: &ContainerSpec, new: &ContainerSpec) -> [Row; 4] {
     [
         (old.idmap != new.idmap, Reach::Recreate, &[Key::Idmap]),
         (old.config != new.config, Reach::Restart, &[Key::Config]),
         (old.limits != new.limits, Reach::Live, &[Key::Cgroup]),
+        (old.network != new.network, Reach::Restart, &[Key::Networks]),
     ]
 }
 
 /// Other subnets are the file's doing; another address within them is not.
-fn address(old: &ContainerSpec, new: &ContainerSpec, project: &Project) -> Option<(Reach, Cause)> {
+fn address(
+    old: &ContainerSpec,
+    new: &ContainerSpec,
+    file: &Container,
+    project: &Project,
+) -> Option<(Reach, Cause)> {
     let reach = match new.kind() {
         Kind::System => Reach::Restart,
         Kind::Application => Reach::Recreate,
@@ -163,6 +169,10 @@ fn address(old: &ContainerSpec, new: &ContainerSpec, project: &Project) -> Optio
                 false => Cause::Networks(place),
             };
             Some((reach, cause))
+        }
+        // Without a word of the file locker gives a system container no other address.
+        None if new.kind() == Kind::System && file.places.contains_key(&Key::Networks) => {
+            other.then(|| (reach, changed(file, &[Key::Networks])))
         }
         None => other.then_some((reach, Cause::Drifted("its address changed"))),
     }

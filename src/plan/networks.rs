@@ -12,10 +12,13 @@ use crate::model::{
 use crate::observed::Observed;
 
 /// The places of a container of the file on networks, external ones included; a system container is on
-/// the project's own network. Empty for one without networks.
+/// one, the project's own unless the file says another. Empty for one without networks.
 pub(super) fn attachments(container: &Container) -> Vec<Attachment> {
     match &container.app {
-        None => vec![Attachment::new(default_network())],
+        None => {
+            let own = || Attachment::new(default_network());
+            vec![container.network.clone().unwrap_or_else(own)]
+        }
         Some(app) => match &app.network {
             AppNetwork::Networks(list) => list.clone(),
             AppNetwork::Host
@@ -55,8 +58,8 @@ pub(super) fn own_of(project: &Project, container: &Container) -> Vec<Name> {
 /// The cards of a made container on networks of ours, by key.
 pub(super) fn cards(spec: &ContainerSpec) -> Vec<(Name, &Nic)> {
     let Some(app) = &spec.app else {
-        let own = spec.nic.iter();
-        return own.map(|nic| (default_network(), nic)).collect();
+        let key = spec.network.clone().unwrap_or_else(default_network);
+        return spec.nic.iter().map(|nic| (key.clone(), nic)).collect();
     };
     let prefix = format!("{}_", spec.project);
     let all = app.attached.iter();

@@ -117,7 +117,7 @@ impl Builder<'_> {
         let stay: BTreeSet<Name> = self.specs.values().flat_map(networks::keys).collect();
         let file = self.project.containers.values();
         let wanted: BTreeSet<Name> = file
-            .filter(|c| c.kind() == Kind::Application)
+            .filter(|c| c.kind() == Kind::Application || c.network.is_some())
             .flat_map(|c| networks::own_of(self.project, c))
             .collect();
         let own = default_network();

@@ -106,6 +106,36 @@ fn bridge_and_cards_follow_the_host_s_way_out_and_the_file() {
     });
 }
 
+#[test]
+fn a_system_container_lives_on_a_network_of_the_file_with_its_address() {
+    on_a_host_with_docker(|host| {
+        let file = |last: u8| {
+            format!(
+                "  web:\n    image: busybox:test\n    stop_grace_period: 0s\n    networks: [default, back]\n  db:\n    template: {{name: tiny}}\n    \
+                 networks: {{back: {{ipv4_address: 10.80.0.{last}}}}}\n  own:\n    template: {{name: tiny}}\n    networks: [back]\n\
+                 networks: {{back: {{internal: true, subnet: 10.80.0.0/24}}}}\n"
+            )
+        };
+        let project = Project::new(host, "shop", &file(77));
+        project.up();
+        for last in [77, 78] {
+            project.rewrite(&file(last));
+            project.up();
+            assert_eq!(project.locker("plan --exit-code").code, 0);
+            let reach =
+                |from: &str, to: &str| host.try_sh(&format!("{from} ping -c1 -W1 {to}")).code == 0;
+            let (db, own) = ("lxc-attach -n shop_db --", "lxc-attach -n shop_own --");
+            let address = format!("10.80.0.{last}");
+            assert!(reach(own, &address) && reach("docker exec shop_web", &address));
+            // There is no way out: the machine's gateway answers whoever has one.
+            let gateway = host.sh("ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p'");
+            assert!(reach("docker exec shop_web", &gateway) && !reach(db, &gateway));
+        }
+        project.locker("down --yes").exits(0);
+        host.remember_as_clean();
+    });
+}
+
 const CARD: &str = "card=$(ip -o link show master lk-shop | grep -o 'veth[0-9a-f]*' | head -1)";
 
 #[test]

@@ -59,6 +59,7 @@ pub(in crate::apply) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         stop_grace: None,
         supervised: false,
         replica_of: None,
+        network: None,
         app: None,
     }
 }

@@ -241,7 +241,7 @@ fn network(map: &mut Out, app: &App) {
     put(map, "extra_hosts", list(&hosts));
 }
 
-fn attachment(attachment: &Attachment, rank: Option<usize>) -> Value {
+pub(super) fn attachment(attachment: &Attachment, rank: Option<usize>) -> Value {
     let mut map = Map::new();
     put(&mut map, "aliases", list(&attachment.aliases));
     put(

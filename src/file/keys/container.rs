@@ -87,7 +87,7 @@ pub(in crate::file) const CONTAINER: &[KeySpec] = &[
     app("blkio_config", "weights and limits of disk access", schema::blkio),
     app("deploy", "limits, replicas and restart policy", schema::deploy),
     app("network_mode", "`host`, `none`, `bridge` (the engine's own, without ports), `service:NAME` or `container:NAME`", schema::text),
-    app("networks", "the networks that it is on", schema::attachments),
+    key("networks", "the networks that it is on; of an LXC container one", schema::attachments),
     app("mac_address", "hardware address on its first network", schema::text),
     app("expose", "ports that others use, told in the container's settings; within a network all are open anyway", schema::texts),
     warned("annotations", "marks for the OCI runtime", "no engine before 25 takes them; see `labels`"),

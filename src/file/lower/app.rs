@@ -23,7 +23,7 @@ use process::{logging, pull, words};
 use sharing::{namespaces, volumes_from};
 
 pub(in crate::file) use limits::THROTTLES;
-pub(super) use network::extra_hosts;
+pub(super) use network::{extra_hosts, of_system};
 
 /// A text without control characters that is passed on as it is.
 fn plain(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Option<String> {

@@ -143,7 +143,10 @@ fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &m
     let mounts = volumes::lower(desk, shared, layers);
     container.volumes = mounts.volumes.clone();
     container.app = match layers.kind {
-        Kind::System => None,
+        Kind::System => {
+            container.network = app::of_system(desk, shared, layers);
+            None
+        }
         Kind::Application => Some(Box::new(app::lower(desk, shared, layers, mounts))),
     };
     health::check_network(desk, layers, container);

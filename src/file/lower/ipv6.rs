@@ -78,7 +78,8 @@ fn refuse(desk: &Desk<'_>, message: String, place: Place, wish: &NetworkWish) {
 }
 
 fn of_container(name: &Name, container: &Container) -> Vec<Need> {
-    let own = [Attachment::new(default_network())];
+    let own = || Attachment::new(default_network());
+    let own = [container.network.clone().unwrap_or_else(own)];
     let on = match container.app.as_deref().map(|app| &app.network) {
         None => own.as_slice(),
         Some(AppNetwork::Networks(on)) => on.as_slice(),

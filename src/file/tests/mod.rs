@@ -13,6 +13,7 @@ mod merging;
 mod mtu;
 mod replicas;
 mod round_trip;
+mod system_networks;
 mod values;
 mod wrong;
 

@@ -7,6 +7,7 @@ mod converge;
 mod engine_down;
 mod jobs;
 mod mtu;
+mod on_networks;
 mod order;
 mod plans;
 mod properties;

@@ -144,6 +144,46 @@ fn attachments(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>) -> Vec
     all.into_iter().map(|(_, attachment)| attachment).collect()
 }
 
+/// `networks` of a system container: one, with its addresses. LXC has no resolver of its own that would know
+/// further names, and none of an engine's networks.
+pub(in crate::file::lower) fn of_system(
+    desk: &Desk<'_>,
+    shared: &Shared<'_>,
+    layers: &Layers<'_>,
+) -> Option<Attachment> {
+    let entry = layers
+        .last(Key::Networks)
+        .filter(|entry| !entry.value.is_null())?;
+    let all = attachments(desk, shared, layers);
+    let refuse = |message: String, help: &str| desk.error_help(entry.spot, message, help);
+    let name = layers.words.name;
+    if let [first, second, ..] = all.as_slice() {
+        let message = format!(
+            "the LXC container `{name}` cannot be on `{}` and `{}`: it has one network card",
+            first.network, second.network
+        );
+        refuse(message, "name one network");
+        return None;
+    }
+    let at = all.into_iter().next()?;
+    let network = shared.stores.networks.all.get(&at.network);
+    if let Some(host) = network.and_then(|network| network.external.as_ref()) {
+        let message = format!(
+            "the LXC container `{name}` cannot be on `{host}`, a network of the engine that locker does not make"
+        );
+        refuse(message, "put it on a network of the project");
+    }
+    if !at.aliases.is_empty() {
+        let message =
+            format!("`aliases` of the LXC container `{name}` would have nobody to tell them");
+        refuse(
+            message,
+            "write `links: [NAME:ALIAS]` at the containers that are to know it",
+        );
+    }
+    (at != Attachment::new(default_network())).then_some(at)
+}
+
 /// An attachment with its `gw_priority` and `priority`.
 type Ranked = ((i64, i64), Attachment);
 
