@@ -584,7 +584,7 @@ impl ObservedFirewall {
 /// Rules of others that meet published ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignRules {
-    /// Chains that drop forwarded packets by policy and have no rule for locker's bridges: `inet filter forward`.
+    /// Chains that drop forwarded packets and have no rule that lets locker's bridges pass: `inet filter forward`.
     pub closed: Vec<String>,
     /// Ports that `ufw deny` is to close. It sees what is for the host itself, not what is led on.
     pub denied: Vec<DeniedPort>,

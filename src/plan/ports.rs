@@ -145,7 +145,7 @@ pub fn closed(observed: &Observed) -> impl Iterator<Item = String> + '_ {
     closed.map(|chain| {
         format!(
             "the chain `{chain}` of nftables drops what is forwarded, published ports too; let locker's pass: \
-             nft add rule {chain} iifname \"lk-*\" accept; nft add rule {chain} oifname \"lk-*\" accept"
+             nft insert rule {chain} iifname \"lk-*\" accept; nft insert rule {chain} oifname \"lk-*\" accept"
         )
     })
 }

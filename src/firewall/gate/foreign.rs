@@ -53,28 +53,83 @@ fn ports(line: &str) -> Vec<DeniedPort> {
     list.split(',').filter_map(range).collect()
 }
 
-/// The chains that drop forwarded packets by policy, as `family table chain`, but those for which there is a
-/// way already: of iptables ([`super`]), of firewalld, and our own. `chains` is what `nft -j list chains`
-/// printed.
-pub(super) fn closed(chains: &Value) -> Vec<[String; 3]> {
+/// Tables of others whose forward chains have a way for us, or are about their own bridges alone: Docker's where it
+/// makes rules of nftables itself, libvirt's.
+const KNOWN: [&str; 4] = ["firewalld", "locker", "docker-bridges", "libvirt_network"];
+
+/// The chains that forwarded packets must pass, as `family table chain`, and whether they drop by policy; but those
+/// for which there is a way already: of iptables ([`super`]), of [`KNOWN`] tables. `chains` is what
+/// `nft -j list chains` printed.
+pub(super) fn passed(chains: &Value) -> Vec<([String; 3], bool)> {
     let objects = chains["nftables"].as_array().into_iter().flatten();
     let word = |value: &Value| value.as_str().map(str::to_owned);
-    let closed = objects.map(|object| &object["chain"]).filter_map(|chain| {
+    let passed = objects.map(|object| &object["chain"]).filter_map(|chain| {
         let (family, table, name) = (
             word(&chain["family"])?,
             word(&chain["table"])?,
             word(&chain["name"])?,
         );
-        let drops = chain["hook"] == "forward" && chain["policy"] == "drop";
+        let forward = chain["hook"] == "forward";
         let of_iptables = table == "filter" && name == "FORWARD" && family != "inet";
-        let known = of_iptables || matches!(table.as_str(), "firewalld" | "locker");
-        (drops && !known && family != "bridge").then_some([family, table, name])
+        let known = of_iptables || KNOWN.contains(&table.as_str());
+        let drops = chain["policy"] == "drop";
+        let ours = matches!(family.as_str(), "ip" | "ip6" | "inet");
+        (forward && !known && ours).then_some(([family, table, name], drops))
     });
-    closed.collect()
+    passed.collect()
+}
+
+/// Whether a chain, as `nft list chain` prints it, drops what is led on to containers: by policy, by a rule
+/// without a condition, or by a rule for locker's bridges. A rule that lets it pass stands before that.
+pub(super) fn drops(text: &str, by_policy: bool) -> bool {
+    let is_rule = |line: &&str| {
+        let head = ["table ", "chain ", "type ", "policy ", "#", "}", "comment "];
+        !line.is_empty() && !head.iter().any(|start| line.starts_with(start))
+    };
+    let rules: Vec<&str> = text.lines().map(str::trim).filter(is_rule).collect();
+    let for_us = |rule: &&str| {
+        let of = ["oifname ", "iifname "]
+            .iter()
+            .find_map(|word| rule.strip_prefix(word));
+        let of = of.and_then(|rest| rest.trim_start_matches('"').strip_prefix("lk-"));
+        of.and_then(|rest| rest.split_once(' '))
+            .is_some_and(|(_, rest)| is_drop(bare(rest)))
+    };
+    let ends = |rule: &&str| is_drop(bare(rule)) || for_us(rule);
+    let end = rules.iter().position(ends);
+    // Without a condition it is the end of the chain, whatever stands below.
+    let before = &rules[..end.unwrap_or(rules.len())];
+    let all = before
+        .iter()
+        .any(|rule| bare(rule).split_whitespace().next() == Some("accept"));
+    (by_policy || end.is_some()) && !all && !lets_pass(&before.join("\n"))
+}
+
+/// A rule without what decides nothing: a counter at its begin, and a line for the log.
+fn bare(rule: &str) -> &str {
+    let mut rest = rule.trim();
+    if let Some(after) = rest.strip_prefix("counter packets ") {
+        let mut words = after.splitn(4, ' ');
+        rest = words.nth(3).unwrap_or_default();
+    } else if let Some(after) = rest.strip_prefix("counter ") {
+        rest = after;
+    }
+    match rest
+        .strip_prefix("log prefix \"")
+        .and_then(|after| after.split_once("\" "))
+    {
+        Some((_, after)) => bare(after),
+        None => rest,
+    }
+}
+
+fn is_drop(verdict: &str) -> bool {
+    let word = verdict.split_whitespace().next();
+    matches!(word, Some("drop" | "reject"))
 }
 
 /// Whether a chain, as `nft list chain` prints it, has a rule for locker's bridges or for all that is led on.
-pub(super) fn lets_pass(text: &str) -> bool {
+fn lets_pass(text: &str) -> bool {
     let lines = text.lines().filter(|line| line.contains("accept"));
     let mut words =
         lines.flat_map(|line| [line.contains("\"lk-"), line.contains("ct status dnat")]);
@@ -112,15 +167,59 @@ mod tests {
             chain("ip", "filter", "FORWARD", "forward", "drop"),
             chain("inet", "firewalld", "filter_FORWARD", "forward", "drop"),
             chain("inet", "locker", "forward", "forward", "drop"),
+            chain("ip", "docker-bridges", "filter-FORWARD", "forward", "accept"),
+            chain("ip", "libvirt_network", "forward", "forward", "accept"),
+            chain("bridge", "filter", "forward", "forward", "drop"),
         ]});
+        let named = |words: [&str; 3]| words.map(String::from);
         assert_eq!(
-            closed(&all),
-            [["inet", "filter", "forward"].map(String::from)]
+            passed(&all),
+            [
+                (named(["inet", "filter", "forward"]), true),
+                (named(["inet", "open", "forward"]), false)
+            ]
         );
         assert!(lets_pass("  oifname \"lk-*\" accept\n"));
         assert!(lets_pass("  ct status dnat accept\n"));
         assert!(!lets_pass(
             "  ct state established,related accept\n  oifname \"lk-*\" drop\n"
         ));
+    }
+
+    #[test]
+    fn rules_that_drop_all_or_what_is_ours_are_seen_and_no_others() {
+        let chain = |rules: &str| {
+            format!(
+                "table inet filter {{\n\tchain forward {{\n\t\ttype filter hook forward priority filter; policy accept;\n{rules}\t}}\n}}\n"
+            )
+        };
+        for rules in [
+            "\t\tdrop\n",
+            "\t\tct state established,related accept\n\t\tcounter packets 5 bytes 300 drop\n",
+            "\t\tcounter packets 5 bytes 300 reject with icmpx admin-prohibited\n",
+            "\t\tlog prefix \"no way: \" drop\n",
+            "\t\tcounter packets 0 bytes 0 log prefix \"x\" reject\n",
+            "\t\toifname \"lk-*\" drop\n\t\taccept\n",
+            "\t\tiifname \"lk-shop\" counter packets 0 bytes 0 drop\n",
+            "\t\tdrop\n\t\toifname \"lk-*\" accept\n",
+        ] {
+            assert!(drops(&chain(rules), false), "{rules}");
+        }
+        for rules in [
+            "",
+            "\t\taccept\n",
+            "\t\taccept\n\t\tdrop comment \"never reached\"\n",
+            "\t\tiifname \"eth1\" drop\n",
+            "\t\tct state invalid drop\n",
+            "\t\tip saddr 10.0.0.0/8 counter packets 0 bytes 0 drop\n",
+            "\t\tjump guests\n",
+            "\t\tct status dnat accept\n\t\tdrop\n",
+            "\t\toifname \"lk-*\" accept\n\t\tdrop\n",
+            "\t\toifname \"lk-shop\" ip saddr 10.0.0.1 drop\n",
+        ] {
+            assert!(!drops(&chain(rules), false), "{rules}");
+        }
+        assert!(drops(&chain("\t\tct state established accept\n"), true));
+        assert!(!drops(&chain("\t\tct status dnat accept\n"), true));
     }
 }

@@ -99,7 +99,7 @@ pub(super) async fn early() -> Option<Door> {
 pub(super) struct Gate {
     doors: Vec<Door>,
     zones: Option<Zones>,
-    /// Chains of nftables that drop by policy what is forwarded, and have no rule for our bridges.
+    /// Chains of nftables that drop what is forwarded, by policy or by a rule, and have none for our bridges.
     closed: Vec<String>,
 }
 
@@ -114,11 +114,11 @@ impl Gate {
             None => None,
         };
         let mut closed = Vec::new();
-        for [family, table, chain] in chains.map(foreign::closed).unwrap_or_default() {
+        for ([family, table, chain], by_policy) in chains.map(foreign::passed).unwrap_or_default() {
             let words = ["list", "chain", &family, &table, &chain];
             // One that is gone by now closes nothing.
             let text = Exec::new("nft", words).output().await?;
-            if text.code == Some(0) && !foreign::lets_pass(&text.stdout) {
+            if text.code == Some(0) && foreign::drops(&text.stdout, by_policy) {
                 closed.push(format!("{family} {table} {chain}"));
             }
         }
