@@ -4,7 +4,7 @@
 # Usage: tests/bench/run.sh [COUNT [ROUNDS]]     as root; prints a table and writes target/bench.json
 # LOCKER=PATH measures that binary instead of building the optimised one.
 # Each round does raw and locker one after the other, in turn which comes first; the median counts.
-# Never part of the tests: it says numbers, and exits with 1 when a limit of issue 2 is broken.
+# Never part of the tests: it says numbers, and exits with 1 when a limit of docs/speed.md is broken.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 die() { echo "error: $*" >&2; exit 1; }
