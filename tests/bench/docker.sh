@@ -3,7 +3,7 @@
 #
 # Usage: tests/bench/docker.sh [COUNT [MANY [ROUNDS]]]   as root; 30, 200 and 3 unless given
 # LOCKER=PATH measures that binary instead of building the optimised one.
-# Prints a table and writes target/bench-docker.json; exits with 1 when a limit of issue 4 is broken.
+# Prints a table and writes target/bench-docker.json; exits with 1 when a limit of docs/speed.md is broken.
 # Never part of the tests: it says numbers. dockerd runs inside the test host only, never on this machine.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."

@@ -5,4 +5,4 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 [ "$(id -u)" = 0 ] || { echo "error: network namespaces need root; run: sudo $0" >&2; exit 1; }
-exec cargo test --release --locked --test kernel numbers -- --ignored --nocapture --test-threads=1
+exec cargo test --profile measured --locked --test kernel numbers -- --ignored --nocapture --test-threads=1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what supervision by systemd costs, in one run on one test host: the limits of issue 5.
+# Measures what supervision by systemd costs, in one run on one test host: the limits of docs/speed.md.
 #
 # Usage: tests/bench/units.sh [COUNT [ROUNDS]]   as root; 30 and 3 unless given
 # LOCKER=PATH measures that binary instead of building the optimised one.
