@@ -16,7 +16,9 @@ use futures_util::{Stream, StreamExt};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWrite;
 
+use super::client::Link;
 use super::error::{failed, refused};
+use super::unframed;
 use crate::backend::{AttachOptions, BackendError, Ran};
 use crate::model::Hook;
 use crate::sys::process::descendants;
@@ -83,7 +85,7 @@ pub(super) async fn run(
 
 /// Runs a command with this process's own streams and terminal; returns its exit code.
 pub(super) async fn attach(
-    docker: &Docker,
+    link: &Link,
     full: &str,
     argv: &[String],
     options: &AttachOptions,
@@ -92,13 +94,16 @@ pub(super) async fn attach(
         return Err(refused(VERB, full, "there is no command"));
     }
     let tty = !options.detach && options.tty.unwrap_or_else(terminal::is_one);
-    let exec = Exec::make(docker, full, config(argv, options, tty)).await?;
-    let StartExecResults::Attached { output, input } = exec.start(options.detach, tty).await?
-    else {
-        return Ok(0);
+    let exec = Exec::make(&link.docker, full, config(argv, options, tty)).await?;
+    let wires = match tty {
+        true => exec.ok(unframed::exec(&link.endpoint, &exec.id).await)?,
+        false => match exec.start(options.detach, false).await? {
+            StartExecResults::Attached { output, input } => wires(output, Some(input)),
+            StartExecResults::Detached => return Ok(0),
+        },
     };
     let mut orders = exec.ok(Orders::listen(Some(LEAVING)).map_err(Into::into))?;
-    let joined = terminal::join(wires(output, Some(input)), tty, &exec, &mut orders).await;
+    let joined = terminal::join(wires, tty, &exec, &mut orders).await;
     let left = match exec.ok(joined)? {
         // It may go on after it closed its streams; it is no deafer to signals then.
         End::Closed => tokio::select! {

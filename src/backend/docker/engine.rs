@@ -91,7 +91,7 @@ impl Once for DockerBackend {
         let id = self
             .make_once(spec, |body| once::adapt(body, options))
             .await?;
-        let ran = once::run(&link.docker, &id, options, &mut orders).await;
+        let ran = once::run(link, &id, options, &mut orders).await;
         // It took itself away, but not its files; nor did it when it never came to run.
         if options.remove && !options.detach || ran.is_err() {
             // Mostly it is gone already; how it ended is what is to be told.

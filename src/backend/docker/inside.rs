@@ -93,8 +93,8 @@ impl Inside for DockerBackend {
         options: &AttachOptions,
     ) -> Result<i32, BackendError> {
         self.body("attach to", name, Body::Present).await?;
-        let docker = &self.link().await?.docker;
-        attach::attach(docker, &self.site.full(name), argv, options).await
+        let link = self.link().await?;
+        attach::attach(link, &self.site.full(name), argv, options).await
     }
 
     async fn copy_in(&self, name: &Name, from: Outer<'_>, to: &Path) -> Result<(), BackendError> {

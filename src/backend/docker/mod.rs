@@ -51,6 +51,7 @@ mod remove;
 mod shares;
 mod site;
 mod status;
+mod unframed;
 mod unheld;
 mod unpack;
 mod update;

@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::{
     AttachContainerOptions, InspectContainerOptions, KillContainerOptions, RemoveContainerOptions,
     ResizeContainerTTYOptions, StartContainerOptions,
 };
 
+use super::client::Link;
 use super::ended::ended;
 use super::error::{failed, is_missing, reason, refused};
+use super::unframed;
 use crate::backend::{BackendError, RunOptions};
-use crate::sys::terminal::{self, End, Orders, Remote};
+use crate::sys::terminal::{self, End, Orders, Remote, Wires};
 
 /// How often, and how many times, is looked whether one that somebody else removes is gone.
 const REMOVAL: Duration = Duration::from_millis(50);
@@ -52,28 +55,23 @@ pub(super) fn adapt(body: &mut ContainerCreateBody, options: &RunOptions) {
 /// Starts a made container, stays with it to its end, and returns its exit code. On an error it is left
 /// to the caller to remove it.
 pub(super) async fn run(
-    docker: &Docker,
+    link: &Link,
     full: &str,
     options: &RunOptions,
     orders: &mut Orders,
 ) -> Result<i32, BackendError> {
+    let docker = &link.docker;
     if options.detach {
         start(docker, full).await?;
         return Ok(0);
     }
-    let wires = AttachContainerOptions {
-        stream: true,
-        stdin: options.interactive,
-        stdout: true,
-        stderr: true,
-        ..AttachContainerOptions::default()
+    let attached = match tty(options) {
+        true => unframed::container(&link.endpoint, full, options.interactive).await,
+        false => framed(docker, full, options.interactive).await,
     };
-    let wires = docker.attach_container(full, Some(wires)).await;
-    let wires = wires.map_err(|error| failed("attach to", full, &error))?;
+    let wires = attached.map_err(|error| failed("attach to", full, &error))?;
     start(docker, full).await?;
     let remote = Once { docker, full };
-    let input = options.interactive.then_some(wires.input);
-    let wires = super::attach::wires(wires.output, input);
     let joined = terminal::join(wires, tty(options), &remote, orders).await;
     let code = match joined.map_err(|error| failed("attach to", full, &error))? {
         // The streams may be closed long before its end.
@@ -87,6 +85,20 @@ pub(super) async fn run(
         remove(docker, full, true).await?;
     }
     Ok(code)
+}
+
+/// Its streams when it has no terminal.
+async fn framed(docker: &Docker, full: &str, input: bool) -> Result<Wires<Error>, Error> {
+    let options = AttachContainerOptions {
+        stream: true,
+        stdin: input,
+        stdout: true,
+        stderr: true,
+        ..AttachContainerOptions::default()
+    };
+    let attached = docker.attach_container(full, Some(options)).await?;
+    let typed = input.then_some(attached.input);
+    Ok(super::attach::wires(attached.output, typed))
 }
 
 async fn start(docker: &Docker, full: &str) -> Result<(), BackendError> {
