@@ -46,6 +46,9 @@ pub fn main() -> ExitCode {
     if let Some(code) = backend::lxc::monitor::run_if_asked(std::env::args_os()) {
         return code;
     }
+    if let Some(code) = sys::sysctls::run_if_asked(std::env::args_os()) {
+        return code;
+    }
     if let Some(code) = supervise::run_if_asked(std::env::args_os()) {
         return code;
     }

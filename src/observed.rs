@@ -89,6 +89,10 @@ pub struct HostFacts {
     pub maps_ids: bool,
     /// A directory above the system containers through which no root of an id map can pass.
     pub closed: Option<PathBuf>,
+    /// The most open files that a process may be allowed (`fs.nr_open`); none when the kernel does not say so.
+    pub nr_open: Option<u64>,
+    /// Kernel parameters of the file that a container of the engine cannot have, with why.
+    pub sysctls: BTreeMap<String, String>,
     /// Host paths of the mounts of this project's containers that are not there (any more).
     pub missing: BTreeSet<PathBuf>,
     /// Sources of mounts by container, whose file system was mounted and is not any more: the path and the
@@ -286,6 +290,10 @@ pub struct EngineOffer {
     pub by_systemd: bool,
     /// Processors that it may use; 0 when it does not say.
     pub cpus: u32,
+    /// Its storage driver, and the file system that lies under it; empty when it does not say.
+    pub storage: (String, String),
+    /// Whether it takes a hardware address on each network, not on the first one only (API 1.44).
+    pub macs: bool,
     /// Limits that its host cannot hold: it would make a container without them.
     pub unheld: BTreeSet<EngineLimit>,
 }

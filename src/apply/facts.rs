@@ -36,6 +36,12 @@ pub(super) fn ephemeral(text: &str) -> Option<RangeInclusive<u16>> {
     Some(first..=last)
 }
 
+/// The most open files that a process may be allowed, from /proc/sys/fs/nr_open (proc_sys_fs(5)).
+pub(super) fn nr_open() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/sys/fs/nr_open").ok()?;
+    text.trim().parse().ok()
+}
+
 /// The named volumes in `dir`. What no volume can be called is none of ours.
 pub(super) fn volumes(dir: &Path) -> Result<BTreeSet<Name>, ObserveError> {
     let failed = |source| ObserveError::Io {

@@ -6,13 +6,14 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::backend::{self, Backend, BackendError, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{
-    App, AppLimits, Container, ContainerSpec, IdKind, IdRange, Kind, Listener, Logging, Name, Port,
-    Project, Protocol, Seat, VolumeSource, bridge_of_network,
+    App, AppLimits, AppNetwork, Container, ContainerSpec, IdKind, IdRange, Kind, Listener, Logging,
+    Name, Port, Project, Protocol, Seat, VolumeSource, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
 use crate::observed::{
@@ -96,6 +97,10 @@ pub enum ObserveError {
     },
 }
 
+/// How often a container without its network card is looked at again.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
 /// What files and /proc tell.
 struct OnDisk {
     facts: HostFacts,
@@ -120,6 +125,8 @@ impl Host {
         let (paths, name) = (self.paths.clone(), self.project.clone());
         let of_ids = facts::OfIds::of(project);
         let of_engine = of_ids.clone();
+        let asked = sysctls(project);
+        let sysctls = tokio::task::spawn_blocking(move || sys::sysctls::lacking_sysctls(&asked));
         let on_disk =
             tokio::task::spawn_blocking(move || look_at_files(&paths, &name, wanted, &of_ids));
         let backend = Arc::clone(&self.backend);
@@ -143,13 +150,18 @@ impl Host {
         let mut host = on_disk.facts;
         let mut network = network;
         network.network.strays = self.strays(&backend.containers).await?;
-        if network
-            .network
-            .strays
-            .iter()
-            .any(|stray| stray.card.is_none())
-        {
-            // A card goes with its container: it may have ended between the two looks.
+        for _ in 0..LOOKS {
+            if network
+                .network
+                .strays
+                .iter()
+                .all(|stray| stray.card.is_some())
+            {
+                break;
+            }
+            // A card goes with its container: it may have ended between the two looks, and a busy engine says
+            // so late.
+            tokio::time::sleep(BETWEEN_LOOKS).await;
             backend = self.backend.observe(&sought).await?;
             network.network.strays = self.strays(&backend.containers).await?;
         }
@@ -159,6 +171,9 @@ impl Host {
         let (engine, adopted) = (&backend.engine, &on_disk.adopted);
         let kept = of_engine.owners_of_engine(engine, adopted, &backend.containers);
         host.owners.extend(kept);
+        host.sysctls = sysctls
+            .await
+            .map_err(|source| ObserveError::Thread { source })?;
         Ok(Observed {
             host,
             record: on_disk.record,
@@ -195,6 +210,27 @@ impl Host {
     }
 }
 
+/// Kernel parameters that containers of the engine ask for, but those of another runtime, which may have a kernel of
+/// its own.
+fn sysctls(project: &Project) -> Vec<String> {
+    let apps = project.containers.values().filter_map(|c| c.app.as_ref());
+    let apps = apps.filter(|app| app.runtime.is_none());
+    let names = apps.flat_map(|app| app.sysctls.keys().cloned());
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Whether it has several networks and asks for a hardware address.
+fn several_with_mac(app: &App) -> bool {
+    match &app.network {
+        AppNetwork::Networks(all) => all.len() > 1 && all.iter().any(|at| at.mac.is_some()),
+        AppNetwork::Host
+        | AppNetwork::None
+        | AppNetwork::Bridge
+        | AppNetwork::Container(_)
+        | AppNetwork::Foreign(_) => false,
+    }
+}
+
 /// What the backends are asked about: the engine of application containers only where the file has
 /// such containers, or an earlier one had.
 fn sought(project: &Project, record: Option<&ProjectRecord>) -> Sought {
@@ -223,6 +259,8 @@ fn asks_engine(app: &App) -> bool {
         || app.runtime.is_some()
         || app.cgroup_parent.is_some()
         || app.oom_kill_disable.is_some()
+        || !app.storage_opt.is_empty()
+        || several_with_mac(app)
         || app.limits != AppLimits::default()
 }
 
@@ -301,6 +339,8 @@ fn look_at_files(
             owners: of_ids.owners(&paths.volumes(project)),
             maps_ids: of_ids.maps_ids(paths.state()),
             closed: None,
+            nr_open: facts::nr_open(),
+            sysctls: BTreeMap::new(),
             missing: BTreeSet::new(),
             unmounted: unmounted(paths, project)?,
             projects: records

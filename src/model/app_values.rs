@@ -31,6 +31,9 @@ pub enum AppValueError {
     /// The soft limit is above the hard one.
     #[error("the soft limit {0} is above the hard one {1}")]
     LimitOrder(i64, i64),
+    /// So few open files that no container starts.
+    #[error("a container cannot start with {0} open files; it needs {LEAST_FILES}")]
+    LimitFiles(i64),
     /// Not a name below /proc/sys.
     #[error("`{0}` is not a kernel parameter; it is words with dots, as in `net.core.somaxconn`")]
     Sysctl(String),
@@ -134,6 +137,9 @@ impl Device {
     }
 }
 
+/// Open files that runc needs until the container's program runs (measured with runc 1.1).
+const LEAST_FILES: i64 = 12;
+
 impl Ulimit {
     /// Puts it together.
     pub fn new(soft: i64, hard: i64) -> Result<Self, AppValueError> {
@@ -144,6 +150,14 @@ impl Ulimit {
             return Err(AppValueError::LimitOrder(soft, hard));
         }
         Ok(Self { soft, hard })
+    }
+
+    /// Refuses a limit with which no container starts.
+    pub fn check_least(&self, name: &str) -> Result<(), AppValueError> {
+        match name == "nofile" && (0..LEAST_FILES).contains(&self.soft) {
+            true => Err(AppValueError::LimitFiles(self.soft)),
+            false => Ok(()),
+        }
     }
 
     /// One value of it.

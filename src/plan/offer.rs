@@ -3,19 +3,23 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{App, ContainerSpec, Key, Name};
-use crate::observed::EngineOffer;
+use crate::model::{App, AppNetwork, AppSpec, ContainerSpec, Key, Kind, Name};
+use crate::observed::{EngineOffer, HostFacts};
 
 use super::build::Builder;
 
 impl Builder<'_> {
     /// What the engine must offer.
     pub(super) fn check_offer(&mut self, name: &Name, spec: &ContainerSpec) {
-        let Some(offer) = &self.observed.engine.offer else {
-            return;
-        };
         let Some(app) = &spec.app else { return };
-        for (key, message, help) in lacks(offer, &app.settings) {
+        let host = &self.observed.host;
+        let mut found = beyond(host, &app.settings);
+        if let Some(offer) = &self.observed.engine.offer {
+            found.extend(lacks(offer, &app.settings));
+            found.extend(macs(offer, app));
+        }
+        found.extend(self.absent(app));
+        for (key, message, help) in found {
             self.problem(
                 name,
                 Some(key),
@@ -26,8 +30,109 @@ impl Builder<'_> {
     }
 }
 
+impl Builder<'_> {
+    /// Containers of the host that it shares with and that are not there.
+    fn absent(&self, app: &AppSpec) -> Vec<Lack> {
+        let settings = &app.settings;
+        let word = |text: &Option<String>| {
+            let name = text
+                .as_deref()
+                .and_then(|text| text.strip_prefix("container:"));
+            name.map(str::to_owned)
+        };
+        let network = match &settings.network {
+            AppNetwork::Foreign(name) => Some(name.clone()),
+            AppNetwork::Networks(_)
+            | AppNetwork::Host
+            | AppNetwork::None
+            | AppNetwork::Bridge
+            | AppNetwork::Container(_) => None,
+        };
+        let volumes = settings
+            .volumes_from
+            .iter()
+            .map(|(full, _)| Some(full.clone()));
+        let mut all = vec![
+            (Key::NetworkMode, network),
+            (Key::Pid, word(&settings.pid)),
+            (Key::Ipc, word(&settings.ipc)),
+        ];
+        all.extend(volumes.map(|name| (Key::VolumesFrom, name)));
+        let gone = all.into_iter().filter_map(|(key, name)| Some((key, name?)));
+        gone.filter(|(_, name)| !self.is_on_the_host(name))
+            .map(|(key, name)| {
+                let message =
+                    format!("there is no container `{name}` on the host, which `{key}` names");
+                let help = "`docker ps -a` lists them; one of this project is `service:NAME`";
+                (key, message, help.into())
+            })
+            .collect()
+    }
+
+    /// Whether the engine has, or will have, a container of that name; an id may be any.
+    fn is_on_the_host(&self, name: &str) -> bool {
+        let id = name.len() >= 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let foreign = self.observed.foreign.get(&Kind::Application);
+        let mut own = self.observed.containers.values();
+        let mut planned = self.desired.values();
+        id || foreign.is_some_and(|names| names.contains(name))
+            || own.any(|found| found.host_name == name)
+            || planned.any(|spec| spec.host_name() == name)
+    }
+}
+
+/// A key, what is wrong with it, what to do.
+type Lack = (Key, String, String);
+
+/// What no process of this host can be given.
+fn beyond(host: &HostFacts, app: &App) -> Vec<Lack> {
+    let mut found = Vec::new();
+    if let (Some(limit), Some(most)) = (app.ulimits.get("nofile"), host.nr_open) {
+        let above = |value: i64| u64::try_from(value).map_or(true, |value| value > most);
+        if above(limit.hard) || above(limit.soft) {
+            let message = format!("this kernel allows at most {most} open files");
+            let help = format!("write `nofile: {most}` or less; `sysctl fs.nr_open` raises it");
+            found.push((Key::Ulimits, message, help));
+        }
+    }
+    let lacking = app.sysctls.keys();
+    for (name, why) in lacking.filter_map(|name| host.sysctls.get_key_value(name)) {
+        let message = format!("a container cannot set the kernel parameter `{name}`: {why}");
+        let help = "leave it out, or set it on the host with sysctl(8)";
+        found.push((Key::Sysctls, message, help.into()));
+    }
+    found
+}
+
+/// Hardware addresses that the engine would take no notice of.
+fn macs(offer: &EngineOffer, app: &AppSpec) -> Vec<Lack> {
+    let AppNetwork::Networks(all) = &app.settings.network else {
+        return Vec::new();
+    };
+    let later = app.attached.iter().skip(1).filter(|_| !offer.macs);
+    let lost = later.filter_map(|attached| {
+        let key = attached.key.as_ref()?;
+        let mac = all.iter().find(|at| at.network == *key)?.mac.as_ref()?;
+        let message = format!(
+            "this engine gives a hardware address on the first network only, and `{mac}` is for `{key}`"
+        );
+        let help = "leave it out, name that network first (`priority`), or install Docker Engine 25 or newer";
+        Some((Key::Networks, message, help.to_owned()))
+    });
+    lost.collect()
+}
+
+/// Whether the storage driver can keep a container within a size.
+fn has_sizes((driver, under): &(String, String)) -> bool {
+    match driver.as_str() {
+        "overlay2" | "vfs" => matches!(under.as_str(), "xfs" | "" | "<unknown>"),
+        "aufs" | "fuse-overlayfs" | "overlayfs" => false,
+        _ => true,
+    }
+}
+
 /// What the settings ask for and the engine does not have: the key, what is wrong, what to do.
-fn lacks(offer: &EngineOffer, app: &App) -> Vec<(Key, String, String)> {
+fn lacks(offer: &EngineOffer, app: &App) -> Vec<Lack> {
     let listed = |all: &BTreeSet<String>| {
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         format!("it has {}", all.join(", "))
@@ -63,6 +168,14 @@ fn lacks(offer: &EngineOffer, app: &App) -> Vec<(Key, String, String)> {
         );
         let help = "write the name of a slice without a path, as in `machine-web.slice`";
         found.push((Key::CgroupParent, message, help.into()));
+    }
+    if !app.storage_opt.is_empty() && !has_sizes(&offer.storage) {
+        let (driver, under) = &offer.storage;
+        let message = format!(
+            "the engine's storage driver `{driver}` on `{under}` cannot limit a container's size"
+        );
+        let help = "leave it out; `overlay2` can on xfs that is mounted with `pquota`";
+        found.push((Key::StorageOpt, message, help.into()));
     }
     let most = u64::from(offer.cpus) * 1_000_000_000;
     if app
@@ -103,6 +216,51 @@ mod tests {
             by_systemd: true,
             cpus: 2,
             unheld: BTreeSet::new(),
+            storage: ("overlay2".into(), "extfs".into()),
+            macs: false,
+        }
+    }
+
+    #[test]
+    fn what_no_kernel_and_no_storage_driver_gives_is_known_before() {
+        let host = HostFacts {
+            nr_open: Some(1_048_576),
+            sysctls: [(
+                "net.core.nosuch".to_string(),
+                "this kernel does not have it".to_string(),
+            )]
+            .into(),
+            ..HostFacts::default()
+        };
+        for (soft, hard, good) in [
+            (1024, 1_048_576, true),
+            (1024, 1_048_577, false),
+            (-1, -1, false),
+        ] {
+            let mut app = App::default();
+            app.ulimits.insert(
+                "nofile".into(),
+                crate::model::Ulimit::new(soft, hard).unwrap(),
+            );
+            assert_eq!(beyond(&host, &app).is_empty(), good, "{soft} {hard}");
+            assert!(beyond(&HostFacts::default(), &app).is_empty());
+        }
+        for (name, good) in [("net.core.nosuch", false), ("net.core.somaxconn", true)] {
+            let mut app = App::default();
+            app.sysctls.insert(name.into(), "1".into());
+            assert_eq!(beyond(&host, &app).is_empty(), good, "{name}");
+        }
+        let mut app = App::default();
+        app.storage_opt.insert("size".into(), "1G".into());
+        for (driver, under, good) in [
+            ("overlay2", "extfs", false),
+            ("overlay2", "xfs", true),
+            ("overlayfs", "", false),
+            ("btrfs", "", true),
+        ] {
+            let storage = (driver.to_string(), under.to_string());
+            let offer = EngineOffer { storage, ..offer() };
+            assert_eq!(lacks(&offer, &app).is_empty(), good, "{driver} {under}");
         }
     }
 

@@ -25,6 +25,7 @@ mod notify;
 pub mod process;
 mod resolv;
 mod ruleset;
+pub mod sysctls;
 pub mod terminal;
 
 pub use addresses::addresses;

@@ -18,6 +18,7 @@ mod vm;
 mod vm_image;
 
 mod adopt;
+mod beyond;
 mod boot;
 mod compose;
 mod contract;

@@ -129,9 +129,26 @@ async fn offer(link: &Link, wanted: bool) -> Result<Option<EngineOffer>, Backend
         runtimes: runtimes.collect(),
         log_drivers: logs.into_iter().flatten().cloned().collect(),
         by_systemd: info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD),
+        storage: (
+            info.driver.clone().unwrap_or_default(),
+            under(info.driver_status.clone().unwrap_or_default()),
+        ),
+        macs: link.joins_several(),
         cpus: info.ncpu.and_then(|n| n.try_into().ok()).unwrap_or(0),
         unheld: unheld::of(info),
     }))
+}
+
+/// The file system under the storage driver, as the driver tells it.
+fn under(status: Vec<Vec<String>>) -> String {
+    let mut pairs = status.into_iter();
+    let found = pairs.find(|pair| {
+        pair.first()
+            .is_some_and(|word| word == "Backing Filesystem")
+    });
+    found
+        .and_then(|pair| pair.into_iter().nth(1))
+        .unwrap_or_default()
 }
 
 fn unlisted(error: &bollard::errors::Error) -> BackendError {

@@ -76,6 +76,8 @@ fn what_two_selves_would_quarrel_about_stops_the_old_one_first() {
         let mut world = World::default();
         let foreign = &mut world.seen.engine.foreign_volumes;
         foreign.insert("data".into(), ObservedVolume::default());
+        let others = world.seen.foreign.entry(Kind::Application).or_default();
+        others.insert("other".into());
         let before = mixed_with("web", quarrel);
         world.run(&before, &wish(Goal::Up));
         let mut after = before.clone();

@@ -81,7 +81,10 @@ fn ulimit(desk: &Desk<'_>, node: &Node, scope: Scope<'_>, name: &str) -> Option<
     if node.entries().is_none() {
         let text = desk.text(node, scope, name)?;
         let value = desk.check(node.spot, Ulimit::value(&text))?;
-        return desk.check(node.spot, Ulimit::new(value, value));
+        let limit = desk.check(node.spot, Ulimit::new(value, value))?;
+        return desk
+            .check(node.spot, limit.check_least(name))
+            .map(|()| limit);
     }
     keys::check(desk, node, keys::ULIMIT, &format!("the limit `{name}`"));
     let fields = Fields { map: node, scope };
@@ -93,7 +96,9 @@ fn ulimit(desk: &Desk<'_>, node: &Node, scope: Scope<'_>, name: &str) -> Option<
             format!("the limit `{name}` needs `soft` and `hard`"),
         );
     }
-    desk.check(node.spot, Ulimit::new(soft?, hard?))
+    let limit = desk.check(node.spot, Ulimit::new(soft?, hard?))?;
+    desk.check(node.spot, limit.check_least(name))
+        .map(|()| limit)
 }
 
 /// `devices`: of one path inside the last counts.
