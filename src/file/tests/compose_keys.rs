@@ -41,7 +41,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("stdin_open", "true"),
     ("read_only", "true"),
     ("privileged", "true"),
-    ("ulimits", "{nofile: 1}"),
+    ("ulimits", "{nofile: 1024}"),
     ("sysctls", "{net.b: 1}"),
     ("cap_add", "[ALL]"),
     ("cap_drop", "[ALL]"),

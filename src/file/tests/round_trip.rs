@@ -140,7 +140,7 @@ services:
     autostart: true
     secrets: [{source: s, target: x, mode: "0400", uid: 7}]
     security_opt: ["no-new-privileges", "seccomp={\"defaultAction\": \"SCMP_ACT_ALLOW\"}", "label:disable"]
-    ulimits: {nofile: {soft: 1, hard: -1}}
+    ulimits: {nofile: {soft: 1024, hard: -1}}
     devices: ["/dev/a:/dev/b:r"]
     blkio_config: {weight: 300, device_read_bps: [{path: /dev/sda, rate: 1mb}], weight_device: [{path: /dev/sda, weight: 10}]}
     cpus: 1.25
