@@ -1,5 +1,6 @@
 //! `locker` killed or interrupted in the middle: nothing is lost and the next run converges.
 
+use crate::beside::on_a_host_with_docker;
 use crate::machine::Host;
 use crate::on_a_host;
 use crate::project::{Project, eventually};
@@ -140,5 +141,29 @@ fn a_run_that_a_signal_ended_exits_as_a_shell_shows_it_and_a_second_one_leaves_a
         project.rewrite("  db:\n    template: {name: tiny}\n");
         project.locker("up").exits(0);
         project.locker("plan --exit-code").exits(0);
+    });
+}
+
+#[test]
+fn what_begins_to_run_while_down_works_is_ended_with_the_rest() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(
+            host,
+            "shop",
+            "  slow:\n    image: busybox:test\n    supervisor: none\n    stop_grace_period: 4s\n    \
+             command: [sh, -c, \"trap '' TERM; while :; do sleep 1; done\"]\n  \
+             late:\n    image: busybox:test\n    supervisor: none\n    stop_grace_period: 0s\n",
+        );
+        project.up();
+        project.locker("stop late").exits(0);
+        // As an engine does that still works on the request of a run that was killed.
+        let down = host.try_sh(
+            "cd /srv/shop; (sleep 1.5; docker start shop_late >/dev/null) & locker down --yes; r=$?; wait; exit $r",
+        );
+        assert_eq!(down.code, 0, "{down:?}");
+        assert_eq!(
+            host.sh("docker ps -aq; docker network ls -q --filter name=shop"),
+            ""
+        );
     });
 }

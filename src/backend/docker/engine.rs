@@ -46,8 +46,7 @@ impl Engine for DockerBackend {
         network: &EngineNetwork,
         replaced: bool,
     ) -> Result<Option<String>, BackendError> {
-        let docker = &self.link().await?.docker;
-        match network::remove(&self.site, docker, network).await? {
+        match network::remove(&self.site, self.link().await?, network).await? {
             Removed::Gone => Ok(None),
             Removed::Kept(reason) if replaced => Err(network::kept(network, &reason)),
             Removed::Kept(reason) => {

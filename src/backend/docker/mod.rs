@@ -30,6 +30,7 @@ mod hosts;
 mod images;
 mod inside;
 mod known;
+mod late;
 mod limits;
 mod list;
 mod logs;

@@ -23,7 +23,7 @@ use super::error::{is_missing, reason, status, unreachable};
 use super::homes::Homes;
 use super::mark::{NETWORK, user_labels};
 use super::site::Site;
-use super::{known, list, place};
+use super::{known, late, list, place};
 use crate::backend::BackendError;
 use crate::model::{Attached, EngineNetwork, Name, Subnets, host_name_of};
 
@@ -191,7 +191,7 @@ async fn ensure_once(
         Some(Found::Ours(there)) if there.will_do_for(network) => {
             return rejoin(site, link, network).await.map(Ok);
         }
-        Some(Found::Ours(_)) => match remove(site, docker, network).await? {
+        Some(Found::Ours(_)) => match remove(site, link, network).await? {
             Removed::Gone => {}
             Removed::Kept(reason) => return Err(kept(network, &reason)),
         },
@@ -281,10 +281,10 @@ pub(super) enum Removed {
 /// Removes a network of ours; an absent one is fine, a foreign one is refused.
 pub(super) async fn remove(
     site: &Site,
-    docker: &Docker,
+    link: &Link,
     network: &EngineNetwork,
 ) -> Result<Removed, BackendError> {
-    let name = network.host_name();
+    let (name, docker) = (network.host_name(), &link.docker);
     let Some(found) = find(docker, &name).await? else {
         return Ok(Removed::Gone);
     };
@@ -295,7 +295,12 @@ pub(super) async fn remove(
             "it bears no mark of this project".into(),
         ));
     }
-    match remove_when_let_go(docker, &name).await {
+    let mut removed = remove_when_let_go(docker, &name).await;
+    let in_use = matches!(&removed, Err(error) if status(error) == Some(IN_USE));
+    if in_use && late::end_all_on(site, link, &name).await? {
+        removed = remove_when_let_go(docker, &name).await;
+    }
+    match removed {
         Err(error) if status(&error) == Some(IN_USE) && is_empty(docker, &name).await => {
             Ok(Removed::Kept(reason(&error)))
         }
