@@ -93,10 +93,7 @@ impl Supervised {
             return Err(BackendError::Engine {
                 verb,
                 container: host_name_of(&self.project, name),
-                reason: format!(
-                    "the {at} command `{hook}` ended with exit code {}",
-                    ran.code
-                ),
+                reason: hook.failure(at, ran.code.into(), &ran.output),
                 log: last.iter().map(|line| line.to_string()).collect(),
             });
         }

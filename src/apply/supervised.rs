@@ -220,13 +220,15 @@ impl Supervised {
 
     async fn not_started(&self, name: &Name, state: &UnitState) -> BackendError {
         let unit = crate::systemd::names::service(&self.project, name);
+        let container = host_name_of(&self.project, name);
+        let known = format!("cannot start container `{container}`: ");
         let said = match state.status.as_str() {
             "" => String::new(),
-            status => format!(": {status}"),
+            status => format!(": {}", status.strip_prefix(&known).unwrap_or(status)),
         };
         BackendError::Engine {
             verb: "start",
-            container: host_name_of(&self.project, name),
+            container,
             reason: format!("its service `{unit}` ended with `{}`{said}", state.result),
             log: self.last_lines(name).await,
         }

@@ -13,6 +13,7 @@ use crate::observed::{Adopted, Observed};
 use crate::plan::{Goal, Loss, Plan, Recreate, Step, Wish};
 use crate::store::{self, ProjectLock};
 
+use super::blame::blame;
 use super::consent::{Consent, price};
 use super::images::{Older, QuietPull, join, scope};
 use super::road::{self, Looked, Opened};
@@ -83,7 +84,8 @@ pub async fn change(
     }
     if !looked.plan.steps.is_empty() {
         let planned = (looked, &older);
-        looked = perform_or_yield(setting, request, &opened, planned, (events, consent)).await?;
+        let done = perform_or_yield(setting, request, &opened, planned, (events, consent)).await;
+        looked = done.map_err(|error| blame(error, project))?;
         verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {
         // It may have been killed before it wrote down what it had done.

@@ -7,7 +7,7 @@ use crate::apply::{ApplyError, ObserveError, StepError, VerifyError};
 use crate::backend::BackendError;
 use crate::file::LoadError;
 use crate::firewall::FirewallError;
-use crate::model::Name;
+use crate::model::{Name, Place};
 use crate::plan::Problem;
 use crate::store::{LockError, StoreError};
 
@@ -86,6 +86,16 @@ pub enum JobError {
     /// The change failed or was ended by a signal.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The change failed by what a line of the file says.
+    #[error("{error}")]
+    OfLine {
+        /// Why, and what is left of it.
+        error: ApplyError,
+        /// The line.
+        place: Place,
+        /// What to write there instead.
+        help: String,
+    },
     /// Every step was done and the host is still not as it should be.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -163,7 +173,10 @@ impl JobError {
     /// The signal that ended it, by its name.
     pub fn interruption(&self) -> Option<&'static str> {
         match self {
-            Self::Apply(ApplyError::Interrupted { signal, .. }) => Some(signal),
+            Self::Apply(error) | Self::OfLine { error, .. } => match error {
+                ApplyError::Interrupted { signal, .. } => Some(signal),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -197,7 +210,7 @@ impl JobError {
     /// setup command.
     pub fn details(&self) -> Vec<String> {
         match self {
-            Self::Apply(error) => {
+            Self::Apply(error) | Self::OfLine { error, .. } => {
                 let failures = error.failures().iter();
                 failures
                     .flat_map(|failed| output_of(&failed.error))

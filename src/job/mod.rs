@@ -5,6 +5,7 @@
 
 mod adopt;
 mod begun;
+mod blame;
 mod change;
 mod config;
 mod consent;

@@ -64,6 +64,15 @@ impl From<InnerCommand> for Hook {
 }
 
 /// The key in the file.
+impl Hook {
+    /// That it has failed, with the last line of what it printed.
+    pub fn failure(&self, at: HookAt, code: i64, output: &str) -> String {
+        let last = output.lines().rev().find(|line| !line.trim().is_empty());
+        let last = last.map_or(String::new(), |line| format!(": {}", line.trim()));
+        format!("the {at} command `{self}` ended with exit code {code}{last}")
+    }
+}
+
 impl fmt::Display for HookAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

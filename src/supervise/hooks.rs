@@ -13,6 +13,9 @@ use super::system;
 use crate::model::{HookAt, Kind, UnitSpec, host_name_of};
 use crate::store::Paths;
 
+/// How many bytes of a command's output are kept, for the last line of one that fails.
+const KEPT: usize = 1024;
+
 /// Runs the commands after a start of a system container, for its own use only.
 pub(super) const HOOKS: &str = "__hooks";
 
@@ -44,20 +47,29 @@ fn in_application(unit: &UnitSpec, at: HookAt, most: Option<Duration>) -> Result
     let engine = Engine::of(unit);
     let mut output = Output::of(unit);
     for hook in unit.hooks.at(at) {
-        let mut hear = |piece: &Piece<'_>| output.take(piece.error, piece.bytes);
+        let mut last = Vec::new();
+        let mut hear = |piece: &Piece<'_>| {
+            keep_end(&mut last, piece.bytes);
+            output.take(piece.error, piece.bytes)
+        };
         let ended = engine.run(&full, hook, most, &mut hear);
         let _ = output.finish(); // what nobody takes is no reason to leave the others out
         match ended {
             Ok(0) => {}
             Ok(code) => {
-                return Err(format!(
-                    "the {at} command `{hook}` ended with exit code {code}"
-                ));
+                return Err(hook.failure(at, code, &String::from_utf8_lossy(&last)));
             }
             Err(error) => return Err(format!("cannot run the {at} command `{hook}`: {error}")),
         }
     }
     Ok(())
+}
+
+/// Adds to the end of an output that is kept.
+fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {
+    kept.extend(more);
+    let from = kept.len().saturating_sub(KEPT);
+    kept.drain(..from);
 }
 
 fn apart(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {

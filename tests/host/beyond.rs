@@ -52,3 +52,39 @@ fn what_the_engine_or_the_kernel_would_refuse_is_told_by_the_plan() {
         host.sh("docker run -d --name other --ipc shareable busybox:test >/dev/null && cd /srv/shop && locker up && locker down --yes && docker rm -f other >/dev/null");
     });
 }
+
+#[test]
+fn what_only_a_start_shows_is_told_with_the_line_that_it_is_about() {
+    on_a_host_with_docker(|host| {
+        for (supervisor, line, told) in [
+            ("auto", "user: nobody2", "the image has no user `nobody2`"),
+            ("none", "user: nobody2", "the image has no user `nobody2`"),
+            ("none", "group_add: [grp9]", "the image has no group `grp9`"),
+            ("none", "command: serv", "the image has no program `serv`"),
+            (
+                "auto",
+                "post_start: [{command: ['true'], user: nobody3}]",
+                "the image has no user `nobody3`",
+            ),
+        ] {
+            let file = format!(
+                "name: shop\nservices:\n  a:\n    image: busybox:test\n    {line}\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n"
+            );
+            host.write("/srv/shop/compose.yaml", &file);
+            let up = host.try_sh("cd /srv/shop && locker up 2>&1");
+            assert_eq!(up.code, 1, "{line}: {}", up.out);
+            up.says(&[told, "compose.yaml:5:5", "what had been done is undone"]);
+            assert_eq!(host.sh("docker ps -aq"), "", "{line}");
+        }
+        host.write(
+            "/srv/shop/compose.yaml",
+            "name: shop\nservices: {a: {image: 'busybox:test', stop_grace_period: 0s}}\n",
+        );
+        host.try_sh("cd /srv/shop && locker run --user nobody4 a id 2>&1")
+            .says(&[
+                "cannot start container `shop_a_run_",
+                "unable to find user nobody4",
+            ]);
+        host.sh("cd /srv/shop && locker down --yes");
+    });
+}

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bollard::models::ContainerCreateBody;
 
 use super::context::{self, Endpoint};
-use super::error::refused;
+use super::error::{refused, renamed};
 use super::known::Bodies;
 use super::network::Removed;
 use super::{DockerBackend, build, create, former, images, network, once, volume};
@@ -97,7 +97,8 @@ impl Once for DockerBackend {
             let _ = once::remove(&link.at_work(), &id, true).await;
             self.site.sweep_homes(&spec.name, &[])?;
         }
-        ran
+        // The id is nothing that anybody has seen.
+        ran.map_err(|error| renamed(error, &id, &spec.host_name()))
     }
 
     async fn make(&self, spec: &ContainerSpec) -> Result<(), BackendError> {

@@ -37,6 +37,24 @@ pub(super) fn refused(
     }
 }
 
+/// An error about the container `id`, by the name that the user knows.
+pub(super) fn renamed(error: BackendError, id: &str, name: &str) -> BackendError {
+    match error {
+        BackendError::Engine {
+            verb,
+            container,
+            reason,
+            log,
+        } if container == id => BackendError::Engine {
+            verb,
+            container: name.into(),
+            reason,
+            log,
+        },
+        other => other,
+    }
+}
+
 /// What the engine said about an image.
 pub(super) fn image_failed(verb: &'static str, image: &str, error: &Error) -> BackendError {
     unreachable(error).unwrap_or_else(|| BackendError::Image {
@@ -143,6 +161,17 @@ mod tests {
             "cannot start container `shop_db`: no such thing:; x"
         );
         assert!(is_missing(&answer(404, "gone")) && !is_missing(&answer(409, "busy")));
+    }
+
+    #[test]
+    fn a_container_is_told_by_its_name() {
+        let error = || failed("start", "80ca6e0e23f2", &answer(500, "no user"));
+        assert_eq!(
+            renamed(error(), "80ca6e0e23f2", "shop_web_run_1").to_string(),
+            "cannot start container `shop_web_run_1`: no user"
+        );
+        let other = renamed(error(), "another", "shop_web_run_1");
+        assert_eq!(other.to_string(), error().to_string());
     }
 
     #[test]

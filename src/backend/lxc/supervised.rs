@@ -126,10 +126,7 @@ pub fn run_hooks(
         let ran = ran.map_err(|error| format!("cannot run the {at} command `{hook}`: {error}"))?;
         hear(&ran.output);
         if ran.code != 0 {
-            let code = ran.code;
-            return Err(format!(
-                "the {at} command `{hook}` ended with exit code {code}"
-            ));
+            return Err(hook.failure(at, ran.code.into(), &ran.output));
         }
     }
     Ok(())

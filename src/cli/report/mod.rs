@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::clean::clean_lines;
 use super::error::CliError;
 use super::ui::Ui;
-use crate::file::diagnostic::Diagnostic;
+use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::job::{ConsentError, JobError, LoadError};
 
 pub use finding::{findings, plan_warnings};
@@ -192,6 +192,10 @@ fn dress_job(error: &JobError, report: &mut Report) {
         }
         JobError::Problems { problems, .. } => {
             report.diagnostics = problems.iter().map(finding::of).collect();
+        }
+        JobError::OfLine { place, help, .. } => {
+            let finding = Diagnostic::at(Severity::Error, report.message.clone(), place.clone());
+            report.diagnostics = vec![finding.with_help(help.clone())];
         }
         JobError::NotRoot { command } => {
             report.help = vec![format!("run `sudo locker {command}`")];
