@@ -27,33 +27,32 @@ pub(super) fn deal(desk: &Desk<'_>, entry: &Entry, replica: &mut Entry, index: u
     let Kind::Sequence(items) = &mut ports.value.kind else {
         return;
     };
-    for item in items {
-        one(desk, &entry.key, item, index, count);
-    }
+    items.retain_mut(|item| one(desk, &entry.key, item, index, count));
 }
 
-fn one(desk: &Desk<'_>, name: &str, item: &mut Node, index: u32, count: u32) {
+/// Whether the replica keeps the port: one that cannot be dealt out stays with the first, where the error is.
+fn one(desk: &Desk<'_>, name: &str, item: &mut Node, index: u32, count: u32) -> bool {
     let Some(written) = read(desk, item) else {
-        return;
+        return true;
     };
     let hosts = u32::from(written.host.1 - written.host.0) + 1;
     let targets = u32::from(written.target.1 - written.target.0) + 1;
     if written.host.0 == 0 || hosts < targets || (hosts > targets && targets > 1) {
-        return;
+        return true;
     }
     if count == 1 {
-        return;
+        return true;
     }
     if hosts == targets || count > hosts {
         if index == 0 {
             too_few(desk, name, item, &written, count);
         }
-        return;
+        return index == 0;
     }
-    let Ok(index) = u16::try_from(index) else {
-        return;
-    };
-    write(item, &written, written.host.0 + index);
+    if let Ok(index) = u16::try_from(index) {
+        write(item, &written, written.host.0 + index);
+    }
+    true
 }
 
 fn too_few(desk: &Desk<'_>, name: &str, item: &Node, written: &Written, count: u32) {

@@ -71,7 +71,7 @@ fn what_only_a_start_shows_is_told_with_the_line_that_it_is_about() {
                 "name: shop\nservices:\n  a:\n    image: busybox:test\n    {line}\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n"
             );
             host.write("/srv/shop/compose.yaml", &file);
-            let up = host.try_sh("cd /srv/shop && locker up 2>&1");
+            let up = host.try_sh("cd /srv/shop && locker up");
             assert_eq!(up.code, 1, "{line}: {}", up.out);
             up.says(&[told, "compose.yaml:5:5", "what had been done is undone"]);
             assert_eq!(host.sh("docker ps -aq"), "", "{line}");
@@ -80,7 +80,7 @@ fn what_only_a_start_shows_is_told_with_the_line_that_it_is_about() {
             "/srv/shop/compose.yaml",
             "name: shop\nservices: {a: {image: 'busybox:test', stop_grace_period: 0s}}\n",
         );
-        host.try_sh("cd /srv/shop && locker run --user nobody4 a id 2>&1")
+        host.try_sh("cd /srv/shop && locker run --user nobody4 a id")
             .says(&[
                 "cannot start container `shop_a_run_",
                 "unable to find user nobody4",

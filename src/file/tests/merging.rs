@@ -635,4 +635,13 @@ fn values_of_secrets_are_not_shown() {
     assert!(drawn.contains("`(secret)` is not a port"), "{drawn}");
     assert!(drawn.contains("API_TOKEN: ***, 1A"), "{drawn}");
     assert!(!drawn.contains("hunter22"), "{drawn}");
+    // A secret that is an ordinary word does not take that word out of what is said.
+    let text = "services: {a: {image: x, environment: {P: \"${DB_PASSWORD}\"}}}\nnetworks: {n: {driver: overlay}}\n";
+    let home = Home::new(&[("compose.yaml", text), (".env", "DB_PASSWORD=network\n")]);
+    let drawn = home.drawn(&home.options());
+    assert!(
+        drawn.contains("does not make networks of the driver `overlay`"),
+        "{drawn}"
+    );
+    assert!(drawn.contains("`docker network create`"), "{drawn}");
 }
