@@ -30,7 +30,7 @@ pub(super) fn deal(desk: &Desk<'_>, entry: &Entry, replica: &mut Entry, index: u
     items.retain_mut(|item| one(desk, &entry.key, item, index, count));
 }
 
-/// Whether the replica keeps the port: one that cannot be dealt out stays with the first, where the error is.
+/// Whether the replica keeps the port: of one that cannot be dealt out nothing more is said.
 fn one(desk: &Desk<'_>, name: &str, item: &mut Node, index: u32, count: u32) -> bool {
     let Some(written) = read(desk, item) else {
         return true;
@@ -47,7 +47,7 @@ fn one(desk: &Desk<'_>, name: &str, item: &mut Node, index: u32, count: u32) -> 
         if index == 0 {
             too_few(desk, name, item, &written, count);
         }
-        return index == 0;
+        return false;
     }
     if let Ok(index) = u16::try_from(index) {
         write(item, &written, written.host.0 + index);

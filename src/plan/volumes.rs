@@ -219,9 +219,10 @@ fn difference(
         let mut keys = keys.into_iter();
         keys.find(|key| had.get(*key) != gets.get(*key)).cloned()
     };
-    let option = differs(&found.options, options).map(|key| format!("its option `{key}` differs"));
-    option.or_else(|| {
-        let own = found.own_labels();
-        differs(&own, labels).map(|key| format!("its label `{key}` differs"))
+    // With labels the engine keeps the volume itself, so its options are others as well: the label is the cause.
+    let label =
+        differs(&found.own_labels(), labels).map(|key| format!("its label `{key}` differs"));
+    label.or_else(|| {
+        differs(&found.options, options).map(|key| format!("its option `{key}` differs"))
     })
 }

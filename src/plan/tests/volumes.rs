@@ -113,6 +113,7 @@ fn a_changed_definition_of_a_volume_is_refused_while_the_volume_is_there() {
     for (change, word) in [
         ("option", "option `o`"),
         ("label", "label `own`"),
+        ("label that moves it", "label `own`"),
         ("driver", "driver is `nfs`"),
         ("plain", "kept elsewhere"),
     ] {
@@ -121,6 +122,10 @@ fn a_changed_definition_of_a_volume_is_refused_while_the_volume_is_there() {
         match change {
             "option" => file = driven("size=2m"),
             "label" => drop(found.labels.remove("own")),
+            "label that moves it" => {
+                found.labels.remove("own");
+                found.options = map(&[("device", "/var/lib/locker/volumes/shop/v")]);
+            }
             "driver" => found.driver = "nfs".into(),
             _ => {
                 file = mixed_with("web", |web| {
