@@ -8,6 +8,7 @@ use crate::backend::BackendError;
 use crate::model::{Container, Key, Place, Project, host_name_of};
 
 use super::JobError;
+use super::error::Blame;
 
 /// A change that failed, as the error of the line that it is about; as it is when no line is known.
 pub(super) fn blame(error: JobError, project: &Project) -> JobError {
@@ -19,7 +20,10 @@ pub(super) fn blame(error: JobError, project: &Project) -> JobError {
         .iter()
         .find_map(|failure| line_of(&failure.error, project));
     match found {
-        Some((place, help)) => JobError::OfLine { error, place, help },
+        Some((place, help)) => JobError::OfLine {
+            error,
+            blame: Box::new(Blame { place, help }),
+        },
         None => JobError::Apply(error),
     }
 }

@@ -92,9 +92,7 @@ pub enum JobError {
         /// Why, and what is left of it.
         error: ApplyError,
         /// The line.
-        place: Place,
-        /// What to write there instead.
-        help: String,
+        blame: Box<Blame>,
     },
     /// Every step was done and the host is still not as it should be.
     #[error(transparent)]
@@ -167,6 +165,15 @@ pub enum JobError {
         /// The system's word.
         source: io::Error,
     },
+}
+
+/// A line of the file that a failed step is about.
+#[derive(Debug)]
+pub struct Blame {
+    /// Where it stands.
+    pub place: Place,
+    /// What to write there instead.
+    pub help: String,
 }
 
 impl JobError {

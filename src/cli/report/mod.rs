@@ -193,9 +193,10 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::Problems { problems, .. } => {
             report.diagnostics = problems.iter().map(finding::of).collect();
         }
-        JobError::OfLine { place, help, .. } => {
-            let finding = Diagnostic::at(Severity::Error, report.message.clone(), place.clone());
-            report.diagnostics = vec![finding.with_help(help.clone())];
+        JobError::OfLine { blame, .. } => {
+            let finding =
+                Diagnostic::at(Severity::Error, report.message.clone(), blame.place.clone());
+            report.diagnostics = vec![finding.with_help(blame.help.clone())];
         }
         JobError::NotRoot { command } => {
             report.help = vec![format!("run `sudo locker {command}`")];
