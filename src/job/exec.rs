@@ -1,6 +1,7 @@
 //! Running a command, or a shell, inside a container with the caller's own terminal.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::backend::{AttachOptions, Backend, BackendError};
 use crate::model::{Name, Project, host_name_of};
@@ -15,6 +16,11 @@ const SHELL: [&str; 3] = [
     "-c",
     "[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l",
 ];
+
+/// How long a container that is about to run is waited for: its service may be there a moment before its engine
+/// calls it running.
+const ABOUT_TO_RUN: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A command for the inside of one container.
 #[derive(Clone, Debug)]
@@ -47,12 +53,7 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
         "exec"
     };
     let opened = road::open(setting, command)?;
-    let observed = opened.host.observe(&opened.project, None).await?;
-    let name = one(&opened.project, &observed, &request.name, request.index)?;
-    let state = observed.containers.get(&name).map(|c| c.state);
-    if state.is_none() {
-        answers(&opened.project, &observed, &name)?;
-    }
+    let (name, state) = found(&opened, request).await?;
     match state {
         Some(State::Running) => {}
         Some(State::Frozen) => return Err(JobError::Frozen { name }),
@@ -75,6 +76,26 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     };
     let backend: &dyn Backend = &*opened.host.backend;
     Ok(backend.inside().attach(&name, &argv, &options).await?)
+}
+
+/// The container that is meant, and its state: one that is about to run is waited for.
+async fn found(
+    opened: &road::Opened,
+    request: &ExecRequest,
+) -> Result<(Name, Option<State>), JobError> {
+    let begun = Instant::now();
+    loop {
+        let observed = opened.host.observe(&opened.project, None).await?;
+        let name = one(&opened.project, &observed, &request.name, request.index)?;
+        let state = observed.containers.get(&name).map(|c| c.state);
+        if state.is_none() {
+            answers(&opened.project, &observed, &name)?;
+        }
+        if state != Some(State::Starting) || begun.elapsed() >= ABOUT_TO_RUN {
+            return Ok((name, state));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// An error when one of `names` is not seen because its engine or its keeper does not answer.

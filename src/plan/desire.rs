@@ -121,7 +121,7 @@ fn limits(container: &Container, observed: &Observed, problems: &mut Vec<Problem
             let place = container.cgroup.get(index).map(|(_, place)| place);
             let mut problem = refusal(container, Key::Cgroup, place, error.to_string());
             if let LimitError::NoController { .. } = error {
-                let help = "take it out, or give the host the controller: `cat /proc/cgroups` tells what its kernel has";
+                let help = "take it out, or give the host the controller: `cat /sys/fs/cgroup/cgroup.controllers` (with cgroup v1 `/proc/cgroups`) lists those that it has";
                 problem.help = Some(help.into());
             }
             problems.push(problem);

@@ -188,7 +188,10 @@ impl Builder<'_> {
                 Some(_) => format!(
                     "write `external: true` at network `{network}` to use it, or give it another `name`"
                 ),
-                None => format!("remove it (`docker network rm {name}`), or rename the project"),
+                None => format!(
+                    "where docker compose made it, `locker adopt` takes it over with its containers and volumes; else remove it \
+                     (`docker network rm {name}`), or rename the project"
+                ),
             }),
         });
     }

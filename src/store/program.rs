@@ -8,6 +8,7 @@ use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,11 @@ fn installed(copy: &Path, note: Option<&Note>) -> Result<Option<String>, StoreEr
     }
 }
 
+/// How the name of a copy begins that is not whole yet.
+const HALF: &str = ".locker-";
+/// A copy takes seconds; what is older was left.
+const COPYING: Duration = Duration::from_secs(60);
+
 /// Puts a copy of this program where units run it, and keeps the one before beside it until the change is
 /// over.
 ///
@@ -135,6 +141,7 @@ fn install_from(source: &File, install: &ProgramCopy) -> Result<(), StoreError> 
     let path = &install.path;
     let dir = path.parent().unwrap_or(Path::new("/"));
     super::make_private(dir).map_err(StoreError::io("make", dir))?;
+    sweep(dir, COPYING);
     let was = source
         .metadata()
         .map_err(StoreError::io("read", &install.source))?;
@@ -159,7 +166,7 @@ fn install_from(source: &File, install: &ProgramCopy) -> Result<(), StoreError> 
 fn put(source: &File, path: &Path, dir: &Path, install: &ProgramCopy) -> Result<Seen, StoreError> {
     let write = |error| StoreError::io("write", path)(error);
     let mut file = tempfile::Builder::new()
-        .prefix(".locker-")
+        .prefix(HALF)
         .tempfile_in(dir)
         .map_err(write)?;
     let mut reader = source;
@@ -220,9 +227,25 @@ pub fn remove_program(path: &Path) -> Result<(), StoreError> {
     remove(&aside(path))?;
     remove(path)?;
     if let Some(dir) = path.parent() {
+        sweep(dir, Duration::ZERO);
         let _ = fs::remove_dir(dir); // Something foreign in it stays, with its directory.
     }
     Ok(())
+}
+
+/// Removes what runs that were killed while they copied have left, as far as it is older than `age`: another
+/// run may copy at this moment.
+fn sweep(dir: &Path, age: Duration) {
+    let half = |entry: &fs::DirEntry| {
+        let made = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = made.is_ok_and(|at| at.elapsed().is_ok_and(|past| past >= age));
+        is_old && entry.file_name().to_string_lossy().starts_with(HALF)
+    };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if half(&entry) {
+            let _ = fs::remove_file(entry.path()); // tried again by the next
+        }
+    }
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

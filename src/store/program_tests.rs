@@ -114,3 +114,28 @@ fn a_file_of_a_package_is_run_where_it_is() {
     let seen = look(gone, &file, Path::new("/nowhere/locker")).unwrap();
     assert!(seen.install.is_some());
 }
+
+#[test]
+fn half_a_copy_that_a_killed_run_left_goes_with_the_next_copy_or_with_the_last_project() {
+    let dir = dir();
+    let (own, copy) = (dir.path().join("locker"), dir.path().join("bin/locker"));
+    let file = binary(&own, "one");
+    let half = |name: &str, age: Duration| {
+        let path = dir.path().join("bin").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let left = File::create(&path).unwrap();
+        left.set_modified(std::time::SystemTime::now() - age)
+            .unwrap();
+        path
+    };
+    let (old, new) = (
+        half(".locker-a", COPYING),
+        half(".locker-b", Duration::ZERO),
+    );
+    let wanted = look(&own, &file, &copy).unwrap().install.unwrap();
+    install_from(&file, &wanted).unwrap();
+    assert!(!old.exists(), "it was left");
+    assert!(new.exists(), "another run copies just now");
+    remove_program(&copy).unwrap();
+    assert!(!dir.path().join("bin").exists());
+}

@@ -146,11 +146,15 @@ fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
     ])
 }
 
-/// Each command before the stop has as long as the container, and the supervisor itself needs a moment more.
+/// What a supervisor needs beyond the container's own time. An engine of a busy host takes many seconds to
+/// kill a container, and a stop that is cut short is a failed unit.
+const STOP_MORE: Duration = Duration::from_secs(30);
+
+/// Each command before the stop has as long as the container.
 fn stop_time(unit: &UnitSpec) -> Duration {
     let commands = u32::try_from(unit.hooks.pre_stop.len()).unwrap_or(u32::MAX);
     let all = unit.stop_timeout.saturating_mul(commands.saturating_add(1));
-    all.saturating_add(Duration::from_secs(5))
+    all.saturating_add(STOP_MORE)
 }
 
 fn kind(unit: &UnitSpec) -> String {
