@@ -132,7 +132,7 @@ impl<'a> Worker<'a> {
             Step::WriteUnits(change) => {
                 // A host that crashes in a moment boots what is written now.
                 before_boot(self.host, self.plan, self.before.observed()).await?;
-                self.host.units.write(change).await?;
+                self.host.units.write(change, self.host).await?;
             }
             Step::Seed {
                 container,

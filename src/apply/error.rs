@@ -13,6 +13,7 @@ use crate::model::Name;
 use crate::network::NetworkError;
 use crate::plan::StepId;
 use crate::store::{LockError, StoreError};
+use crate::systemd::UnitsError;
 
 /// Why one step (or its undoing) failed.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum StepError {
     Store(#[from] StoreError),
     /// The units.
     #[error(transparent)]
-    Units(#[from] crate::systemd::UnitsError),
+    Units(#[from] UnitsError),
     /// The host's hosts file.
     #[error(transparent)]
     Hosts(#[from] HostsError),
@@ -132,7 +133,9 @@ impl StepError {
     pub fn is_lost_race(&self) -> bool {
         matches!(
             self,
-            Self::Claimed { .. } | Self::Firewall(FirewallError::Taken { .. })
+            Self::Claimed { .. }
+                | Self::Firewall(FirewallError::Taken { .. })
+                | Self::Units(UnitsError::Taken { .. } | UnitsError::Busy { .. })
         )
     }
 }

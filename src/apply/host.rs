@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use crate::backend::{self, Backend, BackendError, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{
     App, AppLimits, AppNetwork, Container, ContainerSpec, IdKind, IdRange, Kind, Listener, Logging,
-    Name, Port, Project, Protocol, Seat, VolumeSource, bridge_of_network,
+    Name, Port, PortRule, Project, Protocol, Seat, VolumeSource, bridge_of_network,
 };
 use crate::network::{Network, NetworkError};
 use crate::observed::{
@@ -21,7 +23,7 @@ use crate::observed::{
 };
 use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
-use crate::systemd::{Units, UnitsError};
+use crate::systemd::{Rules, Units, UnitsError};
 
 use super::{facts, jobs};
 
@@ -194,6 +196,15 @@ impl Host {
     }
 }
 
+#[async_trait]
+impl Rules for Host {
+    async fn in_place(&self) -> Result<Vec<PortRule>, String> {
+        let seen = self.firewall.observe().await;
+        seen.map(|seen| seen.rules.into_iter().collect())
+            .map_err(|error| error.to_string())
+    }
+}
+
 impl Host {
     /// The cards of running containers that are not on their bridges.
     async fn strays(
@@ -351,7 +362,7 @@ fn look_at_files(
         },
         record,
         adopted: store::load_adopted(paths, project)?,
-        listeners: listeners(&wanted)?,
+        listeners: listeners(paths, &wanted)?,
     })
 }
 
@@ -384,7 +395,12 @@ fn read_or_empty(path: &Path) -> Result<String, ObserveError> {
     }
 }
 
-fn listeners(wanted: &[(Protocol, u16, u16)]) -> Result<Vec<Listener>, ObserveError> {
+fn listeners(
+    paths: &Paths,
+    wanted: &[(Protocol, u16, u16)],
+) -> Result<Vec<Listener>, ObserveError> {
+    // Read for the first of the file's ports on which somebody listens.
+    let mut held = None;
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for raw in sys::listeners()? {
@@ -399,15 +415,25 @@ fn listeners(wanted: &[(Protocol, u16, u16)]) -> Result<Vec<Listener>, ObserveEr
         let is_wanted = wanted
             .iter()
             .any(|(p, first, last)| *p == protocol && (*first..=*last).contains(&raw.port));
+        if is_wanted && held.is_none() {
+            held = Some(store::demand_ports(paths)?);
+        }
+        let held = held.iter().flatten().filter(|_| is_wanted);
+        let holder = store::holder(held, &raw);
+        let owner = match holder {
+            Some(held) => format!(
+                "container `{}` of project `{}`",
+                held.container, held.project
+            ),
+            None if is_wanted => owner_of(&raw),
+            None => "a process".into(),
+        };
         found.push(Listener {
             protocol,
             address: raw.address,
             port: raw.port,
-            owner: if is_wanted {
-                owner_of(&raw)
-            } else {
-                "a process".into()
-            },
+            owner,
+            held_for: holder.map(|held| (held.project.clone(), held.container.clone())),
         });
     }
     Ok(found)

@@ -217,7 +217,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             let path = path.clone();
             blocking(move || store::bring_back(&path)).await?;
         }
-        Back::Units(change) => host.units.write(change).await?,
+        Back::Units(change) => host.units.write(change, host).await?,
         Back::Names(name, hosts, dns) => {
             host.backend.inside().write_names(name, hosts, dns).await?;
         }

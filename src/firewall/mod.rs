@@ -18,7 +18,7 @@ use async_trait::async_trait;
 
 use crate::model::{FirewallChoice, Name, NetworkRules, Port, PortRule};
 use crate::observed::{Leftover, ObservedFirewall};
-use crate::store::{LockError, Paths};
+use crate::store::{self, LockError, Paths, StoreError};
 use crate::sys::ExecError;
 
 pub use iptables::Iptables;
@@ -88,6 +88,24 @@ fn refuse_taken<'a>(
         }
     }
     Ok(())
+}
+
+/// Refuses ports that systemd holds open for containers on demand of other projects, under the same lock.
+fn refuse_held(paths: &Paths, change: &FirewallChange) -> Result<(), FirewallError> {
+    let wanted = change.add.iter().map(|rule| (&rule.project, &rule.port));
+    let Some((port, other)) = store::held_by_another(paths, wanted)? else {
+        return Ok(());
+    };
+    let mut rules = change.add.iter();
+    match rules.find(|rule| rule.port == *port) {
+        None => Ok(()),
+        Some(rule) => Err(FirewallError::Taken {
+            port: port.clone(),
+            container: rule.container.clone(),
+            by: other.container,
+            project: other.project,
+        }),
+    }
 }
 
 /// The ways between networks of one project, from and to: those are always kept apart.
@@ -193,6 +211,9 @@ pub enum FirewallError {
     /// Another run is changing the host's network.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// What locker keeps of other projects cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Connections that the kernel remembers could not be told to follow the rules.
     #[error("cannot let the kernel forget connections of changed ports (conntrack): {source}")]
     Flows {

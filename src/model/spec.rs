@@ -254,6 +254,8 @@ pub struct Listener {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    /// Who has it: `nginx (pid 812)`.
+    /// Who has it: `nginx (pid 812)`, ``container `web` of project `shop` ``.
     pub owner: String,
+    /// Project and container for which systemd holds it.
+    pub held_for: Option<(Name, Name)>,
 }

@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Held, Name, ProjectUnits, UnitSpec, UnitsChange};
+use crate::model::{
+    DemandPort, Held, Listener, Name, Place, Port, PortRule, ProjectUnits, UnitSpec, UnitsChange,
+};
 
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::Power;
-use super::{Cause, Step};
+use super::{Cause, Step, ports};
 
 impl Builder<'_> {
     /// Whose held ports are open at the end: those of containers that are to be up, and of all others as
@@ -80,9 +82,74 @@ impl Builder<'_> {
         }
     }
 
+    /// Who is in the way of ports that are to be opened.
+    pub(super) fn refuse_taken_ports(&mut self, change: &UnitsChange) {
+        let old = &self.observed.units;
+        let still = old.services.iter();
+        let still =
+            still.filter(|(name, _)| old.held.get(*name).is_some_and(|h| *h != Held::Closed));
+        let mine: Vec<&Port> = still
+            .flat_map(|(_, unit)| unit.on_demand.iter().map(|held| &held.port))
+            .collect();
+        let mut wanted = Vec::new();
+        for name in &change.open {
+            let Some(unit) = change.units.services.get(name) else {
+                continue;
+            };
+            let file = self.project.containers.get(name);
+            for held in &unit.on_demand {
+                if mine.iter().any(|port| port.collides(&held.port)) {
+                    continue;
+                }
+                let mut placed = file.iter().flat_map(|file| &file.ports);
+                let place = placed.find(|(port, _)| *port == held.port);
+                let place = place.map_or_else(Place::nowhere, |(_, place)| place.clone());
+                wanted.push((held_as_rule(unit, held), place));
+            }
+        }
+        let rules = self.observed.firewall.rules.iter();
+        let stay = rules
+            .filter(|rule| rule.project != self.project.name)
+            .collect();
+        let observed = self.observed;
+        let problems = ports::conflicts(observed, &wanted, &stay, |_| false);
+        self.problems.extend(problems);
+    }
+
+    /// Whether the project itself holds the port, and gives it up with this plan.
+    pub(super) fn is_given_up(&self, listener: &Listener) -> bool {
+        let Some((_, container)) = listener
+            .held_for
+            .as_ref()
+            .filter(|(p, _)| *p == self.project.name)
+        else {
+            return false;
+        };
+        let file = self.project.containers.get(container);
+        let keeps = file.is_some_and(|file| {
+            file.on_demand
+                && file
+                    .ports
+                    .iter()
+                    .any(|(port, _)| (port.host.first..=port.host.last).contains(&listener.port))
+        });
+        !keeps && (file.is_none() || self.selected(container))
+    }
+
     fn meant(&self, name: &Name) -> Power {
         let intent = self.intents.get(name);
         intent.map_or(Power::Keep, |intent| intent.power)
+    }
+}
+
+/// A port that systemd holds, as the rule that it would be.
+fn held_as_rule(unit: &UnitSpec, held: &DemandPort) -> PortRule {
+    PortRule {
+        project: unit.project.clone(),
+        container: unit.name.clone(),
+        port: held.port.clone(),
+        to4: held.to,
+        to6: None,
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::model::{ContainerSpec, Key, Nic, Place, Port, PortRange, PortRule, Project, Protocol};
+use crate::model::{
+    ContainerSpec, Key, Listener, Nic, Place, Port, PortRange, PortRule, Project, Protocol,
+};
 use crate::observed::{Observed, ProjectRecord};
 
 use super::pick::key;
@@ -50,11 +52,13 @@ fn rule(spec: &ContainerSpec, nic: &Nic, port: Port) -> PortRule {
     }
 }
 
-/// Who is in the way of `add`; `stay` are the rules that will be in place beside them.
+/// Who is in the way of `add`; `stay` are the rules that will be in place beside them, and what `goes` listens
+/// no more by then.
 pub(super) fn conflicts(
     observed: &Observed,
     add: &[(PortRule, Place)],
     stay: &BTreeSet<&PortRule>,
+    goes: impl Fn(&Listener) -> bool,
 ) -> Vec<Problem> {
     let mut by_port: BTreeMap<(Protocol, u16), Vec<&PortRule>> = BTreeMap::new();
     for rule in stay.iter().copied().chain(add.iter().map(|(rule, _)| rule)) {
@@ -66,7 +70,7 @@ pub(super) fn conflicts(
         }
     }
     let mut listeners: BTreeMap<(Protocol, u16), Vec<_>> = BTreeMap::new();
-    for listener in &observed.listeners {
+    for listener in observed.listeners.iter().filter(|l| !goes(l)) {
         let key = (listener.protocol, listener.port);
         listeners.entry(key).or_default().push(listener);
     }
@@ -78,18 +82,18 @@ pub(super) fn conflicts(
             let rules = by_port.get(&key).into_iter().flatten();
             let busy = listeners.get(&key).into_iter().flatten();
             owner_by_rule(rule, rules.copied()).or_else(|| {
-                let mut busy = busy.filter(|l| meets(l.address, rule.port.host_ip));
+                let mut busy = busy.filter(|l| meets(l, rule.port.host_ip));
                 busy.next().map(|l| l.owner.clone())
             })
         });
         problems.extend(owner.map(|owner| in_use(rule, place, &owner)));
-        problems.extend(without_ipv6(rule, place));
     }
     problems
 }
 
-/// A port on an IPv6 address of the host leads nowhere on a network without IPv6.
-fn without_ipv6(rule: &PortRule, place: &Place) -> Option<Problem> {
+/// A port on an IPv6 address of the host leads nowhere on a network without IPv6. One that systemd holds does:
+/// its way goes on over IPv4.
+pub(super) fn without_ipv6(rule: &PortRule, place: &Place) -> Option<Problem> {
     let six = rule.port.host_ip.is_some_and(|ip| ip.is_ipv6());
     (six && rule.to6.is_none()).then(|| Problem {
         message: format!(
@@ -130,13 +134,16 @@ fn in_use(rule: &PortRule, place: &Place, owner: &str) -> Problem {
     }
 }
 
-/// Whether a socket bound to `listener` gets packets that a rule for `wanted` would take.
-fn meets(listener: IpAddr, wanted: Option<IpAddr>) -> bool {
+/// Whether a socket that listens gets packets that a rule for `wanted` would take.
+fn meets(listener: &Listener, wanted: Option<IpAddr>) -> bool {
     let Some(wanted) = wanted else { return true };
-    // `::` takes IPv4 as well unless told otherwise (ipv6(7), IPV6_V6ONLY).
-    let wide = listener.is_unspecified() && (listener.is_ipv6() || wanted.is_ipv4());
-    let all = wanted.is_unspecified() && wanted.is_ipv4() == listener.is_ipv4();
-    wide || all || listener == wanted
+    let address = listener.address;
+    // `::` takes IPv4 as well unless told otherwise (ipv6(7), IPV6_V6ONLY), as systemd is for what it holds.
+    let both = address.is_ipv6() && listener.held_for.is_none();
+    let same = wanted.is_ipv4() == address.is_ipv4();
+    let wide = address.is_unspecified() && (both || same);
+    let all = wanted.is_unspecified() && same;
+    wide || all || address == wanted
 }
 
 /// Chains of others that drop what is led on to containers; an accept of ours does not end them.

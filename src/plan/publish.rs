@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ContainerSpec, Key, Name, Place, Port, PortRule};
+use crate::model::{ContainerSpec, Key, Listener, Name, Place, Port, PortRule};
 use crate::observed::ProjectRecord;
 
 use super::build::Builder;
@@ -54,8 +54,11 @@ impl Builder<'_> {
             .partition(|rule| !self.running.contains(&rule.container));
         let foreign = all.iter().filter(|r| r.project != self.project.name);
         let stay: BTreeSet<&PortRule> = foreign.chain(mine.intersection(&want).copied()).collect();
-        self.problems
-            .extend(ports::conflicts(self.observed, &add, &stay));
+        let goes = |listener: &Listener| self.is_given_up(listener);
+        let problems = ports::conflicts(self.observed, &add, &stay, goes);
+        let lost = add.iter();
+        let lost = lost.filter_map(|(rule, place)| ports::without_ipv6(rule, place));
+        self.problems.extend(problems.into_iter().chain(lost));
         if self.wish.goal.scope().needs_file {
             self.warnings.extend(ports::doubts(self.observed, &wanted));
         }

@@ -83,6 +83,7 @@ impl Builder<'_> {
             enabled,
             renewed: copy.is_some(),
         };
+        self.refuse_taken_ports(&change);
         let kept: BTreeSet<Name> = change.units.services.keys().cloned().collect();
         let id = self.draft.add(Step::WriteUnits(Box::new(change)), causes);
         if let Some(copy) = copy {

@@ -22,7 +22,7 @@ use self::ends::Ends;
 use self::proxy::ManagerProxy;
 use self::states::service_names;
 use super::files::Files;
-use super::{Job, Jobs, Units, UnitsError, names};
+use super::{Job, Jobs, Rules, Units, UnitsError, names};
 use crate::model::{Name, ProjectUnits, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 use crate::store::Paths;
@@ -38,6 +38,7 @@ const QUESTIONS: usize = 48;
 /// systemd on the system bus.
 pub struct Systemd {
     files: Files,
+    paths: Paths,
     moved: Option<PathBuf>,
     /// Made with the first call, made again when it was lost.
     bus: Mutex<Option<Bus>>,
@@ -56,6 +57,7 @@ impl Systemd {
     pub fn new(paths: &Paths) -> Self {
         Self {
             files: Files::new(paths),
+            paths: paths.clone(),
             moved: paths.moved(),
             bus: Mutex::new(None),
             questions: Semaphore::new(QUESTIONS),
@@ -200,8 +202,9 @@ impl Units for Systemd {
         self.files.check(&change.units)
     }
 
-    async fn write(&self, change: &UnitsChange) -> Result<(), UnitsError> {
+    async fn write(&self, change: &UnitsChange, rules: &dyn Rules) -> Result<(), UnitsError> {
         let before = self.files.read(&change.units.project)?;
+        let was_open = self.open_now(&before.services).await?;
         if change.units.services.is_empty() {
             // The links first: without its file a unit cannot be disabled.
             self.link(change, &before).await?;
@@ -210,9 +213,14 @@ impl Units for Systemd {
         self.let_go(change, &before).await?;
         let was = self.files.enabled(&change.units.project, &before);
         let undo = self.files.write(&change.units)?;
-        let done = self.settle_files(change, &before, undo.changed()).await;
+        let settled = self.settle_files(change, &before, undo.changed()).await;
+        let done = match settled {
+            Ok(()) => self.open_sockets(change, rules).await,
+            Err(error) => Err(error),
+        };
         if done.is_err() {
             self.back(change, (&before, was), undo).await;
+            self.open_again(&was_open).await;
         }
         done
     }

@@ -25,9 +25,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{JobState, Name, Supervisor, UnitState, UnitsChange};
+use crate::model::{JobState, Name, Port, PortRule, Supervisor, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
-use crate::store::{Paths, StoreError};
+use crate::store::{LockError, Paths, StoreError};
 
 pub use dbus::Systemd;
 pub use journal::{JournalReader, PrintedStream, Span};
@@ -59,8 +59,9 @@ pub trait Units: Send + Sync {
     /// A file where one of ours belongs is somebody else's, or a value cannot stand in a unit file.
     fn check(&self, change: &UnitsChange) -> Result<(), UnitsError>;
 
-    /// Writes, removes and enables files, all or nothing, and lets systemd read them once.
-    async fn write(&self, change: &UnitsChange) -> Result<(), UnitsError>;
+    /// Writes, removes and enables files, all or nothing, and lets systemd read them once. Ports are opened under
+    /// the host's lock, and only where neither one of `rules` nor another project has them.
+    async fn write(&self, change: &UnitsChange, rules: &dyn Rules) -> Result<(), UnitsError>;
 
     /// Queues a job for a container's service and waits until it is done. A start is done when the
     /// container is ready. The error of a failed start tells the service's result and its last words.
@@ -81,6 +82,16 @@ pub trait Units: Send + Sync {
 
     /// Programs that are run once.
     fn jobs(&self) -> &dyn Jobs;
+}
+
+/// The port rules of all projects, for whoever is to hold ports beside them.
+#[async_trait]
+pub trait Rules: Send + Sync {
+    /// Those that are in place now.
+    ///
+    /// # Errors
+    /// Why they cannot be read, in words.
+    async fn in_place(&self) -> Result<Vec<PortRule>, String>;
 }
 
 /// Programs that are run once, as transient services of a project's slice.
@@ -199,6 +210,38 @@ pub enum UnitsError {
     /// A template of ours is broken.
     #[error("a unit template has no value for `{0}`")]
     Template(String),
+    /// Another project has got a port that is to be held since the host was looked at.
+    #[error(
+        "port `{port}` of container `{container}` is in use by container `{by}` of project `{project}`"
+    )]
+    Taken {
+        /// The port that is wanted.
+        port: Port,
+        /// Who wants it.
+        container: Name,
+        /// Who has it.
+        by: Name,
+        /// Of which project.
+        project: Name,
+    },
+    /// A process listens on a port that is to be held.
+    #[error(
+        "port `{port}` of container `{container}` is in use by {owner}; publish another port, or free this one"
+    )]
+    Busy {
+        /// The port that is wanted.
+        port: Port,
+        /// Who wants it.
+        container: Name,
+        /// Who has it: `nginx (pid 812, nginx.service)`.
+        owner: String,
+    },
+    /// The port rules of other projects could not be read.
+    #[error("cannot tell whether the ports to be held are free: {0}")]
+    Rules(String),
+    /// Another run is changing what all projects share.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// What is kept on disk could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::{Job, Jobs, TransientJob, Units, UnitsError};
+use super::{Job, Jobs, Rules, TransientJob, Units, UnitsError};
 use crate::model::{JobState, Name, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 
@@ -20,7 +20,7 @@ impl Units for NoUnits {
     fn check(&self, _: &UnitsChange) -> Result<(), UnitsError> {
         Ok(())
     }
-    async fn write(&self, _: &UnitsChange) -> Result<(), UnitsError> {
+    async fn write(&self, _: &UnitsChange, _: &dyn Rules) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)
     }
     async fn run(&self, _: &Name, _: &Name, _: Job) -> Result<(), UnitsError> {

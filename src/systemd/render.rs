@@ -344,7 +344,10 @@ fn listen(address: Option<IpAddr>, port: u16) -> String {
         }
         // The address may come later than the socket.
         Some(IpAddr::V4(address)) => format!("ListenStream={address}:{port}\nFreeBind=yes"),
-        Some(IpAddr::V6(address)) => format!("ListenStream=[{address}]:{port}\nFreeBind=yes"),
+        // `[::]` is IPv6 alone, as in a port rule: IPv4 addresses are left to others.
+        Some(IpAddr::V6(address)) => {
+            format!("ListenStream=[{address}]:{port}\nBindIPv6Only=ipv6-only\nFreeBind=yes")
+        }
     }
 }
 

@@ -75,3 +75,85 @@ fn a_port_held_by_a_unit_is_refused_with_process_pid_and_unit() {
         eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
     });
 }
+
+/// A project of one container that publishes `port`, on demand or not.
+fn one<'h>(host: &'h Host, name: &'static str, (on_demand, port): (bool, &str)) -> Project<'h> {
+    let held = if on_demand {
+        "    on_demand: true\n"
+    } else {
+        ""
+    };
+    let text = format!("  web:\n    template: {{name: tiny}}\n{held}    ports: [\"{port}\"]\n");
+    Project::new(host, name, &text)
+}
+
+#[test]
+fn of_two_projects_that_hold_or_publish_one_port_at_once_one_gets_it() {
+    on_a_host(|host| {
+        let any = "8080:80";
+        for (first, second) in [
+            ((true, any), (true, any)),
+            ((true, "0.0.0.0:8080:80"), (true, "127.0.0.1:8080:80")),
+            ((true, "[::]:8080:80"), (true, any)),
+            ((true, any), (false, any)),
+            ((false, "127.0.0.1:8080:80"), (true, any)),
+        ] {
+            let projects = [one(host, "shop", first), one(host, "blog", second)];
+            let ran = host.sh(
+                "cd /tmp; for p in shop blog; do (cd /srv/$p; locker up >/tmp/$p.out 2>&1; echo $? >/tmp/$p.rc) & done; \
+                 wait; cat shop.rc blog.rc; cat shop.out blog.out >&2",
+            );
+            let codes: Vec<&str> = ran.split_whitespace().collect();
+            let told = host.sh("cat /tmp/shop.out /tmp/blog.out");
+            let loser = match codes[..] {
+                ["0", "1"] => 1,
+                ["1", "0"] => 0,
+                _ => panic!("{first:?} {second:?}: {codes:?}\n{told}"),
+            };
+            let winner = &projects[1 - loser];
+            let said = format!(
+                "/tcp` of container `web` is in use by container `web` of project `{}`",
+                winner.name
+            );
+            let error = host.sh(&format!("cat /tmp/{}.out", projects[loser].name));
+            assert!(error.contains(&said), "{first:?} {second:?}: {error}");
+            assert!(error.contains("--> locker.yaml:"), "{error}");
+            assert!(!error.contains("did not start"), "{error}");
+            assert_eq!(projects[loser].state("web"), "ABSENT");
+            let left = host.sh(&format!(
+                "ls /etc/systemd/system /var/lib/locker/projects | grep -w {} || true",
+                projects[loser].name
+            ));
+            assert_eq!(left, "", "the loser left something");
+            // It gets the port when the other is gone.
+            winner.locker("down --yes").exits(0);
+            projects[loser].up();
+            projects[loser].locker("down --yes").exits(0);
+        }
+    });
+}
+
+#[test]
+fn a_held_port_becomes_a_plain_one_and_back_with_one_up() {
+    on_a_host(|host| {
+        // Each family is its own: neither is in the other's way.
+        let four = one(host, "blog", (true, "127.0.0.1:8080:80"));
+        four.up();
+        let six = one(host, "wiki", (true, "[::]:8080:80"));
+        six.up();
+        for address in ["127.0.0.1", "[::1]"] {
+            let url = format!("curl -gs --noproxy '*' -m 20 http://{address}:8080/");
+            assert_eq!(host.sh(&url), "web", "{address}");
+        }
+        for project in [six, four] {
+            project.locker("down --yes").exits(0);
+        }
+        for held in [true, false, true] {
+            let project = one(host, "shop", (held, "8080:80"));
+            project.up();
+            eventually(Some("web".to_owned()), || host.fetch_from_outside(8080));
+            let plan = project.locker("plan").exits(0).out;
+            assert_eq!(plan.trim(), "nothing to do");
+        }
+    });
+}

@@ -19,7 +19,8 @@ pub(super) use self::note::parse_port;
 use self::render::Family;
 use super::gate::{self, Gate};
 use super::{
-    Firewall, FirewallChange, FirewallError, is_installed, loopback6, nftables, refuse_taken,
+    Firewall, FirewallChange, FirewallError, is_installed, loopback6, nftables, refuse_held,
+    refuse_taken,
 };
 use super::{elsewhere, flows};
 use crate::model::{NetworkRules, PortRule};
@@ -202,6 +203,7 @@ impl Firewall for Iptables {
         let saved = Saved::read(Tools::here().await?).await?;
         let before = saved.state();
         refuse_taken(before.rules.iter(), change)?;
+        refuse_held(&self.paths, change)?;
         let after = before.after(change);
         // What the doors look at is not changed by our own chains.
         let doors = saved.doors(chains().await?.as_ref()).await?;

@@ -21,7 +21,8 @@ use self::script::{DELETE_TABLE, Script};
 use self::seen::At;
 use super::gate::{self, Gate};
 use super::{
-    Firewall, FirewallChange, FirewallError, loopback6, mark, networks_after, refuse_taken,
+    Firewall, FirewallChange, FirewallError, loopback6, mark, networks_after, refuse_held,
+    refuse_taken,
 };
 use super::{elsewhere, flows};
 use crate::model::{NetworkRules, PortRule};
@@ -109,6 +110,7 @@ impl Firewall for Nftables {
             return Ok(());
         }
         let _lock = acquire_host(&self.paths, "change the firewall").await?;
+        refuse_held(&self.paths, change)?;
         // Most often nothing has changed since the look, and one more port costs no look at all others.
         if !change.add.is_empty() && seen::is_outdated(&self.paths) {
             refuse_taken(self.observe().await?.rules.iter(), change)?;

@@ -27,6 +27,7 @@ fn up(observed: &Observed) -> Vec<String> {
 
 fn listener(address: &str, port: u16) -> Listener {
     Listener {
+        held_for: None,
         protocol: Protocol::Tcp,
         address: address.parse().unwrap(),
         port,

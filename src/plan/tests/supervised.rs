@@ -570,6 +570,90 @@ fn held_ports_that_are_not_open_are_opened_by_the_next_up() {
 }
 
 #[test]
+fn a_port_to_be_held_that_somebody_has_is_refused_with_who_has_it() {
+    let file = mixed_with("web", |c| c.on_demand = true);
+    let problem = |world: &World| {
+        let problems = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].key, Some(Key::Ports));
+        assert_eq!(
+            problems[0].place,
+            Some(file.containers["web"].ports[0].1.clone())
+        );
+        problems[0].message.clone()
+    };
+    let wanted = &file.containers["web"].ports[0].0;
+    let said = |by: &str| format!("port `{wanted}` of container `web` is in use by {by}");
+    let there = |owner: &str, held_for| Listener {
+        protocol: Protocol::Tcp,
+        address: "0.0.0.0".parse().unwrap(),
+        port: wanted.host.first,
+        owner: owner.into(),
+        held_for,
+    };
+    let mut world = systemd();
+    world.seen.listeners = vec![there("nginx (pid 812)", None)];
+    assert_eq!(problem(&world), said("nginx (pid 812)"));
+    let other = "container `front` of project `blog`";
+    world.seen.listeners = vec![there(other, Some((name("blog"), name("front"))))];
+    assert_eq!(problem(&world), said(other));
+    // systemd holds `[::]` for IPv6 alone.
+    world.seen.listeners[0].address = "::".parse().unwrap();
+    assert_eq!(problem(&world), said(other));
+    let four = mixed_with("web", |c| {
+        c.on_demand = true;
+        let port = format!("127.0.0.1:{}:80", wanted.host.first);
+        c.ports[0].0 = port.parse().unwrap();
+    });
+    assert!(plan(&four, &world.look(), &wish(Goal::Up)).is_ok());
+    world.seen.listeners.clear();
+    let rule = PortRule {
+        project: name("blog"),
+        container: name("front"),
+        port: format!("127.0.0.1:{}:80", wanted.host.first)
+            .parse()
+            .unwrap(),
+        to4: "10.9.0.2".parse().unwrap(),
+        to6: None,
+    };
+    world.seen.firewall.rules.insert(rule);
+    assert_eq!(problem(&world), said(other));
+    // Ports that stay closed are in nobody's way.
+    let mut world = up_with_systemd(&file);
+    world.run(&file, &chosen(Goal::Stop, &["web"]));
+    world.seen.listeners = vec![there("nginx (pid 812)", None)];
+    assert!(plan(&file, &world.look(), &chosen(Goal::Enable(true), &["db"])).is_ok());
+    assert_eq!(problem(&world), said("nginx (pid 812)"));
+}
+
+#[test]
+fn a_held_port_becomes_a_plain_one_while_systemd_still_listens_there() {
+    let file = mixed_with("web", |c| c.on_demand = true);
+    let mut world = up_with_systemd(&file);
+    let listener = Listener {
+        protocol: Protocol::Tcp,
+        address: "0.0.0.0".parse().unwrap(),
+        port: file.containers["web"].ports[0].0.host.first,
+        owner: "container `web` of project `shop`".into(),
+        held_for: Some((file.name.clone(), name("web"))),
+    };
+    world.seen.listeners = vec![listener];
+    // Its own socket is no reason against holding it on.
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    let text = world.text(&mixed(), &wish(Goal::Up));
+    assert!(
+        text.contains("publish") && text.contains("~ units"),
+        "{text}"
+    );
+    // A port that is added by hand would be taken from it.
+    let host = file.containers["web"].ports[0].0.host;
+    let more = Goal::PortAdd(format!("{host}:81").parse().unwrap());
+    let problems = plan(&file, &world.look(), &chosen(more, &["db"])).unwrap_err();
+    let said = "is in use by container `web` of project `shop`";
+    assert!(problems[0].message.ends_with(said), "{problems:?}");
+}
+
+#[test]
 fn what_systemd_tries_again_and_again_is_stopped_too() {
     let file = mixed();
     let mut world = up_with_systemd(&file);

@@ -34,7 +34,7 @@ impl Systemd {
             Some(program) => self.keep_network(&program, change.renewed).await?,
             None => self.end_network().await?,
         }
-        self.open_sockets(change).await
+        Ok(())
     }
 
     /// Lets systemd read its files, and notes that it has.
