@@ -81,10 +81,7 @@ impl<'a> Worker<'a> {
         step: &Step,
     ) -> Result<Outcome, StepError> {
         // Whoever does it ends what was begun as soon as nobody waits for it any more.
-        if !matches!(
-            step,
-            Step::Pull { .. } | Step::Build(_) | Step::Setup { .. }
-        ) {
+        if !is_given_up(step) || is_wait(step) {
             return self.act(id, step).await;
         }
         let mut halt = self.halts.listen(step.container());
@@ -322,6 +319,24 @@ impl<'a> Worker<'a> {
         };
         Ok(host.network.remove(&host.project, &wish).await?)
     }
+}
+
+/// Whether a step is not finished when the run is told to end: what it waits for may never come, and what it
+/// fetches may come later.
+pub(super) fn is_given_up(step: &Step) -> bool {
+    let work = matches!(
+        step,
+        Step::Pull { .. } | Step::Build(_) | Step::Setup { .. }
+    );
+    work || is_wait(step)
+}
+
+/// Whether a step only waits; it hears of the end by itself.
+pub(super) fn is_wait(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. }
+    )
 }
 
 /// All subnets of a record.

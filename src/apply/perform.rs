@@ -19,7 +19,7 @@ use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
 
-use super::act::{Outcome, Worker, blocking};
+use super::act::{Outcome, Worker, blocking, is_given_up, is_wait};
 use super::affected::affected;
 use super::back::{Back, may_be_half_done};
 use super::cancel::Cancel;
@@ -28,6 +28,7 @@ use super::events::{Event, Events};
 use super::journal::Journal;
 use super::kept::{keep, let_go, remember};
 use super::lanes::Lanes;
+use super::signal::{Then, signal_words};
 use super::sources::remember_sources;
 use super::undo::{Ways, undo};
 use super::{Host, label};
@@ -148,13 +149,7 @@ impl<'a> Progress<'a> {
     /// Whether all that failed is that containers did not become well, and none of them was to take the place of
     /// an older self, which would have to come back. They stay, so that somebody can look at them.
     fn is_only_unwell(&self) -> bool {
-        let waits = |failure: &StepFailure| {
-            let step = &self.plan.steps[failure.id].step;
-            matches!(
-                step,
-                Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. }
-            )
-        };
+        let waits = |failure: &StepFailure| is_wait(&self.plan.steps[failure.id].step);
         let is_wait = |failure: &StepFailure| {
             waits(failure)
                 || matches!(failure.error, StepError::GivenUp) && !self.started(failure.id)
@@ -415,7 +410,7 @@ async fn run(
                 if waited_for.is_empty() {
                     waited_for = active.iter().copied().collect();
                 }
-                tell_of_signal(worker, signal, &active);
+                tell_of_signal(worker, signal, progress, &active);
                 continue;
             }
         };
@@ -425,12 +420,24 @@ async fn run(
     }
 }
 
-fn tell_of_signal(worker: &Worker<'_>, signal: &str, active: &BTreeSet<StepId>) {
-    let ids: Vec<StepId> = active.iter().copied().collect();
-    let note = format!(
-        "{signal}: waiting for {}, then undoing what was done; once more leaves at once",
-        labels(worker.plan, &ids).join(", ")
-    );
+fn tell_of_signal(
+    worker: &Worker<'_>,
+    signal: &str,
+    progress: &Progress<'_>,
+    active: &BTreeSet<StepId>,
+) {
+    let given_up = |id: &&StepId| is_given_up(&worker.plan.steps[**id].step);
+    let finishing: Vec<StepId> = active.iter().filter(|id| !given_up(id)).copied().collect();
+    let over = progress.applied.done.len() + progress.applied.already.len();
+    let then = if over + finishing.len() == worker.plan.steps.len() && progress.failures.is_empty()
+    {
+        Then::AllDone
+    } else if progress.final_begun {
+        Then::Stop
+    } else {
+        Then::Undo
+    };
+    let note = signal_words(signal, &labels(worker.plan, &finishing), then);
     worker.events.tell(Event::Note(&note));
 }
 

@@ -46,7 +46,8 @@ Examples:
 
 Exit status: 0 done, 1 failed, 2 wrong usage or invalid file;
 `plan --exit-code`: 0 nothing to do, 3 changes; `exec`, `shell`: that of the command;
-130 ended by SIGINT (Ctrl-C), 143 by SIGTERM, 129 by SIGHUP.
+130 ended by SIGINT (Ctrl-C), 143 by SIGTERM, 129 by SIGHUP; a change that was
+complete all the same: 0.
 ";
 
 /// The first Locker started everything when no command was given.

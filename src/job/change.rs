@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::apply::{
-    AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Unfinished, apply,
-    remember, verify,
+    Aftermath, AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Unfinished,
+    apply, label, remember, verify,
 };
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
@@ -148,6 +148,8 @@ async fn perform_or_yield(
             }
             Ok(()) => return Ok(looked),
         }
+        // What it had begun is undone.
+        store::remove_empty(&opened.host.paths, &opened.project.name);
         looked = road::look(opened, request).await?;
         let more = looked.plan.losses.iter();
         let more = more.filter(|loss| !agreed.contains(loss));
@@ -170,7 +172,7 @@ async fn carry_out(
             let rest = (opened, &looked.wish);
             Err(finish_the_rest(setting, request, rest, error, events).await)
         }
-        done => done,
+        done => done.map(drop),
     }
 }
 
@@ -219,7 +221,7 @@ async fn finish_the_rest(
         };
         let planned = (&looked.plan, &looked.observed);
         match perform(setting, request, opened, planned, events).await {
-            Ok(()) => {
+            Ok(_) => {
                 let steps = looked.plan.steps.iter();
                 finished.extend(steps.filter_map(|planned| planned.step.container().cloned()));
                 break;
@@ -260,7 +262,8 @@ async fn images_first(
     (events, consent): (&dyn Events, &dyn Consent),
 ) -> Result<Looked, JobError> {
     let planned = (first, &looked.observed);
-    perform(setting, request, opened, planned, events).await?;
+    let told = perform(setting, request, opened, planned, events).await?;
+    end_if_told(told, first)?;
     let agreed = looked.plan.losses;
     let looked = road::look(opened, request).await?;
     // A fetched image may mean more than was known before; what was agreed to is not asked again.
@@ -332,14 +335,33 @@ pub(super) fn trust(plan: &Plan, consent: &dyn Consent) -> Result<(), JobError> 
     }
 }
 
-/// Carries out a plan that was made from what was observed.
+/// The end of a run that was told to end too late for what `plan` does, and not for what that was for.
+pub(super) fn end_if_told(by: Option<&'static str>, plan: &Plan) -> Result<(), ApplyError> {
+    let stays = |step: &Step| step.container().is_some();
+    let kept = plan.steps.iter().map(|planned| &planned.step);
+    let kept = kept.filter(|step| stays(step)).map(label).collect();
+    match by {
+        None => Ok(()),
+        Some(signal) => Err(ApplyError::Interrupted {
+            signal,
+            finished: Vec::new(),
+            failures: Vec::new(),
+            aftermath: Box::new(Aftermath {
+                kept,
+                ..Aftermath::default()
+            }),
+        }),
+    }
+}
+
+/// Carries out a plan that was made from what was observed; gives the signal that came too late to end it.
 pub(super) async fn perform(
     setting: &Setting,
     request: &ChangeRequest,
     opened: &Opened,
     (plan, observed): (&Plan, &Observed),
     events: &dyn Events,
-) -> Result<(), JobError> {
+) -> Result<Option<&'static str>, JobError> {
     // Not earlier: until here a signal may simply end the process, since nothing was changed.
     let (_watch, cancel) = SignalWatch::begin().map_err(|source| JobError::Signals { source })?;
     let options = ApplyOptions {
@@ -352,6 +374,7 @@ pub(super) async fn perform(
         },
         independent: request.independent(),
     };
+    let told = cancel.clone();
     apply(plan, observed, &opened.host, &options, events, cancel).await?;
-    Ok(())
+    Ok(told.by())
 }

@@ -15,7 +15,7 @@ use crate::observed::ObservedJob;
 use crate::plan::{Goal, Plan, PlannedStep, Recreate, Step, StepId};
 
 use super::begun::Begun;
-use super::change::{ask, lock, perform, trust};
+use super::change::{ask, end_if_told, lock, perform, trust};
 use super::consent::Consent;
 use super::one_off::copy_of;
 use super::road::{self, Opened};
@@ -128,20 +128,17 @@ async fn prepare(
     change.images.check(&looked.plan, change)?;
     ask(opened, &looked.plan.losses, consent).await?;
     if !first.steps.is_empty() {
-        perform(setting, change, opened, (&first, &looked.observed), events).await?;
+        let planned = (&first, &looked.observed);
+        let told = perform(setting, change, opened, planned, events).await?;
+        end_if_told(told, &first)?;
         looked = road::look(opened, change).await?;
     }
     let parts = Parts::of(looked.plan, called);
     trust(&parts.rest, consent)?;
     if !parts.rest.steps.is_empty() {
-        perform(
-            setting,
-            change,
-            opened,
-            (&parts.rest, &looked.observed),
-            events,
-        )
-        .await?;
+        let planned = (&parts.rest, &looked.observed);
+        let told = perform(setting, change, opened, planned, events).await?;
+        end_if_told(told, &parts.rest)?;
     }
     let Some(mut spec) = parts.spec else {
         return Err(no_engine());
@@ -189,7 +186,8 @@ async fn close(
         return Ok(());
     }
     let planned = (&looked.plan, &looked.observed);
-    perform(setting, &unpublish, opened, planned, events).await
+    let told = perform(setting, &unpublish, opened, planned, events).await;
+    told.map(drop)
 }
 
 pub(super) fn no_engine() -> JobError {

@@ -209,7 +209,7 @@ impl Units for Systemd {
             // The links first: without its file a unit cannot be disabled.
             self.link(change, &before).await?;
         }
-        self.stop_sockets(change, &before).await?;
+        let late = self.stop_sockets(change, &before).await?;
         self.let_go(change, &before).await?;
         let was = self.files.enabled(&change.units.project, &before);
         let undo = self.files.write(&change.units)?;
@@ -218,6 +218,11 @@ impl Units for Systemd {
             Ok(()) => self.open_sockets(change, rules).await,
             Err(error) => Err(error),
         };
+        if done.is_ok() {
+            for way in &late {
+                self.stop_way(way).await?;
+            }
+        }
         if done.is_err() {
             self.back(change, (&before, was), undo).await;
             self.open_again(&was_open).await;

@@ -348,6 +348,10 @@ impl Undo {
                 Some(bytes) => write_atomic(&path, &bytes, mode_of(&path)),
                 None => fs::remove_file(&path).map_err(StoreError::io("remove", &path)),
             };
+            let notes = path.parent().filter(|dir| dir.ends_with("units"));
+            if let Some(dir) = notes {
+                let _ = fs::remove_dir(dir); // What other services are to be stays, and its directory.
+            }
         }
     }
 }

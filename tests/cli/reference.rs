@@ -18,7 +18,7 @@ terminal the question is refused unless `--yes` is given.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or invalid file. `plan --exit-code`: 0 nothing to do,
 3 changes. `exec` and `shell` end with the status of the command inside. 130: ended by SIGINT (Ctrl-C),
-143: by SIGTERM, 129: by SIGHUP.
+143: by SIGTERM, 129: by SIGHUP. A change that was told to end and had nothing left to do is done: 0.
 
 ";
 

@@ -98,7 +98,8 @@ fn of_two_projects_that_hold_or_publish_one_port_at_once_one_gets_it() {
             ((true, any), (false, any)),
             ((false, "127.0.0.1:8080:80"), (true, any)),
         ] {
-            let projects = [one(host, "shop", first), one(host, "blog", second)];
+            let names = ["shop", "blog"];
+            let projects = [one(host, names[0], first), one(host, names[1], second)];
             let ran = host.sh(
                 "cd /tmp; for p in shop blog; do (cd /srv/$p; locker up >/tmp/$p.out 2>&1; echo $? >/tmp/$p.rc) & done; \
                  wait; cat shop.rc blog.rc; cat shop.out blog.out >&2",
@@ -113,16 +114,16 @@ fn of_two_projects_that_hold_or_publish_one_port_at_once_one_gets_it() {
             let winner = &projects[1 - loser];
             let said = format!(
                 "/tcp` of container `web` is in use by container `web` of project `{}`",
-                winner.name
+                names[1 - loser]
             );
-            let error = host.sh(&format!("cat /tmp/{}.out", projects[loser].name));
+            let error = host.sh(&format!("cat /tmp/{}.out", names[loser]));
             assert!(error.contains(&said), "{first:?} {second:?}: {error}");
             assert!(error.contains("--> locker.yaml:"), "{error}");
             assert!(!error.contains("did not start"), "{error}");
             assert_eq!(projects[loser].state("web"), "ABSENT");
             let left = host.sh(&format!(
                 "ls /etc/systemd/system /var/lib/locker/projects | grep -w {} || true",
-                projects[loser].name
+                names[loser]
             ));
             assert_eq!(left, "", "the loser left something");
             // It gets the port when the other is gone.

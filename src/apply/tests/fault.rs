@@ -2,6 +2,7 @@
 
 use super::plans::{CALLS, big_plan, names, plan_of, start, stop};
 use super::stage::{Heard, Stage, name, network_rules, rule, spec, subnets};
+use crate::apply::fake::OnCall;
 use crate::apply::{ApplyError, Canceller, Unfinished};
 use crate::firewall::Firewall;
 use crate::model::{Healthcheck, InnerCommand};
@@ -75,8 +76,7 @@ async fn a_signal_at_any_call_leaves_the_host_as_before() {
                 mouth.cancel("SIGINT");
             }
         };
-        stage.fake.ledger.lock().unwrap().on_call =
-            Some(crate::apply::fake::OnCall(Box::new(on_call)));
+        stage.fake.ledger.lock().unwrap().on_call = Some(OnCall(Box::new(on_call)));
         let plan = big_plan(&stage.data());
         let heard = Heard::default();
         let error = stage.run_with(&plan, None, &heard, ear).await.unwrap_err();
@@ -291,4 +291,25 @@ async fn waiting_for_health_ends_with_a_signal_and_with_its_patience() {
     let (result, ()) = tokio::join!(run, signal);
     let error = result.unwrap_err();
     assert!(matches!(error, ApplyError::Interrupted { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_signal_is_an_end_where_anything_is_left_and_none_where_all_is_done() {
+    // The second one begins when the first has ended.
+    let plan = plan_of(vec![(stop("web"), vec![]), (stop("db"), vec![0])]);
+    let ended = async |at: &'static str| {
+        let stage = Stage::living();
+        let (mouth, ear) = Canceller::new();
+        let on_call = move |call: &str| {
+            if call.starts_with(at) {
+                mouth.cancel("SIGINT");
+            }
+        };
+        stage.fake.ledger.lock().unwrap().on_call = Some(OnCall(Box::new(on_call)));
+        stage.run_with(&plan, None, &Heard::default(), ear).await
+    };
+    let error = ended("stop web").await.unwrap_err();
+    assert!(matches!(error, ApplyError::Interrupted { .. }), "{error}");
+    let applied = ended("stop db").await.unwrap();
+    assert_eq!(applied.done, [0, 1]);
 }

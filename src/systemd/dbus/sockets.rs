@@ -141,24 +141,38 @@ impl Systemd {
     }
 
     /// Lets go of the ports that systemd is to hold no more, for good or until the container is started
-    /// again, while their units are still known.
+    /// again, while their units are still known. The ways to containers that stay without held ports are left, and
+    /// returned: until systemd has read the new files such a container would stop with its last way.
     pub(super) async fn stop_sockets(
         &self,
         change: &UnitsChange,
         before: &OnDisk,
-    ) -> Result<(), UnitsError> {
+    ) -> Result<Vec<String>, UnitsError> {
         let had = before.services.values().flat_map(names::held).collect();
         let open = change.units.services.iter();
         let open = open.filter(|(name, _)| change.open.contains(*name));
         let has = open.flat_map(|(_, unit)| names::held(unit)).collect();
+        let stays = |name: &Name| {
+            let now = change.units.services.get(name);
+            now.is_some_and(|unit| unit.on_demand.is_empty())
+        };
+        let plain = before.services.iter().filter(|(name, _)| stays(name));
+        let plain: BTreeSet<String> = plain.flat_map(|(_, unit)| names::sockets(unit)).collect();
+        let mut late = Vec::new();
         for socket in names::held_no_more(&had, &has) {
             self.finish(&socket, Job::Stop).await?;
             self.forget_failure(&socket).await?;
-            let way = names::way(&socket);
-            self.finish(&way, Job::Stop).await?;
-            self.forget_failure(&way).await?;
+            match plain.contains(&socket) {
+                true => late.push(names::way(&socket)),
+                false => self.stop_way(&names::way(&socket)).await?,
+            }
         }
-        Ok(())
+        Ok(late)
+    }
+
+    pub(super) async fn stop_way(&self, way: &str) -> Result<(), UnitsError> {
+        self.finish(way, Job::Stop).await?;
+        self.forget_failure(way).await
     }
 
     /// Does the same with the ways from held ports to a container: without one that is on its way or there,
