@@ -296,7 +296,7 @@ async fn waiting_for_health_ends_with_a_signal_and_with_its_patience() {
 #[tokio::test]
 async fn a_signal_is_an_end_where_anything_is_left_and_none_where_all_is_done() {
     // The second one begins when the first has ended.
-    let plan = plan_of(vec![(stop("web"), vec![]), (stop("db"), vec![0])]);
+    let plan = plan_of(vec![(stop("web"), vec![]), (start("web"), vec![0])]);
     let ended = async |at: &'static str| {
         let stage = Stage::living();
         let (mouth, ear) = Canceller::new();
@@ -310,6 +310,6 @@ async fn a_signal_is_an_end_where_anything_is_left_and_none_where_all_is_done() 
     };
     let error = ended("stop web").await.unwrap_err();
     assert!(matches!(error, ApplyError::Interrupted { .. }), "{error}");
-    let applied = ended("stop db").await.unwrap();
+    let applied = ended("start web").await.unwrap();
     assert_eq!(applied.done, [0, 1]);
 }
