@@ -75,8 +75,12 @@ impl Supervised {
             HookAt::PostStart => "start",
             HookAt::PreStop => "stop",
         };
+        let inside = self.engines.inside();
+        if at == HookAt::PostStart {
+            // One that is slow is met as it is: its commands tell what they lack.
+            let _ = inside.settle(name).await?;
+        }
         for hook in self.of(name).hooks.at(at) {
-            let inside = self.engines.inside();
             let ran = match inside.run(name, hook, None).await {
                 // A frozen one runs nothing, and is thawed by the stop anyway.
                 Err(_) if verb == "stop" && inside.set_frozen(name, false).await.is_ok() => {

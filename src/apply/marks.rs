@@ -88,8 +88,12 @@ impl Worker<'_> {
         container: &Name,
         commands: &[InnerCommand],
     ) -> Result<(), StepError> {
+        let inside = self.host.backend.inside();
+        if let Some(state) = inside.settle(container).await? {
+            self.events
+                .tell(Event::Note(&still_starting(container, &state)));
+        }
         for command in commands {
-            let inside = self.host.backend.inside();
             let ran = inside.run(container, &command.clone().into(), None).await?;
             for line in ran.output.lines() {
                 self.events.tell(Event::Output { id, step, line });
@@ -113,4 +117,12 @@ fn last_lines(output: &str) -> String {
     const LAST: usize = 5;
     let lines: Vec<&str> = output.lines().collect();
     lines[lines.len().saturating_sub(LAST)..].join("\n")
+}
+
+/// What is said of a system that did not come up in time.
+fn still_starting(container: &Name, state: &str) -> String {
+    format!(
+        "the system in `{container}` has not come up in time ({state}); its setup runs all the same; \
+         `locker exec {container} -- systemctl list-jobs` shows what it waits for"
+    )
 }

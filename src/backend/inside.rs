@@ -69,6 +69,12 @@ pub trait Inside: Send + Sync {
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError>;
 
+    /// Waits, with a limit, until the system inside has come up, so that a command meets all of it. The state that
+    /// it is in when it has not come up by then; none where it has, or where nothing inside tells.
+    async fn settle(&self, _name: &Name) -> Result<Option<String>, BackendError> {
+        Ok(None)
+    }
+
     /// Runs a command with this process's own terminal and streams; returns its exit code.
     async fn attach(
         &self,

@@ -20,6 +20,7 @@ mod vm_image;
 mod adopt;
 mod beyond;
 mod boot;
+mod booted;
 mod compose;
 mod contract;
 mod crash;

@@ -52,6 +52,10 @@ impl Inside for Engines {
         inside.run(name, command, timeout).await
     }
 
+    async fn settle(&self, name: &Name) -> Result<Option<String>, BackendError> {
+        self.present(name).await?.inside().settle(name).await
+    }
+
     async fn attach(
         &self,
         name: &Name,

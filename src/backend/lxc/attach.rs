@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::inner_file::Inside as Files;
 use super::inside::{Inner, Manner};
+use super::login::User;
 use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
@@ -16,6 +17,8 @@ use crate::observed::State;
 
 /// Output that is kept, from its end.
 const KEPT: usize = 64 * 1024;
+/// Where a system names its language, the first that does so.
+const LOCALES: [&str; 2] = ["/etc/default/locale", "/etc/locale.conf"];
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Ends a command when whoever waited for it has gone: dropped, or told so from another thread.
@@ -33,6 +36,12 @@ impl Leash {
     fn hold(&self, lifeline: Option<ChildStdin>) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.lifeline = lifeline.filter(|_| !held.cut);
+    }
+
+    /// Whether nobody waits any more.
+    pub(super) fn is_cut(&self) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.cut
     }
 
     /// Ends the helper with all that it began, now or as soon as it runs.
@@ -153,18 +162,22 @@ pub(super) fn request(site: &Site, session: &Session) -> Result<(Request, u32), 
     if argv.is_empty() {
         return Err(refuse("there is no command".into()));
     }
-    let user = options.user.as_deref().map(|user| {
-        let text = Files::of(site, &mark.spec, Some(pid)).read("/etc/passwd")?;
-        find_user(&text.unwrap_or_default(), user)
-            .ok_or_else(|| refuse(format!("it has no user `{user}`")))
-    });
-    let user = user.transpose()?;
-    let home = user.as_ref().map_or("/root", |user| &user.home);
-    let mut environment = vec![
-        PATH.to_owned(),
-        format!("HOME={home}"),
-        "container=lxc".into(),
-    ];
+    let files = Files::of(site, &mark.spec, Some(pid));
+    let passwd = files.read("/etc/passwd");
+    // Root needs no entry, so a file that cannot be read stops nobody who asks for no user.
+    let passwd = match &options.user {
+        Some(_) => passwd?,
+        None => passwd.unwrap_or_default(),
+    };
+    let passwd = passwd.unwrap_or_default();
+    let wanted = options.user.as_deref();
+    let user = User::find(&passwd, wanted).ok_or_else(|| {
+        let user = wanted.unwrap_or_default();
+        refuse(format!("it has no user `{user}`"))
+    })?;
+    let locales = LOCALES.map(|path| files.read(path).ok().flatten().unwrap_or_default());
+    let mut environment = user.environment(&locales);
+    environment.push("container=lxc".into());
     if let Manner::Terminal { .. } = manner {
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         environment.push(format!("TERM={term}"));
@@ -193,61 +206,17 @@ pub(super) fn request(site: &Site, session: &Session) -> Result<(Request, u32), 
                 .workdir
                 .as_ref()
                 .map(|dir| dir.display().to_string()),
-            uid: user.as_ref().map(|user| user.uid),
-            gid: user.as_ref().map(|user| user.gid),
+            uid: wanted.map(|_| user.uid),
+            gid: wanted.map(|_| user.gid),
             manner: *manner,
         }),
     };
     Ok((request, pid))
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct User {
-    uid: u32,
-    gid: u32,
-    home: String,
-}
-
-/// A user of a passwd(5) file by name or id; an id needs no entry.
-fn find_user(passwd: &str, wanted: &str) -> Option<User> {
-    let found = passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let [name, _, uid, gid, _, home, ..] = fields.as_slice() else {
-            return None;
-        };
-        let user = User {
-            uid: uid.parse().ok()?,
-            gid: gid.parse().ok()?,
-            home: (*home).into(),
-        };
-        (*name == wanted || *uid == wanted).then_some(user)
-    });
-    found.or_else(|| {
-        wanted.parse().ok().map(|uid| User {
-            uid,
-            gid: uid,
-            home: "/".into(),
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn users_are_found_by_name_and_id_and_unknown_names_are_not() {
-        let passwd = "root:x:0:0::/root:/bin/sh\nbroken\nweb:x:33:34::/var/www:/bin/sh\n";
-        let web = User {
-            uid: 33,
-            gid: 34,
-            home: "/var/www".into(),
-        };
-        assert_eq!(find_user(passwd, "web").as_ref(), Some(&web));
-        assert_eq!(find_user(passwd, "33").as_ref(), Some(&web));
-        assert_eq!(find_user(passwd, "500").map(|user| user.gid), Some(500));
-        assert_eq!(find_user(passwd, "nobody"), None);
-    }
 
     #[test]
     fn only_the_end_of_a_long_output_is_kept() {

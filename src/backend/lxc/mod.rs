@@ -7,6 +7,7 @@ mod asked;
 mod attach;
 mod attended;
 mod attributes;
+mod booted;
 mod card;
 mod carried;
 mod console;
@@ -26,6 +27,7 @@ mod inside;
 mod keeper;
 mod layout;
 mod lease;
+mod login;
 mod logs;
 mod mark;
 mod memory;
@@ -271,6 +273,14 @@ impl Inside for LxcBackend {
             attach::run(site, &name, &command, timeout, &leash)
         })
         .await
+    }
+
+    async fn settle(&self, name: &Name) -> Result<Option<String>, BackendError> {
+        let name = name.clone();
+        let handle = attach::Handle::default();
+        let leash = handle.0.clone();
+        self.blocking("look at", move |site| booted::wait(site, &name, &leash))
+            .await
     }
 
     async fn attach(

@@ -121,6 +121,14 @@ pub fn run_hooks(
     hear: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
     let site = site(unit, paths)?;
+    if at == HookAt::PostStart {
+        let state = super::booted::wait(&site, &unit.name, &Leash::default());
+        if let Some(state) = state.map_err(|error| error.to_string())? {
+            hear(&format!(
+                "the system inside has not come up in time ({state}); its post_start commands run all the same\n"
+            ));
+        }
+    }
     for hook in unit.hooks.at(at) {
         let ran = super::attach::run(&site, &unit.name, hook, most, &Leash::default());
         let ran = ran.map_err(|error| format!("cannot run the {at} command `{hook}`: {error}"))?;

@@ -1,0 +1,73 @@
+//! What runs in a system container meets a system that has come up.
+
+use crate::on_a_host;
+use crate::project::Project;
+
+/// A system whose first process is called systemd, that takes two seconds to come up, and says so as systemd does.
+/// Its sign is in `/dev`, which is new at each start; libraries are those of the host, as the template has it.
+const SLOW: &str = r#"#!/bin/sh
+set -e
+/usr/share/lxc/templates/lxc-busybox "$@"
+for word; do case "$word" in --rootfs=*) root=${word#--rootfs=};; esac; done
+mkdir -p "$root/srv"
+cp /bin/dash "$root/srv/systemd"
+cat > "$root/boot" <<'EOR'
+trap 'exit 0' PWR
+sleep 2
+echo > /dev/up
+while :; do sleep 0.1; done
+EOR
+cat > "$root/bin/systemctl" <<'EOR'
+#!/bin/sh
+[ "$1" = is-system-running ] || exit 9
+[ -e /dev/up ] && { echo running; exit; }
+echo starting
+exit 1
+EOR
+chmod 755 "$root/bin/systemctl"
+"#;
+
+#[test]
+fn setup_and_post_start_wait_until_the_system_inside_has_come_up() {
+    on_a_host(|host| {
+        host.write("/usr/share/lxc/templates/lxc-slow", SLOW);
+        host.sh("chmod 755 /usr/share/lxc/templates/lxc-slow");
+        for supervisor in ["systemd", "none"] {
+            let file = format!(
+                "  web:\n    template: {{name: slow}}\n    supervisor: {supervisor}\n    stop_grace_period: 3s\n    \
+                 config: [\"lxc.init.cmd = /srv/systemd /boot\"]\n    \
+                 setup: [\"cat /dev/up >> /was-up\"]\n    \
+                 post_start: [{{command: [sh, -c, \"cat /dev/up && echo again >> /was-up\"]}}]\n"
+            );
+            let project = Project::new(host, "shop", &file);
+            project.up();
+            project.locker("restart").exits(0);
+            let wait = "for i in $(seq 50); do locker exec web -- grep -c again /was-up | grep -q '[2-9]' && exit 0; sleep 0.2; done; exit 1";
+            host.sh(&format!("cd /srv/shop; {wait}"));
+            project.locker("plan --exit-code").exits(0);
+            project.locker("down --yes").exits(0);
+        }
+        host.sh("rm /usr/share/lxc/templates/lxc-slow");
+    });
+}
+
+#[test]
+fn a_command_inside_has_the_variables_of_a_login() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", "  web:\n    template: {name: tiny}\n");
+        project.up();
+        project.inside("web", "echo 'web:x:33:34::/srv:/bin/sh' >> /etc/passwd; mkdir -p /etc/default; echo LANG=de_DE.UTF-8 > /etc/default/locale");
+        let seen = project.locker("exec -u web web -- env").exits(0).out;
+        for line in [
+            "USER=web",
+            "LOGNAME=web",
+            "HOME=/srv",
+            "SHELL=/bin/sh",
+            "LANG=de_DE.UTF-8",
+        ] {
+            assert!(seen.lines().any(|seen| seen == line), "{line}:\n{seen}");
+        }
+        let seen = project.locker("exec web -- env").exits(0).out;
+        assert!(seen.contains("USER=root\n"), "{seen}");
+    });
+}
