@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -66,6 +66,32 @@ impl Cancel {
     }
 }
 
+/// What comes so soon after a signal is the same one: timeout(1), and a shell that passes it on, tell the process
+/// and then its whole group. Nobody presses a key twice in that time.
+const SAME: Duration = Duration::from_millis(200);
+
+/// Counts how often it was said.
+#[derive(Debug, Default)]
+struct Count {
+    times: u32,
+    last: Option<Instant>,
+}
+
+impl Count {
+    /// How often it was said by now, with what was said at `now`; none when that is the same once more.
+    fn heard(&mut self, now: Instant) -> Option<u32> {
+        if self
+            .last
+            .is_some_and(|last| now.duration_since(last) < SAME)
+        {
+            return None;
+        }
+        self.last = Some(now);
+        self.times += 1;
+        Some(self.times)
+    }
+}
+
 /// How long a run that was told twice may take to say what it leaves.
 const LEAVING: Duration = Duration::from_millis(1500);
 
@@ -90,7 +116,7 @@ impl SignalWatch {
         let alive = Arc::new(AtomicBool::new(true));
         let listens = Arc::clone(&alive);
         tokio::spawn(async move {
-            let mut times = 0;
+            let mut count = Count::default();
             loop {
                 let (by, code) = tokio::select! {
                     _ = interrupt.recv() => ("SIGINT", INTERRUPTED),
@@ -98,7 +124,9 @@ impl SignalWatch {
                     _ = hangup.recv() => ("SIGHUP", HUNG_UP),
                 };
                 if listens.load(Ordering::SeqCst) {
-                    times += 1;
+                    let Some(times) = count.heard(Instant::now()) else {
+                        continue;
+                    };
                     mouth.cancel(by);
                     if times == 2 {
                         leave_soon(code);
@@ -139,4 +167,21 @@ fn leave_soon(code: i32) {
     };
     // Without the thread the run still ends by itself, when it can.
     let _ = std::thread::Builder::new().spawn(last);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_is_passed_on_to_the_whole_group_is_one_and_a_later_one_is_the_second() {
+        let mut count = Count::default();
+        let begun = Instant::now();
+        let after = |millis| begun + Duration::from_millis(millis);
+        assert_eq!(count.heard(begun), Some(1));
+        assert_eq!(count.heard(after(0)), None);
+        assert_eq!(count.heard(after(150)), None);
+        assert_eq!(count.heard(after(250)), Some(2));
+        assert_eq!(count.heard(after(500)), Some(3));
+    }
 }
