@@ -461,6 +461,13 @@ impl ObservedUnits {
         state.is_some_and(|state| state.active == "active")
     }
 
+    /// Whether the container's supervisor lives. One that rests all the same has just ended, and is about to be
+    /// started again, or is about to run for the first time.
+    pub fn is_attended(&self, name: &Name) -> bool {
+        let state = self.states.get(name);
+        state.is_some_and(|state| state.active == "active" && state.sub == "running")
+    }
+
     /// Whether systemd is about to stop the container, or is stopping it: it may run yet, and will not for long.
     pub fn stops(&self, name: &Name) -> bool {
         let state = self.states.get(name);

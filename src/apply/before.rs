@@ -101,7 +101,10 @@ impl<'a> Before<'a> {
         let aside = self
             .old(name)
             .is_some_and(ObservedContainer::is_attended_aside);
-        let moves = units.starts(name) || units.stops(name) || (aside && units.is_active(name));
+        let moves = units.starts(name)
+            || units.stops(name)
+            || units.is_attended(name)
+            || (aside && units.is_active(name));
         rests && !self.started.contains(name) && !moves
     }
 

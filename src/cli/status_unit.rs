@@ -12,6 +12,8 @@ const BEGINS: &str = "starting";
 pub fn state_word(row: &StatusRow) -> Option<&'static str> {
     let unit = row.unit.as_ref().filter(|_| !runs(row));
     match unit.map(|unit| (unit.active.as_str(), unit)) {
+        // As long as its port is held for it the next caller starts it, whatever its last run came to.
+        Some(("failed", _)) if row.waiting => Some("waiting"),
         Some(("failed", _)) => Some("failed"),
         Some(("activating", unit)) if unit.restarts > 0 || unit.sub.starts_with("auto-restart") => {
             Some("restarting")
@@ -22,6 +24,12 @@ pub fn state_word(row: &StatusRow) -> Option<&'static str> {
             0 => Some("starting"),
             _ => Some("restarting"),
         },
+        // It has just ended once more, and its supervisor is about to say so.
+        Some(("active", unit))
+            if unit.sub == "running" && unit.restarts > 0 && row.state == State::Stopped =>
+        {
+            Some("restarting")
+        }
         _ if row.waiting => Some("waiting"),
         _ => None,
     }
@@ -35,6 +43,10 @@ pub fn warning(row: &StatusRow) -> Option<String> {
         status => format!(": {status}"),
     };
     match (unit.active.as_str(), state_word(row)) {
+        ("failed", Some("waiting")) => Some(format!(
+            "its last run failed ({}); the next caller starts it again; see `locker logs {name}`",
+            unit.result
+        )),
         ("failed", _) => {
             let tries = match unit.restarts {
                 0 => "and is not started again".to_string(),
@@ -115,6 +127,8 @@ mod tests {
         let again = with(State::Stopped, "activating", "auto-restart", 1);
         let words = "it ended and is started again, once so far: waits 3s; see `locker logs web`";
         assert_eq!(told(&again), (Some("restarting"), words.into()));
+        let between = with(State::Stopped, "active", "running", 1);
+        assert_eq!(told(&between), (Some("restarting"), words.into()));
         let first = with(State::Stopped, "activating", "start", 0);
         let words = "is not started yet: waits 3s";
         assert_eq!(told(&first), (Some("starting"), words.into()));
@@ -131,7 +145,9 @@ mod tests {
         assert_eq!(state_word(&web), Some("waiting"));
         let mut failed = with(State::Stopped, "failed", "failed", 0);
         failed.waiting = true;
-        assert_eq!(state_word(&failed), Some("failed"));
+        assert_eq!(state_word(&failed), Some("waiting"));
+        let words = "its last run failed (exit-code); the next caller starts it again; see `locker logs web`";
+        assert_eq!(warning(&failed), Some(words.into()));
     }
 
     #[test]

@@ -148,12 +148,14 @@ impl Builder<'_> {
         self.draft.add_in(Slot::Thaw, name, step, vec![cause]);
     }
 
-    /// Stops it if it runs, if systemd would start it again in a moment, or if its service is not at rest yet.
+    /// Stops it if it runs, if it would be started again in a moment, or if its service is not at rest yet.
     pub(super) fn stop(&mut self, name: &Name, causes: Vec<Cause>) {
         let found = self.there(name);
         let units = &self.observed.units;
         let aside = |found: &ObservedContainer| found.is_attended_aside() && units.is_active(name);
-        let moves = found.is_some_and(|c| units.starts(name) || units.stops(name) || aside(c));
+        let moves = found.is_some_and(|c| {
+            units.starts(name) || units.stops(name) || units.is_attended(name) || aside(c)
+        });
         if !runs(found) && !moves {
             return;
         }

@@ -773,3 +773,25 @@ fn a_service_that_attends_to_an_older_self_is_stopped_before_that() {
     };
     assert!(made.steps[stop(true)].after.contains(&stop(false)));
 }
+
+#[test]
+fn what_is_between_two_of_its_runs_is_stopped_and_a_job_that_is_done_is_not() {
+    let file = mixed();
+    let mut world = up_with_systemd(&file);
+    world.container("web").state = crate::observed::State::Stopped;
+    let stop = "- stop     web";
+    for (sub, stops) in [("running", true), ("exited", false)] {
+        let state = UnitState {
+            active: "active".into(),
+            sub: sub.into(),
+            ..UnitState::default()
+        };
+        world.seen.units.states.insert(name("web"), state);
+        for wish in [chosen(Goal::Stop, &["web"]), wish(DOWN)] {
+            let text = world.text(&file, &wish);
+            let mut verbs = text.lines().filter_map(|line| line.get(..14));
+            let found = verbs.any(|verb| verb.trim_end() == stop);
+            assert_eq!(found, stops, "{sub}:\n{text}");
+        }
+    }
+}
