@@ -54,6 +54,8 @@ pub(super) async fn observe(
     };
     let name = |index: u32| links.get(&index).map_or("?", |link| link.name.as_str());
     let taken = &mut network.taken;
+    // Before their bridges, which people know less well.
+    take_records(taken, project, paths)?;
     for (index, net) in addresses.iter().filter(|(i, _)| !ours.contains_key(i)) {
         take(taken, *net, format!("interface {}", name(*index)));
     }
@@ -64,7 +66,6 @@ pub(super) async fn observe(
             None => take(taken, net, format!("route to {net}")),
         }
     }
-    take_records(taken, project, paths)?;
     Ok(NetworkView {
         network,
         addresses: addresses.iter().map(|(_, net)| net.addr()).collect(),

@@ -162,16 +162,24 @@ impl Paths {
 
     /// Says that a service is ready; a reboot makes all of them not.
     pub fn ready(&self, project: &Name, container: &Name) -> PathBuf {
-        self.run
-            .join("ready")
-            .join(format!("{project}~{container}"))
+        let of = self.notes_of(project);
+        self.run.join("ready").join(format!("{of}{container}"))
+    }
+
+    /// How the names of all notes about a project's services begin.
+    pub fn notes_of(&self, project: &Name) -> String {
+        format!("{project}~")
+    }
+
+    /// Where services note what holds until the next boot.
+    pub fn notes(&self) -> [PathBuf; 2] {
+        [self.run.join("ready"), self.run.join("attended")]
     }
 
     /// Says that a container of a service runs and is attended to, while it is locked.
     pub fn attended(&self, project: &Name, container: &Name) -> PathBuf {
-        self.run
-            .join("attended")
-            .join(format!("{project}~{container}"))
+        let of = self.notes_of(project);
+        self.run.join("attended").join(format!("{of}{container}"))
     }
 
     /// Where the network service is told that a container runs, or does not any more.

@@ -89,6 +89,7 @@ pub fn remove_record(paths: &Paths, project: &Name) -> Result<(), StoreError> {
         Err(source) => return Err(StoreError::io("remove", &path)(source)),
     }
     super::save_sources(paths, project, &super::Sources::new())?;
+    remove_notes(paths, project);
     let dir = paths.project(project);
     match fs::remove_dir(&dir) {
         Ok(()) => Ok(()),
@@ -101,6 +102,18 @@ pub fn remove_record(paths: &Paths, project: &Name) -> Result<(), StoreError> {
             Ok(())
         }
         Err(source) => Err(StoreError::io("remove", &dir)(source)),
+    }
+}
+
+/// Removes what the project's services have noted since the boot; a note that stays is no harm.
+fn remove_notes(paths: &Paths, project: &Name) {
+    let start = paths.notes_of(project);
+    for dir in paths.notes() {
+        for note in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if note.file_name().to_string_lossy().starts_with(&start) {
+                let _ = fs::remove_file(note.path());
+            }
+        }
     }
 }
 
@@ -174,8 +187,16 @@ mod tests {
         save_record(&paths, &one).unwrap();
         assert_eq!(load_record(&paths, &one.name).unwrap(), Some(one.clone()));
         assert_eq!(load_records(&paths).unwrap(), [one.clone(), two.clone()]);
+        let web = Name::new("web").unwrap();
+        let note = |of: &Name| [paths.ready(of, &web), paths.attended(of, &web)];
+        for path in note(&one.name).iter().chain(&note(&two.name)) {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
         remove_record(&paths, &one.name).unwrap();
         remove_record(&paths, &one.name).unwrap();
+        assert!(note(&one.name).iter().all(|path| !path.exists()));
+        assert!(note(&two.name).iter().all(|path| path.exists()));
         assert!(!paths.project(&one.name).exists());
         assert_eq!(load_records(&paths).unwrap(), [two]);
     }

@@ -220,11 +220,19 @@ async fn limits_change_live(rig: &Rig) {
     let limits = |mark: &mut locker::observed::Mark, pids| {
         mark.spec.app.as_mut().unwrap().settings.limits.pids = pids;
     };
-    limits(&mut mark, Some(50));
+    // Where the kernel lends a test host no such controller, the engine would leave the limit out without an error.
+    let counted = sh("docker info -f '{{.PidsLimit}}'") == "true";
+    if !counted {
+        limits(&mut mark, Some(50));
+        let made = rig.driver.create(&mark, false, &|_| {}).await;
+        let refused = made.unwrap_err().to_string();
+        assert!(refused.contains("discarded"), "{refused}");
+        assert_eq!(rig.seen("db").await, None, "it is not kept");
+    }
+    let most_of = |pids: i64| counted.then_some(pids);
+    limits(&mut mark, most_of(50));
     rig.make(&mark).await;
     rig.start("db").await;
-    // Where the kernel lends a test host no such controller, the engine makes nothing of the limit.
-    let counted = sh("docker info -f '{{.PidsLimit}}'") == "true";
     let most = |limit: &str, policy: &str| {
         let look =
             "docker inspect -f '{{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}' t_db";
@@ -234,7 +242,7 @@ async fn limits_change_live(rig: &Rig) {
     };
     most("50", "no");
     let pid = rig.seen("db").await.unwrap().pid;
-    limits(&mut mark, Some(60));
+    limits(&mut mark, most_of(60));
     mark.spec.restart = locker::model::Restart::UnlessStopped;
     rig.driver.configure(&mark).await.unwrap();
     most("60", "unless-stopped");
