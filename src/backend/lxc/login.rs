@@ -85,10 +85,10 @@ impl User {
 
 /// `LANG` of a locale.conf(5), or of Debian's `/etc/default/locale`, which has the same form.
 fn lang(text: &str) -> Option<&str> {
-    let values = text
+    let mut values = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("LANG="));
-    let last = values.last()?.trim_matches(['"', '\'']);
+    let last = values.next_back()?.trim_matches(['"', '\'']);
     (!last.is_empty()).then_some(last)
 }
 
