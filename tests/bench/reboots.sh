@@ -41,8 +41,15 @@ for name in lxc-off app-off; do
 done
 systemctl -q is-active locker-network.service || wrong "locker-network.service does not run"
 systemctl -q is-active sockets.target || wrong "sockets.target is not reached"
-rules=$(nft list ruleset)
-for port in 8001 8011; do grep -q "\b$port\b" <<<"$rules" || wrong "port $port is not published"; done
+# A boot waits for no container; its ports come with it, a moment after its service.
+for port in 8001 8011; do
+    for _ in $(seq 300); do
+        rules=$(nft list ruleset 2>/dev/null)
+        grep -q "\b$port\b" <<<"$rules" && continue 2
+        sleep 0.1
+    done
+    wrong "port $port is not published"
+done
 for port in 8002 8012; do ! grep -q "\b$port\b" <<<"$rules" || wrong "port $port is published"; done
 # A caller is held until the container serves, at most a minute: on a loaded machine that takes its time.
 for port in 8011 8013; do
