@@ -134,8 +134,8 @@ impl StepError {
         matches!(
             self,
             Self::Claimed { .. }
-                | Self::Firewall(FirewallError::Taken { .. })
-                | Self::Units(UnitsError::Taken { .. } | UnitsError::Busy { .. })
+                | Self::Firewall(FirewallError::Taken(_))
+                | Self::Units(UnitsError::Taken(_) | UnitsError::Busy { .. })
         )
     }
 }

@@ -16,7 +16,7 @@ mod trace;
 
 use async_trait::async_trait;
 
-use crate::model::{FirewallChoice, Name, NetworkRules, Port, PortRule};
+use crate::model::{FirewallChoice, Name, NetworkRules, PortRule, PortTaken};
 use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::{self, LockError, Paths, StoreError};
 use crate::sys::ExecError;
@@ -79,12 +79,8 @@ fn refuse_taken<'a>(
     for rule in &change.add {
         let mut others = there.clone().filter(|other| other.project != rule.project);
         if let Some(other) = others.find(|other| other.port.collides(&rule.port)) {
-            return Err(FirewallError::Taken {
-                port: rule.port.clone(),
-                container: rule.container.clone(),
-                by: other.container.clone(),
-                project: other.project.clone(),
-            });
+            let (by, project) = (other.container.clone(), other.project.clone());
+            return Err(taken(rule, by, project));
         }
     }
     Ok(())
@@ -99,13 +95,17 @@ fn refuse_held(paths: &Paths, change: &FirewallChange) -> Result<(), FirewallErr
     let mut rules = change.add.iter();
     match rules.find(|rule| rule.port == *port) {
         None => Ok(()),
-        Some(rule) => Err(FirewallError::Taken {
-            port: port.clone(),
-            container: rule.container.clone(),
-            by: other.container,
-            project: other.project,
-        }),
+        Some(rule) => Err(taken(rule, other.container, other.project)),
     }
+}
+
+fn taken(rule: &PortRule, by: Name, project: Name) -> FirewallError {
+    FirewallError::Taken(PortTaken {
+        port: rule.port.clone(),
+        container: rule.container.clone(),
+        by,
+        project,
+    })
 }
 
 /// The ways between networks of one project, from and to: those are always kept apart.
@@ -195,19 +195,8 @@ pub enum FirewallError {
         word: String,
     },
     /// Somebody else has published the port since the host was looked at.
-    #[error(
-        "port `{port}` of container `{container}` is in use by container `{by}` of project `{project}`"
-    )]
-    Taken {
-        /// The port that is wanted.
-        port: Port,
-        /// Who wants it.
-        container: Name,
-        /// Who has it.
-        by: Name,
-        /// Of which project.
-        project: Name,
-    },
+    #[error(transparent)]
+    Taken(#[from] PortTaken),
     /// Another run is changing the host's network.
     #[error(transparent)]
     Lock(#[from] LockError),

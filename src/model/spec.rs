@@ -229,6 +229,22 @@ pub struct PortRule {
     pub to6: Option<Ipv6Addr>,
 }
 
+/// Another project has got a port since the host was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "port `{port}` of container `{container}` is in use by container `{by}` of project `{project}`"
+)]
+pub struct PortTaken {
+    /// The port that is wanted.
+    pub port: Port,
+    /// Who wants it.
+    pub container: Name,
+    /// Who has it.
+    pub by: Name,
+    /// Of which project.
+    pub project: Name,
+}
+
 /// A network as the firewall must know it: what may go out and who is kept apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkRules {

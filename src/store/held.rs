@@ -3,12 +3,10 @@
 //! What a project's units are to hold stands in its state; whether a port is open now is seen at the
 //! kernel: the socket is there, and the first process has it.
 
-use std::fs;
-use std::io::ErrorKind;
-
 use crate::model::{Name, Port, Protocol};
 use crate::sys::{self, RawListener, Transport};
 
+use super::projects::project_names;
 use super::{Paths, StoreError, load_unit_specs};
 
 /// A port that systemd holds for a container, wherever that container's project is.
@@ -27,18 +25,8 @@ pub struct HeldPort {
 /// # Errors
 /// The state directory or what is in it cannot be read.
 pub fn demand_ports(paths: &Paths) -> Result<Vec<HeldPort>, StoreError> {
-    let dir = paths.projects();
-    let entries = match fs::read_dir(&dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(StoreError::io("list", &dir)(source)),
-    };
     let mut all = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(StoreError::io("list", &dir))?.file_name();
-        let Some(project) = name.to_str().and_then(|name| Name::new(name).ok()) else {
-            continue;
-        };
+    for project in project_names(paths)? {
         for (container, unit) in load_unit_specs(paths, &project)? {
             all.extend(unit.on_demand.into_iter().map(|held| HeldPort {
                 project: project.clone(),

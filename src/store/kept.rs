@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{FirewallChoice, Name, NetworkRules, PortRule, Seat, Subnets};
 
+use super::projects::project_names;
 use super::{Paths, StoreError, write_atomic};
 
 /// The form that this program writes, and the newest that it reads.
@@ -111,19 +112,8 @@ pub fn save_kept(paths: &Paths, project: &Name, kept: &Kept) -> Result<(), Store
 /// # Errors
 /// The directory of the projects cannot be listed.
 pub fn kept_projects(paths: &Paths) -> Result<Vec<Name>, StoreError> {
-    let dir = paths.projects();
-    let entries = match fs::read_dir(&dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(StoreError::io("list", &dir)(source)),
-    };
-    let mut projects = Vec::new();
-    for entry in entries {
-        let file = entry.map_err(StoreError::io("list", &dir))?.file_name();
-        let name = file.to_str().and_then(|name| Name::new(name).ok());
-        projects.extend(name.filter(|name| paths.kept(name).exists()));
-    }
-    projects.sort();
+    let mut projects = project_names(paths)?;
+    projects.retain(|name| paths.kept(name).exists());
     Ok(projects)
 }
 

@@ -15,6 +15,7 @@ mod paths;
 mod phase;
 mod private;
 mod program;
+mod projects;
 mod record;
 mod sources;
 mod specs;

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::model::Name;
 use crate::observed::ProjectRecord;
 
+use super::projects::project_names;
 use super::{Paths, StoreError, write_atomic};
 
 /// The newest form of the record that this program reads and the one that it writes.
@@ -136,23 +137,9 @@ pub fn remove_empty(paths: &Paths, project: &Name) {
 /// # Errors
 /// As [`load_record`].
 pub fn load_records(paths: &Paths) -> Result<Vec<ProjectRecord>, StoreError> {
-    let dir = paths.projects();
-    let entries = match fs::read_dir(&dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(StoreError::io("list", &dir)(source)),
-    };
-    let mut records = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(StoreError::io("list", &dir))?;
-        let name = entry.file_name();
-        let Some(project) = name.to_str().and_then(|name| Name::new(name).ok()) else {
-            continue;
-        };
-        records.extend(load_record(paths, &project)?);
-    }
-    records.sort_by(|one, two| one.name.cmp(&two.name));
-    Ok(records)
+    let records = project_names(paths)?.into_iter();
+    let records = records.map(|project| load_record(paths, &project));
+    records.filter_map(Result::transpose).collect()
 }
 
 #[cfg(test)]

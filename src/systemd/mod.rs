@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{JobState, Name, Port, PortRule, Supervisor, UnitState, UnitsChange};
+use crate::model::{JobState, Name, Port, PortRule, PortTaken, Supervisor, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 use crate::store::{LockError, Paths, StoreError};
 
@@ -211,19 +211,8 @@ pub enum UnitsError {
     #[error("a unit template has no value for `{0}`")]
     Template(String),
     /// Another project has got a port that is to be held since the host was looked at.
-    #[error(
-        "port `{port}` of container `{container}` is in use by container `{by}` of project `{project}`"
-    )]
-    Taken {
-        /// The port that is wanted.
-        port: Port,
-        /// Who wants it.
-        container: Name,
-        /// Who has it.
-        by: Name,
-        /// Of which project.
-        project: Name,
-    },
+    #[error(transparent)]
+    Taken(#[from] PortTaken),
     /// A process listens on a port that is to be held.
     #[error(
         "port `{port}` of container `{container}` is in use by {owner}; publish another port, or free this one"

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::files::OnDisk;
 use super::Systemd;
-use crate::model::{Held, Name, Port, UnitSpec, UnitsChange};
+use crate::model::{Held, Name, Port, PortTaken, UnitSpec, UnitsChange};
 use crate::store::{acquire_host, held_by_another};
 use crate::sys::{self, Transport};
 use crate::systemd::{Job, Rules, UnitsError, names};
@@ -115,13 +115,14 @@ impl Systemd {
         wanted: &BTreeMap<String, (&Name, Port)>,
         rules: &dyn Rules,
     ) -> Result<(), UnitsError> {
-        let taken =
-            |(container, port): &(&Name, Port), by: Name, project: Name| UnitsError::Taken {
+        let taken = |(container, port): &(&Name, Port), by: Name, project: Name| {
+            UnitsError::Taken(PortTaken {
                 port: port.clone(),
                 container: (*container).clone(),
                 by,
                 project,
-            };
+            })
+        };
         let rules = rules.in_place().await.map_err(UnitsError::Rules)?;
         let others = rules.iter().filter(|rule| rule.project != *project);
         for wants in wanted.values() {
