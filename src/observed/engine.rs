@@ -1,0 +1,173 @@
+//! What the engine of application containers has beside containers, what it offers, and what was taken over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{EngineNetwork, Name};
+
+/// Where the engine of application containers listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineAt {
+    /// A socket.
+    Socket(PathBuf),
+    /// `tcp://ADDRESS:PORT`, an address of this host.
+    Network(String),
+}
+
+/// What the engine of application containers has beside containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedEngine {
+    /// Where it listens; none when nobody asked it.
+    pub at: Option<EngineAt>,
+    /// Images that were asked about and are there: id by the name that was asked with.
+    pub images: BTreeMap<String, String>,
+    /// When each of those was fetched, built or tagged last, where the engine knows it.
+    pub tagged: BTreeMap<String, SystemTime>,
+    /// Networks of this project, by their key in the file.
+    pub networks: BTreeMap<Name, EngineNetwork>,
+    /// Names of all other networks.
+    pub foreign_networks: BTreeSet<String>,
+    /// Containers that are not of this project and run on its networks, by the network's key in the file.
+    pub guests: BTreeMap<Name, BTreeSet<String>>,
+    /// Volumes that bear this project's mark, by name.
+    pub volumes: BTreeMap<String, ObservedVolume>,
+    /// Containers that are not of this project and have its volumes, by the volume's name.
+    pub volume_guests: BTreeMap<String, BTreeSet<String>>,
+    /// All other volumes, by name.
+    pub foreign_volumes: BTreeMap<String, ObservedVolume>,
+    /// What it offers; none when that was not asked.
+    pub offer: Option<EngineOffer>,
+}
+
+/// What only a running engine knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineOffer {
+    /// Its OCI runtimes by name.
+    pub runtimes: BTreeSet<String>,
+    /// Its log drivers, plugins among them.
+    pub log_drivers: BTreeSet<String>,
+    /// Whether systemd makes the cgroups of its containers.
+    pub by_systemd: bool,
+    /// Processors that it may use; 0 when it does not say.
+    pub cpus: u32,
+    /// Its storage driver, and the file system that lies under it; empty when it does not say.
+    pub storage: (String, String),
+    /// Whether it takes a hardware address on each network, not on the first one only (API 1.44).
+    pub macs: bool,
+    /// Limits that its host cannot hold: it would make a container without them.
+    pub unheld: BTreeSet<EngineLimit>,
+}
+
+/// A limit that an engine of application containers can hold or not, by its host's kernel and cgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EngineLimit {
+    /// Memory, and memory that is kept.
+    Memory,
+    /// Swap.
+    Swap,
+    /// The tendency to swap of one container.
+    Swappiness,
+    /// No killing of processes when memory runs out.
+    OomKillDisable,
+    /// Processor time in a period.
+    CpuTime,
+    /// Relative weight of processor time.
+    CpuShares,
+    /// Real-time scheduling.
+    CpuRealtime,
+    /// Which processors and memory nodes.
+    Cpuset,
+    /// Number of processes.
+    Pids,
+    /// Relative weight of disk access, of all devices or of one.
+    BlockWeight,
+    /// The same, of one device.
+    BlockWeightDevice,
+    /// Bytes or operations in a second of a device.
+    BlockThrottle,
+}
+
+/// A volume that the engine keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedVolume {
+    /// `local` or the name of a plugin.
+    pub driver: String,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+    /// Its marks.
+    pub labels: BTreeMap<String, String>,
+    /// Where its data are on the host.
+    pub path: Option<PathBuf>,
+}
+
+impl ObservedVolume {
+    /// The project for which docker compose has made it; none when somebody else did.
+    pub fn compose_project(&self) -> Option<&str> {
+        let project = self.labels.get("com.docker.compose.project");
+        project.map(String::as_str)
+    }
+
+    /// Its marks but for those of locker and of docker compose.
+    pub fn own_labels(&self) -> BTreeMap<String, String> {
+        let own =
+            |key: &str| !key.starts_with("locker.") && !key.starts_with("com.docker.compose.");
+        let labels = self.labels.iter().filter(|(key, _)| own(key));
+        labels
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
+
+/// A volume to which nobody gave a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnnamedVolume {
+    /// Absolute path inside.
+    pub target: PathBuf,
+    /// The engine's word for it.
+    pub name: String,
+    /// Where its data are on the host.
+    pub path: Option<PathBuf>,
+}
+
+impl UnnamedVolume {
+    /// Where its data are; some engines only say so when they list their volumes.
+    pub fn path_in<'a>(&'a self, engine: &'a ObservedEngine) -> Option<&'a PathBuf> {
+        let listed = engine.foreign_volumes.get(&self.name);
+        let listed = listed.and_then(|found| found.path.as_ref());
+        self.path.as_ref().or(listed)
+    }
+}
+
+/// Volumes of docker compose that the project has taken over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adopted {
+    /// Form of this file.
+    pub version: u32,
+    /// Names of volumes in the engine.
+    pub volumes: BTreeSet<String>,
+    /// Those without a name: by container, the path inside and the engine's word for it.
+    pub unnamed: BTreeMap<Name, BTreeMap<PathBuf, String>>,
+}
+
+impl Adopted {
+    /// Whether nothing was taken over.
+    pub fn is_empty(&self) -> bool {
+        self.volumes.is_empty() && self.unnamed.is_empty()
+    }
+
+    /// Forgets a volume that is gone; whether it was known.
+    pub fn forget(&mut self, volume: &str) -> bool {
+        let mut known = self.volumes.remove(volume);
+        for volumes in self.unnamed.values_mut() {
+            let before = volumes.len();
+            volumes.retain(|_, name| name != volume);
+            known |= volumes.len() != before;
+        }
+        self.unnamed.retain(|_, volumes| !volumes.is_empty());
+        known
+    }
+}
