@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::backend::{self, Backend, BackendError, Sought};
+use crate::backend::{self, Backend, BackendError, BackendView, Sought};
 use crate::firewall::{Firewall, FirewallError};
 use crate::hosts::{HostsError, HostsFile};
 use crate::model::{
@@ -151,22 +151,7 @@ impl Host {
         let (mut backend, network) = (backend?, network?);
         let mut host = on_disk.facts;
         let mut network = network;
-        network.network.strays = self.strays(&backend.containers).await?;
-        for _ in 0..LOOKS {
-            if network
-                .network
-                .strays
-                .iter()
-                .all(|stray| stray.card.is_some())
-            {
-                break;
-            }
-            // A card goes with its container: it may have ended between the two looks, and a busy engine says
-            // so late.
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-            backend = self.backend.observe(&sought).await?;
-            network.network.strays = self.strays(&backend.containers).await?;
-        }
+        (backend, network.network.strays) = self.until_cards_agree(backend, &sought).await?;
         host.addresses = network.addresses;
         host.ids_taken.extend(backend.ids_taken);
         host.missing = missing(&backend.containers, project).await?;
@@ -206,6 +191,26 @@ impl Rules for Host {
 }
 
 impl Host {
+    /// The containers, and the cards of those that run which are not on their bridges. A card goes with its
+    /// container, which may have ended between the two looks; a busy engine says so late. So one whose card is
+    /// gone is looked at again before that is believed.
+    async fn until_cards_agree(
+        &self,
+        mut backend: BackendView,
+        sought: &Sought,
+    ) -> Result<(BackendView, Vec<StrayCard>), ObserveError> {
+        let mut strays = self.strays(&backend.containers).await?;
+        for _ in 0..LOOKS {
+            if strays.iter().all(|stray| stray.card.is_some()) {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            backend = self.backend.observe(sought).await?;
+            strays = self.strays(&backend.containers).await?;
+        }
+        Ok((backend, strays))
+    }
+
     /// The cards of running containers that are not on their bridges.
     async fn strays(
         &self,

@@ -39,8 +39,19 @@ impl Network for Fake {
         })
     }
 
-    async fn cards(&self, _: &[Seat]) -> Result<Vec<StrayCard>, NetworkError> {
-        Ok(Vec::new())
+    async fn cards(&self, seats: &[Seat]) -> Result<Vec<StrayCard>, NetworkError> {
+        let cardless = &mut self.ledger.lock().unwrap().cardless;
+        let Some(left) = cardless.checked_sub(1) else {
+            return Ok(Vec::new());
+        };
+        *cardless = left;
+        let gone = seats.first().map(|seat| StrayCard {
+            container: seat.container.clone(),
+            bridge: seat.bridge.clone(),
+            card: None,
+            misfit: false,
+        });
+        Ok(gone.into_iter().collect())
     }
 
     async fn ensure(&self, _: &Name, wish: &BridgeWish<'_>) -> Result<bool, NetworkError> {

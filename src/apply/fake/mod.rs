@@ -91,6 +91,8 @@ pub(super) struct Ledger {
     pub(super) dies_at: Option<usize>,
     /// Told when it is reached.
     pub(super) died: Arc<tokio::sync::Notify>,
+    /// How many looks at the cards find the first one gone.
+    pub(super) cardless: usize,
     /// Told of every call before it is done.
     pub(super) on_call: Option<OnCall>,
 }

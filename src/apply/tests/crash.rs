@@ -154,6 +154,20 @@ async fn one_that_fails_as_soon_as_it_runs_is_named_with_its_code_and_last_words
     );
 }
 
+/// It may have ended between the look at the containers and that at the cards.
+#[tokio::test]
+async fn a_card_that_is_gone_is_looked_for_again_before_that_is_believed() {
+    let stage = Stage::new();
+    let mut project = project("1");
+    project.containers.retain(|name, _| name.as_str() == "db");
+    assert!(run(&stage, &project, &wish(Goal::Up), None).await);
+    for (looks, believed) in [(0, false), (1, false), (6, true)] {
+        stage.fake.ledger.lock().unwrap().cardless = looks;
+        let observed = stage.host.observe(&project, None).await.unwrap();
+        assert_eq!(!observed.network.strays.is_empty(), believed, "{looks}");
+    }
+}
+
 /// Comes to its end and is so then.
 async fn settle(stage: &Stage, project: &Project, wish: &Wish) {
     assert!(run(stage, project, wish, None).await);
