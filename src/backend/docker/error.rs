@@ -99,7 +99,24 @@ pub(super) fn reason(error: &Error) -> String {
         .map(str::trim)
         .filter(|l| !l.is_empty())
         .collect();
-    lines.join("; ")
+    let said = lines.join("; ");
+    match lacks_chains(&said) {
+        true => format!("{LOST_CHAINS}: {said}"),
+        false => said,
+    }
+}
+
+/// What stands before the engine's words when somebody has flushed the firewall beneath it. It makes its chains
+/// only when it starts.
+const LOST_CHAINS: &str = "somebody has taken the engine's own rules out of the firewall; `systemctl restart docker` puts \
+                           them back, then run this command again";
+
+/// Whether a chain of the engine's own is gone: iptables' words for it, of both kinds.
+fn lacks_chains(said: &str) -> bool {
+    let gone = ["does not exist", "No chain/target/match by that name"];
+    said.contains("iptables")
+        && said.contains("DOCKER")
+        && gone.iter().any(|words| said.contains(words))
 }
 
 /// An engine that was not reached, as the error that says so; none for all that it answered.
@@ -150,6 +167,29 @@ mod tests {
         Error::DockerResponseServerError {
             status_code,
             message: message.into(),
+        }
+    }
+
+    #[test]
+    fn rules_that_were_flushed_beneath_the_engine_are_told_with_what_puts_them_back() {
+        for (said, told) in [
+            (
+                "Failed to program NAT chain: failed to add jump rules to ipv4 NAT table:  (iptables failed: iptables --wait -t nat -A DOCKER: iptables v1.8.9 (nf_tables): Chain 'DOCKER' does not exist",
+                true,
+            ),
+            (
+                "iptables failed: iptables --wait -t filter -A DOCKER-ISOLATION-STAGE-1: iptables: No chain/target/match by that name.",
+                true,
+            ),
+            ("network DOCKER does not exist", false),
+            ("iptables failed: DOCKER: permission denied", false),
+        ] {
+            let found = reason(&answer(500, said));
+            assert_eq!(found.contains("systemctl restart docker"), told, "{found}");
+            assert!(
+                found.ends_with(said.trim()) || found.contains(said),
+                "{found}"
+            );
         }
     }
 
