@@ -123,6 +123,7 @@ fn container(container: &Container, volumes: &EngineVolumes<'_>) -> Value {
     if let Some(settings) = app {
         app::settings(&mut map, settings);
     }
+    app::system(&mut map, &container.system);
     if let Some(at) = &container.network {
         let one = (at.network.to_string(), app::attachment(at, None));
         map.insert(

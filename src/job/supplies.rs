@@ -106,7 +106,8 @@ impl Host {
 
 /// Devices of the host that are not there; what is no path is a name that the engine knows.
 fn devices(spec: &ContainerSpec) -> Vec<Want> {
-    let devices = spec.app.iter().flat_map(|app| &app.settings.devices);
+    let of_app = spec.app.iter().flat_map(|app| &app.settings.devices);
+    let devices = of_app.chain(&spec.system.devices);
     let absent = devices.filter(|device| device.host.is_absolute() && !device.host.exists());
     absent
         .map(|device| Want::path(Key::Devices, &device.host, "the device"))

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     App, Dependency, Dns, Fqdn, Healthcheck, Hooks, Idmap, Key, Kind, Limit, Link, Name, Place,
-    Port, Restart, Source, Supervisor, Volume,
+    Port, Restart, Source, Supervisor, System, Volume,
 };
 
 pub use config_line::{ConfigLine, ConfigLineError};
@@ -103,6 +103,8 @@ pub struct Container {
     pub replica_of: Option<Name>,
     /// The network that a system container is on; none is the project's own.
     pub network: Option<super::Attachment>,
+    /// Settings of a system container; the usual ones for an application container.
+    pub system: System,
     /// Settings of an application container; none for a system container.
     pub app: Option<Box<App>>,
 }
@@ -139,6 +141,7 @@ impl Container {
             idle: None,
             replica_of: None,
             network: None,
+            system: System::default(),
             app: None,
         }
     }

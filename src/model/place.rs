@@ -182,6 +182,7 @@ keys! {
     UseApiSocket "use_api_socket"
     Supervisor "supervisor"
     Isolate "isolate"
+    Nesting "nesting"
     OnDemand "on_demand"
     Idle "idle"
 }

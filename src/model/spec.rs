@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     App, ConfigLine, Fqdn, Healthcheck, Hooks, IdRange, InnerCommand, Kind, Limit, Name, Port,
-    Protocol, Restart, Source, Subnets, host_name_of,
+    Protocol, Restart, Source, Subnets, System, host_name_of,
 };
 
 /// The addresses of one container on the project's bridge.
@@ -133,6 +133,9 @@ pub struct ContainerSpec {
     /// The key of the network that a system container is on; none is the project's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Name>,
+    /// Settings of a system container; the usual ones for an application container.
+    #[serde(default, skip_serializing_if = "System::is_usual")]
+    pub system: System,
     /// Settings of an application container; none for a system container.
     #[serde(default)]
     pub app: Option<Box<AppSpec>>,

@@ -78,6 +78,7 @@ pub(super) fn specs(
                 .as_ref()
                 .map(|at| at.network.clone())
                 .filter(|network| *network != default_network()),
+            system: container.system.clone(),
             app,
         };
         specs.insert(name.clone(), spec);

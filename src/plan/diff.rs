@@ -4,7 +4,8 @@
 //! application's alone is in `diff_app.rs`.
 
 use crate::model::{
-    Container, ContainerSpec, Key, Kind, Project, built_image, default_network, is_former_image,
+    Container, ContainerSpec, Key, Kind, Project, System, built_image, default_network,
+    is_former_image,
 };
 
 use super::{Cause, diff_app, networks};
@@ -131,13 +132,67 @@ fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> 
 }
 
 /// What only a system container has.
-fn system(old: &ContainerSpec, new: &ContainerSpec) -> [Row; 4] {
-    [
+fn system(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
+    let (had, gets) = (&old.system, &new.system);
+    let mut rows: Vec<Row> = vec![
         (old.idmap != new.idmap, Reach::Recreate, &[Key::Idmap]),
         (old.config != new.config, Reach::Restart, &[Key::Config]),
-        (old.limits != new.limits, Reach::Live, &[Key::Cgroup]),
+        (old.limits != new.limits, Reach::Live, LIMITS),
         (old.network != new.network, Reach::Restart, &[Key::Networks]),
-    ]
+        // They stand in its hosts file, which is written anew at once.
+        (
+            had.extra_hosts != gets.extra_hosts,
+            Reach::Live,
+            &[Key::ExtraHosts],
+        ),
+        (
+            had.stop_signal != gets.stop_signal,
+            Reach::Restart,
+            &[Key::StopSignal],
+        ),
+    ];
+    rows.extend(granted(had, gets));
+    rows
+}
+
+/// The keys that limit a system container.
+const LIMITS: &[Key] = &[
+    Key::Cgroup,
+    Key::MemLimit,
+    Key::MemReservation,
+    Key::MemswapLimit,
+    Key::MemSwappiness,
+    Key::Cpus,
+    Key::CpuShares,
+    Key::CpuPeriod,
+    Key::CpuQuota,
+    Key::CpuRtRuntime,
+    Key::CpuRtPeriod,
+    Key::Cpuset,
+    Key::PidsLimit,
+    Key::BlkioConfig,
+    Key::Deploy,
+];
+
+/// What a start grants and mounts.
+fn granted(had: &System, gets: &System) -> [Row; 11] {
+    let rows: [(bool, &'static [Key]); 11] = [
+        (had.privileged != gets.privileged, &[Key::Privileged]),
+        (had.nesting != gets.nesting, &[Key::Nesting]),
+        (had.read_only != gets.read_only, &[Key::ReadOnly]),
+        (had.ulimits != gets.ulimits, &[Key::Ulimits]),
+        (had.sysctls != gets.sysctls, &[Key::Sysctls]),
+        (had.cap_add != gets.cap_add, &[Key::CapAdd]),
+        (had.cap_drop != gets.cap_drop, &[Key::CapDrop]),
+        (had.devices != gets.devices, &[Key::Devices]),
+        (
+            had.device_cgroup_rules != gets.device_cgroup_rules,
+            &[Key::DeviceCgroupRules],
+        ),
+        (had.tmpfs != gets.tmpfs, &[Key::Tmpfs, Key::Volumes]),
+        (had.shm_size != gets.shm_size, &[Key::ShmSize]),
+    ];
+    rows.map(|(differs, keys)| (differs, Reach::Restart, keys))
 }
 
 /// Other subnets are the file's doing; another address within them is not.

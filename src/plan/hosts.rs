@@ -121,6 +121,9 @@ impl Builder<'_> {
             Some(_) if self.wish.goal == Goal::Unlinks => Cause::Asked,
             Some(_) => match self.moved_target(name) {
                 Some(target) => Cause::For(target),
+                None if mark.is_some_and(|m| m.system.extra_hosts != spec.system.extra_hosts) => {
+                    changed(Key::ExtraHosts)
+                }
                 None => changed(Key::Links),
             },
         };

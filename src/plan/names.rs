@@ -59,6 +59,7 @@ pub(super) fn block(
     running: &BTreeMap<&Name, &ContainerSpec>,
 ) -> Vec<HostsLine> {
     let mut all = own(spec);
+    all.extend(further(spec));
     let Some(file) = file else { return all };
     let mut done: Vec<&Name> = Vec::new();
     for (link, _) in &file.links {
@@ -84,6 +85,24 @@ pub(super) fn block(
         }
     }
     all
+}
+
+/// `extra_hosts` of a system container; `host-gateway` is the bridge, which is the host. The engine writes
+/// those of application containers.
+fn further(spec: &ContainerSpec) -> Vec<HostsLine> {
+    let gateway = spec.nic.as_ref().map(|nic| nic.subnets.gateway4());
+    let hosts = spec.system.extra_hosts.iter();
+    let line = |(name, address): &(String, String)| {
+        let address = match address.as_str() {
+            "host-gateway" => gateway?.into(),
+            address => address.parse().ok()?,
+        };
+        Some(HostsLine {
+            address,
+            names: vec![name.clone()],
+        })
+    };
+    hosts.filter_map(line).collect()
 }
 
 /// The name of the service for one of its several containers.

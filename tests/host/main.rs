@@ -29,6 +29,7 @@ mod engines;
 mod failures;
 mod firewalls;
 mod first_locker;
+mod granted;
 mod held;
 mod hooks;
 mod images;

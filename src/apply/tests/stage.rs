@@ -60,6 +60,7 @@ pub(in crate::apply) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         supervised: false,
         replica_of: None,
         network: None,
+        system: Default::default(),
         app: None,
     }
 }

@@ -361,6 +361,8 @@ unsafe extern "C" {
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: Unused, size: u32) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
+    fn setfsuid(id: u32) -> c_int;
+    fn setfsgid(id: u32) -> c_int;
     fn setsid() -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn prctl(option: c_int, ...) -> c_int;
@@ -542,6 +544,23 @@ pub(super) fn change_mount(
             rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
                 .unwrap_or(rustix::io::Errno::IO),
         ),
+    }
+}
+
+/// Makes this thread act on files as these ids, and keep its capabilities (setfsuid(2), capabilities(7)). A
+/// file system that belongs to a user namespace has no place for an owner whom the namespace does not know.
+pub(super) fn act_as(user: u32, group: u32) -> rustix::io::Result<()> {
+    use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
+    set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)?;
+    // SAFETY: they take numbers only. What has become of the first call the second one tells.
+    let (user_now, group_now) = unsafe {
+        setfsgid(group);
+        setfsuid(user);
+        (setfsuid(u32::MAX), setfsgid(u32::MAX))
+    };
+    match (user_now.cast_unsigned(), group_now.cast_unsigned()) == (user, group) {
+        true => Ok(()),
+        false => Err(rustix::io::Errno::PERM),
     }
 }
 

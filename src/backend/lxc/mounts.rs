@@ -1,4 +1,4 @@
-//! The volumes of a container that starts: mounted by a hook of liblxc, from outside of it.
+//! The volumes, devices and memory file systems of a container that starts: mounted by a hook of liblxc, from outside of it.
 //!
 //! liblxc runs the hook when the container's root file system and its own mounts are in place and before
 //! its init (`lxc.hook.start-host`, lxc.container.conf(5)). It runs as the host's root: a source is opened
@@ -18,10 +18,10 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::ffi::{MountChange, change_mount};
+use super::ffi::{MountChange, act_as, change_mount};
 use super::mount_point::{Making, Root};
 use super::site::remove_file;
-use super::{carried, mark};
+use super::{carried, mark, scratch};
 use crate::backend::owners::host_id;
 use crate::model::{ContainerSpec, IdKind, Mount};
 use crate::sys::mount_points_of;
@@ -74,10 +74,18 @@ pub(super) fn refused(dir: &Path) -> Option<String> {
     std::fs::read_to_string(dir.join(REFUSED)).ok()
 }
 
-/// A volume on its way.
-struct Volume<'a> {
-    mount: &'a Mount,
-    /// What is mounted: a copy of its mount that is nowhere yet.
+/// Whether anything is to be mounted in a container of this kind.
+pub(super) fn has_any(spec: &ContainerSpec) -> bool {
+    let system = &spec.system;
+    !spec.mounts.is_empty() || !system.devices.is_empty() || !system.memory_mounts().is_empty()
+}
+
+/// A volume, device or memory file system on its way.
+struct Volume {
+    /// What it is, for messages.
+    name: String,
+    target: PathBuf,
+    /// What is mounted: a mount that is nowhere yet.
     tree: OwnedFd,
     is_dir: bool,
 }
@@ -86,44 +94,89 @@ fn mount_all(dir: &Path, pid: &OsString) -> Result<(), String> {
     let mark = mark::read(dir).map_err(|error| error.to_string())?;
     let spec = mark.ok_or("its mark is missing")?.spec;
     let process = Path::new("/proc").join(pid);
-    let mut volumes = Vec::new();
-    for mount in &spec.mounts {
-        let told = |error: Errno| match error {
-            Errno::NOENT => format!("`{}` is missing on the host", mount.host.display()),
-            Errno::NOSYS => "volumes need Linux 5.12 or newer".into(),
-            error => format!("cannot mount `{}`: {error}", mount.host.display()),
-        };
-        volumes.push(opened(&spec, mount, &process).map_err(told)?);
-    }
+    let mut volumes = all_of(&spec, &process)?;
     let told = |error: io::Error| format!("cannot enter the container: {error}");
     let points = mount_points_of(&process).map_err(told)?;
     let root = enter(&process).map_err(told)?;
-    let places = volumes
-        .iter()
-        .map(|volume| root.place(&volume.mount.target));
+    if let Making {
+        user: Some(user),
+        group: Some(group),
+        ..
+    } = making(&spec, true)
+    {
+        act_as(user, group).map_err(|error| told(error.into()))?;
+    }
+    let places = volumes.iter().map(|volume| root.place(&volume.target));
     let carried = carried::take_up(&root, &points, &places.collect::<Vec<_>>())?;
     while !volumes.is_empty() {
         let volume = volumes.swap_remove(next(&root, &volumes));
         place(&root, &spec, &volume).map_err(|error| {
-            let (host, target) = (volume.mount.host.display(), volume.mount.target.display());
-            format!("cannot mount `{host}` at `{target}`: {error}")
+            let (name, target) = (&volume.name, volume.target.display());
+            format!("cannot mount {name} at `{target}`: {error}")
         })?;
     }
     carried::put_down(&root, carried, &making(&spec, true))
 }
 
-fn opened<'a>(
-    spec: &ContainerSpec,
-    mount: &'a Mount,
-    process: &Path,
-) -> rustix::io::Result<Volume<'a>> {
+/// Everything that is to be mounted, opened.
+fn all_of(spec: &ContainerSpec, process: &Path) -> Result<Vec<Volume>, String> {
+    let told = |path: &Path, error: Errno| match error {
+        Errno::NOENT => format!("`{}` is missing on the host", path.display()),
+        Errno::NOSYS => "volumes need Linux 5.12 or newer".into(),
+        error => format!("cannot mount `{}`: {error}", path.display()),
+    };
+    let mut all = Vec::new();
+    for mount in &spec.mounts {
+        let tree = opened(spec, mount, process).map_err(|error| told(&mount.host, error))?;
+        all.push(volume(&mount.host, &mount.target, tree)?);
+    }
+    for device in &spec.system.devices {
+        let tree = node(&device.host).map_err(|error| told(&device.host, error))?;
+        all.push(volume(&device.host, &device.target, tree)?);
+    }
+    let ids = |kind, id| match spec.idmap.is_empty() {
+        true => Some(id),
+        false => host_id(&spec.idmap, kind, id),
+    };
+    for (target, options) in spec.system.memory_mounts() {
+        let tree = scratch::memory(&options, &ids);
+        let error = |e| format!("cannot make a memory file system with `{options}`: {e}");
+        all.push(Volume {
+            name: "a memory file system".into(),
+            target,
+            tree: tree.map_err(error)?,
+            is_dir: true,
+        });
+    }
+    Ok(all)
+}
+
+fn volume(host: &Path, target: &Path, tree: OwnedFd) -> Result<Volume, String> {
+    let name = format!("`{}`", host.display());
+    let is_dir = is_dir(&tree).map_err(|error| format!("cannot look at {name}: {error}"))?;
+    Ok(Volume {
+        name,
+        target: target.into(),
+        tree,
+        is_dir,
+    })
+}
+
+/// A device of the host, or a directory of devices.
+fn node(host: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, host, flags)?;
+    change_mount(tree.as_fd(), false, MountChange::Private)?;
+    Ok(tree)
+}
+
+fn opened(spec: &ContainerSpec, mount: &Mount, process: &Path) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     match mount.named {
         true => flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW,
         false => flags |= OpenTreeFlags::AT_RECURSIVE,
     }
     let tree = open_tree(CWD, &mount.host, flags)?;
-    let is_dir = is_dir(&tree)?;
     let change = |change| change_mount(tree.as_fd(), !mount.named, change);
     // Else what the container mounts on it would be mounted on the host, too.
     change(MountChange::Private)?;
@@ -139,11 +192,7 @@ fn opened<'a>(
             Err(error) => return Err(error),
         }
     }
-    Ok(Volume {
-        mount,
-        tree,
-        is_dir,
-    })
+    Ok(tree)
 }
 
 pub(super) fn is_dir(fd: &OwnedFd) -> rustix::io::Result<bool> {
@@ -163,10 +212,10 @@ fn enter(process: &Path) -> io::Result<Root> {
 }
 
 /// The next one to be mounted: none of the others holds its mount point, as far as is known by now.
-fn next(root: &Root, volumes: &[Volume<'_>]) -> usize {
+fn next(root: &Root, volumes: &[Volume]) -> usize {
     let at: Vec<PathBuf> = volumes
         .iter()
-        .map(|volume| root.place(&volume.mount.target))
+        .map(|volume| root.place(&volume.target))
         .collect();
     let below = |one: &PathBuf| {
         at.iter()
@@ -183,9 +232,9 @@ fn making(spec: &ContainerSpec, directory: bool) -> Making {
     }
 }
 
-fn place(root: &Root, spec: &ContainerSpec, volume: &Volume<'_>) -> Result<(), String> {
+fn place(root: &Root, spec: &ContainerSpec, volume: &Volume) -> Result<(), String> {
     let making = making(spec, volume.is_dir);
-    let point = root.find_or_make(&volume.mount.target, &making)?;
+    let point = root.find_or_make(&volume.target, &making)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let point_is_dir = is_dir(&point).map_err(|error| error.to_string())?;
     match (volume.is_dir, point_is_dir) {

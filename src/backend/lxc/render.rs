@@ -15,6 +15,12 @@ pub(super) struct Surroundings<'a> {
     pub(super) console_log: &'a Path,
     /// Which cgroup version holds a limit's controller.
     pub(super) cgroup: &'a dyn Fn(&str) -> CgroupVersion,
+    /// The capabilities that LXC's own configuration drops.
+    pub(super) dropped: &'a [String],
+    /// The rules of the device cgroup for its devices.
+    pub(super) rules: &'a [String],
+    /// LXC's own settings for containers in the container.
+    pub(super) nesting: &'a Path,
     /// The longest packet of its bridge, bytes; none when the bridge is not there.
     pub(super) mtu: Option<u32>,
 }
@@ -74,6 +80,9 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
     if !spec.idmap.is_empty() && around.unprivileged.exists() {
         lines.set("lxc.include", text("lxc.include", around.unprivileged)?)?;
     }
+    if spec.system.nesting && around.nesting.exists() {
+        lines.set("lxc.include", text("lxc.include", around.nesting)?)?;
+    }
     lines.set("lxc.uts.name", &spec.hostname)?;
     network(&mut lines, spec, around.mtu)?;
     if !spec.idmap.is_empty() {
@@ -82,8 +91,17 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
             lines.set("lxc.idmap", &range.to_string())?;
         }
     }
-    if !spec.mounts.is_empty() {
+    if super::mounts::has_any(spec) {
         lines.set("lxc.hook.start-host", super::mounts::HOOK)?;
+    }
+    let family = match (around.cgroup)("devices.allow") {
+        CgroupVersion::V1 => "lxc.cgroup",
+        CgroupVersion::V2 => "lxc.cgroup2",
+    };
+    let mapped = !spec.idmap.is_empty();
+    let granted = super::granted::lines(&spec.system, mapped, around.dropped, family, around.rules);
+    for (key, value) in granted {
+        lines.set(&key, &value)?;
     }
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains('=') || name.contains(char::is_whitespace) {

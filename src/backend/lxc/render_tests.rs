@@ -29,6 +29,9 @@ fn text_with(spec: &ContainerSpec, mtu: Option<u32>) -> Result<String, RenderErr
             unprivileged: Path::new("/"),
             console_log: Path::new("/log/db.console"),
             cgroup: &|_| CgroupVersion::V2,
+            dropped: &["sys_time".into()],
+            rules: &[],
+            nesting: Path::new("/"),
             mtu,
         },
     )

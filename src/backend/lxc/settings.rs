@@ -8,9 +8,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use super::asked::Asked;
-use super::mark;
 use super::render::{RenderError, Surroundings, render, with_include};
 use super::site::{Site, failed, io, write_whole};
+use super::{granted, mark};
 use crate::backend::owners::host_id;
 use crate::backend::{BackendError, controllers};
 use crate::model::{CgroupVersion, ContainerSpec, IdKind, Limit};
@@ -69,10 +69,22 @@ fn version_of(key: &str, controllers: &BTreeMap<String, CgroupVersion>) -> Cgrou
 fn text_of(site: &Site, spec: &ContainerSpec) -> Result<String, BackendError> {
     // Looked up only where a limit needs it.
     let controllers = LazyCell::new(controllers);
+    let dir = site.dir(&spec.name);
+    let dropped = match spec.system.cap_add.is_empty() && spec.system.cap_drop.is_empty() {
+        true => Vec::new(),
+        false => {
+            let config = dir.join("config");
+            let text = std::fs::read_to_string(&config).map_err(io("read", &config))?;
+            granted::dropped_by(&text, &dir.join("locker.conf"))
+        }
+    };
     let around = Surroundings {
         unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
         console_log: &site.console_log(&spec.name),
         cgroup: &|key| version_of(key, &controllers),
+        dropped: &dropped,
+        rules: &granted::device_rules(&spec.system),
+        nesting: Path::new("/usr/share/lxc/config/nesting.conf"),
         mtu: spec.nic.as_ref().and_then(|nic| sys::mtu_of(&nic.bridge)),
     };
     render(spec, &around).map_err(|e| refused(spec, &e))

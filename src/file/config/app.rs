@@ -1,12 +1,15 @@
 //! The settings of an application container in the resolved file.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde_json::{Map, Value, json};
 
 use super::{list, pairs, put, text};
 use crate::file::lower::THROTTLES;
 use crate::model::{
-    App, AppLimits, AppNetwork, Attachment, DeviceRequest, InnerFile, PullPolicy, default_network,
-    show_time,
+    App, AppLimits, AppNetwork, Attachment, Device, DeviceRequest, InnerFile, PullPolicy, System,
+    Ulimit, default_network, show_time,
 };
 
 type Out = Map<String, Value>;
@@ -32,14 +35,7 @@ pub(super) fn settings(map: &mut Out, app: &App) {
     kernel(map, app);
     limits(map, &app.limits);
     network(map, app);
-    let tmpfs = app
-        .tmpfs
-        .iter()
-        .map(|(path, options)| match options.as_str() {
-            "" => path.display().to_string(),
-            options => format!("{}:{options}", path.display()),
-        });
-    put(map, "tmpfs", list(&tmpfs.collect::<Vec<_>>()));
+    memory(map, &app.tmpfs);
     let from = app.volumes_from.iter().map(|(name, read_only)| {
         format!("container:{name}:{}", if *read_only { "ro" } else { "rw" })
     });
@@ -131,18 +127,38 @@ fn flags(map: &mut Out, app: &App) {
 }
 
 fn kernel(map: &mut Out, app: &App) {
-    let ulimits = app.ulimits.iter();
-    let ulimits = ulimits.map(|(name, limit)| {
+    granted(
+        map,
+        (&app.ulimits, &app.sysctls),
+        (&app.cap_add, &app.cap_drop),
+        (&app.devices, &app.device_cgroup_rules),
+    );
+    put(map, "shm_size", app.shm_size.map_or(Value::Null, text));
+    put(
+        map,
+        "oom_score_adj",
+        app.oom_score_adj.map_or(Value::Null, text),
+    );
+}
+
+/// What the kernel grants containers of both kinds.
+fn granted(
+    map: &mut Out,
+    (ulimits, sysctls): (&BTreeMap<String, Ulimit>, &BTreeMap<String, String>),
+    (added, dropped): (&[String], &[String]),
+    (devices, rules): (&[Device], &[String]),
+) {
+    let ulimits = ulimits.iter().map(|(name, limit)| {
         (
             name.clone(),
             json!({"soft": limit.soft, "hard": limit.hard}),
         )
     });
     put(map, "ulimits", Value::Object(ulimits.collect()));
-    put(map, "sysctls", pairs(&app.sysctls));
-    put(map, "cap_add", list(&app.cap_add));
-    put(map, "cap_drop", list(&app.cap_drop));
-    let devices = app.devices.iter().map(|device| {
+    put(map, "sysctls", pairs(sysctls));
+    put(map, "cap_add", list(added));
+    put(map, "cap_drop", list(dropped));
+    let devices = devices.iter().map(|device| {
         json!({
             "source": text(device.host.display()),
             "target": text(device.target.display()),
@@ -150,13 +166,46 @@ fn kernel(map: &mut Out, app: &App) {
         })
     });
     put(map, "devices", devices.collect());
-    put(map, "device_cgroup_rules", list(&app.device_cgroup_rules));
-    put(map, "shm_size", app.shm_size.map_or(Value::Null, text));
-    put(
+    put(map, "device_cgroup_rules", list(rules));
+}
+
+/// The settings of a system container.
+pub(super) fn system(map: &mut Out, system: &System) {
+    for (key, value) in [
+        ("privileged", system.privileged),
+        ("nesting", system.nesting),
+        ("read_only", system.read_only),
+    ] {
+        if value {
+            map.insert(key.into(), true.into());
+        }
+    }
+    granted(
         map,
-        "oom_score_adj",
-        app.oom_score_adj.map_or(Value::Null, text),
+        (&system.ulimits, &system.sysctls),
+        (&system.cap_add, &system.cap_drop),
+        (&system.devices, &system.device_cgroup_rules),
     );
+    memory(map, &system.tmpfs);
+    hosts(map, &system.extra_hosts);
+    put(map, "shm_size", system.shm_size.map_or(Value::Null, text));
+    let signal = system.stop_signal.as_ref();
+    put(map, "stop_signal", signal.map_or(Value::Null, text));
+}
+
+fn memory(map: &mut Out, all: &BTreeMap<PathBuf, String>) {
+    let all = all.iter().map(|(path, options)| match options.as_str() {
+        "" => path.display().to_string(),
+        options => format!("{}:{options}", path.display()),
+    });
+    put(map, "tmpfs", list(&all.collect::<Vec<_>>()));
+}
+
+fn hosts(map: &mut Out, all: &[(String, String)]) {
+    let all = all
+        .iter()
+        .map(|(name, address)| format!("{name}={address}"));
+    put(map, "extra_hosts", list(&all.collect::<Vec<_>>()));
 }
 
 fn limits(map: &mut Out, limits: &AppLimits) {
@@ -233,12 +282,7 @@ fn network(map: &mut Out, app: &App) {
             put(map, "networks", Value::Object(all.collect()));
         }
     }
-    let hosts: Vec<String> = app
-        .extra_hosts
-        .iter()
-        .map(|(n, a)| format!("{n}={a}"))
-        .collect();
-    put(map, "extra_hosts", list(&hosts));
+    hosts(map, &app.extra_hosts);
 }
 
 pub(super) fn attachment(attachment: &Attachment, rank: Option<usize>) -> Value {

@@ -4,29 +4,31 @@
 pub(super) fn instead_of(name: &str) -> Option<&'static str> {
     Some(match name {
         "command" | "entrypoint" => "a system container runs its own init; see `setup`",
-        "cpus" | "cpuset" | "cpu_shares" | "cpu_period" | "cpu_quota" | "mem_limit"
-        | "mem_reservation" | "memswap_limit" | "pids_limit" | "blkio_config" | "deploy" => {
-            "write the limit in `cgroup`"
-        }
-        "hostname" | "domainname" => "write it in `fqdn`",
-        "networks" | "network_mode" => "an LXC container is on the project's own network",
+        "network_mode" => "an LXC container is on a network of the project; see `networks`",
         "userns_mode" => "write `idmap`",
-        "cap_add" | "cap_drop" | "devices" | "privileged" | "security_opt" | "sysctls"
-        | "tmpfs" | "ulimits" | "mac_address" => "write the lines for LXC in `config`",
-        "extra_hosts" => "use `links` for containers of this project",
+        "security_opt" => {
+            "write `lxc.apparmor.profile`, `lxc.seccomp.profile` or `lxc.no_new_privs` in `config`"
+        }
+        "user" | "group_add" | "working_dir" => {
+            "its init runs as root in `/`; `exec -u` and `exec -w` say it for a command"
+        }
+        "init" => "a system container runs its own init",
+        "tty" | "stdin_open" => "a system container has a console; see `locker shell`",
+        "oom_score_adj" => "write `lxc.proc.oom_score_adj` in `config`",
         "external_links" => "make both use an external network; see `networks`",
         "dns_search" | "dns_opt" => "write them into the container's own resolv.conf with `setup`",
         "secrets" | "configs" => "mount the file with `volumes`",
         "pull" | "pull_policy" | "pull_refresh_after" | "platform" => {
             "an LXC container is not made from an image"
         }
+        "nesting" => "write `privileged: true`, or mount the engine's socket with `volumes`",
         "config" => "see `sysctls`, `cap_add`, `devices`, `security_opt` and `ulimits`",
         "idmap" => "see `userns_mode`",
         "template" | "clone" | "download" | "rootfs" => {
             "its `image` or `build` is what it is made from"
         }
         "use_api_socket" => "mount it: `volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]`",
-        "gpus" => "write the lines for LXC in `config`",
+        "gpus" => "name the devices in `devices`",
         "pre_start" => {
             "make it a service of its own, and wait for it: `depends_on: {NAME: {condition: service_completed_successfully}}`"
         }

@@ -2,8 +2,8 @@
 
 mod files;
 mod gpus;
-mod kernel;
-mod limits;
+pub(super) mod kernel;
+pub(super) mod limits;
 mod network;
 mod process;
 mod sharing;
@@ -23,7 +23,7 @@ use process::{logging, pull, words};
 use sharing::{namespaces, volumes_from};
 
 pub(in crate::file) use limits::THROTTLES;
-pub(super) use network::{extra_hosts, of_system};
+pub(super) use network::{all_extra_hosts, extra_hosts, of_system};
 
 /// A text without control characters that is passed on as it is.
 fn plain(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Option<String> {
@@ -78,7 +78,10 @@ pub(super) fn lower(
     kernel::fill(desk, layers, &mut app);
     namespaces(desk, shared, layers, &mut app);
     network::fill(desk, shared, layers, &mut app);
-    kernel::check_sysctls(desk, layers, &app);
+    // Another runtime may have a kernel of its own.
+    if app.runtime.is_none() {
+        kernel::check_sysctls(desk, layers, |of| kernel::shared_with_host(&app, of));
+    }
     build::isolation(desk, one(desk, layers, Key::Isolation));
     app
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::stores::Stores;
 use super::values::{flag, one, timed};
-use super::{app, health, hooks, inside, order, ports, reach, source, variables, volumes};
+use super::{app, health, hooks, inside, order, ports, reach, source, system, variables, volumes};
 use crate::file::desk::{Desk, Scope, Words};
 use crate::file::keys;
 use crate::file::tree::{self, Entry, Node};
@@ -142,18 +142,22 @@ fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &m
     container.supervisor = super::values::parsed(desk, layers, Key::Supervisor, str::parse);
     let mounts = volumes::lower(desk, shared, layers);
     container.volumes = mounts.volumes.clone();
-    container.app = match layers.kind {
-        Kind::System => {
-            container.network = app::of_system(desk, shared, layers);
-            None
+    match layers.kind {
+        Kind::System => system::fill(desk, shared, layers, mounts, container),
+        Kind::Application => {
+            container.app = Some(Box::new(app::lower(desk, shared, layers, mounts)));
         }
-        Kind::Application => Some(Box::new(app::lower(desk, shared, layers, mounts))),
-    };
+    }
     health::check_network(desk, layers, container);
 }
 
 fn fqdn(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Fqdn> {
-    let entry = layers.last(Key::Fqdn)?;
+    let Some(entry) = layers.last(Key::Fqdn) else {
+        return match layers.kind {
+            Kind::System => system::fqdn(desk, layers),
+            Kind::Application => None,
+        };
+    };
     let text = desk.text(&entry.value, layers.scope(Key::Fqdn), "fqdn")?;
     desk.check(entry.value.spot, Fqdn::new(&text))
 }

@@ -19,6 +19,7 @@ mod project;
 mod reach;
 mod source;
 mod stores;
+mod system;
 mod values;
 mod variables;
 mod volumes;

@@ -58,7 +58,7 @@ fn add(
         Shape::Mapping(_) => {
             let fields = Fields { map: item, scope };
             if is_tmpfs(desk, fields) {
-                return tmpfs(desk, layers, fields, mounts);
+                return tmpfs(desk, fields, mounts);
             }
             long(desk, fields)
         }
@@ -81,17 +81,9 @@ fn is_tmpfs(desk: &Desk<'_>, fields: Fields<'_, '_>) -> bool {
     })
 }
 
-fn tmpfs(desk: &Desk<'_>, layers: &Layers<'_>, fields: Fields<'_, '_>, mounts: &mut Mounts) {
+fn tmpfs(desk: &Desk<'_>, fields: Fields<'_, '_>, mounts: &mut Mounts) {
     let map = fields.map;
     keys::check(desk, map, keys::VOLUME, "a volume");
-    if layers.kind == Kind::System {
-        desk.error_help(
-            map.spot,
-            "a memory file system is for Docker containers",
-            "write `lxc.mount.entry = tmpfs PATH tmpfs defaults` in `config`",
-        );
-        return;
-    }
     if let Some(source) = map.get("source") {
         desk.error(source.spot, "a memory file system has no `source`");
     }

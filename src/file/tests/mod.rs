@@ -5,6 +5,7 @@ mod compose_keys;
 mod converting;
 mod documents;
 mod errors;
+mod granted;
 mod include;
 mod like_compose;
 mod limits;

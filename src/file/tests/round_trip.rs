@@ -43,7 +43,7 @@ pub(super) fn placeless(mut project: Project) -> Project {
 }
 
 #[track_caller]
-fn comes_back(project: Project) {
+pub(super) fn comes_back(project: Project) {
     let project = placeless(project);
     for text in [to_yaml(&project), to_json(&project)] {
         match read_text(&text) {

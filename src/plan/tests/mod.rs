@@ -5,6 +5,7 @@ mod app_rules;
 mod apps;
 mod converge;
 mod engine_down;
+mod granted;
 mod jobs;
 mod mtu;
 mod on_demand;

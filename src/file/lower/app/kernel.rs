@@ -14,25 +14,48 @@ use crate::model::{
     check_sysctl, host_path, sysctl_of,
 };
 
-/// Puts all of it in.
+/// What the kernel grants containers of both kinds.
+pub(in crate::file::lower) struct Granted {
+    pub ulimits: BTreeMap<String, Ulimit>,
+    pub sysctls: BTreeMap<String, String>,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub devices: Vec<Device>,
+    pub device_cgroup_rules: Vec<String>,
+}
+
+/// Reads all of it.
+pub(in crate::file::lower) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Granted {
+    Granted {
+        ulimits: ulimits(desk, layers),
+        sysctls: checked_pairs(desk, layers, Key::Sysctls, check_sysctl),
+        cap_add: parsed_list(desk, layers, Key::CapAdd, capability),
+        cap_drop: parsed_list(desk, layers, Key::CapDrop, capability),
+        devices: devices(desk, layers),
+        device_cgroup_rules: parsed_list(desk, layers, Key::DeviceCgroupRules, |text| {
+            kept(text, check_device_rule)
+        }),
+    }
+}
+
+/// Puts it into an application container, with the options of security.
 pub(super) fn fill(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
-    app.ulimits = ulimits(desk, layers);
-    app.sysctls = checked_pairs(desk, layers, Key::Sysctls, check_sysctl);
-    app.cap_add = parsed_list(desk, layers, Key::CapAdd, capability);
-    app.cap_drop = parsed_list(desk, layers, Key::CapDrop, capability);
-    app.devices = devices(desk, layers);
-    app.device_cgroup_rules = parsed_list(desk, layers, Key::DeviceCgroupRules, |text| {
-        kept(text, check_device_rule)
-    });
+    let granted = lower(desk, layers);
+    app.ulimits = granted.ulimits;
+    app.sysctls = granted.sysctls;
+    app.cap_add = granted.cap_add;
+    app.cap_drop = granted.cap_drop;
+    app.devices = granted.devices;
+    app.device_cgroup_rules = granted.device_cgroup_rules;
     app.security_opt = security(desk, layers);
 }
 
-/// A parameter of a namespace that the container shares with the host is the host's.
-pub(super) fn check_sysctls(desk: &Desk<'_>, layers: &Layers<'_>, app: &App) {
-    // Another runtime may have a kernel of its own.
-    if app.runtime.is_some() {
-        return;
-    }
+/// Refuses parameters that are the whole host's; `shared` names the key by which a namespace is.
+pub(in crate::file::lower) fn check_sysctls(
+    desk: &Desk<'_>,
+    layers: &Layers<'_>,
+    shared: impl Fn(SysctlOf) -> Option<&'static str>,
+) {
     let scope = layers.scope(Key::Sysctls);
     for pair in layers
         .of(Key::Sysctls)
@@ -45,14 +68,20 @@ pub(super) fn check_sysctls(desk: &Desk<'_>, layers: &Layers<'_>, app: &App) {
         let Some(of) = desk.check(pair.spot, sysctl_of(&pair.key)) else {
             continue;
         };
-        let shared = match of {
-            SysctlOf::Network if app.network == AppNetwork::Host => "network_mode: host",
-            SysctlOf::Ipc if app.ipc.as_deref() == Some("host") => "ipc: host",
-            SysctlOf::Uts if app.uts.is_some() => "uts: host",
-            SysctlOf::Network | SysctlOf::Ipc | SysctlOf::Uts => continue,
-        };
-        let message = format!("`{}` is the host's with `{shared}`", pair.key);
-        desk.error_help(pair.spot, message, "leave one of the two out");
+        if let Some(shared) = shared(of) {
+            let message = format!("`{}` is the host's with `{shared}`", pair.key);
+            desk.error_help(pair.spot, message, "leave one of the two out");
+        }
+    }
+}
+
+/// A parameter of a namespace that the container shares with the host is the host's.
+pub(super) fn shared_with_host(app: &App, of: SysctlOf) -> Option<&'static str> {
+    match of {
+        SysctlOf::Network if app.network == AppNetwork::Host => Some("network_mode: host"),
+        SysctlOf::Ipc if app.ipc.as_deref() == Some("host") => Some("ipc: host"),
+        SysctlOf::Uts if app.uts.is_some() => Some("uts: host"),
+        SysctlOf::Network | SysctlOf::Ipc | SysctlOf::Uts => None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// Reads them all.
-pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> AppLimits {
+pub(in crate::file::lower) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> AppLimits {
     let size = |key: Key| parsed(desk, layers, key, parse_size);
     let count = |key: Key| {
         parsed(desk, layers, key, |text| {

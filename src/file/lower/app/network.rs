@@ -42,13 +42,23 @@ pub(super) fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, ap
         }
     }
     app.network = network;
+    app.extra_hosts = all_extra_hosts(desk, layers);
+}
+
+/// `extra_hosts` of a container.
+pub(in crate::file::lower) fn all_extra_hosts(
+    desk: &Desk<'_>,
+    layers: &Layers<'_>,
+) -> Vec<(String, String)> {
+    let mut all = Vec::new();
     for entry in layers.of(Key::ExtraHosts) {
         for host in extra_hosts(desk, entry, layers.scope(Key::ExtraHosts)) {
-            if !app.extra_hosts.contains(&host) {
-                app.extra_hosts.push(host);
+            if !all.contains(&host) {
+                all.push(host);
             }
         }
     }
+    all
 }
 
 fn has_networks(network: &AppNetwork) -> bool {
@@ -151,9 +161,11 @@ pub(in crate::file::lower) fn of_system(
     shared: &Shared<'_>,
     layers: &Layers<'_>,
 ) -> Option<Attachment> {
-    let entry = layers
+    let mac = parsed(desk, layers, Key::MacAddress, mac_address);
+    let networks = layers
         .last(Key::Networks)
-        .filter(|entry| !entry.value.is_null())?;
+        .filter(|entry| !entry.value.is_null());
+    let entry = networks.or(layers.last(Key::MacAddress))?;
     let all = attachments(desk, shared, layers);
     let refuse = |message: String, help: &str| desk.error_help(entry.spot, message, help);
     let name = layers.words.name;
@@ -165,7 +177,8 @@ pub(in crate::file::lower) fn of_system(
         refuse(message, "name one network");
         return None;
     }
-    let at = all.into_iter().next()?;
+    let mut at = all.into_iter().next()?;
+    at.mac = at.mac.or(mac);
     let network = shared.stores.networks.all.get(&at.network);
     if let Some(host) = network.and_then(|network| network.external.as_ref()) {
         let message = format!(

@@ -1,0 +1,109 @@
+//! What only system containers have: what their own init is granted and finds.
+//!
+//! The keys are those of application containers, and read by the same functions; what a system container
+//! cannot have of them is refused here.
+
+use super::app::{self, kernel, limits};
+use super::container::{Layers, Shared};
+use super::deploy;
+use super::values::{flag, one, parsed};
+use super::volumes::Mounts;
+use crate::file::desk::Desk;
+use crate::model::{
+    Container, Fqdn, Idmap, Key, Limit, Place, System, check_plain, check_signal, limits_of,
+    parse_size,
+};
+
+/// Puts all of it in.
+pub(super) fn fill(
+    desk: &Desk<'_>,
+    shared: &Shared<'_>,
+    layers: &Layers<'_>,
+    mounts: Mounts,
+    container: &mut Container,
+) {
+    let flag = |key: Key| flag(desk, layers, key).unwrap_or_default();
+    let granted = kernel::lower(desk, layers);
+    container.system = System {
+        privileged: flag(Key::Privileged),
+        nesting: flag(Key::Nesting),
+        read_only: flag(Key::ReadOnly),
+        ulimits: granted.ulimits,
+        sysctls: granted.sysctls,
+        cap_add: granted.cap_add,
+        cap_drop: granted.cap_drop,
+        devices: granted.devices,
+        device_cgroup_rules: granted.device_cgroup_rules,
+        tmpfs: mounts.tmpfs,
+        shm_size: parsed(desk, layers, Key::ShmSize, parse_size),
+        extra_hosts: app::all_extra_hosts(desk, layers),
+        stop_signal: parsed(desk, layers, Key::StopSignal, |text| {
+            check_signal(text).map(|()| text.to_string())
+        }),
+    };
+    kernel::check_sysctls(desk, layers, |_| None);
+    container.network = app::of_system(desk, shared, layers);
+    // What `cgroup` says of the same comes later, and counts.
+    let own = std::mem::take(&mut container.cgroup);
+    let said = |key: &str| own.iter().any(|(limit, _)| limit.key == key);
+    let mut limits = cgroup(desk, layers);
+    limits.retain(|(limit, _)| !said(&limit.key));
+    limits.extend(own);
+    container.cgroup = limits;
+    check(desk, layers, container);
+}
+
+/// The limits of the keys that Compose has for them.
+fn cgroup(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Limit, Place)> {
+    let all = limits::lower(desk, layers);
+    if !all.blkio_throttle.is_empty()
+        && let Some(entry) = layers.last(Key::BlkioConfig)
+    {
+        let message = "a limit for one device is for Docker containers";
+        let help = "write `cgroup: [\"io.max=MAJOR:MINOR rbps=…\"]`";
+        desk.error_help(entry.spot, message, help);
+    }
+    for request in deploy::reserved_devices(desk, layers) {
+        let message = "devices that a driver hands out are for Docker containers";
+        desk.error_help(request.map.spot, message, "name the devices in `devices`");
+    }
+    let place = |key: Key| {
+        let entry = layers.last(key).or_else(|| layers.last(Key::Deploy));
+        entry.map_or_else(Place::nowhere, |entry| desk.place(entry.spot))
+    };
+    let limits = limits_of(&all).into_iter();
+    limits.map(|(limit, key)| (limit, place(key))).collect()
+}
+
+/// What excludes each other.
+fn check(desk: &Desk<'_>, layers: &Layers<'_>, container: &Container) {
+    let mapped = matches!(container.idmap, Some(Idmap::Auto | Idmap::Ranges(_)));
+    let Some(entry) = layers.last(Key::Privileged) else {
+        return;
+    };
+    if container.system.privileged && (mapped || container.isolate) {
+        let other = if mapped { "idmap" } else { "isolate" };
+        let message = format!("`privileged` makes its root the host's, and `{other}` another's");
+        desk.error_help(entry.spot, message, "leave one of the two out");
+    }
+}
+
+/// `hostname` and `domainname`, where `fqdn` does not say both.
+pub(super) fn fqdn(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Fqdn> {
+    let domain = parsed(desk, layers, Key::Domainname, |text| {
+        check_plain("domainname", text).map(|()| text.to_string())
+    });
+    let (host, spot) = match (one(desk, layers, Key::Hostname), &domain) {
+        (Some(host), _) => host,
+        (None, Some(_)) => {
+            let spot = layers.last(Key::Domainname)?.spot;
+            (layers.words.name.to_string(), spot)
+        }
+        (None, None) => return None,
+    };
+    let full = match domain {
+        Some(domain) if !host.contains('.') => format!("{host}.{domain}"),
+        Some(_) | None => host,
+    };
+    desk.check(spot, Fqdn::new(&full))
+}

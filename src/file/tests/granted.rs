@@ -1,0 +1,160 @@
+//! What a system container is granted, in the words of Compose.
+
+use super::round_trip::comes_back;
+use super::{drawn, project, read_text};
+use crate::model::{Device, Key, Ulimit};
+
+const ALL: &str = r#"name: shop
+containers:
+  a:
+    template: x
+    devices: ["/dev/net/tun", {source: /dev/a, target: /dev/b, permissions: r}]
+    device_cgroup_rules: ["c 1:3 mr"]
+    cap_add: [CAP_SYS_TIME]
+    cap_drop: [net_raw]
+    sysctls: {net.ipv4.ip_forward: 1}
+    ulimits: {nofile: {soft: 100, hard: 200}, core: -1}
+    tmpfs: ["/scratch:size=1m"]
+    volumes: [{type: tmpfs, target: /x, tmpfs: {size: 16m}}]
+    shm_size: 64m
+    mem_limit: 200m
+    memswap_limit: 300m
+    cpus: 0.5
+    deploy: {resources: {limits: {pids: 100}}}
+    cgroup: [pids.max=7]
+    mac_address: "02-00-00-00-00-0A"
+    extra_hosts: ["db=10.0.0.1", "gw=host-gateway"]
+    hostname: mail
+    domainname: example.net
+    stop_signal: SIGINT
+    nesting: true
+    read_only: true
+"#;
+
+#[test]
+fn a_system_container_has_what_the_words_of_compose_ask_for() {
+    let project = project(ALL);
+    let a = &project.containers["a"];
+    let system = &a.system;
+    assert_eq!(system.devices[0], Device::parse("/dev/net/tun").unwrap());
+    assert_eq!(system.devices[1], Device::parse("/dev/a:/dev/b:r").unwrap());
+    assert_eq!(
+        (&system.cap_add[0], &system.cap_drop[0]),
+        (&"SYS_TIME".into(), &"NET_RAW".into())
+    );
+    assert_eq!(system.sysctls["net.ipv4.ip_forward"], "1");
+    assert_eq!(
+        system.ulimits["nofile"],
+        Ulimit {
+            soft: 100,
+            hard: 200
+        }
+    );
+    assert_eq!(system.memory_mounts().len(), 3);
+    assert!(system.nesting && system.read_only && !system.privileged);
+    assert_eq!(system.extra_hosts[1].1, "host-gateway");
+    assert_eq!(system.stop_signal.as_deref(), Some("SIGINT"));
+    assert_eq!(a.fqdn.as_ref().unwrap().as_str(), "mail.example.net");
+    assert_eq!(a.hostname(), "mail");
+    assert_eq!(
+        a.network.as_ref().unwrap().mac.as_deref(),
+        Some("02:00:00:00:00:0a")
+    );
+    assert!(a.app.is_none());
+}
+
+#[test]
+fn its_limits_are_limits_of_cgroups_that_know_their_line_and_those_of_cgroup_come_last() {
+    let project = project(ALL);
+    let a = &project.containers["a"];
+    let limits: Vec<String> = a
+        .cgroup
+        .iter()
+        .map(|(limit, place)| format!("{}: {limit}", place.line))
+        .collect();
+    let expected = [
+        "14: memory.max=209715200",
+        "15: memory.memsw.limit_in_bytes=314572800",
+        "16: cpu.max=50000 100000",
+        "18: pids.max=7",
+    ];
+    assert_eq!(limits, expected);
+    assert_eq!(a.place_of(Key::MemLimit).line, 14);
+}
+
+#[test]
+fn defaults_hold_for_both_kinds() {
+    let text = "defaults: {ulimits: {nofile: 2000}, mem_limit: 64m}\ncontainers: {a: {template: x}, b: {image: y}}\n";
+    let project = project(text);
+    let app = project.containers["b"].app.as_ref().unwrap();
+    assert_eq!(app.ulimits, project.containers["a"].system.ulimits);
+    assert_eq!(app.limits.memory, Some(64 << 20));
+    assert_eq!(project.containers["a"].cgroup.len(), 1);
+}
+
+#[test]
+fn what_a_system_container_cannot_have_is_refused_with_what_to_write() {
+    for (keys, message, help) in [
+        (
+            "privileged: true, idmap: auto",
+            "makes its root the host's, and `idmap` another's",
+            "leave one",
+        ),
+        (
+            "privileged: true, isolate: true",
+            "and `isolate` another's",
+            "leave one",
+        ),
+        (
+            "blkio_config: {device_read_bps: [{path: /dev/sda, rate: 1m}]}",
+            "a limit for one device",
+            "io.max=",
+        ),
+        (
+            "deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}",
+            "devices that a driver hands out",
+            "`devices`",
+        ),
+        (
+            "sysctls: {kernel.panic: 1}",
+            "is a parameter of the whole host",
+            "",
+        ),
+        (
+            "memswap_limit: 1g",
+            "needs a limit of the memory",
+            "mem_limit",
+        ),
+        ("hostname: a_b", "a_b", ""),
+        (
+            "tmpfs: [\"/x:sise=1m\"]",
+            "`sise=1m` is not an option of a memory file system",
+            "",
+        ),
+        (
+            "tmpfs: [/x], volumes: [\"/y:/x\"]",
+            "two volumes on `/x`",
+            "",
+        ),
+        ("user: x", "`user` is for Docker containers", "exec -u"),
+        (
+            "security_opt: [x]",
+            "`security_opt` is for Docker containers",
+            "lxc.apparmor.profile",
+        ),
+    ] {
+        let said = drawn(&format!("containers:\n  a: {{template: x, {keys}}}\n"));
+        assert!(said.contains(message) && said.contains(help), "{said}");
+    }
+    let said = drawn("containers:\n  a: {image: x, nesting: true}\n");
+    assert!(
+        said.contains("`nesting` is for LXC containers") && said.contains("privileged: true"),
+        "{said}"
+    );
+}
+
+#[test]
+fn it_comes_back_from_the_resolved_file() {
+    let read = read_text(ALL).map(|loaded| loaded.project);
+    comes_back(read.unwrap_or_else(|_| panic!("{}", drawn(ALL))));
+}

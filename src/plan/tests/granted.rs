@@ -1,0 +1,85 @@
+//! What a system container is granted: how far a change of it reaches.
+
+use super::apps::mixed;
+use super::world::World;
+use super::*;
+
+/// The mixed project with this change of what `db` is granted, written in line 23.
+fn with(key: Key, change: fn(&mut System)) -> Project {
+    let mut file = mixed();
+    let db = file.containers.get_mut("db").unwrap();
+    change(&mut db.system);
+    db.places.insert(key, place(23));
+    file
+}
+
+#[test]
+fn a_grant_is_applied_with_a_restart_and_told_with_its_line() {
+    let cases: [(Key, fn(&mut System)); 6] = [
+        (Key::Devices, |s| {
+            s.devices = vec![Device::parse("/dev/fuse").unwrap()]
+        }),
+        (Key::CapDrop, |s| s.cap_drop = vec!["NET_RAW".into()]),
+        (Key::Sysctls, |s| {
+            drop(s.sysctls.insert("net.core.somaxconn".into(), "9".into()))
+        }),
+        (Key::ShmSize, |s| s.shm_size = Some(1)),
+        (Key::Tmpfs, |s| {
+            drop(s.tmpfs.insert("/x".into(), String::new()))
+        }),
+        (Key::Nesting, |s| s.nesting = true),
+    ];
+    for (key, change) in cases {
+        let mut world = World::default();
+        world.run(&mixed(), &wish(Goal::Up));
+        let file = with(key, change);
+        let text = world.text(&file, &wish(Goal::Up));
+        let restarts = ["- stop", "+ start"].iter().all(|verb| {
+            text.lines()
+                .any(|line| line.starts_with(verb) && line.contains(" db "))
+        });
+        assert!(restarts && !text.contains("create"), "{text}");
+        assert!(
+            text.contains(&format!("`{key}` changed (line 23)")),
+            "{text}"
+        );
+        world.run(&file, &wish(Goal::Up));
+        assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    }
+}
+
+#[test]
+fn further_hosts_are_written_while_it_runs() {
+    let mut world = World::default();
+    world.run(&mixed(), &wish(Goal::Up));
+    let file = with(Key::ExtraHosts, |s| {
+        s.extra_hosts = vec![
+            ("one".into(), "192.0.2.1".into()),
+            ("host".into(), "host-gateway".into()),
+        ];
+    });
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(text.contains("`extra_hosts` changed (line 23)"), "{text}");
+    assert!(!text.contains("stop"), "{text}");
+    world.run(&file, &wish(Goal::Up));
+    let names = world.seen.containers["db"].names.clone().unwrap();
+    let lines: Vec<String> = names
+        .iter()
+        .map(|line| format!("{} {}", line.address, line.names.join(" ")))
+        .collect();
+    let gateway = nic_gateway(&world);
+    assert!(lines.contains(&"192.0.2.1 one".into()), "{lines:?}");
+    assert!(lines.contains(&format!("{gateway} host")), "{lines:?}");
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+}
+
+fn nic_gateway(world: &World) -> String {
+    let mark = world.seen.containers["db"].mark.as_ref().unwrap();
+    mark.spec
+        .nic
+        .as_ref()
+        .unwrap()
+        .subnets
+        .gateway4()
+        .to_string()
+}

@@ -1,0 +1,126 @@
+//! What a system container is granted in Compose's words is there in the running container.
+
+use crate::on_a_host;
+use crate::project::Project;
+
+/// Devices that a test host may use under other names.
+const NODES: &str = "mkdir -p /dev/many; mknod -m 666 /dev/many/zero c 1 5; mknod -m 666 /dev/many/full c 1 7; mknod -m 666 /dev/none c 1 3";
+
+const FILE: &str = "  a:
+    template: {name: tiny}
+    devices: [/dev/many, \"/dev/none:/srv/none:rw\"]
+    cap_drop: [NET_RAW]
+    cap_add: [SYS_TIME]
+    sysctls: {net.ipv4.ip_default_ttl: 99}
+    ulimits: {nofile: {soft: 333, hard: 444}}
+    tmpfs: [\"/scratch:size=1m\"]
+    shm_size: 3m
+    mac_address: \"02:00:00:00:00:0a\"
+    extra_hosts: [\"far=192.0.2.1\", \"outside=host-gateway\"]
+    hostname: mail
+    domainname: example.net
+    stop_signal: SIGINT
+    stop_grace_period: 2s
+";
+
+#[test]
+fn a_system_container_has_its_devices_capabilities_limits_and_names() {
+    on_a_host(|host| {
+        host.sh(NODES);
+        let project = Project::new(host, "shop", FILE);
+        project.up();
+        let seen = project
+            .inside(
+                "a",
+                "cat /proc/sys/net/ipv4/ip_default_ttl; ulimit -n; hostname; cat /etc/hosts; \
+                 cat /sys/class/net/eth0/address; grep CapBnd /proc/self/status; \
+                 head -c 2 /dev/many/zero | wc -c; echo x > /srv/none; \
+                 grep -c -E '^tmpfs /(scratch|dev/shm) tmpfs .*size=(1024|3072)k' /proc/mounts",
+            )
+            .exits(0)
+            .out;
+        let lines: Vec<&str> = seen.lines().map(str::trim).collect();
+        for wanted in [
+            "99",
+            "333",
+            "mail",
+            "192.0.2.1 far",
+            "02:00:00:00:00:0a",
+            "2",
+        ] {
+            assert!(lines.contains(&wanted), "{wanted}:\n{seen}");
+        }
+        assert!(
+            seen.contains(" outside\n") && seen.contains(" mail.example.net mail a\n"),
+            "{seen}"
+        );
+        // capabilities(7): 13 is NET_RAW, 25 is SYS_TIME.
+        let set = seen
+            .lines()
+            .find_map(|line| line.strip_prefix("CapBnd:"))
+            .unwrap();
+        let set = u64::from_str_radix(set.trim(), 16).unwrap();
+        assert_eq!((set >> 13 & 1, set >> 25 & 1), (0, 1), "{seen}");
+        project.locker("plan --exit-code").exits(0);
+        project.locker("down --yes").exits(0);
+    });
+}
+
+#[test]
+fn devices_and_memory_belong_to_the_root_of_an_id_map_and_reach_its_own_dev() {
+    on_a_host(|host| {
+        host.sh(NODES);
+        let file = "  a:\n    template: {name: tiny}\n    idmap: auto\n    devices: [\"/dev/none:/dev/sub/none\"]\n    \
+                    tmpfs: [\"/var/run/y:uid=5,mode=700\", /scratch]\n    stop_grace_period: 0s\n";
+        let project = Project::new(host, "shop", file);
+        project.up();
+        let script = "echo x > /dev/sub/none && touch /scratch/x && stat -c '%n %u %a' /dev/sub /var/run/y /scratch";
+        let seen = project.inside("a", script).exits(0).out;
+        assert_eq!(seen, "/dev/sub 0 755\n/var/run/y 5 700\n/scratch 0 1777\n");
+        project.locker("down --yes").exits(0);
+    });
+}
+
+#[test]
+fn a_read_only_root_a_privileged_one_and_one_for_containers_inside_start() {
+    on_a_host(|host| {
+        let file = "  ro: {template: {name: tiny}, read_only: true, stop_grace_period: 0s}\n  \
+                    all: {template: {name: tiny}, privileged: true, stop_grace_period: 0s}\n  \
+                    nest: {template: {name: tiny}, nesting: true, stop_grace_period: 0s}\n";
+        let project = Project::new(host, "shop", file);
+        project.up();
+        assert!(
+            project
+                .inside("ro", "touch /x")
+                .err
+                .contains("Read-only file system")
+        );
+        project.inside("all", "mknod /dev/mine b 254 0").exits(0);
+        let seen = project
+            .inside("all", "grep CapBnd /proc/self/status")
+            .exits(0)
+            .out;
+        let host_has = host.sh("grep CapBnd /proc/1/status");
+        assert_eq!(seen.trim(), host_has.trim());
+        let mounts = project.inside("nest", "cat /proc/mounts").exits(0).out;
+        assert!(mounts.contains(" /dev/.lxc/proc "), "{mounts}");
+        project.locker("plan --exit-code").exits(0);
+        project.locker("down --yes").exits(0);
+    });
+}
+
+#[test]
+fn a_device_that_is_missing_is_told_before_the_first_change() {
+    on_a_host(|host| {
+        let file = "  a:\n    template: {name: tiny}\n    devices: [/dev/nowhere]\n";
+        let project = Project::new(host, "shop", file);
+        let ran = project.locker("up");
+        assert_ne!(ran.code, 0);
+        assert!(
+            ran.err.contains("`/dev/nowhere`") && ran.err.contains("locker.yaml:5"),
+            "{}",
+            ran.err
+        );
+        assert_eq!(project.state("a"), "ABSENT");
+    });
+}
