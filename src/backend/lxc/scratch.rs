@@ -25,7 +25,9 @@ pub(super) fn memory(
     let words = || options.split(',').filter(|word| !word.is_empty());
     for (key, kind) in [("uid", IdKind::User), ("gid", IdKind::Group)] {
         let named = words().filter_map(|word| word.split_once('='));
-        let mut asked = named.filter_map(|(name, id)| (name == key).then(|| id.parse().ok()));
+        let mut asked = named
+            .filter(|(name, _)| *name == key)
+            .map(|(_, id)| id.parse().ok());
         let id = host_id(kind, asked.next().flatten().unwrap_or(0)).ok_or(Errno::OVERFLOW)?;
         fsconfig_set_string(&context, key, id.to_string())?;
     }

@@ -13,9 +13,11 @@ fn with(key: Key, change: fn(&mut System)) -> Project {
     file
 }
 
+type Case = (Key, fn(&mut System));
+
 #[test]
 fn a_grant_is_applied_with_a_restart_and_told_with_its_line() {
-    let cases: [(Key, fn(&mut System)); 6] = [
+    let cases: [Case; 6] = [
         (Key::Devices, |s| {
             s.devices = vec![Device::parse("/dev/fuse").unwrap()]
         }),
