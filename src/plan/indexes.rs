@@ -43,6 +43,12 @@ pub struct Indexes {
     /// For a set of networks, an index below which each is held on one of them. What is held stays
     /// held, so the search for a free one never starts over.
     from: BTreeMap<BTreeSet<Name>, u32>,
+    /// For a network, an index below which each is held on it: containers that share it need not be on the
+    /// same set of networks.
+    full: BTreeMap<Name, u32>,
+    /// How many indexes were looked at in search of a free one.
+    #[cfg(test)]
+    pub(super) looks: u64,
 }
 
 impl Indexes {
@@ -231,14 +237,40 @@ impl Indexes {
 
     /// The lowest index that nobody holds on any network of `name`.
     fn lowest_unheld(&mut self, name: &Name) -> Option<u32> {
-        let on = self.on.get(name)?;
+        let on = self.on.get(name)?.clone();
         let last = on.iter().filter_map(|network| self.last.get(network));
         let last = *last.min()?;
-        let from = self.from.get(on).copied().unwrap_or(FIRST);
+        let full = on.iter().map(|network| self.full_below(network)).max()?;
+        let from = self.from.get(&on).copied().unwrap_or(FIRST).max(full);
         let found = (from..=last).find(|index| self.is_open(name, *index, |_| false));
         let next = found.unwrap_or(last.saturating_add(1));
-        self.from.insert(on.clone(), next);
+        self.looked(from, next);
+        self.from.insert(on, next);
         found
+    }
+
+    /// An index below which each is held on `network`, the lowest free one if there is one.
+    fn full_below(&mut self, network: &Name) -> u32 {
+        let last = self.last.get(network).copied().unwrap_or_default();
+        let from = self.full.get(network).copied().unwrap_or(FIRST);
+        let is_free = |index: &u32| {
+            let key = (network.clone(), *index);
+            self.fits(network, *index) && !self.held.contains_key(&key)
+        };
+        let next = (from..=last).find(is_free);
+        let next = next.unwrap_or(last.saturating_add(1));
+        self.looked(from, next);
+        self.full.insert(network.clone(), next);
+        next
+    }
+
+    /// Counts looks, for the test of how they grow.
+    #[cfg_attr(not(test), expect(clippy::unused_self))]
+    fn looked(&mut self, _from: u32, _next: u32) {
+        #[cfg(test)]
+        {
+            self.looks += u64::from(_next.saturating_sub(_from)) + 1;
+        }
     }
 
     fn give(&mut self, name: &Name, index: u32) {

@@ -1,8 +1,10 @@
-//! How long planning takes, on request: `cargo test --release planned_fast -- --ignored --nocapture`.
+//! How long planning takes, on request: `cargo test --release planned_fast -- --ignored --nocapture`, and how the
+//! work of it grows, always.
 
 use std::time::Instant;
 
-use super::apps::{app, image};
+use super::super::indexes::Indexes;
+use super::apps::{app, image, put_on};
 use super::shop::{busybox, container, link, project};
 use super::world::World;
 use super::*;
@@ -23,6 +25,49 @@ fn five_hundred_applications_are_planned_fast() {
 #[ignore = "a measurement; run it with --release"]
 fn five_thousand_containers_are_planned_fast() {
     measure(5_000, |word| container(word, 1, busybox()));
+}
+
+/// How many indexes are looked at until each of `count` containers has one, and the last of them.
+fn looks(count: u16, networks_of: impl Fn(u16) -> Vec<String>) -> (u64, u32) {
+    let mut subnets = BTreeMap::new();
+    let one = |index: u16| {
+        let mut one = app(&format!("c{index}"), 1, image("nginx:1"));
+        let words = networks_of(index);
+        put_on(
+            &mut one,
+            &words.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+        one
+    };
+    let file = project((0..count).map(one).collect());
+    for network in (0..count).flat_map(&networks_of) {
+        let v4 = "10.64.0.0/16".parse().unwrap();
+        let wide = Subnets {
+            v4,
+            v6: None,
+            at4: None,
+            at6: None,
+        };
+        subnets.insert(name(&network), wide);
+    }
+    let mut problems = Vec::new();
+    let look = World::default().look();
+    let chosen = Indexes::choose(&file, &look, &subnets, true, &mut problems);
+    assert!(problems.is_empty() && chosen.all().len() == usize::from(count));
+    (chosen.looks, chosen.all().values().copied().max().unwrap())
+}
+
+#[test]
+fn addresses_of_many_containers_cost_no_more_each_than_of_a_few() {
+    let together = |_| vec!["default".to_string()];
+    let with_own = |index| vec!["default".to_string(), format!("own{index}")];
+    for networks_of in [&together as &dyn Fn(u16) -> Vec<String>, &with_own] {
+        let (few, last) = looks(50, networks_of);
+        assert_eq!(last, 51, "each has the next one");
+        let (many, last) = looks(500, networks_of);
+        assert_eq!(last, 501);
+        assert!(many < few * 11, "{few} looks for 50, {many} for 500");
+    }
 }
 
 fn measure(count: u16, make: impl Fn(&str) -> Container) {
