@@ -12,7 +12,8 @@ use futures_util::{StreamExt, stream};
 
 use super::Supervised;
 use crate::backend::{
-    BackendError, Body, EventStream, Lasting, LogLine, LogStream, LogWish, Probe, Process, Watch,
+    BackendError, Body, EventStream, Lasting, LogLine, LogStream, LogWish, Lost, Probe, Process,
+    Watch,
 };
 use crate::model::{Healthcheck, Name, host_name_of};
 use crate::sys::ExecError;
@@ -23,6 +24,17 @@ impl Supervised {
     async fn in_journal(&self) -> &BTreeSet<String> {
         let services = async || self.journal.services().await.unwrap_or_default();
         self.in_journal.get_or_init(services).await
+    }
+
+    /// The services of those of `names` whose output the journal holds, with the names.
+    async fn all_journaled(&self, names: &BTreeSet<Name>) -> BTreeMap<String, Name> {
+        let mut services = BTreeMap::new();
+        for name in names {
+            if let Some(service) = self.journaled(name).await {
+                services.insert(service, name.clone());
+            }
+        }
+        services
     }
 
     /// The service of a container whose output the journal holds.
@@ -94,12 +106,7 @@ impl Watch for Supervised {
         names: &BTreeSet<Name>,
         since: SystemTime,
     ) -> Result<Lasting, BackendError> {
-        let mut services = BTreeMap::new();
-        for name in names {
-            if let Some(service) = self.journaled(name).await {
-                services.insert(service, name.clone());
-            }
-        }
+        let services = self.all_journaled(names).await;
         let Some(first) = services.values().next() else {
             return Ok(Lasting::default());
         };
@@ -127,6 +134,28 @@ impl Watch for Supervised {
             names,
             lines: lines.chain(stream::iter([Err(over)])).boxed(),
         })
+    }
+
+    async fn lost(
+        &self,
+        names: &BTreeSet<Name>,
+        since: Option<SystemTime>,
+    ) -> Result<Vec<Lost>, BackendError> {
+        let services = self.all_journaled(names).await;
+        let Some(first) = services.values().next() else {
+            return Ok(Vec::new());
+        };
+        let asked = services.keys().cloned().collect();
+        let dropped = self.journal.dropped(&asked, since).await;
+        let dropped = dropped.map_err(self.unread(first))?.into_iter();
+        let lost = dropped.filter_map(|dropped| {
+            Some(Lost {
+                name: services.get(&dropped.service)?.clone(),
+                at: dropped.at,
+                count: dropped.count,
+            })
+        });
+        Ok(lost.collect())
     }
 
     async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError> {

@@ -28,7 +28,7 @@ pub use error::BackendError;
 pub use inside::{AttachOptions, Inside, Outer, Ran, Seeded};
 pub use meter::{Meter, Reading};
 pub use watch::{
-    EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Probe, Process, Watch, What,
+    EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, Probe, Process, Watch, What,
 };
 
 /// What a backend is asked about beside the project's containers.

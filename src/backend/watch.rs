@@ -32,6 +32,15 @@ pub trait Watch: Send + Sync {
         Ok(Lasting::default())
     }
 
+    /// What was printed by `names` and is not kept, from `since` on, as far as that was said. An engine keeps all.
+    async fn lost(
+        &self,
+        _names: &BTreeSet<Name>,
+        _since: Option<SystemTime>,
+    ) -> Result<Vec<Lost>, BackendError> {
+        Ok(Vec::new())
+    }
+
     /// Its processes.
     async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError>;
 
@@ -100,6 +109,17 @@ pub struct LogLine {
     pub error: bool,
     /// The text.
     pub text: String,
+}
+
+/// Lines that a container has printed and that are not where its output is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Whose.
+    pub name: Name,
+    /// When it was noticed.
+    pub at: SystemTime,
+    /// How many lines.
+    pub count: u64,
 }
 
 /// Lines of output.

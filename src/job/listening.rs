@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
 use crate::backend::{
-    BackendError, EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Probe, Process,
-    Watch, What,
+    BackendError, EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, Probe,
+    Process, Watch, What,
 };
 use crate::model::{Healthcheck, Name};
 
@@ -20,6 +20,7 @@ pub(super) struct Listening {
     names: BTreeSet<Name>,
     lasting: Vec<(Name, LogLine)>,
     happenings: Vec<Happening>,
+    lost: Vec<Lost>,
 }
 
 impl Listening {
@@ -47,6 +48,12 @@ impl Listening {
     /// What happens.
     pub(super) fn happens(mut self, happenings: Vec<Happening>) -> Self {
         self.happenings = happenings;
+        self
+    }
+
+    /// What is known to be missing.
+    pub(super) fn lost(mut self, lost: Vec<Lost>) -> Self {
+        self.lost = lost;
         self
     }
 
@@ -78,6 +85,14 @@ impl Watch for Listening {
         let names = self.lasting.iter().map(|(name, _)| name.clone()).collect();
         let lines = stream::iter(self.lasting.clone().into_iter().map(Ok)).boxed();
         Ok(Lasting { names, lines })
+    }
+
+    async fn lost(
+        &self,
+        _: &BTreeSet<Name>,
+        _: Option<SystemTime>,
+    ) -> Result<Vec<Lost>, BackendError> {
+        Ok(self.lost.clone())
     }
 
     async fn processes(&self, _: &Name) -> Result<Vec<Process>, BackendError> {

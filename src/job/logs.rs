@@ -1,6 +1,6 @@
 //! Output of containers of both kinds, merged in the order of time, and as it comes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
@@ -29,9 +29,18 @@ pub struct LogRequest {
 /// Who gets the lines; a break ends it.
 pub type Out<'a> = &'a mut (dyn FnMut(&Name, &LogLine) -> ControlFlow<()> + Send);
 
+/// Who is told how many lines of a container are not among those.
+pub type Missing<'a> = &'a mut (dyn FnMut(&Name, u64) + Send);
+
 /// Gives `out` what the containers have printed, in the order of time, then with `follow` what comes,
-/// also of containers that are started later, until `out` breaks.
-pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Result<(), JobError> {
+/// also of containers that are started later, until `out` breaks. What was printed before and is not kept is told to
+/// `missing` after the lines.
+pub async fn logs(
+    setting: &Setting,
+    request: &LogRequest,
+    out: Out<'_>,
+    missing: Missing<'_>,
+) -> Result<(), JobError> {
     let opened = road::open(setting, "logs")?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
@@ -48,8 +57,18 @@ pub async fn logs(setting: &Setting, request: &LogRequest, out: Out<'_>) -> Resu
     let names: BTreeSet<Name> = names.into_iter().filter(&chosen).collect();
     let watch = opened.host.backend.watch();
     let now = SystemTime::now();
-    match past(watch, &names, &request.wish, now, out).await {
-        Ok(ControlFlow::Continue(())) => {}
+    let mut first = BTreeMap::new();
+    let mut noting = |name: &Name, line: &LogLine| {
+        if let (Some(at), false) = (line.at, first.contains_key(name)) {
+            first.insert(name.clone(), at);
+        }
+        out(name, line)
+    };
+    match past(watch, &names, &request.wish, now, &mut noting).await {
+        Ok(ControlFlow::Continue(())) => {
+            let lost = lost(watch, &names, &request.wish, &first).await;
+            lost.iter().for_each(|(name, count)| missing(name, *count));
+        }
         Ok(ControlFlow::Break(())) => return Ok(()),
         Err(error) => {
             // What does not answer is the reason, where that is so.
@@ -102,6 +121,35 @@ async fn past(
     Ok(ControlFlow::Continue(()))
 }
 
+/// How many lines of each container are missing among those that were shown, of which `first` has the first of each.
+async fn lost(
+    watch: &dyn Watch,
+    names: &BTreeSet<Name>,
+    wish: &LogWish,
+    first: &BTreeMap<Name, SystemTime>,
+) -> BTreeMap<Name, u64> {
+    if wish.fresh {
+        return BTreeMap::new();
+    }
+    let since = |name: &Name| match wish.lines {
+        None => Some(wish.since.unwrap_or(SystemTime::UNIX_EPOCH)),
+        // Only what comes after the first that is shown is missing.
+        Some(_) => first.get(name).copied(),
+    };
+    let earliest = names.iter().filter_map(&since).min();
+    let earliest = earliest.filter(|at| *at > SystemTime::UNIX_EPOCH);
+    // Who cannot tell what is missing is no reason to show less.
+    let lost = watch.lost(names, earliest).await.unwrap_or_default();
+    let mut counts = BTreeMap::new();
+    for lost in lost {
+        let begun = since(&lost.name).is_some_and(|since| lost.at >= since);
+        if begun && wish.until.is_none_or(|until| lost.at < until) {
+            *counts.entry(lost.name).or_default() += lost.count;
+        }
+    }
+    counts
+}
+
 /// The next line of one container.
 struct Head {
     name: Name,
@@ -151,6 +199,7 @@ pub(super) fn after(at: SystemTime) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Lost;
     use crate::job::listening::{Listening, line, name};
 
     async fn told(watch: &Listening, wish: &LogWish) -> Vec<String> {
@@ -174,6 +223,41 @@ mod tests {
             .printed("web", vec![line(2, "b"), line(5, "c")]);
         let all = told(&watch, &LogWish::default()).await;
         assert_eq!(all, ["db a", "db no time", "web b", "web c", "db d"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_counted_for_what_is_shown() {
+        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let lost_at = |second, count| Lost {
+            name: name("web"),
+            at: at(second),
+            count,
+        };
+        let watch = Listening::default()
+            .printed("web", vec![line(5, "a"), line(50, "b")])
+            .lost(vec![lost_at(10, 3), lost_at(20, 4)]);
+        let names = watch.names();
+        let counted = async |wish: LogWish, first: Option<u64>| {
+            let first = first.map(|second| (name("web"), at(second)));
+            let counts = lost(&watch, &names, &wish, &first.into_iter().collect()).await;
+            counts.get("web").copied()
+        };
+        let all = LogWish::default;
+        assert_eq!(counted(all(), Some(5)).await, Some(7));
+        let since = Some(at(15));
+        assert_eq!(counted(LogWish { since, ..all() }, None).await, Some(4));
+        let until = Some(at(15));
+        assert_eq!(counted(LogWish { until, ..all() }, None).await, Some(3));
+        let lines = Some(1);
+        let last = || LogWish { lines, ..all() };
+        assert_eq!(counted(last(), Some(12)).await, Some(4));
+        assert_eq!(counted(last(), Some(50)).await, None);
+        assert_eq!(counted(last(), None).await, None, "nothing is shown");
+        let fresh = LogWish {
+            fresh: true,
+            ..all()
+        };
+        assert_eq!(counted(fresh, Some(5)).await, None, "the engine has all");
     }
 
     #[tokio::test]

@@ -66,7 +66,7 @@ pub use happenings::happenings;
 pub use image_list::{ImageRow, images};
 pub use images::ImageWish;
 pub use jobs::{JobPhase, JobRow, jobs};
-pub use logs::{LogRequest, logs};
+pub use logs::{LogRequest, Missing, logs};
 pub use once::{Once, OnceRequest, once};
 pub use plan::{Planned, plan};
 pub use port_check::{PortCheckRow, PortResult, port_check};

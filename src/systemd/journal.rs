@@ -10,9 +10,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 
-use super::printed::{Backwards, Entry, Forwards, Printed};
+use super::printed::{Backwards, Dropped, Entry, Forwards, Printed};
 use crate::model::{JOURNAL_PART, JOURNAL_STREAM, JOURNAL_UNIT};
 use crate::sys::{Exec, ExecError, Lines};
+
+/// The id of the message by which the journal tells what it has dropped (sd-messages.h,
+/// `SD_MESSAGE_JOURNAL_DROPPED`).
+const DROPPED: &str = "a596d6fe7bfa4994828e72309e95d61e";
 
 /// Lines as they are read.
 pub type PrintedStream = BoxStream<'static, Result<Printed, ExecError>>;
@@ -112,6 +116,31 @@ impl JournalReader {
         Ok(found.into())
     }
 
+    /// What the journal says that it has dropped of what services wrote, from `since` on. It says so with the next
+    /// line that it takes of the service.
+    ///
+    /// # Errors
+    /// `journalctl` is not there or cannot read.
+    pub async fn dropped(
+        &self,
+        services: &BTreeSet<String>,
+        since: Option<SystemTime>,
+    ) -> Result<Vec<Dropped>, ExecError> {
+        let span = Span { since, until: None };
+        let mut words = reading(["N_DROPPED", "OBJECT_SYSTEMD_UNIT"].join(","));
+        words.extend(span.arguments());
+        // The journal alone is heard by this way.
+        words.push("_TRANSPORT=driver".into());
+        words.push(format!("MESSAGE_ID={DROPPED}"));
+        let units = services.iter();
+        words.extend(units.map(|unit| format!("OBJECT_SYSTEMD_UNIT={unit}")));
+        let told = Exec::new("journalctl", words).run().await?;
+        let lines = told.stdout.lines();
+        Ok(lines
+            .filter_map(|line| Dropped::read(line.as_bytes()))
+            .collect())
+    }
+
     /// What containers print from `since` on, as it comes, without end.
     ///
     /// # Errors
@@ -136,15 +165,19 @@ impl JournalReader {
 /// writes for containers.
 fn journalctl(services: &BTreeSet<String>, arguments: &[String]) -> Exec {
     let fields = [JOURNAL_UNIT, JOURNAL_STREAM, JOURNAL_PART, "MESSAGE"].join(",");
-    let mut words: Vec<String> = ["-q", "--no-pager", "--all", "-o", "json"]
-        .map(String::from)
-        .into();
-    words.push(format!("--output-fields={fields}"));
+    let mut words = reading(fields);
     words.extend(arguments.iter().cloned());
     words.push("_UID=0".into());
     words.extend(["stdout", "stderr"].map(|stream| format!("{JOURNAL_STREAM}={stream}")));
     words.extend(services.iter().map(|unit| format!("{JOURNAL_UNIT}={unit}")));
     Exec::new("journalctl", words)
+}
+
+/// The options that every reading has, with what is to be read.
+fn reading(fields: String) -> Vec<String> {
+    let words = ["-q", "--no-pager", "--all", "-o", "json"].map(String::from);
+    let fields = [format!("--output-fields={fields}")];
+    words.into_iter().chain(fields).collect()
 }
 
 fn forwards(lines: Lines, span: Span) -> PrintedStream {

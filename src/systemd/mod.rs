@@ -32,7 +32,7 @@ use crate::store::{LockError, Paths, StoreError};
 pub use dbus::Systemd;
 pub use journal::{JournalReader, PrintedStream, Span};
 pub use none::NoUnits;
-pub use printed::Printed;
+pub use printed::{Dropped, Printed};
 
 /// What becomes of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,40 @@ pub struct Printed {
     pub text: String,
 }
 
+/// Lines that the journal has not taken, because more came than its limit allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The service that they came from.
+    pub service: String,
+    /// When the journal said so: with the next line that it took.
+    pub at: SystemTime,
+    /// How many.
+    pub count: u64,
+}
+
+impl Dropped {
+    /// What a line of JSON tells; none for one that tells of nothing dropped.
+    pub(super) fn read(json: &[u8]) -> Option<Self> {
+        let written: WrittenDrop = serde_json::from_slice(json).ok()?;
+        Some(Self {
+            service: written.unit,
+            at: UNIX_EPOCH + Duration::from_micros(written.at.parse().ok()?),
+            count: written.count.parse().ok()?,
+        })
+    }
+}
+
+/// As `journalctl -o json` writes the journal's own words about it.
+#[derive(Deserialize)]
+struct WrittenDrop {
+    #[serde(rename = "__REALTIME_TIMESTAMP")]
+    at: String,
+    #[serde(rename = "OBJECT_SYSTEMD_UNIT")]
+    unit: String,
+    #[serde(rename = "N_DROPPED")]
+    count: String,
+}
+
 /// One entry: a line, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -232,5 +266,17 @@ mod tests {
         assert_eq!(text("null"), None);
         assert_eq!(Entry::read(b"-- Reboot --"), None);
         assert_eq!(Entry::read(br#"{"MESSAGE":"not ours"}"#), None);
+    }
+
+    #[test]
+    fn what_the_journal_dropped_is_read_from_its_own_words() {
+        let said = br#"{"__REALTIME_TIMESTAMP":"1500000","OBJECT_SYSTEMD_UNIT":"u.service","N_DROPPED":"162501"}"#;
+        let dropped = Dropped {
+            service: "u.service".into(),
+            at: UNIX_EPOCH + Duration::from_millis(1500),
+            count: 162_501,
+        };
+        assert_eq!(Dropped::read(said), Some(dropped));
+        assert_eq!(Dropped::read(br#"{"MESSAGE":"not of a unit"}"#), None);
     }
 }

@@ -114,6 +114,73 @@ fn output_of_all_runs_is_read_from_the_journal() {
     });
 }
 
+/// Lets both print so many lines, a number on each, and a last word.
+fn flood(host: &Host, lines: u32, word: &str) {
+    host.sh(&format!(
+        "docker exec both_web sh -c '(seq {lines}; echo {word}) > /tmp/in' & \
+         lxc-attach -n both_db -- sh -c '(echo; seq {lines}; echo {word}) > /dev/console'; wait"
+    ));
+}
+
+/// How many lines of the last flood `locker logs WORDS` shows.
+fn numbers(project: &Project<'_>, words: &str) -> usize {
+    let all = texts(project, words);
+    let numbers = all.iter().filter(|text| text.parse::<u32>().is_ok());
+    numbers.count()
+}
+
+#[test]
+fn a_flood_of_lines_is_kept_whole_and_what_a_limit_drops_is_told() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", BOTH);
+        project.up();
+        flood(host, 200_000, "over");
+        for name in ["web", "db"] {
+            host.sh(&format!(
+                "cd {} && timeout 120 sh -c 'until locker logs -n 3 {name} | grep -q over; do sleep 0.5; done'",
+                project.dir()
+            ));
+        }
+        for name in ["web", "db"] {
+            assert_eq!(numbers(&project, name), 200_000, "{name}");
+            let told = project.locker(&format!("logs -n 2 {name}")).exits(0);
+            assert_eq!(told.err, "", "nothing is missing");
+        }
+        // An administrator wants a limit after all.
+        for name in ["web", "db"] {
+            let dir = format!("/etc/systemd/system/locker-both-{name}.service.d");
+            host.sh(&format!(
+                "mkdir {dir}; printf '[Service]\nLogRateLimitIntervalSec=3s\nLogRateLimitBurst=100\n' > {dir}/few.conf"
+            ));
+        }
+        host.sh("systemctl daemon-reload");
+        project.locker("restart").exits(0);
+        let between = now(host);
+        flood(host, 20_000, "end");
+        // The journal says so with the next line that it takes.
+        let dropped = |name: &str| {
+            print(host, "next");
+            let told = project.locker(&format!("logs --since {between} {name}"));
+            told.exits(0).err
+        };
+        for name in ["web", "db"] {
+            eventually(true, || dropped(name).contains("the journal has dropped"));
+            let told = dropped(name);
+            assert!(
+                told.contains(&format!("`locker logs --engine {name}`")),
+                "{told}"
+            );
+            let shown = numbers(&project, &format!("--since {between} {name}"));
+            assert!(shown < 20_000, "{shown}");
+            assert_eq!(
+                numbers(&project, &format!("--engine --since {between} {name}")),
+                20_000
+            );
+        }
+        host.sh("rm -r /etc/systemd/system/locker-both-*.service.d; systemctl daemon-reload");
+    });
+}
+
 #[test]
 fn a_follower_hears_through_ends_new_starts_and_rotation() {
     on_a_host_with_docker(|host| {

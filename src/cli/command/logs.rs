@@ -32,6 +32,7 @@ Examples:
   locker logs web
   locker logs -f -n 20          follow all, from their last 20 lines
   locker logs --since 10m -t    the last ten minutes, with times
+  locker logs --engine web      what its engine has kept, and not the journal
 ";
 
 /// Show what containers printed, all of them in the order of time
@@ -47,6 +48,9 @@ pub struct Logs {
     /// Go on with what comes, until Ctrl-C
     #[arg(short = 'f', long)]
     follow: bool,
+    /// What the engine has kept of the run, also where the journal has its output
+    #[arg(long, conflicts_with = "follow")]
+    engine: bool,
     /// Only the last N lines of each, or `all`
     #[arg(short = 'n', long, visible_alias = "tail", value_name = "N", value_parser = lines)]
     lines: Option<Lines>,
@@ -107,10 +111,12 @@ impl Logs {
                 since: self.since,
                 until: self.until,
                 lines: self.lines.and_then(|lines| lines.0),
-                fresh: false,
+                fresh: self.engine,
             },
         };
-        change::block_on(job::logs(&setting, &request, &mut print))??;
+        let mut missing = |name: &Name, count: u64| ui.say(&missing(name, count));
+        let asked = job::logs(&setting, &request, &mut print, &mut missing);
+        change::block_on(asked)??;
         failure.map_or(Ok(0), Err)
     }
 
@@ -129,6 +135,15 @@ impl Logs {
         text.push_str(&clean(&line.text));
         text + "\n"
     }
+}
+
+/// What is said of lines that the journal has not taken.
+fn missing(name: &Name, count: u64) -> String {
+    let lines = if count == 1 { "line" } else { "lines" };
+    format!(
+        "warning: the journal has dropped {count} {lines} of container `{name}`: a drop-in of its service limits them \
+         (`LogRateLimitBurst=`); `locker logs --engine {name}` shows what its engine has kept of this run\n"
+    )
 }
 
 /// A container keeps its colour whichever others are shown beside it.
@@ -177,6 +192,15 @@ mod tests {
         let hostile = line("hello\x1b]0;title\x07 \x1b[2Jworld\r");
         assert_eq!(plain("logs", &hostile), "web | hello world\n");
         assert_eq!(plain("logs --no-log-prefix", &line("x")), "x\n");
+    }
+
+    #[test]
+    fn lines_that_are_missing_are_told_with_where_they_are() {
+        let web = Name::new("web").unwrap();
+        let told = missing(&web, 162_501);
+        assert!(told.contains("dropped 162501 lines of container `web`"));
+        assert!(told.contains("`locker logs --engine web`"), "{told}");
+        assert!(missing(&web, 1).contains("dropped 1 line of"));
     }
 
     #[test]

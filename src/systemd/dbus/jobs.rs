@@ -132,6 +132,8 @@ fn properties(job: &TransientJob) -> Vec<(&'static str, Variant<'static>)> {
         ("TimeoutStopUSec", stop.into()),
         ("Slice", names::slice(&job.project).into()),
         ("SyslogIdentifier", job.identifier.clone().into()),
+        // None, as for containers: with 0 the journal's own limit would hold.
+        ("LogRateLimitIntervalUSec", 1u64.into()),
         ("RemainAfterExit", true.into()),
         ("NoNewPrivileges", true.into()),
         // At shutdown it ends before the engine does.
