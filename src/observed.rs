@@ -16,7 +16,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CgroupVersion, ContainerSpec, HostsLine, IdRange, Kind, Listener, Name, Port, Subnets,
+    CgroupVersion, ContainerSpec, HostsLine, IdRange, Kind, Listener, Name, Port, Provision,
+    Subnets,
 };
 
 pub use engine::*;
@@ -172,6 +173,9 @@ pub struct Mark {
     pub spec: ContainerSpec,
     /// Whether the `setup` commands have all run.
     pub setup_done: bool,
+    /// What it was furnished with when the setup ran last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provisioned: Vec<Provision>,
     /// Whether its volumes have been filled; a run that was killed before it did so left them empty.
     #[serde(default)]
     pub seeded: bool,

@@ -224,10 +224,12 @@ impl<'a> Worker<'a> {
             self.configure(spec).await?;
         } else if let Step::Setup {
             container,
+            provisions,
             commands,
         } = step
         {
-            self.set_up(id, step, container, commands).await?;
+            self.set_up(id, step, container, provisions, commands)
+                .await?;
         } else if let Step::WriteNames {
             container,
             hosts,

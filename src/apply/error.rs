@@ -86,15 +86,12 @@ pub enum StepError {
     )]
     NoEngine,
     /// A setup command failed.
-    #[error(
-        "setup command `{command}` in `{container}` ended with {code}{}",
-        last_line(output)
-    )]
+    #[error("{what} in `{container}` ended with {code}{}", last_line(output))]
     Setup {
         /// Short name.
         container: Name,
-        /// The command.
-        command: String,
+        /// The command of the file, or the key that it was run for.
+        what: String,
         /// Its exit code.
         code: i32,
         /// The last lines that it printed.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use crate::model::{ContainerSpec, InnerCommand, Name};
+use crate::model::{ContainerSpec, InnerCommand, Name, Provision};
 use crate::observed::Mark;
 use crate::plan::{Step, StepId};
 
 use super::StepError;
 use super::act::Worker;
 use super::events::Event;
+use super::provision;
 
 /// The form of the mark that this program writes.
 const MARK_VERSION: u32 = 1;
@@ -20,6 +21,7 @@ impl Worker<'_> {
         let now = self.mark_now(&spec.name).await?;
         let mark = Mark {
             seeded: now.seeded,
+            provisioned: now.provisioned,
             ..self.mark_of(spec, now.setup_done)
         };
         self.write_mark(mark).await
@@ -42,6 +44,7 @@ impl Worker<'_> {
         if let Some(now) = self.marks().get(&mark.spec.name) {
             mark.setup_done |= now.setup_done;
             mark.seeded |= now.seeded;
+            mark.provisioned.clone_from(&now.provisioned);
         }
         self.write_mark(mark).await
     }
@@ -58,6 +61,7 @@ impl Worker<'_> {
             directory: self.host.directory.clone(),
             spec: spec.clone(),
             setup_done,
+            provisioned: Vec::new(),
             seeded: false,
         }
     }
@@ -80,12 +84,13 @@ impl Worker<'_> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs the commands and, when all have passed, writes so in the mark.
+    /// Fulfils the wishes, runs the commands and, when all have passed, writes so in the mark.
     pub(super) async fn set_up(
         &self,
         id: StepId,
         step: &Step,
         container: &Name,
+        provisions: &[Provision],
         commands: &[InnerCommand],
     ) -> Result<(), StepError> {
         let inside = self.host.backend.inside();
@@ -93,15 +98,19 @@ impl Worker<'_> {
             self.events
                 .tell(Event::Note(&still_starting(container, &state)));
         }
-        for command in commands {
-            let ran = inside.run(container, &command.clone().into(), None).await?;
+        let wishes = provisions.iter();
+        let wishes = wishes.map(|wish| (provision::command(wish), format!("`{wish}`")));
+        let own = commands.iter();
+        let own = own.map(|command| (command.clone(), format!("setup command `{command}`")));
+        for (command, what) in wishes.chain(own) {
+            let ran = inside.run(container, &command.into(), None).await?;
             for line in ran.output.lines() {
                 self.events.tell(Event::Output { id, step, line });
             }
             if ran.code != 0 {
                 return Err(StepError::Setup {
                     container: container.clone(),
-                    command: command.to_string(),
+                    what,
                     code: ran.code,
                     output: last_lines(&ran.output),
                 });
@@ -109,6 +118,7 @@ impl Worker<'_> {
         }
         let mut mark = self.mark_now(container).await?;
         mark.setup_done = true;
+        mark.provisioned.clone_from(&mark.spec.system.provisions);
         self.write_mark(mark).await
     }
 }

@@ -24,6 +24,7 @@ mod lanes;
 mod life;
 mod marks;
 mod perform;
+mod provision;
 mod signal;
 mod sources;
 mod supervised;

@@ -183,6 +183,11 @@ keys! {
     Supervisor "supervisor"
     Isolate "isolate"
     Nesting "nesting"
+    Packages "packages"
+    Timezone "timezone"
+    Locale "locale"
+    Users "users"
+    SshKeys "ssh_keys"
     OnDemand "on_demand"
     Idle "idle"
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppLimits, Device, Key, Limit, Ulimit};
+use super::{AppLimits, Device, Key, Limit, Provision, Ulimit};
 
 /// The settings of a system container. What is none or empty is left to LXC's own configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct System {
     /// The signal that asks its init to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    /// What it is furnished with from inside, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub provisions: Vec<Provision>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it

@@ -152,6 +152,17 @@ fn system(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
         ),
     ];
     rows.extend(granted(had, gets));
+    rows.push((
+        had.provisions != gets.provisions,
+        Reach::Live,
+        &[
+            Key::Packages,
+            Key::Timezone,
+            Key::Locale,
+            Key::Users,
+            Key::SshKeys,
+        ],
+    ));
     rows
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::{InnerCommand, Kind, Name, STOP_GRACE, SYSTEM_GRACE};
+use crate::model::{
+    InnerCommand, Key, Kind, Name, Place, Provision, STOP_GRACE, SYSTEM_GRACE, still_to_do,
+};
 use crate::observed::{ObservedContainer, State};
 
 use super::build::Builder;
@@ -104,15 +106,23 @@ impl Builder<'_> {
     fn waits_for_callers(&self, name: &Name) -> bool {
         let file = self.project.containers.get(name);
         let waits = self.wish.goal == Goal::Up && file.is_some_and(units::waits_for_callers);
-        waits && self.awaited_setup(name).is_empty()
+        let (provisions, commands) = self.awaited_setup(name);
+        waits && provisions.is_empty() && commands.is_empty()
     }
 
-    /// The commands that are still to run once.
-    fn awaited_setup(&self, name: &Name) -> &[InnerCommand] {
+    /// What it is still to be furnished with, and the commands that are still to run once.
+    fn awaited_setup(&self, name: &Name) -> (Vec<Provision>, Vec<InnerCommand>) {
         let made = self.has(Slot::Create, name);
-        let done = !made && self.mark(name).is_none_or(|mark| mark.setup_done);
-        let spec = self.specs.get(name).filter(|_| !done);
-        spec.map_or(&[], |spec| &spec.setup)
+        let mark = self.mark(name).filter(|_| !made);
+        let Some(spec) = self.specs.get(name).filter(|_| made || mark.is_some()) else {
+            return (Vec::new(), Vec::new());
+        };
+        let had = mark.map_or(&[][..], |mark| &mark.provisioned);
+        let commands = match mark.is_some_and(|mark| mark.setup_done) {
+            true => Vec::new(),
+            false => spec.setup.clone(),
+        };
+        (still_to_do(&spec.system.provisions, had), commands)
     }
 
     /// Whether it does not run when all is done, since nobody has called yet.
@@ -224,20 +234,36 @@ impl Builder<'_> {
     /// Setup waits for the first start, whichever command does it.
     pub(super) fn setup(&mut self, name: &Name, intent: Intent) {
         let on = matches!(intent.power, Power::On | Power::Cycle);
-        let commands = self.awaited_setup(name).to_vec();
+        let (provisions, commands) = self.awaited_setup(name);
+        let nothing = provisions.is_empty() && commands.is_empty();
         // One that has done its work is not started for it.
-        if !on || commands.is_empty() || !self.running.contains(name) {
+        if !on || nothing || !self.running.contains(name) {
             return;
         }
-        let step = Step::Setup {
-            container: name.clone(),
-            commands,
-        };
         let causes = match self.draft.find(Slot::Create, name) {
             Some(create) => self.draft.causes(create).to_vec(),
+            None if commands.is_empty() => self.provision_causes(name, &provisions),
             None => vec![Cause::Drifted("setup has not run")],
         };
+        let step = Step::Setup {
+            container: name.clone(),
+            provisions,
+            commands,
+        };
         self.draft.add_in(Slot::Setup, name, step, causes);
+    }
+
+    /// The keys that ask for it, where the file has them still.
+    fn provision_causes(&self, name: &Name, provisions: &[Provision]) -> Vec<Cause> {
+        let file = self.project.containers.get(name);
+        let mut keys: Vec<Key> = provisions.iter().map(Provision::key).collect();
+        keys.dedup();
+        let place = |key: Key| file.map_or_else(Place::nowhere, |file| file.place_of(key).clone());
+        let changed = keys.into_iter().map(|key| Cause::Changed {
+            key,
+            place: place(key),
+        });
+        changed.collect()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{
     Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name,
-    NetworkRules, PortRule, ProgramCopy, Subnets, UnitsChange,
+    NetworkRules, PortRule, ProgramCopy, Provision, Subnets, UnitsChange,
 };
 use crate::observed::{Leftover, ProjectRecord};
 
@@ -126,10 +126,12 @@ pub enum Step {
         /// At most so long; none is without end.
         most: Option<Duration>,
     },
-    /// Run the setup commands inside, once. Undone with the creation it belongs to.
+    /// Furnish it from inside and run the setup commands, once. Undone with the creation it belongs to.
     Setup {
         /// Short name.
         container: Name,
+        /// What it is furnished with first.
+        provisions: Vec<Provision>,
         /// In order; the first failure ends it.
         commands: Vec<InnerCommand>,
     },

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    HostsLine, Kind, Name, NetworkRules, PortRule, ProgramCopy, Subnets, USUAL_MTU, UnitsChange,
+    HostsLine, InnerCommand, Kind, Name, NetworkRules, PortRule, ProgramCopy, Provision, Subnets,
+    USUAL_MTU, UnitsChange,
 };
 
 use super::Step;
@@ -174,7 +175,11 @@ impl Step {
                 paths.collect::<Vec<_>>().join(" ")
             }
             Self::WriteNames { hosts, .. } | Self::WriteHostNames { hosts } => names(hosts),
-            Self::Setup { commands, .. } => count(commands.len(), "command"),
+            Self::Setup {
+                provisions,
+                commands,
+                ..
+            } => setup(provisions, commands),
             Self::Publish { add, remove } => rules(add, remove),
             Self::Stop { aside: true, .. } => "the older self".into(),
             Self::Destroy { aside: true, .. } => "the older self".into(),
@@ -224,6 +229,13 @@ fn units(change: &UnitsChange) -> String {
         true => services,
         false => format!("{services}, at boot {}", enabled.join(" ")),
     }
+}
+
+/// What a container is furnished with, and how many commands run in it.
+fn setup(provisions: &[Provision], commands: &[InnerCommand]) -> String {
+    let wishes = provisions.iter().map(Provision::to_string);
+    let own = (!commands.is_empty()).then(|| count(commands.len(), "command"));
+    wishes.chain(own).collect::<Vec<_>>().join(", ")
 }
 
 /// `1 command`, `2 commands`.

@@ -124,3 +124,87 @@ fn a_device_that_is_missing_is_told_before_the_first_change() {
         assert_eq!(project.state("a"), "ABSENT");
     });
 }
+
+/// A package manager, and the programs for accounts that this small system lacks: each notes what it is asked for.
+const TOOL: &str = r#"#!/bin/sh
+echo "${0##*/} $*" >> /asked
+[ "${0##*/}" != useradd ] || { echo "deploy:x:2000:2000::/home/deploy:/bin/sh" >> /etc/passwd; mkdir -p /home/deploy; }
+"#;
+
+#[test]
+fn a_system_container_is_furnished_before_its_setup_and_again_when_the_file_changes() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", "  a: {template: {name: tiny}}\n");
+        host.write("/srv/shop/tool", TOOL);
+        host.sh("chmod 755 /srv/shop/tool; mkdir -p /srv/shop/zoneinfo/Europe; echo zone > /srv/shop/zoneinfo/Europe/Berlin");
+        let file = |keys: &str| {
+            format!(
+                "  a:\n    template: {{name: tiny}}\n    stop_grace_period: 0s\n    \
+                 volumes: [\"./tool:/bin/apk:ro\", \"./tool:/bin/useradd:ro\", \"./tool:/bin/usermod:ro\", \"./tool:/bin/groupadd:ro\", \"./zoneinfo:/usr/share/zoneinfo:ro\"]\n    \
+                 setup: [\"id deploy && cat /etc/localtime && echo set-up >> /asked\"]\n{keys}"
+            )
+        };
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ";
+        let first = file(&format!(
+            "    packages: [nginx, git]\n    timezone: Europe/Berlin\n    locale: C.UTF-8\n    \
+             users: {{deploy: {{uid: 2000, shell: /bin/sh, groups: [www], ssh_keys: [\"{key} d\"]}}}}\n    \
+             ssh_keys: [\"{key} one\", \"{key} two\"]\n"
+        ));
+        project.rewrite(&first);
+        project.up();
+        let look = "cat /asked /etc/localtime /root/.ssh/authorized_keys; \
+                    stat -c '%u %a' /home/deploy/.ssh/authorized_keys; cat /etc/default/locale /etc/locale.conf 2>/dev/null";
+        let seen = project.inside("a", look).out;
+        let asked = "apk add nginx git\nuseradd -m -u 2000 -s /bin/sh deploy\ngroupadd www\nusermod -aG www deploy\nset-up\nzone\n";
+        assert!(seen.starts_with(asked), "{seen}");
+        for wanted in [
+            "2000 600\n",
+            "LANG=C.UTF-8\n",
+            &format!("# >>> locker\n{key} one\n{key} two\n# <<< locker\n"),
+        ] {
+            assert!(seen.contains(wanted), "{wanted}{seen}");
+        }
+        project.locker("plan --exit-code").exits(0);
+        // A key that has been put in by hand stays, one that left the file goes, `setup` does not run again.
+        project.inside("a", "echo by-hand >> /root/.ssh/authorized_keys");
+        let plan = {
+            project.rewrite(&file("    packages: [nginx, vim]\n"));
+            project.locker("plan").out
+        };
+        assert!(
+            plan.contains("packages nginx vim, ssh_keys of deploy, ssh_keys of root"),
+            "{plan}"
+        );
+        project.up();
+        let seen = project
+            .inside(
+                "a",
+                "tail -n 2 /asked; cat /root/.ssh/authorized_keys /home/deploy/.ssh/authorized_keys",
+            )
+            .exits(0)
+            .out;
+        assert_eq!(seen, "set-up\napk add nginx vim\nby-hand\n");
+        project.locker("plan --exit-code").exits(0);
+        project.locker("down --yes").exits(0);
+    });
+}
+
+#[test]
+fn a_wish_that_cannot_be_fulfilled_is_told_with_the_last_line_of_who_tried() {
+    on_a_host(|host| {
+        let project = Project::new(
+            host,
+            "shop",
+            "  a: {template: {name: tiny}, packages: [nginx], stop_grace_period: 0s}\n",
+        );
+        let ran = project.locker("up");
+        assert_ne!(ran.code, 0);
+        assert!(
+            ran.err.contains("`packages nginx` in `a` ended with 127")
+                && ran.err.contains("no package manager"),
+            "{}",
+            ran.err
+        );
+        project.locker("down --yes").exits(0);
+    });
+}

@@ -234,6 +234,7 @@ async fn setup_is_marked_as_done_only_when_all_of_it_passed() {
         let commands = new.setup.clone();
         let setup = Step::Setup {
             container: name("new"),
+            provisions: Vec::new(),
             commands,
         };
         let plan = plan_of(vec![

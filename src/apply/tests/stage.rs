@@ -260,6 +260,7 @@ pub(super) fn mark(word: &str) -> Mark {
         directory: "/srv/shop".into(),
         spec: spec(word, word),
         setup_done: true,
+        provisioned: Vec::new(),
         seeded: true,
     }
 }

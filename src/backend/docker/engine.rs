@@ -143,6 +143,7 @@ impl DockerBackend {
             directory: self.site.directory.clone(),
             spec: spec.clone(),
             setup_done: true,
+            provisioned: Vec::new(),
             seeded: true,
         };
         let (link, older) = (self.link().await?, Bodies::default());

@@ -247,6 +247,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mark = Mark {
             setup_done: true,
+            provisioned: Vec::new(),
             ..mark(&json!({}))
         };
         change(home.path(), "one", &mark).unwrap();

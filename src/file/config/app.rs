@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{list, pairs, put, text};
 use crate::file::lower::THROTTLES;
 use crate::model::{
-    App, AppLimits, AppNetwork, Attachment, Device, DeviceRequest, InnerFile, PullPolicy, System,
-    Ulimit, default_network, show_time,
+    App, AppLimits, AppNetwork, Attachment, Device, DeviceRequest, InnerFile, Provision,
+    PullPolicy, System, Ulimit, User, default_network, show_time,
 };
 
 type Out = Map<String, Value>;
@@ -171,6 +171,7 @@ fn granted(
 
 /// The settings of a system container.
 pub(super) fn system(map: &mut Out, system: &System) {
+    provisions(map, &system.provisions);
     for (key, value) in [
         ("privileged", system.privileged),
         ("nesting", system.nesting),
@@ -191,6 +192,52 @@ pub(super) fn system(map: &mut Out, system: &System) {
     put(map, "shm_size", system.shm_size.map_or(Value::Null, text));
     let signal = system.stop_signal.as_ref();
     put(map, "stop_signal", signal.map_or(Value::Null, text));
+}
+
+/// What a system container is furnished with from inside.
+fn provisions(map: &mut Out, all: &[Provision]) {
+    let keys_of = |name: &str| {
+        let mut all = all.iter();
+        all.find_map(|wish| match wish {
+            Provision::SshKeys { user, keys } if user == name => Some(list(keys)),
+            Provision::SshKeys { .. }
+            | Provision::Packages(_)
+            | Provision::Timezone(_)
+            | Provision::Locale(_)
+            | Provision::User(_) => None,
+        })
+    };
+    let mut users = Map::new();
+    for wish in all {
+        match wish {
+            Provision::Packages(names) => put(map, "packages", list(names)),
+            Provision::Timezone(zone) => put(map, "timezone", text(zone)),
+            Provision::Locale(locale) => put(map, "locale", text(locale)),
+            Provision::User(user) => {
+                let keys = keys_of(&user.name).unwrap_or_default();
+                users.insert(user.name.clone(), account(user, keys));
+            }
+            Provision::SshKeys { user, keys } if user == "root" => {
+                put(map, "ssh_keys", list(keys));
+            }
+            Provision::SshKeys { .. } => {}
+        }
+    }
+    put(map, "users", Value::Object(users));
+}
+
+fn account(user: &User, keys: Value) -> Value {
+    let path = |path: &Option<PathBuf>| {
+        let path = path.as_ref();
+        path.map_or(Value::Null, |path| text(path.display()))
+    };
+    let mut map = Map::new();
+    put(&mut map, "uid", user.uid.map_or(Value::Null, Value::from));
+    put(&mut map, "shell", path(&user.shell));
+    put(&mut map, "home", path(&user.home));
+    put(&mut map, "groups", list(&user.groups));
+    put(&mut map, "ssh_keys", keys);
+    Value::Object(map)
 }
 
 fn memory(map: &mut Out, all: &BTreeMap<PathBuf, String>) {

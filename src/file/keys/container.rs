@@ -113,6 +113,11 @@ pub(in crate::file) const CONTAINER: &[KeySpec] = &[
     key("supervisor", "who keeps it up: `auto`, `systemd` or `none`", schema::supervisor),
     key("isolate", "it is kept apart from the other containers", schema::boolean),
     sys("nesting", "containers may run inside", schema::boolean),
+    sys("packages", "packages of the distribution that are installed", schema::text_or_texts),
+    sys("timezone", "time zone, as in `Europe/Berlin`", schema::text),
+    sys("locale", "locale of all logins, as in `de_DE.UTF-8`", schema::text),
+    sys("users", "users that are made: names, or a map of names with what each has", schema::users),
+    sys("ssh_keys", "public keys with which root may log in: lines, or paths of files on the host", schema::text_or_texts),
     key("on_demand", "started by the first connection to one of its ports", schema::boolean),
     key("idle", "how long it runs without a connection", schema::text),
 ];

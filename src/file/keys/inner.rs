@@ -16,6 +16,16 @@ pub(in crate::file) const PORT: &[KeySpec] = &[
     key("app_protocol", "what is spoken; a remark", schema::text),
 ];
 
+/// A user of a system container.
+#[rustfmt::skip]
+pub(in crate::file) const USER: &[KeySpec] = &[
+    key("uid", "a fixed id", schema::whole),
+    key("shell", "program of a login", schema::text),
+    key("home", "home directory", schema::text),
+    key("groups", "further groups; one that is missing is made", schema::text_or_texts),
+    key("ssh_keys", "public keys: lines, or paths of files on the host", schema::text_or_texts),
+];
+
 /// The map form of a volume.
 #[rustfmt::skip]
 pub(in crate::file) const VOLUME: &[KeySpec] = &[

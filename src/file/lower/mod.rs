@@ -16,6 +16,7 @@ mod networks;
 mod order;
 mod ports;
 mod project;
+mod provisions;
 mod reach;
 mod source;
 mod stores;

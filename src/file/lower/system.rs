@@ -5,9 +5,9 @@
 
 use super::app::{self, kernel, limits};
 use super::container::{Layers, Shared};
-use super::deploy;
 use super::values::{flag, one, parsed};
 use super::volumes::Mounts;
+use super::{deploy, provisions};
 use crate::file::desk::Desk;
 use crate::model::{
     Container, Fqdn, Idmap, Key, Limit, Place, System, check_plain, check_signal, limits_of,
@@ -40,6 +40,7 @@ pub(super) fn fill(
         stop_signal: parsed(desk, layers, Key::StopSignal, |text| {
             check_signal(text).map(|()| text.to_string())
         }),
+        provisions: provisions::lower(desk, layers),
     };
     kernel::check_sysctls(desk, layers, |_| None);
     container.network = app::of_system(desk, shared, layers);

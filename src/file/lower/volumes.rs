@@ -16,7 +16,9 @@ use crate::model::{
     EngineMount, EngineVolume, Key, Kind, MountOptions, Name, Place, Volume, VolumeError,
     VolumeSource, check_tmpfs, host_path, parse_size, target_path,
 };
-use wanted::{Wanted, home, long, short, target};
+use wanted::{Wanted, long, short, target};
+
+pub(super) use wanted::home;
 
 /// All that is mounted in a container.
 #[derive(Default)]

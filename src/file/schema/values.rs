@@ -37,6 +37,11 @@ pub(in crate::file) fn text_or_texts() -> Value {
     either(scalar(), texts())
 }
 
+pub(in crate::file) fn users() -> Value {
+    let user = either(json!({"type": "null"}), object(keys::USER));
+    either(text_or_texts(), map_of(user))
+}
+
 pub(in crate::file) fn boolean() -> Value {
     json!({"type": ["boolean", "string"]})
 }

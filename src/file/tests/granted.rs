@@ -158,3 +158,90 @@ fn it_comes_back_from_the_resolved_file() {
     let read = read_text(ALL).map(|loaded| loaded.project);
     comes_back(read.unwrap_or_else(|_| panic!("{}", drawn(ALL))));
 }
+
+const FURNISHED: &str = r#"name: shop
+containers:
+  a:
+    template: x
+    packages: [nginx, g++]
+    timezone: Europe/Berlin
+    locale: de_DE.UTF-8
+    users:
+      deploy: {uid: 2000, shell: /bin/sh, home: /srv/deploy, groups: [www, sudo], ssh_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ d"}
+      web:
+    ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK me@there"]
+"#;
+
+#[test]
+fn a_system_container_is_furnished_in_the_order_in_which_one_needs_the_other() {
+    let project = project(FURNISHED);
+    let wishes = &project.containers["a"].system.provisions;
+    let words: Vec<String> = wishes.iter().map(ToString::to_string).collect();
+    let expected = [
+        "packages nginx g++",
+        "timezone Europe/Berlin",
+        "locale de_DE.UTF-8",
+        "user deploy",
+        "ssh_keys of deploy",
+        "user web",
+        "ssh_keys of root",
+    ];
+    assert_eq!(words, expected);
+    let read = read_text(FURNISHED).map(|loaded| loaded.project);
+    comes_back(read.unwrap_or_else(|_| panic!("{}", drawn(FURNISHED))));
+}
+
+#[test]
+fn public_keys_may_stand_in_a_file_of_the_host() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK me@there";
+    let file = format!("# mine\n\n{key}\n");
+    let home = super::Home::new(&[
+        (
+            "locker.yaml",
+            "containers: {a: {template: x, ssh_keys: [./me.pub]}}\n",
+        ),
+        ("me.pub", &file),
+    ]);
+    let project = home.project(&home.options());
+    let wishes = &project.containers["a"].system.provisions;
+    let expected = crate::model::Provision::SshKeys {
+        user: "root".into(),
+        keys: vec![key.into()],
+    };
+    assert_eq!(*wishes, [expected]);
+}
+
+#[test]
+fn what_it_cannot_be_furnished_with_is_refused_with_its_line() {
+    for (keys, message) in [
+        ("packages: [-y]", "`-y` is not the name of a package"),
+        ("timezone: ../etc", "`../etc` is not a time zone"),
+        ("locale: german", "`german` is not a locale"),
+        ("users: [Root]", "`Root` is not the name of a user or group"),
+        ("users: [root]", "root is there in every container"),
+        ("users: {a: x}", "the user `a` is a map of keys"),
+        (
+            "users: {a: {gruops: [x]}}",
+            "unknown key `gruops` in user `a`",
+        ),
+        (
+            "users: {a: {shell: bash}}",
+            "`bash` is not an absolute path in the container",
+        ),
+        ("ssh_keys: [AAAA]", "is not a public key"),
+        (
+            "ssh_keys: [./nowhere.pub]",
+            "cannot read `/srv/shop/nowhere.pub`",
+        ),
+        (
+            "ssh_keys: [\"-----BEGIN OPENSSH PRIVATE KEY-----\"]",
+            "this is a private key",
+        ),
+    ] {
+        let said = drawn(&format!("containers:\n  a: {{template: x, {keys}}}\n"));
+        assert!(
+            said.contains(message) && said.contains(":2:"),
+            "{message}:\n{said}"
+        );
+    }
+}

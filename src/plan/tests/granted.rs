@@ -85,3 +85,52 @@ fn nic_gateway(world: &World) -> String {
         .gateway4()
         .to_string()
 }
+
+#[test]
+fn what_it_is_furnished_with_is_done_after_the_first_start_and_again_when_it_changes() {
+    let mut file = mixed();
+    let packages =
+        |names: &[&str]| Provision::Packages(names.iter().map(|n| (*n).into()).collect());
+    let keys = Provision::SshKeys {
+        user: "root".into(),
+        keys: vec!["k".into()],
+    };
+    let furnish = |file: &mut Project, wishes: &[Provision]| {
+        let db = file.containers.get_mut("db").unwrap();
+        db.system.provisions = wishes.to_vec();
+        db.places.insert(Key::Packages, place(23));
+        db.places.insert(Key::SshKeys, place(24));
+    };
+    let line = |world: &World, file: &Project| {
+        let text = world.text(file, &wish(Goal::Up));
+        let found = text
+            .lines()
+            .find(|line| line.contains("setup ") && line.contains(" db "));
+        found
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let mut world = World::default();
+    furnish(&mut file, &[packages(&["curl"]), keys]);
+    file.containers.get_mut("db").unwrap().setup = vec![InnerCommand::Shell("true".into())];
+    assert_eq!(
+        line(&world, &file),
+        "+ setup db packages curl, ssh_keys of root, 1 command not there yet (line 10)"
+    );
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    // What has run is not run again; keys that are gone are taken away.
+    furnish(&mut file, &[packages(&["curl", "git"])]);
+    assert_eq!(
+        line(&world, &file),
+        "+ setup db packages curl git, ssh_keys of root `packages` changed (line 23), `ssh_keys` changed (line 24)"
+    );
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    furnish(&mut file, &[]);
+    assert_eq!(line(&world, &file), "");
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+}

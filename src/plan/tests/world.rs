@@ -55,6 +55,7 @@ fn made(spec: &ContainerSpec) -> ObservedContainer {
             directory: "/srv/shop".into(),
             spec: spec.clone(),
             setup_done: false,
+            provisioned: Vec::new(),
             seeded: false,
         }),
         ..remains(spec.kind())
@@ -377,7 +378,9 @@ impl World {
             (found.state, found.exit) = (State::Stopped, Some(0));
         } else if let Step::Setup { container, .. } = step {
             let found = self.expect(container, true);
-            found.mark.as_mut().unwrap().setup_done = true;
+            let mark = found.mark.as_mut().unwrap();
+            mark.setup_done = true;
+            mark.provisioned.clone_from(&mark.spec.system.provisions);
         }
     }
 

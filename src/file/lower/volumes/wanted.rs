@@ -147,7 +147,7 @@ fn options(desk: &Desk<'_>, fields: Fields<'_, '_>, wanted: &mut Wanted) {
 }
 
 /// `~` is the user's home, as Compose has it.
-pub(super) fn home(desk: &Desk<'_>, spot: Spot, source: &str) -> String {
+pub(in crate::file::lower) fn home(desk: &Desk<'_>, spot: Spot, source: &str) -> String {
     let rest = source
         .strip_prefix('~')
         .filter(|rest| rest.is_empty() || rest.starts_with('/'));

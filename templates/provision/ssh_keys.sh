@@ -1,0 +1,19 @@
+# Writes the block of public keys of a user: NAME KEY…; what others have put into the file stays.
+name=$1
+shift
+home=$(getent passwd "$name" 2>/dev/null | cut -d: -f6)
+[ -n "$home" ] || home=$(grep "^$name:" /etc/passwd | cut -d: -f6)
+if [ -z "$home" ]; then echo "there is no user $name"; exit 1; fi
+file=$home/.ssh/authorized_keys
+[ $# != 0 ] || [ -e "$file" ] || exit 0
+umask 077
+mkdir -p "$home/.ssh" || exit
+{
+    if [ -e "$file" ]; then sed '/^# >>> locker$/,/^# <<< locker$/d' "$file"; fi
+    if [ $# != 0 ]; then
+        echo '# >>> locker'
+        for key; do echo "$key"; done
+        echo '# <<< locker'
+    fi
+} >"$file.locker" || exit
+chown "$name:$(id -g "$name")" "$home/.ssh" "$file.locker" && chmod 600 "$file.locker" && mv "$file.locker" "$file"
