@@ -1,27 +1,46 @@
-//! Limits as properties of units (systemd.resource-control(5)), where they say exactly the same.
+//! Limits as properties of units (systemd.resource-control(5)), where systemd has a word for them.
 //!
-//! What has no exact counterpart stays with the container's own configuration alone.
+//! The container's own cgroup has each limit exactly. What its service has beside that lies so far above that
+//! it never binds before: the service holds the supervisor, too, which must neither be killed nor held up nor
+//! counted for what is inside.
 
 use std::collections::BTreeMap;
 
-use crate::model::Limit;
+use crate::model::{ConfigLine, Limit};
 
-/// The properties of a system container's limits, which are in the host's own words.
-pub(super) fn properties(limits: &[Limit]) -> BTreeMap<String, String> {
-    let all = limits.iter().filter_map(property);
+/// Memory of the supervisor, bytes: some 4 MiB, and pages of files that it read first.
+const MEMORY: u64 = 64 << 20;
+/// Tasks of the supervisor, which are some five, and commands on their way into the container.
+const TASKS: u64 = 64;
+/// Percents of a processor for the supervisor.
+const PERCENT: u64 = 10;
+
+/// The properties of a system container's limits, which are in the host's own words. A limit that `config` sets
+/// once more, in LXC's words, is LXC's alone: the last word holds there.
+pub(super) fn properties(limits: &[Limit], config: &[ConfigLine]) -> BTreeMap<String, String> {
+    let is_set_again = |limit: &&Limit| {
+        config.iter().any(|line| {
+            let key = line.key.strip_prefix("lxc.cgroup2.");
+            key.or(line.key.strip_prefix("lxc.cgroup.")) == Some(limit.key.as_str())
+        })
+    };
+    let all = limits.iter().filter(|limit| !is_set_again(limit));
+    let all = all.filter_map(property);
     all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn property(limit: &Limit) -> Option<(&'static str, String)> {
-    let name = match limit.key.as_str() {
-        "memory.max" => "MemoryMax",
-        "memory.high" => "MemoryHigh",
-        "memory.low" => "MemoryLow",
-        "memory.min" => "MemoryMin",
-        "memory.swap.max" => "MemorySwapMax",
-        "pids.max" => "TasksMax",
-        "cpu.weight" => "CPUWeight",
-        "io.weight" => "IOWeight",
+    let (name, room) = match limit.key.as_str() {
+        "memory.max" => ("MemoryMax", MEMORY),
+        "memory.high" => ("MemoryHigh", MEMORY),
+        "memory.swap.max" => ("MemorySwapMax", MEMORY),
+        "pids.max" => ("TasksMax", TASKS),
+        // What it is promised and its share, which its service must have for the container to have it.
+        "memory.low" => ("MemoryLow", 0),
+        "memory.min" => ("MemoryMin", 0),
+        "cpu.weight" => ("CPUWeight", 0),
+        "io.weight" => ("IOWeight", 0),
+        // Where it runs: a supervisor needs no place of its own.
         "cpuset.cpus" => return Some(("AllowedCPUs", list(&limit.value)?)),
         "cpuset.mems" => return Some(("AllowedMemoryNodes", list(&limit.value)?)),
         "cpu.max" => return Some(("CPUQuota", quota(&limit.value)?)),
@@ -29,8 +48,7 @@ fn property(limit: &Limit) -> Option<(&'static str, String)> {
     };
     let value = match limit.value.as_str() {
         "max" => "infinity".into(),
-        number if number.parse::<u64>().is_ok() => number.into(),
-        _ => return None,
+        number => number.parse::<u64>().ok()?.saturating_add(room).to_string(),
     };
     Some((name, value))
 }
@@ -41,39 +59,81 @@ fn list(value: &str) -> Option<String> {
     value.chars().all(plain).then(|| value.to_owned())
 }
 
-/// Whole percents of a processor in periods of the usual length.
+/// Percents of a processor, rounded up; systemd's own period is the usual one.
 fn quota(value: &str) -> Option<String> {
     let (quota, period) = value.split_once(' ').unwrap_or((value, "100000"));
     let (quota, period): (u64, u64) = (quota.parse().ok()?, period.trim().parse().ok()?);
-    let exact = period == 100_000 && quota > 0 && quota % 1000 == 0;
-    exact.then(|| format!("{}%", quota / 1000))
+    let percent = quota
+        .checked_mul(100)?
+        .div_ceil(Some(period).filter(|p| *p > 0)?);
+    Some(format!("{}%", percent.checked_add(PERCENT)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(limits: &[&str], config: &[(&str, &str)]) -> Vec<String> {
+        let limits: Vec<Limit> = limits.iter().map(|text| text.parse().unwrap()).collect();
+        let config = config.iter().map(|(key, value)| ConfigLine {
+            key: (*key).into(),
+            value: (*value).into(),
+        });
+        let config: Vec<ConfigLine> = config.collect();
+        let all = properties(&limits, &config).into_iter();
+        all.map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
     #[test]
-    fn only_what_means_exactly_the_same_becomes_a_property() {
-        let of = |text: &str| {
-            let limit: Limit = text.parse().unwrap();
-            property(&limit).map(|(name, value)| format!("{name}={value}"))
-        };
+    fn a_service_has_room_for_its_supervisor_above_every_limit_of_the_container() {
         for (limit, wanted) in [
-            ("memory.max=536870912", Some("MemoryMax=536870912")),
+            ("memory.max=536870912", Some("MemoryMax=603979776")),
+            ("memory.max=0", Some("MemoryMax=67108864")),
+            (
+                "memory.max=18446744073709551615",
+                Some("MemoryMax=18446744073709551615"),
+            ),
             ("memory.max=max", Some("MemoryMax=infinity")),
-            ("cpu.max=50000 100000", Some("CPUQuota=50%")),
-            ("cpu.max=150000", Some("CPUQuota=150%")),
-            ("cpu.max=33333 100000", None),
-            ("cpu.max=50000 50000", None),
+            ("memory.high=1048576", Some("MemoryHigh=68157440")),
+            ("memory.swap.max=0", Some("MemorySwapMax=67108864")),
+            ("pids.max=9", Some("TasksMax=73")),
+            ("cpu.max=50000 100000", Some("CPUQuota=60%")),
+            ("cpu.max=150000", Some("CPUQuota=160%")),
+            ("cpu.max=33333 100000", Some("CPUQuota=44%")),
+            ("cpu.max=50000 50000", Some("CPUQuota=110%")),
+            ("cpu.max=1 0", None),
             ("cpu.max=max", None),
+        ] {
+            let wanted: Vec<&str> = wanted.into_iter().collect();
+            assert_eq!(of(&[limit], &[]), wanted, "{limit}");
+        }
+    }
+
+    #[test]
+    fn promises_shares_and_places_are_the_containers_own() {
+        for (limit, wanted) in [
+            ("memory.low=4096", Some("MemoryLow=4096")),
+            ("memory.min=max", Some("MemoryMin=infinity")),
+            ("cpu.weight=50", Some("CPUWeight=50")),
+            ("io.weight=9", Some("IOWeight=9")),
+            ("io.weight=default 9", None),
             ("cpuset.cpus=0-1,3", Some("AllowedCPUs=0-1,3")),
             ("cpuset.cpus=0-7:1/2", None),
-            ("pids.max=9", Some("TasksMax=9")),
-            ("io.weight=default 9", None),
             ("memory.oom.group=1", None),
         ] {
-            assert_eq!(of(limit).as_deref(), wanted, "{limit}");
+            let wanted: Vec<&str> = wanted.into_iter().collect();
+            assert_eq!(of(&[limit], &[]), wanted, "{limit}");
         }
+    }
+
+    #[test]
+    fn what_lxcs_own_words_set_again_is_no_limit_of_the_service() {
+        let limits = ["memory.max=1048576", "pids.max=9"];
+        for family in ["lxc.cgroup", "lxc.cgroup2"] {
+            let again = format!("{family}.memory.max");
+            assert_eq!(of(&limits, &[(&again, "1G")]), ["TasksMax=73"]);
+        }
+        let other = of(&limits, &[("lxc.cgroup2.memory.high", "1G")]);
+        assert_eq!(other, ["MemoryMax=68157440", "TasksMax=73"]);
     }
 }

@@ -325,7 +325,7 @@ impl Builder<'_> {
 /// The limits that a container's service keeps; of an application the engine's own unit keeps them.
 fn kept(spec: &ContainerSpec) -> BTreeMap<String, String> {
     match spec.kind() {
-        Kind::System => properties(&spec.limits),
+        Kind::System => properties(&spec.limits, &spec.config),
         Kind::Application => BTreeMap::new(),
     }
 }

@@ -43,6 +43,30 @@ fn pid(host: &Host, name: &str) -> u32 {
     pid.parse().expect("it runs")
 }
 
+/// What is run in a container is killed for memory as soon as the container's init is, and no supervisor's place
+/// among those that are killed is handed on (what that is `limits` shows: a test host may not take it).
+#[test]
+fn whatever_runs_inside_has_the_place_of_init_when_memory_is_short() {
+    const OWN: &str = "  db:\n    template: {name: tiny}\n  \
+        own:\n    template: {name: tiny}\n    config: [\"lxc.proc.oom_score_adj = 77\"]\n    \
+        post_start: [{command: [sh, -c, \"cat /proc/self/oom_score_adj > /srv/hook\"]}]\n  \
+        web:\n    image: busybox:test\n    oom_score_adj: 55\n    stop_grace_period: 0s\n";
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", OWN);
+        project.up();
+        for (name, place) in [("db", "0"), ("own", "77"), ("web", "55")] {
+            let of = |pid: &str| host.sh(&format!("cat /proc/{pid}/oom_score_adj"));
+            assert_eq!(of(&pid(host, name).to_string()), place, "{name}");
+            let within = project.locker(&format!("exec -T {name} cat /proc/self/oom_score_adj"));
+            assert_eq!(within.exits(0).out.trim(), place, "{name}");
+            assert_eq!(unit(host, name, "OOMScoreAdjust"), "-900", "{name}");
+            assert_eq!(unit(host, name, "OOMPolicy"), "continue", "{name}");
+        }
+        let hook = project.locker("exec -T own cat /srv/hook");
+        assert_eq!(hook.exits(0).out.trim(), "77");
+    });
+}
+
 #[test]
 fn what_is_killed_comes_back_and_what_is_stopped_does_not() {
     on_a_host_with_docker(|host| {

@@ -193,6 +193,7 @@ fn begin(container: &Container<'_>, inner: &Inner) -> Result<Begun, Trouble> {
         Manner::Terminal { .. } => [input.as_fd(); 3],
         Manner::Hook | Manner::Streams { .. } => [input.as_fd(), output.as_fd(), errors.as_fd()],
     };
+    be_killed_like_init(container);
     let pid = container.attach(&Command {
         argv: &argv,
         environment: &environment,
@@ -208,6 +209,19 @@ fn begin(container: &Container<'_>, inner: &Inner) -> Result<Begun, Trouble> {
     match pid {
         Some(pid) => Ok(Begun { pid, word }),
         None => Err(Trouble::Closed),
+    }
+}
+
+/// Gives this process, and so the command, the place that the container's init has among those that are
+/// killed where memory is short: a supervisor, whose hooks come here, is the last of all.
+fn be_killed_like_init(container: &Container<'_>) {
+    let Some(init) = container.init_pid() else {
+        return;
+    };
+    let adjustment = std::fs::read(format!("/proc/{init}/oom_score_adj"));
+    if let Ok(adjustment) = adjustment {
+        // Who may not make itself less likely runs the command all the same.
+        let _ = std::fs::write("/proc/self/oom_score_adj", adjustment);
     }
 }
 

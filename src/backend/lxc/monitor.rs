@@ -178,11 +178,12 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
             exit(container.create(template, args))
         }
         Task::Start { cgroup, .. } => {
-            if let Some(cgroup) = cgroup
-                && let Err(key) = enter(&container, cgroup)
-            {
-                eprintln!("liblxc does not take `{key}` for a cgroup below `{cgroup}`");
-                return ExitCode::FAILURE;
+            if let Some(cgroup) = cgroup {
+                if let Err(key) = enter(&container, cgroup) {
+                    eprintln!("liblxc does not take `{key}` for a cgroup below `{cgroup}`");
+                    return ExitCode::FAILURE;
+                }
+                stand_apart(&container);
             }
             super::ffi::let_go_on(super::guard::SHED, super::memory::clean());
             let started = container.start();
@@ -229,6 +230,16 @@ fn enter(container: &Container, cgroup: &str) -> Result<(), &'static str> {
         }
     }
     Ok(())
+}
+
+/// Lets the container not inherit that its monitor is the last to be killed where memory is short
+/// (`OOMScoreAdjust=` of its service). What its configuration says itself holds.
+fn stand_apart(container: &Container) {
+    const ADJUSTMENT: &str = "lxc.proc.oom_score_adj";
+    if container.config(ADJUSTMENT).is_empty() {
+        // A liblxc without the key leaves it like its monitor.
+        container.set_config(ADJUSTMENT, "0");
+    }
 }
 
 /// The host's own settings for new containers, as `lxc-create` reads them.

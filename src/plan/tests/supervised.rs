@@ -270,7 +270,7 @@ fn changed_limits_reach_the_unit_and_nothing_else_of_it_changes() {
     });
     world.run(&changed, &wish(Goal::Limits));
     let limited = UnitSpec {
-        properties: [("MemoryMax".into(), "536870912".into())].into(),
+        properties: [("MemoryMax".into(), "603979776".into())].into(),
         ..before.clone()
     };
     assert_eq!(unit(&world, "web"), limited);
