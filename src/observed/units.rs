@@ -2,6 +2,7 @@
 //! their own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::model::{Held, JobRecord, JobState, Name, UnitSpec, UnitState};
 
@@ -24,9 +25,26 @@ pub struct ObservedUnits {
     pub project_enabled: bool,
     /// What is wrong with `locker-network.service`, on which all ports and bridges depend at boot.
     pub network_fault: Option<&'static str>,
+    /// Services that run and whose cgroup the kernel does not keep to the limits of their unit.
+    pub unkept: BTreeSet<Name>,
+    /// Limits that drop-ins of somebody else's set for services; they win over the unit.
+    pub overruled: Vec<Overruled>,
     /// Something that all projects share is left (that service, the copy of the program), and no project has
     /// a unit any more.
     pub left_over: bool,
+}
+
+/// A limit of a service that a drop-in sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overruled {
+    /// The container.
+    pub name: Name,
+    /// The property: `MemoryMax`.
+    pub property: String,
+    /// What the drop-in says.
+    pub value: String,
+    /// The drop-in.
+    pub path: PathBuf,
 }
 
 impl ObservedUnits {

@@ -45,7 +45,9 @@ impl Builder<'_> {
         }
         let files = units.drifted.then_some("its files differ");
         let links = (!linked).then_some("what starts at boot differs");
-        let drift = [files, links, units.network_fault];
+        let limits = !units.unkept.is_empty();
+        let limits = limits.then_some("the kernel keeps its services to other limits");
+        let drift = [files, links, limits, units.network_fault];
         let drift = drift.into_iter().flatten().map(Cause::Drifted);
         let ports = opened.into_iter().map(Cause::PortsClosed);
         let causes: Vec<Cause> = drift.chain(ports).collect();

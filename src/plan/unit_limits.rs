@@ -6,14 +6,44 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConfigLine, Limit};
+use super::Warning;
+use super::build::Builder;
+use crate::model::{ConfigLine, Key, Limit, Name, UnitSpec, service_of};
 
 /// Memory of the supervisor, bytes: some 4 MiB, and pages of files that it read first.
 const MEMORY: u64 = 64 << 20;
 /// Tasks of the supervisor, which are some five, and commands on their way into the container.
 const TASKS: u64 = 64;
+/// The most that the kernel takes (`PID_MAX_LIMIT`, cgroup-v2.rst).
+const MOST_TASKS: u64 = 4 << 20;
 /// Percents of a processor for the supervisor.
 const PERCENT: u64 = 10;
+
+impl Builder<'_> {
+    /// Says which limits of the file a drop-in overrules: they are an administrator's, and win.
+    pub(super) fn warn_of_drop_ins(&mut self, services: &BTreeMap<Name, UnitSpec>) {
+        for by in &self.observed.units.overruled {
+            let Some(unit) = services.get(&by.name).filter(|_| self.selected(&by.name)) else {
+                continue;
+            };
+            let wanted = unit.properties.get(&by.property);
+            let Some(wanted) = wanted.filter(|wanted| **wanted != by.value) else {
+                continue;
+            };
+            let file = self.project.containers.get(&by.name);
+            self.warnings.push(Warning {
+                message: format!(
+                    "`{}` says `{}={}` for {}: it wins over `{wanted}`, which the file's limit needs",
+                    by.path.display(),
+                    by.property,
+                    by.value,
+                    service_of(&unit.project, &unit.name),
+                ),
+                place: file.map(|file| file.place_of(Key::Cgroup).clone()),
+            });
+        }
+    }
+}
 
 /// The properties of a system container's limits, which are in the host's own words. A limit that `config` sets
 /// once more, in LXC's words, is LXC's alone: the last word holds there.
@@ -48,7 +78,13 @@ fn property(limit: &Limit) -> Option<(&'static str, String)> {
     };
     let value = match limit.value.as_str() {
         "max" => "infinity".into(),
-        number => number.parse::<u64>().ok()?.saturating_add(room).to_string(),
+        number => {
+            let number = number.parse::<u64>().ok()?.saturating_add(room);
+            match name {
+                "TasksMax" => number.min(MOST_TASKS).to_string(),
+                _ => number.to_string(),
+            }
+        }
     };
     Some((name, value))
 }
@@ -97,6 +133,7 @@ mod tests {
             ("memory.high=1048576", Some("MemoryHigh=68157440")),
             ("memory.swap.max=0", Some("MemorySwapMax=67108864")),
             ("pids.max=9", Some("TasksMax=73")),
+            ("pids.max=4194300", Some("TasksMax=4194304")),
             ("cpu.max=50000 100000", Some("CPUQuota=60%")),
             ("cpu.max=150000", Some("CPUQuota=160%")),
             ("cpu.max=33333 100000", Some("CPUQuota=44%")),

@@ -40,6 +40,7 @@ impl Builder<'_> {
         }
         let linked = enabled == observed.enabled && enabled.is_empty() != observed.project_enabled;
         let same = services == observed.services;
+        self.warn_of_drop_ins(&services);
         let opened = self.closed_yet(&services);
         let left_over = observed.left_over && self.wish.goal.takes_down().is_some();
         if of_ports && same {
@@ -47,7 +48,8 @@ impl Builder<'_> {
         }
         let nothing = services.is_empty() && observed.services.is_empty() && !left_over;
         let copy = self.copy_for(&services);
-        let sound = linked && !observed.drifted && observed.network_fault.is_none();
+        let kept = !observed.drifted && observed.unkept.is_empty();
+        let sound = linked && kept && observed.network_fault.is_none();
         if nothing || (same && sound && opened.is_empty() && copy.is_none() && !left_over) {
             return;
         }

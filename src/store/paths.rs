@@ -145,6 +145,25 @@ impl Paths {
         dirs.map(|dir| root.join(dir)).to_vec()
     }
 
+    /// The places of drop-ins, those of the highest rank first, systemd.unit(5).
+    pub fn drop_ins(&self) -> Vec<PathBuf> {
+        let control = self.etc.join("systemd/system.control");
+        let mut all = vec![control, self.set_properties(), self.units()];
+        all.extend(self.other_units());
+        all
+    }
+
+    /// Where systemd writes down the properties that are set until the next boot.
+    pub fn set_properties(&self) -> PathBuf {
+        let root = self.etc.parent().unwrap_or(Path::new("/"));
+        root.join("run/systemd/system.control")
+    }
+
+    /// The drop-ins that systemd writes for a run of ours in a project, which takes them away again.
+    pub fn limits_due(&self, project: &Name) -> PathBuf {
+        self.run.join(format!("{project}~limits"))
+    }
+
     /// Says that unit files were changed and systemd has not read them yet.
     pub fn reload_due(&self) -> PathBuf {
         self.run.join("reload-due")

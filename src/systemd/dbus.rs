@@ -3,6 +3,7 @@
 mod change;
 mod ends;
 mod jobs;
+mod limits;
 mod proxy;
 mod sockets;
 mod states;
@@ -194,6 +195,9 @@ impl Units for Systemd {
         let services = service_names(project, disk.services.keys());
         view.states = self.brief_states(services).await?;
         view.held = self.held(&disk.services).await?;
+        view.overruled = self.overruled(project, &disk.services);
+        let unkept = Self::unkept(&disk.services, &view.states, &view.overruled);
+        view.unkept = unkept.into_keys().collect();
         view.services = disk.services;
         Ok(view)
     }
@@ -213,7 +217,14 @@ impl Units for Systemd {
         self.let_go(change, &before).await?;
         let was = self.files.enabled(&change.units.project, &before);
         let undo = self.files.write(&change.units)?;
-        let settled = self.settle_files(change, &before, undo.changed()).await;
+        let (project, services) = (&change.units.project, &change.units.services);
+        let settled = match self.limit(project, &before.services, services).await {
+            Ok(told) => {
+                self.settle_files(change, &before, told || undo.changed())
+                    .await
+            }
+            Err(error) => Err(error),
+        };
         let done = match settled {
             Ok(()) => self.open_sockets(change, rules).await,
             Err(error) => Err(error),

@@ -5,8 +5,10 @@
 //! journal; it decides nothing and never touches a unit file without our mark.
 
 mod dbus;
+mod drop_ins;
 mod files;
 mod journal;
+mod kept;
 pub mod names;
 mod none;
 mod printed;

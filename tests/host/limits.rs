@@ -129,6 +129,11 @@ impl<'a> Seen<'a> {
             _ => (0, 0, 0),
         };
         let all = (memory + room.0, tasks + room.1, (percent + room.2) * 10);
+        if self.name == "db" {
+            let service = self.sh("cat ../memory.max ../pids.max ../cpu.max");
+            let wanted = format!("{}\n{}\n{} 100000", all.0, all.1, all.2 * 100);
+            assert_eq!(service, wanted, "the service");
+        }
         let quota = percent * 1000;
         let wanted = format!(
             "{memory}\n{tasks}\n{quota} 100000\n{}\n{}\n{}ms",
@@ -170,6 +175,8 @@ fn limits_bind_and_cover_the_container_whatever_happens_to_it() {
         }
         limits_change_while_it_runs(project, &both);
         told("changed");
+        what_others_set_is_seen(db, project);
+        told("set by others");
         they_outlive_an_end(db);
         told("ended");
     });
@@ -201,6 +208,10 @@ fn many_small_ones_hit_nobody_outside(seen: &Seen<'_>) {
         seen.name
     );
     let outside = || seen.vm.try_sh(&outside).out;
+    let place = |pid: &str| seen.vm.sh(&format!("cat /proc/{pid}/oom_score_adj"));
+    let main = format!("systemctl show -P MainPID locker-both-{}", seen.name);
+    assert_eq!(place(&seen.vm.sh(&main)), "-900", "{}", seen.name);
+    assert_eq!(place(&seen.init()), "0", "{}", seen.name);
     let (init, before) = (seen.init(), outside());
     let kills = seen.count("memory.events", "oom_kill");
     seen.inside(
@@ -293,12 +304,48 @@ fn limits_change_while_it_runs(project: &Project<'_>, both: &[Seen<'_>; 2]) {
     let properties = "for p in MemoryMax CPUQuotaPerSecUSec TasksMax; do systemctl show -P $p locker-both-db; done";
     let usual = db.vm.sh("systemctl show -P DefaultTasksMax");
     assert_eq!(db.vm.sh(properties), format!("infinity\ninfinity\n{usual}"));
+    let service = "cat ../memory.max ../cpu.max ../pids.max";
+    assert_eq!(db.sh(service), format!("max\nmax 100000\n{usual}"));
     project.rewrite(WIDER);
     project.up();
     assert_eq!(inits(), before);
     for seen in both {
         seen.is_kept_to(96 * MIB, 90, 50);
     }
+}
+
+/// What somebody has written to the kernel is put back, and what a drop-in says stays and is told. Nothing of
+/// ours is left where systemd writes such things down.
+fn what_others_set_is_seen(db: &Seen<'_>, project: &Project<'_>) {
+    let init = db.init();
+    db.sh("echo 50M > ../memory.max");
+    let plan = project.locker("plan").exits(0).out;
+    assert!(
+        plan.contains("the kernel keeps its services to other limits"),
+        "{plan}"
+    );
+    project.up();
+    db.is_kept_to(96 * MIB, 90, 50);
+    let drop_in = "/etc/systemd/system/locker-both-db.service.d/own.conf";
+    db.vm.write(drop_in, "[Service]\nMemoryMax=150M\n");
+    db.vm.sh("systemctl daemon-reload");
+    db.sh("echo 150M > ../memory.max");
+    let plan = project.locker("plan").exits(0);
+    assert!(
+        plan.err.contains(drop_in) && plan.out.contains("nothing to do"),
+        "{plan:?}"
+    );
+    project.rewrite(LIMITED);
+    project.locker("cgroup db").exits(0);
+    let held = db.sh("cat memory.max ../memory.max ../pids.max");
+    assert_eq!(held, format!("{}\n{}\n124", 64 * MIB, 150 * MIB));
+    db.vm.sh(&format!("rm {drop_in}; systemctl daemon-reload"));
+    project.rewrite(WIDER);
+    project.up();
+    db.is_kept_to(96 * MIB, 90, 50);
+    assert_eq!(db.init(), init);
+    let left = "find /run/systemd/system.control -name '*locker*'; systemctl show -P NeedDaemonReload locker-both-db";
+    assert_eq!(db.vm.sh(left), "no");
 }
 
 fn they_outlive_an_end(seen: &Seen<'_>) {

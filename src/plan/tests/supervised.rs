@@ -1,7 +1,7 @@
 //! Units of a project's containers: written once, before anything starts, and only when they differ.
 
 use crate::model::{ProgramCopy, Supervisor};
-use crate::observed::EngineAt;
+use crate::observed::{EngineAt, Overruled};
 
 use super::apps::{app, image, mixed, mixed_with, on, settings};
 use super::shop::{project, shop, volume, with};
@@ -277,6 +277,42 @@ fn changed_limits_reach_the_unit_and_nothing_else_of_it_changes() {
     assert_eq!(world.text(&changed, &wish(Goal::Limits)), "nothing to do");
     world.run(&shop(), &wish(Goal::Limits));
     assert_eq!(unit(&world, "web"), before);
+}
+
+#[test]
+fn what_the_kernel_does_not_keep_is_mended_and_what_a_drop_in_says_is_told() {
+    let mut world = systemd();
+    let controllers = &mut world.seen.host.controllers;
+    controllers.insert("memory".into(), CgroupVersion::V2);
+    let limited = with("web", |web| {
+        web.cgroup
+            .push(("memory.max=512M".parse().unwrap(), place(36)));
+    });
+    world.run(&limited, &wish(Goal::Up));
+    for goal in [Goal::Up, Goal::Limits] {
+        world.seen.units.unkept = [name("web")].into();
+        let text = world.text(&limited, &wish(goal.clone()));
+        assert!(text.starts_with("~ units    shop"), "{text}");
+        world.run(&limited, &wish(goal.clone()));
+        assert_eq!(world.text(&limited, &wish(goal)), "nothing to do");
+    }
+    let drop_in = |property: &str| Overruled {
+        name: name("web"),
+        property: property.into(),
+        value: "1G".into(),
+        path: "/etc/systemd/system/x.d/own.conf".into(),
+    };
+    world.seen.units.overruled = vec![drop_in("MemoryMax"), drop_in("MemoryHigh")];
+    let made = plan(&limited, &world.look(), &wish(Goal::Up)).unwrap();
+    let told: Vec<&str> = made.warnings.iter().map(|w| w.message.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "`/etc/systemd/system/x.d/own.conf` says `MemoryMax=1G` for locker-shop-web.service: it wins over \
+             `603979776`, which the file's limit needs"
+        ]
+    );
+    assert!(made.steps.is_empty());
 }
 
 #[test]

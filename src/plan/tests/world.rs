@@ -191,6 +191,7 @@ impl World {
                 units.held = held.map(|(name, _)| (name.clone(), state(name))).collect();
                 units.project_enabled = change.project_enabled;
                 units.drifted = false;
+                units.unkept.clear();
             }
             Step::Pull { .. }
             | Step::Build(_)

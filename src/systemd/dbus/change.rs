@@ -69,6 +69,8 @@ impl Systemd {
         // The links first: without its file a unit cannot be disabled.
         let _ = self.link(&old, &now).await;
         undo.back();
+        let (project, now) = (&change.units.project, &change.units.services);
+        let _ = self.limit(project, now, &before.services).await;
         let _ = self.reload().await;
         let _ = self.end_network().await;
     }
