@@ -51,7 +51,7 @@ pub enum StepError {
         path: PathBuf,
     },
     /// A health check did not pass in its time.
-    #[error("`{container}` is not healthy after {tries} tries: {said}")]
+    #[error("`{container}` is not healthy after {tries} {}: {said}", if *tries == 1 { "try" } else { "tries" })]
     Unhealthy {
         /// Short name.
         container: Name,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use crate::backend::{LogWish, Probe, Watch};
+use crate::backend::{Inside, LogWish, Probe, Watch};
 use crate::model::{Healthcheck, Name};
 
 use super::StepError;
@@ -115,6 +115,31 @@ pub(super) async fn await_healthy(
             () = halted(&mut halt) => return Err(StepError::GivenUp),
             () = tokio::time::sleep(wanted.pause(tries)) => {}
         }
+    }
+}
+
+/// Waits until the system inside has come up, where it can tell; at most `most`.
+pub(super) async fn await_system(
+    inside: &dyn Inside,
+    name: &Name,
+    most: Option<Duration>,
+    mut halt: watch::Receiver<bool>,
+) -> Result<(), StepError> {
+    let (container, log) = (name.clone(), Vec::new());
+    let state = tokio::select! {
+        biased;
+        () = halted(&mut halt) => return Err(StepError::GivenUp),
+        state = inside.settle(name) => state?,
+        _ = over(most) => Some("it is still starting".into()),
+    };
+    match state {
+        None => Ok(()),
+        Some(state) => Err(StepError::Unhealthy {
+            container,
+            tries: 1,
+            said: format!("its system has not come up in time: {state}"),
+            log,
+        }),
     }
 }
 

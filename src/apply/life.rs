@@ -117,7 +117,12 @@ impl Worker<'_> {
                 may_end: *may_end,
                 settle: *settle,
             };
-            health::await_healthy(watch, container, &wanted, halt).await?;
+            health::await_healthy(watch, container, &wanted, halt.clone()).await?;
+            // Without a check there is the system inside to ask.
+            if check.is_none() {
+                let inside = self.host.backend.inside();
+                health::await_system(inside, container, *most, halt).await?;
+            }
         } else if let Step::AwaitCompleted { container, most } = step {
             health::await_completed(watch, container, *most, halt).await?;
         }

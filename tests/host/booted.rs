@@ -44,11 +44,31 @@ fn setup_and_post_start_wait_until_the_system_inside_has_come_up() {
             project.locker("restart").exits(0);
             let wait = "for i in $(seq 50); do locker exec web -- grep -c again /was-up | grep -q '[2-9]' && exit 0; sleep 0.2; done; exit 1";
             host.sh(&format!("cd /srv/shop; {wait}"));
+            if supervisor == "systemd" {
+                waits_for_the_system(&project, &file);
+            }
             project.locker("plan --exit-code").exits(0);
             project.locker("down --yes").exits(0);
         }
         host.sh("rm /usr/share/lxc/templates/lxc-slow");
     });
+}
+
+/// `--wait` is over when the system has come up, and fails when it has not in time.
+fn waits_for_the_system(project: &Project, file: &str) {
+    // Without a command after each start nothing else waits for it.
+    let (plain, _) = file.split_once("    post_start").unwrap();
+    project.rewrite(plain);
+    project.locker("up").exits(0);
+    project.locker("stop").exits(0);
+    let late = project.locker("up --wait-timeout 300ms");
+    assert_ne!(late.code, 0);
+    let told = "its system has not come up in time";
+    assert!(late.err.contains(told), "{}", late.err);
+    project.locker("restart --wait").exits(0);
+    project
+        .inside("web", "systemctl is-system-running")
+        .exits(0);
 }
 
 #[test]

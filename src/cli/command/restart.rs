@@ -7,11 +7,13 @@ use crate::cli::error::CliError;
 use crate::cli::flags::Names;
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
+use crate::cli::up_flags::Waiting;
 use crate::job::Goal;
 
 const EXAMPLES: &str = "\
 Examples:
   locker restart web
+  locker restart --wait     and return when all is healthy
   locker reboot             the name it had in the first Locker
 ";
 
@@ -21,11 +23,14 @@ Examples:
 pub struct Restart {
     #[command(flatten)]
     names: Names,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 impl Restart {
     pub fn run(self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
-        let request = change::request("restart", Goal::Restart, &self.names.names, global);
+        let mut request = change::request("restart", Goal::Restart, &self.names.names, global);
+        request.wait = self.waiting.wish();
         change::run(&request, global, ui, false)
     }
 }
