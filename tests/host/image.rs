@@ -13,16 +13,25 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iputils-ping,procps,i
     lxc,lxc-templates,busybox-static,uidmap,rsync,curl,ca-certificates,attr,docker.io,\
     ufw,firewalld,docker-registry";
 
-/// Units that would only cost time: `lxc.service` waits 30 s for a bridge that locker does not use.
-/// Docker, its registry, ufw and firewalld are started by the scenarios that are about them.
-const PREPARE: &str = r#"
+/// What Debian 13 gets: what a person installs, and all that apt brings with it (lxcfs, lxc-net with dnsmasq,
+/// AppArmor's profiles). The kernel beside it is for virtual hosts.
+const TRIXIE_PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iputils-ping,procps,iptables,nftables,\
+    lxc,lxc-templates,busybox-static,uidmap,rsync,curl,ca-certificates,attr,docker.io,apparmor,kmod";
+const TRIXIE_OPTIONS: [&str; 2] = [
+    "--aptopt=APT::Install-Recommends \"true\"",
+    r#"--customize-hook=chroot "$1" sh -c 'cd /var/cache && apt-get -q download $(apt-cache depends \
+linux-image-cloud-amd64 | sed -n "s/.*Depends: \(linux-image-[0-9].*\)/\1/p")'"#,
+];
+
+/// Its services are what they are after an installation; only timers go that would begin work of their own.
+const TRIXIE_PREPARE: &str = r#"
 set -eu
-for unit in lxc.service lxc-net.service docker.service docker.socket containerd.service \
-    ufw.service firewalld.service docker-registry.service \
-    e2scrub_reap.service systemd-logind.service systemd-networkd.service getty.target \
-    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
+for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
 do ln -sf /dev/null "$1/etc/systemd/system/$unit"; done
-echo 6c6f636b65726c6f636b65726c6f636b > "$1/etc/machine-id"
+"#;
+
+/// What both have beside their packages.
+const COMMON: &str = r#"echo 6c6f636b65726c6f636b65726c6f636b > "$1/etc/machine-id"
 echo 'nameserver 192.0.2.53' > "$1/etc/resolv.conf"
 printf '127.0.0.1 localhost\n# a line of the host\n' > "$1/etc/hosts"
 rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*
@@ -48,10 +57,80 @@ EOT
 chmod 755 "$1"/usr/share/lxc/templates/lxc-tiny "$1"/usr/share/lxc/templates/lxc-broken
 "#;
 
-/// The made root file system; makes it first when it is not there. Others wait meanwhile.
+/// Units that would only cost time: `lxc.service` waits 30 s for a bridge that locker does not use.
+/// Docker, its registry, ufw and firewalld are started by the scenarios that are about them.
+const PREPARE: &str = r#"
+set -eu
+for unit in lxc.service lxc-net.service docker.service docker.socket containerd.service \
+    ufw.service firewalld.service docker-registry.service \
+    e2scrub_reap.service systemd-logind.service systemd-networkd.service getty.target \
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
+do ln -sf /dev/null "$1/etc/systemd/system/$unit"; done
+"#;
+
+/// Which Debian a test host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// 12, without what apt recommends.
+    Bookworm,
+    /// 13, with it.
+    Trixie,
+}
+
+impl Release {
+    /// The one that virtual hosts are to be: `LOCKER_VM=trixie` or, without a word, Debian 12.
+    pub fn asked() -> Self {
+        match std::env::var("LOCKER_VM").as_deref() {
+            Ok("trixie") => Self::Trixie,
+            Ok("bookworm") | Err(_) => Self::Bookworm,
+            Ok(other) => panic!("LOCKER_VM is `bookworm` or `trixie`, not `{other}`"),
+        }
+    }
+
+    fn suite(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+        }
+    }
+
+    fn packages(self) -> &'static str {
+        match self {
+            Self::Bookworm => PACKAGES,
+            Self::Trixie => TRIXIE_PACKAGES,
+        }
+    }
+
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Bookworm => &[],
+            Self::Trixie => &TRIXIE_OPTIONS,
+        }
+    }
+
+    fn prepare(self) -> String {
+        let own = match self {
+            Self::Bookworm => PREPARE,
+            Self::Trixie => TRIXIE_PREPARE,
+        };
+        format!("{own}{COMMON}")
+    }
+}
+
+/// The made root file system of Debian 12; makes it first when it is not there. Others wait meanwhile.
 pub fn rootfs() -> PathBuf {
+    rootfs_of(Release::Bookworm)
+}
+
+/// The same of any release.
+pub fn rootfs_of(release: Release) -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    (PACKAGES, PREPARE).hash(&mut hasher);
+    release.packages().hash(&mut hasher);
+    release
+        .options()
+        .iter()
+        .for_each(|option| option.hash(&mut hasher));
+    release.prepare().hash(&mut hasher);
     let home = Path::new(CACHE).join(format!("{:016x}", hasher.finish()));
     let rootfs = home.join("rootfs");
     if rootfs.exists() {
@@ -61,31 +140,29 @@ pub fn rootfs() -> PathBuf {
     let lock = File::create(Path::new(CACHE).join("lock")).expect("the lock file can be made");
     lock.lock().expect("the lock can be taken");
     if !rootfs.exists() {
-        make(&home, &rootfs);
+        make(release, &home, &rootfs);
     }
     rootfs
 }
 
-fn make(home: &Path, rootfs: &Path) {
+fn make(release: Release, home: &Path, rootfs: &Path) {
     let unfinished = home.join("unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).expect("an unfinished root file system can be removed");
     }
     fs::create_dir_all(home).expect("the cache entry can be made");
     eprintln!(
-        "making the root file system of the test hosts in `{}` (about a minute)",
+        "making the root file system of the test hosts in `{}` (some minutes)",
         home.display()
     );
     run(Command::new("mmdebstrap")
-        .args([
-            "--quiet",
-            "--variant=minbase",
-            &format!("--include={PACKAGES}"),
-            "bookworm",
-        ])
+        .args(["--quiet", "--variant=minbase"])
+        .arg(format!("--include={}", release.packages()))
+        .args(release.options())
+        .arg(release.suite())
         .arg(&unfinished));
     run(Command::new("sh")
-        .args(["-c", PREPARE, "prepare"])
+        .args(["-c", &release.prepare(), "prepare"])
         .arg(&unfinished));
     fs::rename(&unfinished, rootfs).expect("the root file system can be put in place");
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::image::Release;
 use crate::machine::Shell;
 use crate::project::{Project, eventually};
 use crate::support;
@@ -16,6 +17,12 @@ const SLICE: &str = "/locker.slice/locker-both.slice";
 const MIB: u64 = 1 << 20;
 /// What a service leaves its supervisor above the limits of its container: bytes, tasks, percents.
 const ROOM: (u64, u64, u64) = (64 * MIB, 64, 10);
+
+/// What the host is made of, for whoever reads what was tried where.
+const VERSIONS: &str = r#". /etc/os-release; echo "$PRETTY_NAME"; systemctl --version | sed -n 's/^\(systemd [0-9]*\).*/\1/p'
+echo "Linux $(uname -r)"; echo "LXC $(lxc-start --version)"; docker version --format 'Docker {{.Server.Version}}'
+echo "cgroup v2 with $(cat /sys/fs/cgroup/cgroup.controllers)"
+echo "AppArmor $(cat /sys/module/apparmor/parameters/enabled)"; echo "lxcfs $(systemctl is-active lxcfs)""#;
 
 /// One of each kind.
 const LIMITED: &str = r#"  db:
@@ -148,8 +155,9 @@ fn on_a_virtual_host(scenario: impl FnOnce(&Vm, &Project<'_>)) {
     if !support::may_run(support::Ring::Host, vm::missing().as_deref()) {
         return;
     }
-    let vm = Vm::boot();
+    let vm = Vm::boot(Release::asked());
     vm.docker();
+    eprintln!("host: {}", vm.sh(VERSIONS).replace('\n', ", "));
     let project = Project::new(&vm, "both", LIMITED);
     project.up();
     scenario(&vm, &project);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::image;
+use crate::image::{self, Release};
 use crate::machine::{self, Shell};
 use crate::ran::Ran;
 use crate::slot::Slot;
@@ -48,9 +48,9 @@ pub fn missing() -> Option<String> {
 
 impl Vm {
     /// Boots a fresh one with the built binary as `/usr/local/bin/locker`.
-    pub fn boot() -> Self {
+    pub fn boot(release: Release) -> Self {
         let slot = Slot::take();
-        let (dir, made) = (slot.dir(), vm_image::directory());
+        let (dir, made) = (slot.dir(), vm_image::directory(release));
         fs::create_dir_all(&dir).expect("the slot's directory can be made");
         let parts = [&dir, Path::new(env!("CARGO_BIN_EXE_locker")), &made];
         image::run(
@@ -58,7 +58,7 @@ impl Vm {
                 .args(["-c", INITRD, "initrd"])
                 .args(parts),
         );
-        let mut qemu = start(&dir, &made);
+        let mut qemu = start(&dir, &made, release);
         let agent = connect(&dir, &mut qemu);
         let vm = Self {
             slot,
@@ -152,7 +152,12 @@ impl Drop for Vm {
 }
 
 /// Starts QEMU, which ends with this thread. What the host writes goes to a file that has no name any more.
-fn start(dir: &Path, made: &Path) -> Child {
+fn start(dir: &Path, made: &Path, release: Release) -> Child {
+    // Of Debian 12 without what apt recommends there are no profiles either.
+    let modules = match release {
+        Release::Bookworm => "apparmor=0 audit=0",
+        Release::Trixie => "audit=0",
+    };
     let at = |name: &str| made.join(name).display().to_string();
     let disk = format!(
         "file={},format=raw,if=none,id=root,snapshot=on",
@@ -166,7 +171,9 @@ fn start(dir: &Path, made: &Path) -> Child {
         .args(["-cpu", "max", "-machine", "q35", "-no-user-config"])
         .args(["-nodefaults", "-display", "none", "-serial", "file:console"])
         .args(["-kernel", &at("vmlinuz"), "-initrd", "initrd", "-append"])
-        .arg("console=ttyS0 loglevel=4 panic=-1 mitigations=off apparmor=0 audit=0")
+        .arg(format!(
+            "console=ttyS0 loglevel=4 panic=-1 mitigations=off {modules}"
+        ))
         .args(["-drive", &disk, "-device", "virtio-blk-pci,drive=root"])
         .args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"])
         .args(["-device", "virtio-serial-pci"])

@@ -8,24 +8,29 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::image;
+use crate::image::{self, Release};
 
 /// Makes `vmlinuz`, `initrd` and `root.ext4` in the directory `$2` from the root file system `$1`.
 ///
 /// In the host an agent takes scripts from a virtio port, and answers with exit code, output and errors.
-/// The disk is mounted by hand, since Debian's kernel has its driver as a module.
+/// The disk is mounted by hand, since Debian's kernel has its driver as a module. The kernel is the release's own:
+/// of another one than this machine's its package lies in the root file system.
 const MAKE: &str = r#"
 set -eu
 rootfs=$1
 cd "$2"
-package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')
-apt-get -q download "$package" || { apt-get -q update; apt-get -q download "$package"; }
+if ! cp "$rootfs"/var/cache/linux-image-*.deb . 2>/dev/null; then
+    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')
+    apt-get -q download "$package" || { apt-get -q update; apt-get -q download "$package"; }
+fi
 mkdir -p kernel upper/usr/lib upper/usr/sbin upper/usr/local/sbin work tree initrd/bin initrd/dev initrd/proc initrd/root
-dpkg -x "$package"_*.deb kernel
-version=$(ls kernel/lib/modules)
+dpkg -x linux-image-*.deb kernel
+modules=kernel/lib/modules
+[ -d $modules ] || modules=kernel/usr/lib/modules
+version=$(ls $modules)
 mv kernel/boot/vmlinuz-* vmlinuz
-mv kernel/lib/modules upper/usr/lib/modules
-ln -s /bin/busybox upper/usr/sbin/modprobe
+mv $modules upper/usr/lib/modules
+[ -e "$rootfs/usr/sbin/modprobe" ] || ln -s /bin/busybox upper/usr/sbin/modprobe
 
 units=upper/etc/systemd/system
 mkdir -p $units/multi-user.target.wants
@@ -54,7 +59,8 @@ echo testhost > upper/etc/hostname
 
 unshare -m sh -euc '
     mount -t overlay overlay -o "lowerdir=$1,upperdir=upper,workdir=work" tree
-    chroot tree /bin/busybox depmod "$2"
+    if [ -x tree/usr/sbin/depmod ]; then chroot tree depmod "$2"; else chroot tree /bin/busybox depmod "$2"; fi
+    rm -f tree/var/cache/linux-image-*.deb
     truncate -s 3G root.ext4
     mke2fs -q -t ext4 -O ^has_journal -d tree root.ext4
 ' sh "$rootfs" "$version"
@@ -62,9 +68,12 @@ unshare -m sh -euc '
 cp /bin/busybox initrd/bin/
 cd upper/usr
 { echo "lib/modules/$version/modules.dep"
-  find "lib/modules/$version" -path '*/drivers/virtio/*' -o -name virtio_blk.ko -o -name virtio_console.ko
+  find "lib/modules/$version" -path '*/drivers/virtio/*' -o -name 'virtio_blk.ko*' -o -name 'virtio_console.ko*'
 } | cpio -o -H newc --quiet | (cd ../../initrd; cpio -idm --quiet)
 cd ../../initrd
+# What is compressed the initrd's own modprobe does not read.
+find . -name '*.ko.xz' -exec xz -d {} +
+sed -i 's/\.ko\.xz/.ko/g' "lib/modules/$version/modules.dep"
 cat > init <<'EOT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -85,9 +94,9 @@ rm -rf kernel upper work tree initrd ./*.deb
 mv initrd.cpio initrd
 "#;
 
-/// The directory with `vmlinuz`, `initrd` and `root.ext4`; makes it first when it is not there.
-pub fn directory() -> PathBuf {
-    let rootfs = image::rootfs();
+/// The directory with a release's `vmlinuz`, `initrd` and `root.ext4`; makes it first when it is not there.
+pub fn directory(release: Release) -> PathBuf {
+    let rootfs = image::rootfs_of(release);
     let home = rootfs
         .parent()
         .expect("a root file system is in a directory");
