@@ -35,17 +35,17 @@ impl Supervised {
         Err(error)
     }
 
-    /// Runs what comes before a stop, when there is anything to stop; whether there was.
-    pub(super) async fn pre_stop(&self, name: &Name, body: Body) -> Result<bool, BackendError> {
+    /// Runs what comes before a stop, when there is anything to stop.
+    pub(super) async fn pre_stop(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let none = self.of(name).hooks.pre_stop.is_empty();
         if body == Body::Aside || none || self.has_ended(name).await || self.is_stopping(name).await
         {
-            return Ok(false);
+            return Ok(());
         }
         match self.run_hooks(name, HookAt::PreStop).await {
             // It has ended meanwhile, which is what was wanted.
-            Err(_) if self.has_ended(name).await => Ok(true),
-            done => done.map(|()| true),
+            Err(_) if self.has_ended(name).await => Ok(()),
+            done => done,
         }
     }
 

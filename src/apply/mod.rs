@@ -29,6 +29,7 @@ mod signal;
 mod sources;
 mod supervised;
 mod supervised_output;
+mod supervised_start;
 mod undo;
 mod verify;
 

@@ -5,30 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
 use tokio::sync::OnceCell;
 
 use crate::backend::{
-    Backend, BackendError, BackendView, Body, Engine, Inside, LogWish, Probe, Progress, Sought,
-    Watch,
+    Backend, BackendError, BackendView, Body, Engine, Inside, Probe, Progress, Sought, Watch,
 };
 use crate::model::{Hooks, Name, UnitState, host_name_of};
 use crate::observed::Mark;
 use crate::store::{self, Paths};
 use crate::sys;
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
-
-use super::hooked::{has_begun, is_past_post_start, never_ran};
-
-/// How often a container that is being started is looked at.
-const LOOK: Duration = Duration::from_millis(15);
-/// The same after the first second: a look is work for systemd and the engine, which slows the start itself.
-const SLOW_LOOK: Duration = Duration::from_millis(100);
-/// How many of its last lines are told when it does not start.
-const LAST_LINES: usize = 10;
 
 /// The engines, with systemd in front of them.
 pub struct Supervised {
@@ -37,10 +26,10 @@ pub struct Supervised {
     pub(super) journal: JournalReader,
     /// The services whose output the journal holds; asked once.
     pub(super) in_journal: OnceCell<BTreeSet<String>>,
-    units: Arc<dyn Units>,
-    paths: Paths,
+    pub(super) units: Arc<dyn Units>,
+    pub(super) paths: Paths,
     /// What a container depends on is left alone when it starts.
-    alone: bool,
+    pub(super) alone: bool,
     known: Mutex<BTreeMap<Name, Known>>,
     /// The containers that were there when last looked at.
     there: Mutex<BTreeSet<Name>>,
@@ -89,7 +78,7 @@ impl Supervised {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn beside(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+    pub(super) fn beside(&self) -> MutexGuard<'_, BTreeSet<Name>> {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,71 +120,6 @@ impl Supervised {
         !there.contains(name) && self.paths.job(&self.project, name).exists()
     }
 
-    /// Queues the start and waits until the container runs: whether it is ready is a question of its
-    /// own, and whoever needs the answer asks it.
-    async fn start_unit(&self, name: &Name) -> Result<(), BackendError> {
-        let (units, project) = (&self.units, &self.project);
-        let told = |error| self.told("start", name, &error);
-        self.await_rest(name).await.map_err(told)?;
-        let state = self.state(name).await.map_err(told)?;
-        // One that says nothing of a run yet is starting this very container.
-        if state.active == "active" && is_past_post_start(&state) && !self.runs(name).await {
-            // It attends to an older self that still runs; it takes over the new one when that ends.
-            self.beside().insert(name.clone());
-            return self.start_here(name, Body::Present).await;
-        }
-        units.reset(project, name).await.map_err(told)?;
-        // Held until the start is over.
-        let asked = store::ask(&self.paths, project, name, self.alone);
-        let _asked = asked.map_err(|error| told(error.into()))?;
-        let job = match self.alone {
-            true => Job::StartAlone,
-            false => Job::Start,
-        };
-        units.queue(project, name, job).await.map_err(told)?;
-        let hooked = !self.of(name).hooks.post_start.is_empty();
-        let begun = Instant::now();
-        loop {
-            let long = begun.elapsed() > Duration::from_secs(1);
-            tokio::time::sleep(if long { SLOW_LOOK } else { LOOK }).await;
-            let runs = self.runs(name).await;
-            if runs && !hooked {
-                return Ok(());
-            }
-            let state = self.state(name).await.map_err(told)?;
-            match state.active.as_str() {
-                // One that ends soon may have ended between two looks: it was started, and how it has ended
-                // is told when all is looked at again.
-                _ if has_begun(&state) && is_past_post_start(&state) => return Ok(()),
-                // systemd would try for ever.
-                _ if hooked && state.sub == "auto-restart" || never_ran(&state) => {
-                    return Err(self.not_started(name, &state).await);
-                }
-                "active" if state.sub == "exited" => return Ok(()),
-                "failed" | "inactive" if state.sub != "auto-restart" => {
-                    return match state.result.as_str() {
-                        "success" => Ok(()),
-                        _ => Err(self.not_started(name, &state).await),
-                    };
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Sees to it that its service is at rest where it is on its way there, before its container is to start
-    /// again or goes. A stop that is under way, whoever asked for it, would end the new run; and the service of
-    /// a container that others waited for to end counts as active for good (`RemainAfterExit=`).
-    async fn await_rest(&self, name: &Name) -> Result<(), UnitsError> {
-        let state = self.state(name).await?;
-        match (state.active.as_str(), state.sub.as_str()) {
-            ("deactivating", _) | (_, "exited") => {
-                self.units.run(&self.project, name, Job::Stop).await
-            }
-            (_, _) => Ok(()),
-        }
-    }
-
     pub(super) async fn runs(&self, name: &Name) -> bool {
         match self.engines.watch().probe(name, None).await {
             Ok(Probe::Running | Probe::Healthy | Probe::Failing(_) | Probe::Unhealthy(_)) => true,
@@ -209,43 +133,13 @@ impl Supervised {
         Ok(states.into_values().next().unwrap_or_default())
     }
 
-    fn told(&self, verb: &'static str, name: &Name, error: &UnitsError) -> BackendError {
+    pub(super) fn told(&self, verb: &'static str, name: &Name, error: &UnitsError) -> BackendError {
         BackendError::Engine {
             verb,
             container: host_name_of(&self.project, name),
             reason: error.to_string(),
             log: Vec::new(),
         }
-    }
-
-    async fn not_started(&self, name: &Name, state: &UnitState) -> BackendError {
-        let unit = crate::systemd::names::service(&self.project, name);
-        let container = host_name_of(&self.project, name);
-        let known = format!("cannot start container `{container}`: ");
-        let said = match state.status.as_str() {
-            "" => String::new(),
-            status => format!(": {}", status.strip_prefix(&known).unwrap_or(status)),
-        };
-        BackendError::Engine {
-            verb: "start",
-            container,
-            reason: format!("its service `{unit}` ended with `{}`{said}", state.result),
-            log: self.last_lines(name).await,
-        }
-    }
-
-    async fn last_lines(&self, name: &Name) -> Vec<String> {
-        let wish = LogWish {
-            lines: Some(LAST_LINES),
-            ..LogWish::default()
-        };
-        let Ok(lines) = self.engines.watch().logs(name, &wish).await else {
-            return Vec::new();
-        };
-        lines
-            .filter_map(|line| async move { line.ok().map(|line| line.text) })
-            .collect()
-            .await
     }
 }
 
@@ -297,20 +191,21 @@ impl Backend for Supervised {
     /// Tells systemd first, so that it does not start again what ends here; the container itself is
     /// stopped within `timeout`, whatever its service would allow it.
     async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
-        let hooked = self.pre_stop(name, body).await?;
+        self.pre_stop(name, body).await?;
         // Whichever of two selves ends first: the service goes on with the other one.
         let was_beside = self.beside().remove(name);
         if was_beside || !self.is_supervised(name, body) {
             return self.engines.stop(name, body, timeout).await;
         }
         let told = |error| self.told("stop", name, &error);
-        // What comes before the stop has run.
-        let asked = hooked.then(|| store::ask(&self.paths, &self.project, name, false));
-        let _asked = asked.transpose().map_err(|error| told(error.into()))?;
+        // What comes before the stop has run, and the supervisor leaves the container to this.
+        let asked = store::ask(&self.paths, &self.project, name, false);
+        let asked = asked.map_err(|error| told(error.into()))?;
         let queued = self.units.queue(&self.project, name, Job::Stop).await;
         let stopped = self.engines.stop(name, body, timeout).await;
-        queued.map_err(told)?;
-        let done = self.units.run(&self.project, name, Job::Stop).await;
+        // One that could not be stopped is the supervisor's now.
+        drop(asked);
+        let done = queued.map_err(told)?.await;
         stopped?;
         done.map_err(told)?;
         // It has ended because it was told to: the exit code of that is no failure to be remembered.

@@ -1,6 +1,6 @@
-//! A start that somebody asked for by name, told to the supervisor that systemd starts.
+//! A start or a stop that somebody asked for by name, told to the supervisor that systemd starts or stops.
 //!
-//! A unit's start has no arguments. What the one who starts it knows and a boot does not is said in a
+//! A unit's job has no arguments. What the one who starts it knows and a boot does not is said in a
 //! note that is locked while he waits: one of a process that was killed counts for nothing.
 
 use std::fs::{self, File, TryLockError};
@@ -69,19 +69,50 @@ pub fn ask(
 /// Why the start that is under way happens. Only the first who looks hears that it was asked for, so that a
 /// container which systemd starts again by itself is not taken for one that was.
 pub fn take_asked(paths: &Paths, project: &Name, container: &Name) -> Why {
-    let path = paths.asked(project, container);
-    let Ok(mut note) = File::open(&path) else {
-        return Why::Due;
-    };
-    let mut text = String::new();
-    let read = note.read_to_string(&mut text).is_ok();
-    let held = matches!(note.try_lock_shared(), Err(TryLockError::WouldBlock));
-    let _ = fs::remove_file(&path); // One that stays is not held for long.
-    match read && held {
-        true => Why::Asked {
+    match take(paths, project, container) {
+        Some((_, text)) => Why::Asked {
             alone: text == ALONE,
         },
-        false => Why::Due,
+        None => Why::Due,
+    }
+}
+
+/// Who asked for what is under way, a stop for one, and ends the container himself; none when nobody did. As with
+/// [`take_asked`] only the first who looks is told.
+pub fn take_asker(paths: &Paths, project: &Name, container: &Name) -> Option<Asker> {
+    take(paths, project, container).map(|(note, _)| Asker(note))
+}
+
+/// Somebody who asked.
+#[derive(Debug)]
+pub struct Asker(File);
+
+impl Asker {
+    /// Whether he still waits for it.
+    pub fn waits(&self) -> bool {
+        is_held(&self.0)
+    }
+}
+
+fn take(paths: &Paths, project: &Name, container: &Name) -> Option<(File, String)> {
+    let path = paths.asked(project, container);
+    let mut note = File::open(&path).ok()?;
+    let mut text = String::new();
+    let read = note.read_to_string(&mut text).is_ok();
+    let held = is_held(&note);
+    let _ = fs::remove_file(&path); // One that stays is not held for long.
+    (read && held).then_some((note, text))
+}
+
+fn is_held(note: &File) -> bool {
+    match note.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(_)) => false,
+        Ok(()) => {
+            // Whoever asks next must find it free.
+            let _ = note.unlock();
+            false
+        }
     }
 }
 
@@ -108,5 +139,18 @@ mod tests {
         fs::write(paths.asked(&shop, &job), "").unwrap();
         assert_eq!(take("job"), Why::Due);
         assert!(!paths.asked(&shop, &job).exists());
+    }
+
+    #[test]
+    fn who_has_asked_waits_until_he_has_what_he_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let (shop, web) = (Name::new("shop").unwrap(), Name::new("web").unwrap());
+        assert!(take_asker(&paths, &shop, &web).is_none());
+        let asked = ask(&paths, &shop, &web, false).unwrap();
+        let asker = take_asker(&paths, &shop, &web).unwrap();
+        assert!(asker.waits() && asker.waits());
+        drop(asked);
+        assert!(!asker.waits());
     }
 }

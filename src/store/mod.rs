@@ -21,7 +21,7 @@ mod sources;
 mod specs;
 
 pub use adopted::{ADOPTED_VERSION, load_adopted, save_adopted};
-pub use asked::{Asked, Why, ask, take_asked};
+pub use asked::{Asked, Asker, Why, ask, take_asked, take_asker};
 pub use atomic::{StoreError, write_atomic};
 pub use attended::{Attended, attend, is_attended};
 pub use held::{HeldPort, demand_ports, held_by_another, holder};
@@ -37,4 +37,4 @@ pub use record::{
     save_record,
 };
 pub use sources::{Sources, load_sources, save_sources, unmounted};
-pub use specs::load_unit_specs;
+pub use specs::{load_unit_spec, load_unit_specs};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use crate::model::{Name, UnitSpec};
 
@@ -25,17 +26,31 @@ pub fn load_unit_specs(
     let mut found = BTreeMap::new();
     for entry in entries {
         let path = entry.map_err(StoreError::io("list", &dir))?.path();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            // It was taken away meanwhile, or is none of ours.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
-                continue;
-            }
-            Err(source) => return Err(StoreError::io("read", &path)(source)),
-        };
-        if let Ok(spec) = serde_json::from_str::<UnitSpec>(&text) {
-            found.insert(spec.name.clone(), spec);
-        }
+        let spec = read(&path)?;
+        found.extend(spec.map(|spec| (spec.name.clone(), spec)));
     }
     Ok(found)
+}
+
+/// The service of one container, if it has one; damaged as above.
+///
+/// # Errors
+/// Its file cannot be read.
+pub fn load_unit_spec(
+    paths: &Paths,
+    project: &Name,
+    container: &Name,
+) -> Result<Option<UnitSpec>, StoreError> {
+    read(&paths.unit_specs(project).join(format!("{container}.json")))
+}
+
+fn read(path: &Path) -> Result<Option<UnitSpec>, StoreError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(serde_json::from_str(&text).ok()),
+        // It was taken away meanwhile, or is none of ours.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+            Ok(None)
+        }
+        Err(source) => Err(StoreError::io("read", path)(source)),
+    }
 }

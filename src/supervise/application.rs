@@ -13,7 +13,7 @@ use super::bookmark::Bookmark;
 use super::engine::{Engine, Shown};
 use super::output::Output;
 use super::stream::copy;
-use super::{gate, hooks, ports, ready};
+use super::{gate, hooks, ports, ready, told};
 use crate::model::{Healthcheck, Test, UnitSpec, host_name_of};
 use crate::store::Paths;
 use crate::sys::Notifier;
@@ -40,24 +40,25 @@ pub(super) fn supervise(
     let engine = Engine::of(unit);
     let stopped = paths.told_to_stop(&unit.project, &unit.name);
     let _ = fs::remove_file(&stopped); // What was said to an older run, if anything.
-    let told = |verb: &'static str| {
+    let failed = |verb: &'static str| {
         let full = full.clone();
         move |error: io::Error| format!("cannot {verb} container `{full}`: {error}")
     };
     let _ = notifier.status("waiting for the engine");
     engine
         .await_engine(ENGINE_AWAY)
-        .map_err(told("reach the engine of"))?;
-    let shown = engine.show(&full).map_err(told("find"))?;
+        .map_err(failed("reach the engine of"))?;
+    let shown = engine.show(&full).map_err(failed("find"))?;
     if !asked && unit.oneshot && is_done(&shown) {
         // What others wait for is done for good.
         ready(notifier)?;
         gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
     }
-    // Nothing keeps it from starting any more; from now on a stop is ExecStop's.
+    // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
+    told::listen(unit, paths).map_err(failed("listen for a stop of"))?;
     ready(notifier)?;
-    engine.start(&full).map_err(told("start"))?;
+    engine.start(&full).map_err(failed("start"))?;
     let _ports = ports::open(unit, paths, asked);
     // One that ran was started before, with all that belongs to it.
     if !shown.state.running
@@ -67,10 +68,10 @@ pub(super) fn supervise(
     {
         engine
             .stop(&full, unit.stop_timeout)
-            .map_err(told("stop"))?;
+            .map_err(failed("stop"))?;
         return Err(reason);
     }
-    let ended = stay(unit, paths, notifier, &engine, &full).map_err(told("attend to"))?;
+    let ended = stay(unit, paths, notifier, &engine, &full).map_err(failed("attend to"))?;
     Ok(told_code(&stopped, ended))
 }
 
@@ -92,13 +93,18 @@ fn begun(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<(), Stri
 /// Stops it within the time that its unit allows.
 pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
-    // Without the note the service counts as failed, which is all the harm.
-    let _ = note(&paths.told_to_stop(&unit.project, &unit.name));
+    note_stop(unit, paths);
     match Engine::of(unit).stop(&full, unit.stop_timeout) {
         Ok(()) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(format!("cannot stop container `{full}`: {error}")),
     }
+}
+
+/// Notes that it is told to stop.
+pub(super) fn note_stop(unit: &UnitSpec, paths: &Paths) {
+    // Without the note the service counts as failed, which is all the harm.
+    let _ = note(&paths.told_to_stop(&unit.project, &unit.name));
 }
 
 fn note(path: &Path) -> io::Result<()> {

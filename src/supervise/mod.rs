@@ -21,9 +21,12 @@ mod output;
 mod ports;
 mod stream;
 mod system;
+mod told;
+mod walls;
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -96,6 +99,9 @@ fn at(path: &Path, verb: &str, error: &dyn std::fmt::Display) -> String {
 }
 
 fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+    if unit.kind == Kind::Application {
+        walls::shut_in(unit, paths)?;
+    }
     let notifier = Notifier::from_environment()
         .map_err(|error| format!("cannot reach the service manager: {error}"))?;
     let why = store::take_asked(paths, &unit.project, &unit.name);
@@ -125,8 +131,8 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     }
 }
 
-/// Tells systemd that nothing keeps the container from starting any more. Before this a stop is a signal to this
-/// process, and from then on `ExecStop=`, which stops the container.
+/// Tells systemd that nothing keeps the container from starting any more. Before this a stop ends this process, and
+/// from then on it stops the container: by `ExecStop=`, or by the signal that an application's supervisor hears.
 fn ready(notifier: &Notifier) -> Result<(), String> {
     let told = notifier.ready("starting");
     told.map_err(|error| format!("cannot reach the service manager: {error}"))
@@ -137,24 +143,32 @@ fn after_start(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     system::run_hooks(unit, paths, HookAt::PostStart, None).map(|()| 0)
 }
 
-/// Stops the container for `ExecStop=`. That runs also when the supervisor has ended by itself or was
+/// Stops a system container for `ExecStop=`. That runs also when the supervisor has ended by itself or was
 /// killed; then there is no main process any more (systemd.exec(5), `$MAINPID`), and a container that
 /// still runs is left to the next supervisor.
 fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let Some(main) = std::env::var("MAINPID").ok() else {
         return Ok(0);
     };
-    // One that locker stops has been asked before.
-    if store::take_asked(paths, &unit.project, &unit.name) == Why::Due
-        && let Err(reason) = hooks::pre_stop(unit, paths)
-    {
-        // systemd has been told to stop it, and nobody is there to be asked again.
-        sys::tell_failure(&reason);
-    }
     let stop = || match unit.kind {
         Kind::System => system::stop(unit, paths),
+        // Of a unit that an earlier locker has written.
         Kind::Application => application::stop(unit, paths),
     };
+    match store::take_asker(paths, &unit.project, &unit.name) {
+        // One that locker stops has been asked before, and locker ends the container.
+        Some(asker) => {
+            if has_ended(&main, &|| asker.waits()) {
+                return Ok(0);
+            }
+        }
+        None => {
+            if let Err(reason) = hooks::pre_stop(unit, paths) {
+                // systemd has been told to stop it, and nobody is there to be asked again.
+                sys::tell_failure(&reason);
+            }
+        }
+    }
     let code = stop()?;
     await_end(&main, &|| {
         // It was about to start the container when that was to stop.
@@ -165,11 +179,33 @@ fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     Ok(code)
 }
 
+/// Waits for the end of the supervisor while `goes_on` says so; whether it has ended.
+fn has_ended(main: &str, goes_on: &dyn Fn() -> bool) -> bool {
+    let Some(main) = process(main) else {
+        return true;
+    };
+    let slice = Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000_000,
+    };
+    loop {
+        match poll(&mut [PollFd::new(&main, PollFlags::IN)], Some(&slice)) {
+            Ok(0) if goes_on() => {}
+            Ok(0) => return false,
+            Ok(_) | Err(_) => return true,
+        }
+    }
+}
+
+fn process(pid: &str) -> Option<OwnedFd> {
+    let pid = pid.parse().ok().and_then(Pid::from_raw)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
 /// Waits until the supervisor has ended with its container: systemd would end it as soon as this process
 /// does, in the middle of its last words. `again` is done while it has not.
 fn await_end(main: &str, again: &dyn Fn()) {
-    let pid = main.parse().ok().and_then(Pid::from_raw);
-    let Some(Ok(main)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
+    let Some(main) = process(main) else {
         return;
     };
     let slice = Timespec {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use zbus::Connection;
@@ -23,7 +24,7 @@ use self::ends::Ends;
 use self::proxy::ManagerProxy;
 use self::states::service_names;
 use super::files::Files;
-use super::{Job, Jobs, Rules, Units, UnitsError, names};
+use super::{Job, Jobs, Queued, Rules, Units, UnitsError, names};
 use crate::model::{Name, ProjectUnits, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 use crate::store::Paths;
@@ -246,10 +247,22 @@ impl Units for Systemd {
         self.finish(&names::service(project, name), job).await
     }
 
-    async fn queue(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError> {
+    async fn queue<'a>(
+        &'a self,
+        project: &Name,
+        name: &Name,
+        job: Job,
+    ) -> Result<Queued<'a>, UnitsError> {
         self.ways(project, name, job).await?;
-        self.begin(&names::service(project, name), job).await?;
-        Ok(())
+        let unit = names::service(project, name);
+        let told = self.asked(self.begin(&unit, job)).await?;
+        Ok(async move { self.over(&unit, job, told).await }.boxed())
+    }
+
+    async fn brief(&self, project: &Name, name: &Name) -> Result<UnitState, UnitsError> {
+        let services = service_names(project, [name]);
+        let states = self.brief_states(services).await?;
+        Ok(states.into_values().next().unwrap_or_default())
     }
 
     async fn states(

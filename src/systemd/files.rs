@@ -8,6 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::sandbox::Walls;
 use super::{UnitsError, names, render};
 use crate::model::{Name, ProjectUnits, UnitSpec};
 use crate::store::{self, Paths, StoreError, write_atomic};
@@ -16,6 +17,7 @@ use crate::store::{self, Paths, StoreError, write_atomic};
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     paths: Paths,
+    walls: Walls,
 }
 
 /// What is on disk of a project.
@@ -38,9 +40,24 @@ pub(super) struct Undo {
 
 impl Files {
     pub(super) fn new(paths: &Paths) -> Self {
+        Self::with_walls(paths, Walls::of_this_host())
+    }
+
+    /// As on a host whose kernel can do this.
+    pub(super) fn with_walls(paths: &Paths, walls: Walls) -> Self {
         Self {
             paths: paths.clone(),
+            walls,
         }
+    }
+
+    /// What a service is to be; none when it has none.
+    pub(super) fn service(
+        &self,
+        project: &Name,
+        name: &Name,
+    ) -> Result<Option<UnitSpec>, UnitsError> {
+        Ok(store::load_unit_spec(&self.paths, project, name)?)
     }
 
     /// Everything of a project.
@@ -75,7 +92,7 @@ impl Files {
     pub(super) fn differs(&self, disk: &OnDisk, units: &ProjectUnits) -> Result<bool, UnitsError> {
         let wanted = match units.services.is_empty() {
             true => BTreeMap::new(),
-            false => render::project(units)?,
+            false => render::project(units, self.walls)?,
         };
         Ok(disk.files != wanted)
     }
@@ -111,7 +128,7 @@ impl Files {
         if units.services.is_empty() {
             return Ok(());
         }
-        let wanted = render::project(units)?;
+        let wanted = render::project(units, self.walls)?;
         self.refuse_foreign(&units.project, &self.paths.units(), wanted.keys())?;
         if let Some(path) = self.foreign_network()? {
             let project = "~".to_string();
@@ -136,7 +153,7 @@ impl Files {
         let project = &units.project;
         let mut wanted = BTreeMap::new();
         if !units.services.is_empty() {
-            wanted = render::project(units)?;
+            wanted = render::project(units, self.walls)?;
         }
         let dir = self.paths.units();
         self.refuse_foreign(project, &dir, wanted.keys())?;

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
 use crate::model::{JobState, Name, Port, PortRule, PortTaken, Supervisor, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
@@ -49,6 +50,9 @@ pub enum Job {
     Stop,
 }
 
+/// The end of a job that is queued.
+pub type Queued<'a> = BoxFuture<'a, Result<(), UnitsError>>;
+
 /// The manager of units.
 #[async_trait]
 pub trait Units: Send + Sync {
@@ -69,8 +73,16 @@ pub trait Units: Send + Sync {
     /// container is ready. The error of a failed start tells the service's result and its last words.
     async fn run(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError>;
 
-    /// As [`Self::run`], and does not wait for the end of the job.
-    async fn queue(&self, project: &Name, name: &Name, job: Job) -> Result<(), UnitsError>;
+    /// As [`Self::run`], and returns as soon as the job is queued; what it returns waits for its end.
+    async fn queue<'a>(
+        &'a self,
+        project: &Name,
+        name: &Name,
+        job: Job,
+    ) -> Result<Queued<'a>, UnitsError>;
+
+    /// `active` and `sub` of a container's service, for one question.
+    async fn brief(&self, project: &Name, name: &Name) -> Result<UnitState, UnitsError>;
 
     /// The states of the services of `names`, in full; [`Self::observe`] tells `active` and `sub` alone.
     async fn states(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::{Job, Jobs, Rules, TransientJob, Units, UnitsError};
+use super::{Job, Jobs, Queued, Rules, TransientJob, Units, UnitsError};
 use crate::model::{JobState, Name, UnitState, UnitsChange};
 use crate::observed::ObservedUnits;
 
@@ -26,8 +26,11 @@ impl Units for NoUnits {
     async fn run(&self, _: &Name, _: &Name, _: Job) -> Result<(), UnitsError> {
         Err(UnitsError::Absent)
     }
-    async fn queue(&self, _: &Name, _: &Name, _: Job) -> Result<(), UnitsError> {
+    async fn queue<'a>(&'a self, _: &Name, _: &Name, _: Job) -> Result<Queued<'a>, UnitsError> {
         Err(UnitsError::Absent)
+    }
+    async fn brief(&self, _: &Name, _: &Name) -> Result<UnitState, UnitsError> {
+        Ok(UnitState::default())
     }
     async fn states(
         &self,

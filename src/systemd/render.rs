@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::UnitsError;
 use super::names;
-use super::sandbox::sandbox;
+use super::sandbox::{Walls, sandbox};
 use super::write::{At, command, fill, paths};
 use crate::model::{DemandPort, Kind, MONITOR_PATH, Name, ProjectUnits, Restart, UnitSpec};
 
@@ -29,7 +29,10 @@ const STATE: &str = "/var/lib/locker";
 type Values = Vec<(&'static str, At, String)>;
 
 /// All unit files of a project by name, the host's network service not among them.
-pub(super) fn project(units: &ProjectUnits) -> Result<BTreeMap<String, String>, UnitsError> {
+pub(super) fn project(
+    units: &ProjectUnits,
+    walls: Walls,
+) -> Result<BTreeMap<String, String>, UnitsError> {
     let mut files = BTreeMap::new();
     let (name, directory) = (&units.project, shown(&units.directory));
     let common = |extra: Values| {
@@ -59,7 +62,7 @@ pub(super) fn project(units: &ProjectUnits) -> Result<BTreeMap<String, String>, 
     for unit in units.services.values() {
         let service = names::service(name, &unit.name);
         let text = include_str!("../../templates/container.service");
-        files.insert(service, fill(text, &common(container(unit)?))?);
+        files.insert(service, fill(text, &common(container(unit, walls)?))?);
         for demand in &unit.on_demand {
             on_demand(unit, demand, &common, &mut files)?;
         }
@@ -121,13 +124,18 @@ fn groups(services: &BTreeMap<Name, UnitSpec>) -> BTreeMap<&Name, BTreeSet<&Name
     groups
 }
 
-fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
+fn container(unit: &UnitSpec, walls: Walls) -> Result<Values, UnitsError> {
     let (most, interval) = start_limit(unit.restart);
     let dir = unit.state_dir.as_deref().map(shown);
     let call = |verb: &str| {
         let mut arguments = vec![verb, unit.project.as_str(), unit.name.as_str()];
         arguments.extend(dir.as_deref());
         command(&unit.program, &arguments)
+    };
+    let stop = match unit.kind {
+        Kind::System => format!("ExecStop={}\n", call("__stop")?),
+        // It hears the signal of a stop itself.
+        Kind::Application => String::new(),
     };
     Ok(vec![
         ("name", At::Comment, unit.name.to_string()),
@@ -138,11 +146,11 @@ fn container(unit: &UnitSpec) -> Result<Values, UnitsError> {
         ("unneeded", At::Ours, unneeded(unit)),
         ("kind", At::Ours, kind(unit)),
         ("command", At::Ours, call("__supervise")?),
-        ("stop", At::Ours, format!("ExecStop={}\n", call("__stop")?)),
+        ("stop", At::Ours, stop),
         ("restart", At::Ours, restart(unit)),
         ("stop_timeout", At::Ours, seconds(stop_time(unit))),
         ("properties", At::Ours, properties(unit)?),
-        ("sandbox", At::Ours, sandbox(unit)),
+        ("sandbox", At::Ours, sandbox(unit, walls)),
     ])
 }
 

@@ -374,8 +374,10 @@ def main():
         row(f"up, {MANY} / compose", "up-many.locker", "up-many.compose", None)
         row(f"down, {MANY} / compose", "down-many.locker", "down-many.compose", None)
     row("peak memory of up, MiB", "rss.locker", None, 25)
-    row("under systemd: up / raw", "up.units", "up.raw", None)
-    row("under systemd: down / raw", "down.units", "down.raw", None)
+    row("under systemd: up / raw", "up.units", "up.raw", 1.15)
+    row("under systemd: up / compose", "up.units", "up.compose", 1.15)
+    row("under systemd: down / raw", "down.units", "down.raw", 1.15)
+    row("under systemd: down / compose", "down.units", "down.compose", 1.15)
     row("under systemd: nothing to do / compose", "nothing.units", "nothing.compose", None)
     row("under systemd: status / compose ps", "status.units", "status.compose", None)
     with open("/root/bench-docker.json", "w") as file:

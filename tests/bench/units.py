@@ -99,7 +99,7 @@ def booted():
     target = int(shown("basic.target", "ActiveEnterTimestampMonotonic"))
     boot = (max(ready) - target) / 1e6
     rows = [
-        ("up, supervised / not", median(notes["up"]), 1.5),
+        ("up, supervised / not", median(notes["up"]), 1.15),
         ("largest supervisor, MiB", max(notes["resident"].values()), 4),
         ("boot target to all ready / started by hand", boot / median(notes["start"]), 1.5),
     ]

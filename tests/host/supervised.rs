@@ -119,6 +119,60 @@ fn what_is_killed_comes_back_and_what_is_stopped_does_not() {
     });
 }
 
+/// Makes the notes that the supervisor of `web` writes and reads lead to files of the host, and starts it; what its
+/// service says then.
+fn led_astray(host: &Host) -> String {
+    host.sh("systemctl stop locker-both-web; echo 9 > /root/failures; echo own > /etc/victim; \
+        ln -sf /root/failures /run/locker/failures/both~web; ln -sf /etc/victim /run/locker/output/both~web; \
+        systemctl start --no-block locker-both-web");
+    let mut said = String::new();
+    eventually(true, || {
+        said = unit(host, "web", "StatusText");
+        said == "running" || said.starts_with("failed 9 times")
+    });
+    said
+}
+
+#[test]
+fn the_supervisor_of_an_application_container_neither_writes_to_etc_nor_reads_in_root() {
+    let ticks = "  web:\n    image: busybox:test\n    restart: always\n    stop_grace_period: 0s\n    \
+        command: [sh, -c, \"while echo tick; do sleep 1; done\"]\n";
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", ticks);
+        project.up();
+        let main = unit(host, "web", "MainPID");
+        let status = host.sh(&format!("cat /proc/{main}/status"));
+        for line in ["CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(line), "{line} is not in {status}");
+        }
+        let unit_file = host.sh("cat /etc/systemd/system/locker-both-web.service");
+        if !unit_file.contains("LOCKER_WALLS=landlock") {
+            eprintln!("this kernel has no Landlock");
+            assert!(unit_file.contains("ProtectSystem=strict"), "{unit_file}");
+            return;
+        }
+        let mounts = |pid: &str| host.sh(&format!("readlink /proc/{pid}/ns/mnt"));
+        assert_eq!(mounts(&main), mounts("1"), "it has no mounts of its own");
+
+        let ticks = || {
+            host.sh("cd /srv/both && locker logs web | wc -l")
+                .parse::<u32>()
+        };
+        assert_eq!(led_astray(host), "running");
+        let before = ticks().unwrap();
+        eventually(true, || ticks().unwrap() > before + 1);
+        assert_eq!(host.sh("cat /etc/victim /root/failures"), "own\n9");
+
+        // It is the walls that hold it: without them both files are reached.
+        host.sh("mkdir /etc/systemd/system/locker-both-web.service.d; systemctl stop locker-both-web; \
+            printf '[Service]\nUnsetEnvironment=LOCKER_WALLS\n' > /etc/systemd/system/locker-both-web.service.d/open.conf; \
+            systemctl daemon-reload");
+        assert!(led_astray(host).starts_with("failed 9 times"));
+        assert_eq!(host.sh("cat /root/failures"), "10");
+        host.sh("rm -r /etc/victim /root/failures /etc/systemd/system/locker-both-web.service.d; systemctl daemon-reload");
+    });
+}
+
 #[test]
 fn cgroups_memory_and_unit_files_are_as_promised() {
     on_a_host_with_docker(|host| {

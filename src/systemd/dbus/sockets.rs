@@ -185,8 +185,8 @@ impl Systemd {
         name: &Name,
         job: Job,
     ) -> Result<(), UnitsError> {
-        let services = self.files.read(project)?.services;
-        for socket in services.get(name).map(names::sockets).unwrap_or_default() {
+        let service = self.files.service(project, name)?;
+        for socket in service.as_ref().map(names::sockets).unwrap_or_default() {
             self.begin(&names::way(&socket), job).await?;
         }
         Ok(())

@@ -61,13 +61,33 @@ impl Systemd {
         job: Job,
         begun: impl Future<Output = Result<Option<OwnedObjectPath>, UnitsError>>,
     ) -> Result<(), UnitsError> {
+        let told = self.asked(begun).await?;
+        self.over(unit, job, told).await
+    }
+
+    /// Asks for a job by `begun`, whose answer is its path; who hears of its end, none when there is nothing to do.
+    pub(super) async fn asked(
+        &self,
+        begun: impl Future<Output = Result<Option<OwnedObjectPath>, UnitsError>>,
+    ) -> Result<Option<Receiver<String>>, UnitsError> {
         let ends = self.bus().await?.ends;
         let calling = ends.calling();
-        let Some(path) = begun.await? else {
+        let path = begun.await?;
+        let told = path.map(|path| ends.of(&path));
+        drop(calling);
+        Ok(told)
+    }
+
+    /// Waits until a job is over.
+    pub(super) async fn over(
+        &self,
+        unit: &str,
+        job: Job,
+        told: Option<Receiver<String>>,
+    ) -> Result<(), UnitsError> {
+        let Some(mut told) = told else {
             return Ok(());
         };
-        let mut told = ends.of(&path);
-        drop(calling);
         let heard = match timeout(SOON, &mut told).await {
             Ok(heard) => heard,
             Err(_) => {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::Files;
+use super::sandbox::Walls;
 use super::{UnitsError, render};
 use crate::model::{
     DemandPort, Healthcheck, InnerCommand, Kind, Name, ProjectUnits, Restart, Test, UnitSpec,
@@ -91,9 +92,12 @@ fn shop() -> ProjectUnits {
 #[test]
 fn unit_files_are_exactly_these() {
     let mut text = String::new();
-    for (file, content) in render::project(&shop()).unwrap() {
+    for (file, content) in render::project(&shop(), Walls::Mounts).unwrap() {
         text.push_str(&format!("==> {file}\n{content}\n"));
     }
+    let web = "locker-my\\x2dshop-web.service";
+    let content = &render::project(&shop(), Walls::Landlock).unwrap()[web];
+    text.push_str(&format!("==> {web} with Landlock\n{content}\n"));
     let network = render::network(&PathBuf::from("/usr/bin/locker"), None).unwrap();
     text.push_str(&format!("==> locker-network.service\n{network}"));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/systemd/tests/units.txt");
@@ -109,7 +113,7 @@ fn a_supervisor_reaches_its_container_only_when_it_asks_by_port() {
         let mut units = shop();
         let web = units.services.get_mut("web").unwrap();
         web.healthcheck = Some(Healthcheck::new(test));
-        render::project(&units).unwrap()["locker-my\\x2dshop-web.service"].clone()
+        render::project(&units, Walls::Mounts).unwrap()["locker-my\\x2dshop-web.service"].clone()
     };
     let command = text(InnerCommand::Shell("true".into()).into());
     assert!(command.contains("PrivateNetwork=yes\n"));
@@ -128,7 +132,8 @@ fn a_container_waits_for_the_file_systems_below_what_it_mounts() {
     web.mounts = ["/mnt/nas/a b", "/srv/100%", "/srv/line\nbreak"]
         .map(PathBuf::from)
         .into();
-    let text = render::project(&units).unwrap()["locker-my\\x2dshop-web.service"].clone();
+    let text =
+        render::project(&units, Walls::Mounts).unwrap()["locker-my\\x2dshop-web.service"].clone();
     assert!(
         text.contains("\nRequiresMountsFor=\"/mnt/nas/a b\"\n"),
         "{text}"
@@ -153,6 +158,44 @@ fn the_network_service_sees_state_that_was_moved_and_tells_its_program() {
     assert_eq!(render::program_of(&text), Some(program));
 }
 
+/// A kernel without Landlock, or with it again: the next `up` writes what holds there.
+#[test]
+fn units_differ_on_a_kernel_that_can_do_something_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::under(dir.path()).with_etc(&dir.path().join("etc"));
+    let files = |walls| Files::with_walls(&paths, walls);
+    let [landlock, mounts] = [files(Walls::Landlock), files(Walls::Mounts)];
+    for (now, later) in [(&landlock, &mounts), (&mounts, &landlock)] {
+        assert!(now.write(&shop()).unwrap().changed());
+        let disk = now.read(&name("my-shop")).unwrap();
+        assert!(!now.differs(&disk, &shop()).unwrap());
+        assert!(later.differs(&disk, &shop()).unwrap());
+    }
+}
+
+/// Each of them alone brings a mount namespace with it (systemd's `exec_needs_mount_namespace()`).
+#[test]
+fn a_supervisor_with_landlock_needs_no_mount_namespace() {
+    let units = render::project(&shop(), Walls::Landlock).unwrap();
+    let text = &units["locker-my\\x2dshop-web.service"];
+    assert!(text.contains("PrivateMounts=no\n"), "{text}");
+    let mounts = [
+        "PrivateDevices",
+        "PrivateTmp",
+        "PrivateIPC",
+        "ProtectControlGroups",
+        "ProtectHome",
+        "ProtectKernel",
+        "ProtectProc",
+        "ProcSubset",
+        "ProtectSystem",
+        "Paths=",
+        "Directory=",
+    ];
+    let found: Vec<&&str> = mounts.iter().filter(|word| text.contains(**word)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn systemd_reads_its_files_again_when_a_run_was_killed_before_it_told_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -171,7 +214,7 @@ fn a_supervisor_sees_the_socket_of_its_engine() {
         let mut units = shop();
         let web = units.services.get_mut("web").unwrap();
         web.engine = socket.map(Into::into);
-        render::project(&units).unwrap()["locker-my\\x2dshop-web.service"].clone()
+        render::project(&units, Walls::Mounts).unwrap()["locker-my\\x2dshop-web.service"].clone()
     };
     for (socket, hidden, order) in [
         (None, ["PrivateTmp=yes", "ProtectHome=yes"], true),
@@ -206,7 +249,7 @@ fn no_value_makes_a_line_of_its_own() {
     let mut units = shop();
     units.directory = "/srv/a\nExecStart=/bin/sh".into();
     assert!(matches!(
-        render::project(&units),
+        render::project(&units, Walls::Mounts),
         Err(UnitsError::Control(_))
     ));
     let mut units = shop();
@@ -214,7 +257,7 @@ fn no_value_makes_a_line_of_its_own() {
     db.properties
         .insert("MemoryMax".into(), "1\nExecStartPre=/bin/sh".into());
     assert!(matches!(
-        render::project(&units),
+        render::project(&units, Walls::Mounts),
         Err(UnitsError::Control(_))
     ));
     let mut units = shop();
@@ -222,7 +265,7 @@ fn no_value_makes_a_line_of_its_own() {
     db.properties
         .insert("ExecStartPre=/bin/sh\nMemoryMax".into(), "1".into());
     assert!(matches!(
-        render::project(&units),
+        render::project(&units, Walls::Mounts),
         Err(UnitsError::Control(_))
     ));
 }
@@ -327,7 +370,7 @@ fn a_time_beyond_what_systemd_counts_has_no_end() {
         services: [(name("db"), unit)].into(),
         ..shop()
     };
-    let files = render::project(&units).unwrap();
+    let files = render::project(&units, Walls::Mounts).unwrap();
     let text = &files["locker-my\\x2dshop-db.service"];
     assert!(text.contains("\nTimeoutStopSec=infinity\n"), "{text}");
 }

@@ -1,0 +1,65 @@
+//! The supervisor of an application container shuts itself in, where its unit counts on that.
+//!
+//! What it holds open, the engine's and the manager's sockets among it, it keeps. docs/systemd.md says what is left
+//! to it.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::model::{Name, Test, UnitSpec};
+use crate::store::Paths;
+use crate::sys::{self, Ground};
+
+/// Set by a unit that has no mount namespace (`systemd::sandbox`).
+const ASKED: &str = "LOCKER_WALLS";
+
+/// Shuts this process in when its unit asks for it.
+pub(super) fn shut_in(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
+    if env::var_os(ASKED).is_none() {
+        return Ok(());
+    }
+    // Below it are the notes, whose own directories are made as they are needed.
+    let _ = crate::store::make_private(paths.run());
+    let check = unit.healthcheck.as_ref().map(|check| &check.test);
+    match sys::confine(&ground(paths, &unit.project, check)) {
+        Ok(true) => Ok(()),
+        // Another kernel was booted; a container that does not start for that would be worse.
+        Ok(false) => {
+            eprintln!(
+                "this kernel has no Landlock, which the unit counts on: the supervisor is not kept from the host's files until `locker up` writes the unit anew"
+            );
+            Ok(())
+        }
+        Err(error) => Err(format!("cannot shut the supervisor in: {error}")),
+    }
+}
+
+fn ground(paths: &Paths, project: &Name, check: Option<&Test>) -> Ground {
+    Ground {
+        // What is mounted, and from where its mounts were made; its own memory.
+        read: vec![PathBuf::from("/proc/self"), paths.project(project)],
+        write: vec![paths.run().into()],
+        connects: matches!(check, Some(Test::Port { .. })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn only_notes_are_written_and_only_a_check_by_port_connects() {
+        let paths = Paths::under(Path::new("/x"));
+        let shop = Name::new("shop").unwrap();
+        let before = ground(&paths, &shop, None);
+        assert_eq!(before.write, [Path::new("/x/run")]);
+        assert!(!before.connects);
+        let port = Test::Port {
+            port: NonZeroU16::MIN,
+        };
+        assert!(ground(&paths, &shop, Some(&port)).connects);
+    }
+}
