@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    App, Condition, Container, Dependency, FirewallChoice, HealthTimes, Hook, Idmap, InnerCommand,
-    NetworkWish, Place, Port, Project, Restart, Source, Supervisor, Test, Volume, VolumeSource,
-    default_network, show_time,
+    App, Condition, Container, Dependency, FirewallChoice, HealthTimes, Hook, Identity, Idmap,
+    InnerCommand, NetworkWish, Place, Port, Project, Restart, Source, Supervisor, Test, Volume,
+    VolumeSource, default_network, show_time,
 };
 use stores::EngineVolumes;
 use yaml::yaml;
@@ -163,6 +163,9 @@ fn upkeep(map: &mut Map<String, Value>, container: &Container) {
         if let Some(time) = time {
             map.insert(key.into(), text(show_time(time)));
         }
+    }
+    if container.identity != Identity::default() {
+        map.insert("identity".into(), text(container.identity));
     }
     if let Some(supervisor) = container.supervisor {
         map.insert("supervisor".into(), text(supervisor));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Dependency, Dns, Fqdn, Healthcheck, Hooks, Idmap, Key, Kind, Limit, Link, Name, Place,
-    Port, Restart, Source, Supervisor, System, Volume,
+    App, Dependency, Dns, Fqdn, Healthcheck, Hooks, Identity, Idmap, Key, Kind, Limit, Link, Name,
+    Place, Port, Restart, Source, Supervisor, System, Volume,
 };
 
 pub use config_line::{ConfigLine, ConfigLineError};
@@ -75,6 +75,8 @@ pub struct Container {
     pub config: Vec<(ConfigLine, Place)>,
     /// Unprivileged when present.
     pub idmap: Option<Idmap>,
+    /// Whether it is a machine of its own.
+    pub identity: Identity,
     /// What must be there before it starts.
     pub depends_on: Vec<Dependency>,
     /// How to tell that it is ready.
@@ -127,6 +129,7 @@ impl Container {
             environment: BTreeMap::new(),
             config: Vec::new(),
             idmap: None,
+            identity: Identity::New,
             depends_on: Vec::new(),
             healthcheck: None,
             labels: BTreeMap::new(),

@@ -190,6 +190,7 @@ keys! {
     SshKeys "ssh_keys"
     OnDemand "on_demand"
     Idle "idle"
+    Identity "identity"
 }
 
 impl fmt::Display for Key {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, ConfigLine, Fqdn, Healthcheck, Hooks, IdRange, InnerCommand, Kind, Limit, Name, Port,
-    Protocol, Restart, Source, Subnets, System, host_name_of,
+    App, ConfigLine, Fqdn, Healthcheck, Hooks, IdRange, Identity, InnerCommand, Kind, Limit, Name,
+    Port, Protocol, Restart, Source, Subnets, System, host_name_of,
 };
 
 /// The addresses of one container on the project's bridge.
@@ -95,6 +95,9 @@ pub struct ContainerSpec {
     pub source: Source,
     /// Unprivileged when not empty; `auto` already worked out.
     pub idmap: Vec<IdRange>,
+    /// Whether it was, or is to be, made a machine of its own.
+    #[serde(default, skip_serializing_if = "Identity::is_new")]
+    pub identity: Identity,
     /// Host name inside.
     pub hostname: String,
     /// Host name with domain.

@@ -55,6 +55,7 @@ pub(super) fn specs(
             name: name.clone(),
             source: container.source.clone(),
             idmap,
+            identity: container.identity,
             hostname: hostname(container),
             fqdn: container.fqdn.clone(),
             nic,

@@ -31,6 +31,7 @@ impl Builder<'_> {
         let new = new.filter(|_| !differences.is_empty());
         if settings == Settings::All {
             self.warn_of_setup(file, mark);
+            self.warn_of_identity(file, mark);
         }
         all.extend(differences);
         let reach = all.iter().map(|(reach, _)| *reach).max()?;
@@ -83,7 +84,24 @@ impl Builder<'_> {
                 app: with_limits(old.app.as_deref(), desired.app.as_deref()),
                 ..old.clone()
             }),
-            Settings::All => Some(desired.clone()),
+            // What it was made is not changed by what the file says later.
+            Settings::All => Some(ContainerSpec {
+                identity: old.identity,
+                ..desired.clone()
+            }),
+        }
+    }
+
+    /// What is decided when a container is made: a change of it makes none anew.
+    fn warn_of_identity(&mut self, file: &Container, mark: &Mark) {
+        if file.identity != mark.spec.identity {
+            let name = &file.name;
+            self.warnings.push(Warning {
+                message: format!(
+                    "`identity` of container `{name}` changed; it stays the machine that it was made"
+                ),
+                place: Some(file.place_of(Key::Identity).clone()),
+            });
         }
     }
 

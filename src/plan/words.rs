@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    HostsLine, InnerCommand, Kind, Name, NetworkRules, PortRule, ProgramCopy, Provision, Subnets,
-    USUAL_MTU, UnitsChange,
+    HostsLine, Identity, InnerCommand, Kind, Name, NetworkRules, PortRule, ProgramCopy, Provision,
+    Subnets, USUAL_MTU, UnitsChange,
 };
 
 use super::Step;
@@ -148,7 +148,10 @@ impl Step {
 
     fn detail(&self) -> String {
         match self {
-            Self::Create(spec) => spec.source.to_string(),
+            Self::Create(spec) => match spec.identity {
+                Identity::New => spec.source.to_string(),
+                Identity::Keep => format!("{}, the same machine", spec.source),
+            },
             Self::EnsureBridge { subnets, mtu, .. } => {
                 let wide = mtu.filter(|mtu| *mtu != USUAL_MTU);
                 let wide = wide.map(|mtu| format!(" mtu {mtu}"));

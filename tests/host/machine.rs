@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::debian_image;
 use crate::image;
 use crate::ran::Ran;
 use crate::slot::Slot;
@@ -103,8 +104,21 @@ pub fn not_installed(tools: &[&str]) -> Option<String> {
 impl Host {
     /// Boots a fresh host with the built binary as `/usr/local/bin/locker`.
     pub fn boot() -> Self {
+        Self::boot_with("")
+    }
+
+    /// The same with a root file system of Debian in `/opt/debian`, for containers.
+    pub fn boot_with_debian() -> Self {
+        let from = debian_image::rootfs();
+        Self::boot_with(&format!(
+            "lxc.mount.entry = {} opt/debian none bind,ro,create=dir 0 0\n",
+            from.display()
+        ))
+    }
+
+    fn boot_with(further: &str) -> Self {
         let slot = Slot::take();
-        lay_out(&slot);
+        lay_out(&slot, further);
         let log = slot.dir().join("log").to_string_lossy().into_owned();
         let lxcpath = slot.lxcpath().to_string_lossy().into_owned();
         outer(
@@ -287,7 +301,7 @@ impl Drop for Host {
 }
 
 /// Makes what a host needs on this machine: its overlay with the binary, its bridge, its settings.
-fn lay_out(slot: &Slot) {
+fn lay_out(slot: &Slot, further: &str) {
     let (dir, root, bridge) = (slot.dir(), slot.root(), slot.bridge());
     for name in ["upper", "work", "root", "inner-lxc", "inner-docker"] {
         fs::create_dir_all(dir.join(name)).expect("the slot's directories can be made");
@@ -327,7 +341,8 @@ fn lay_out(slot: &Slot) {
     outer("ip", &["link", "set", &bridge, "up"]);
     let home = slot.lxcpath().join(&bridge);
     fs::create_dir_all(&home).expect("the host's directory can be made");
-    fs::write(home.join("config"), settings(slot)).expect("the host's settings can be written");
+    fs::write(home.join("config"), settings(slot) + further)
+        .expect("the host's settings can be written");
 }
 
 /// LXC's settings of a host; architecture.md says why each is there.

@@ -9,6 +9,7 @@
 mod support;
 
 mod beside;
+mod debian_image;
 mod image;
 mod machine;
 mod project;
@@ -24,6 +25,7 @@ mod booted;
 mod compose;
 mod contract;
 mod crash;
+mod debian;
 mod docker;
 mod engines;
 mod failures;
@@ -65,7 +67,18 @@ fn on_a_host(scenario: impl FnOnce(&Host)) {
     if !support::may_run(support::Ring::Host, machine::missing().as_deref()) {
         return;
     }
-    let host = Host::boot();
+    walk(Host::boot(), scenario);
+}
+
+/// The same with a root file system of Debian in `/opt/debian`.
+fn on_a_host_with_debian(scenario: impl FnOnce(&Host)) {
+    if !support::may_run(support::Ring::Host, machine::missing().as_deref()) {
+        return;
+    }
+    walk(Host::boot_with_debian(), scenario);
+}
+
+fn walk(host: Host, scenario: impl FnOnce(&Host)) {
     scenario(&host);
     host.assert_clean_after_down();
 }

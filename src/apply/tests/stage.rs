@@ -35,6 +35,7 @@ pub(in crate::apply) fn spec(word: &str, hostname: &str) -> ContainerSpec {
         name: name(word),
         source: Source::Rootfs("/srv/rootfs".into()),
         idmap: Vec::new(),
+        identity: Default::default(),
         hostname: hostname.into(),
         fqdn: None,
         nic: Some(Nic {

@@ -26,6 +26,7 @@ pub(super) fn create(site: &Site, mark: &Mark, lines: &Sender<String>) -> Result
     }
     mark::begin(site, &spec.name)?;
     let made = fill(site, spec, lines)
+        .and_then(|()| super::identity::renew(site, spec))
         .and_then(|()| super::settings::write_conf(site, spec))
         .and_then(|()| mark::write(site, mark));
     if let Err(error) = made {

@@ -155,33 +155,19 @@ impl<'a> Inside<'a> {
             return Ok(());
         };
         let name = spot.relative.file_name().unwrap_or_default();
-        let root = Uid::from_raw(host_id(&self.spec.idmap, IdKind::User, 0).unwrap_or(0));
-        let group = Gid::from_raw(host_id(&self.spec.idmap, IdKind::Group, 0).unwrap_or(0));
+        let root = host_id(&self.spec.idmap, IdKind::User, 0).unwrap_or(0);
+        let group = host_id(&self.spec.idmap, IdKind::Group, 0).unwrap_or(0);
         let (owner, group, mode) = match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
-                (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid), mode)
+                (stat.st_uid, stat.st_gid, stat.st_mode)
             }
-            Ok(_) | Err(_) => (root, group, Mode::from_raw_mode(0o644)),
+            Ok(_) | Err(_) => (root, group, 0o644),
         };
         if spot.in_place {
             return overwrite(&dir, name, text).map_err(io("write", real));
         }
-        let fresh = format!(".locker-{}", name.to_string_lossy());
-        // One that a killed run left, here or in the container of which this one is a copy.
-        let _ = rustix::fs::unlinkat(&dir, &fresh, AtFlags::empty()); // creating it reports
-        let written = (|| -> std::io::Result<()> {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let file = rustix::fs::openat(&dir, &fresh, flags, Mode::from_raw_mode(0o600))?;
-            rustix::fs::fchown(&file, Some(owner), Some(group))?;
-            rustix::fs::fchmod(&file, mode)?;
-            let mut file = File::from(file);
-            file.write_all(text.as_bytes())?;
-            file.sync_data()?;
-            Ok(rustix::fs::renameat(&dir, &fresh, &dir, name)?)
-        })();
+        let written = replace(&dir, name, text, (owner, group, mode));
         let Err(error) = written else { return Ok(()) };
-        let _ = rustix::fs::unlinkat(&dir, &fresh, AtFlags::empty()); // the first error counts
         match Errno::from_io_error(&error) {
             // A file that is a mount point cannot be renamed over.
             Some(Errno::BUSY | Errno::XDEV) => {
@@ -190,6 +176,37 @@ impl<'a> Inside<'a> {
             Some(_) | None => Err(io("write", real)(error)),
         }
     }
+}
+
+/// Puts a new file in the place of whatever bears the name in an open directory, as a whole: with these
+/// owner, group and mode. On an error nothing of it is left.
+pub(super) fn replace(
+    dir: &OwnedFd,
+    name: &std::ffi::OsStr,
+    text: &str,
+    (owner, group, mode): (u32, u32, u32),
+) -> std::io::Result<()> {
+    let fresh = format!(".locker-{}", name.to_string_lossy());
+    // One that a killed run left, here or in the container of which this one is a copy.
+    let _ = rustix::fs::unlinkat(dir, &fresh, AtFlags::empty()); // creating it reports
+    let written = (|| -> std::io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(dir, &fresh, flags, Mode::from_raw_mode(0o600))?;
+        rustix::fs::fchown(
+            &file,
+            Some(Uid::from_raw(owner)),
+            Some(Gid::from_raw(group)),
+        )?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777))?;
+        let mut file = File::from(file);
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        Ok(rustix::fs::renameat(dir, &fresh, dir, name)?)
+    })();
+    if written.is_err() {
+        let _ = rustix::fs::unlinkat(dir, &fresh, AtFlags::empty()); // the first error counts
+    }
+    written
 }
 
 /// What bears a name in a directory of a container.

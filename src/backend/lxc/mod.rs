@@ -21,6 +21,7 @@ mod ffi;
 mod frozen;
 mod granted;
 mod guard;
+mod identity;
 mod inherit;
 mod inner_file;
 mod inner_path;

@@ -199,7 +199,9 @@ fn with_defaults(notes: &Notes<'_, '_>, own: Node, defaults: Option<&Node>) -> N
     let Some(defaults) = defaults else {
         return own;
     };
-    let sources = ["template", "clone", "download", "rootfs", "config", "idmap"];
+    let sources = [
+        "template", "clone", "download", "rootfs", "config", "idmap", "identity",
+    ];
     let made = own.get("image").is_some() || own.get("build").is_some();
     let mut base = entries(defaults.clone());
     base.retain(|entry| {

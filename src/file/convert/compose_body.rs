@@ -8,7 +8,7 @@ use super::{Notes, entries, map_texts};
 use crate::model::{Name, Project};
 
 /// Keys that only Locker has, with what one may do about it.
-const OWN: [(&str, Option<&str>); 10] = [
+const OWN: [(&str, Option<&str>); 11] = [
     ("group", Some("`profiles` make groups of another kind")),
     ("setup", Some("run it while the image is built")),
     ("autostart", Some("`restart` starts containers at boot")),
@@ -19,6 +19,7 @@ const OWN: [(&str, Option<&str>); 10] = [
     ("isolate", None),
     ("on_demand", None),
     ("idle", None),
+    ("identity", None),
 ];
 
 /// A service. `names` are all that there will be; named volumes are added to `volumes`.

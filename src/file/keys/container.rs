@@ -120,4 +120,5 @@ pub(in crate::file) const CONTAINER: &[KeySpec] = &[
     sys("ssh_keys", "public keys with which root may log in: lines, or paths of files on the host", schema::text_or_texts),
     key("on_demand", "started by the first connection to one of its ports", schema::boolean),
     key("idle", "how long it runs without a connection", schema::text),
+    sys("identity", "`new` gives it a machine id and SSH host keys of its own, `keep` those of its source", schema::identity),
 ];

@@ -124,6 +124,8 @@ fn fill(desk: &Desk<'_>, shared: &Shared<'_>, layers: &Layers<'_>, container: &m
     container.environment = variables::environment(desk, layers);
     container.config = inside::config(desk, layers);
     container.idmap = inside::idmap(desk, layers);
+    container.identity =
+        super::values::parsed(desk, layers, Key::Identity, str::parse).unwrap_or_default();
     container.depends_on = order::depends_on(desk, shared, layers);
     container.healthcheck = health::lower(desk, layers).check;
     container.restart = order::restart(desk, layers);

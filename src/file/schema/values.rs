@@ -67,6 +67,10 @@ pub(in crate::file) fn supervisor() -> Value {
     word(&["auto", "systemd", "none"])
 }
 
+pub(in crate::file) fn identity() -> Value {
+    word(&["new", "keep"])
+}
+
 /// What is read but not looked into.
 pub(in crate::file) fn anything() -> Value {
     json!({})
