@@ -221,6 +221,9 @@ pub struct ObservedContainer {
     pub names: Option<Vec<HostsLine>>,
     /// The name servers in its resolv.conf.
     pub dns: Vec<IpAddr>,
+    /// The host name that it bears, or takes at its next boot, when that is not the one of its mark. Of a system
+    /// container that runs only.
+    pub renamed: Option<String>,
 }
 
 /// What a health check of the engine says.

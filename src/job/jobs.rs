@@ -190,6 +190,7 @@ mod tests {
             pid: None,
             names: None,
             dns: Vec::new(),
+            renamed: None,
         }
     }
 

@@ -172,6 +172,7 @@ mod tests {
             pid: None,
             names: None,
             dns: Vec::new(),
+            renamed: None,
         };
         let containers = ["web", "gone"].map(|word| (Name::new(word).unwrap(), left(word)));
         Observed {

@@ -65,7 +65,7 @@ pub struct Container {
     pub fqdn: Option<Fqdn>,
     /// Names of other containers in its hosts file.
     pub links: Vec<(Link, Place)>,
-    /// Name servers; empty leaves the container's own file alone.
+    /// Name servers; empty is the default, those of the host.
     pub dns: Vec<Dns>,
     /// Limits as written, each with the place of its entry; translated when the host is known.
     pub cgroup: Vec<(Limit, Place)>,

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::observed::{Observed, ObservedVolume};
 
 use super::addresses::Net;
-use super::{Problem, Warning, application, supervision};
+use super::{Problem, Warning, application, name_servers, supervision};
 
 /// First host id of automatic blocks: above what useradd(8) gives to people and their subids.
 const FIRST_ID: u32 = 1_000_000;
@@ -66,7 +66,7 @@ pub(super) fn specs(
                 None => limits(container, observed, &mut problems),
                 Some(_) => Vec::new(),
             },
-            dns: servers(container, observed, &subnets, warnings),
+            dns: servers(project, container, observed, &subnets, warnings),
             setup: container.setup.clone(),
             hooks: container.hooks.clone(),
             labels: container.labels.clone(),
@@ -222,11 +222,15 @@ fn take_over(project: &Project, container: &Container, observed: &Observed, app:
 }
 
 fn servers(
+    project: &Project,
     container: &Container,
     observed: &Observed,
     subnets: &Subnets,
     warnings: &mut Vec<Warning>,
 ) -> Vec<IpAddr> {
+    if name_servers::by_default(container) {
+        return name_servers::of_host(project, container, observed);
+    }
     let mut servers: Vec<IpAddr> = Vec::new();
     let mut put = |address: IpAddr| {
         if !servers.contains(&address) {
@@ -237,6 +241,7 @@ fn servers(
         match entry {
             Dns::Address(address) => put(*address),
             Dns::Bridge => put(subnets.gateway4().into()),
+            Dns::None => {}
             Dns::Copy if observed.host.name_servers.is_empty() => warnings.push(Warning {
                 message: format!(
                     "container `{}` asks for the host's name servers and the host has none but loopback ones",

@@ -8,7 +8,7 @@ use crate::model::{
     is_former_image,
 };
 
-use super::{Cause, diff_app, networks};
+use super::{Cause, diff_app, name_servers, networks};
 
 /// How far a change reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +56,9 @@ pub(super) fn changes(
 
 /// The cause, with the place of the first of `keys` that the file has.
 fn changed(file: &Container, keys: &[Key]) -> Cause {
+    if keys == [Key::Dns] && name_servers::by_default(file) {
+        return Cause::Drifted(name_servers::CAUSE);
+    }
     let written = keys.iter().find(|key| file.places.contains_key(key));
     let key = written.or(keys.first()).copied().unwrap_or(Key::Image);
     let place = file.place_of(key).clone();

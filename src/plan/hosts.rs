@@ -6,7 +6,7 @@ use crate::model::{ContainerSpec, HostsLine, Key, Kind, Name};
 
 use super::build::Builder;
 use super::graph::Slot;
-use super::{Cause, Goal, Step, names, needs};
+use super::{Cause, Goal, Step, name_servers, names, needs};
 
 impl Builder<'_> {
     /// The specs of what will run.
@@ -56,12 +56,13 @@ impl Builder<'_> {
         let hosts = self.wanted_names(name, spec, running);
         // The engine of applications is told the name servers when it makes the container.
         let servers = match spec.kind() {
-            Kind::System => spec.dns.clone(),
+            Kind::System => self.servers_to_write(spec, made),
             Kind::Application => Vec::new(),
         };
         let dns = self.there(name).filter(|_| !made).map(|c| &c.dns);
         let dns_same = servers.is_empty() || dns == Some(&servers);
-        if old == Some(&hosts) && dns_same {
+        let renamed = self.is_renamed(name) && !made;
+        if old == Some(&hosts) && dns_same && !renamed {
             return None;
         }
         let causes = self.names_causes(name, spec, &hosts);
@@ -71,6 +72,13 @@ impl Builder<'_> {
             dns: servers,
         };
         Some((name.clone(), step, causes))
+    }
+
+    /// Whether somebody inside gave a container that goes on running another host name. Each start gives it
+    /// back its own.
+    fn is_renamed(&self, name: &Name) -> bool {
+        let found = self.there(name);
+        found.is_some_and(|found| found.renamed.is_some()) && !self.has(Slot::Start, name)
     }
 
     fn wanted_names(
@@ -114,7 +122,11 @@ impl Builder<'_> {
                 Cause::Drifted("its address changed")
             }
             Some(_) if mark.is_some_and(|m| m.fqdn != spec.fqdn) => changed(Key::Fqdn),
+            Some(old) if old.as_slice() == hosts && self.is_renamed(name) => {
+                Cause::Drifted("its host name was changed inside")
+            }
             Some(old) if old.as_slice() == hosts => match mark.is_some_and(|m| m.dns != spec.dns) {
+                true if self.is_by_default(name) => Cause::Drifted(name_servers::CAUSE),
                 true => changed(Key::Dns),
                 false => Cause::Drifted("its name servers differ"),
             },

@@ -24,6 +24,7 @@ pub mod indexes;
 mod intent;
 mod json;
 mod make;
+mod name_servers;
 mod names;
 mod needs;
 mod network_up;

@@ -9,7 +9,7 @@ use super::build::Builder;
 use super::diff::{Reach, changes};
 use super::graph::Slot;
 use super::intent::{Intent, Settings};
-use super::{Cause, Recreate, Step, Warning};
+use super::{Cause, Recreate, Step, Warning, name_servers};
 
 impl Builder<'_> {
     /// Compares mark and file; the causes when it must not go on running as it is.
@@ -23,7 +23,10 @@ impl Builder<'_> {
         let file = self.project.containers.get(name)?;
         let settings = intent.settings;
         let mut all = self.outer_causes(name, found, intent);
-        let new = self.wanted_spec(name, settings, &mark.spec);
+        let mut new = self.wanted_spec(name, settings, &mark.spec);
+        if let Some(new) = &mut new {
+            name_servers::keep(file, intent, found, mark, new);
+        }
         let differences = match &new {
             Some(new) => changes(&mark.spec, new, file, self.project, mark.setup_done),
             None => Vec::new(),

@@ -64,8 +64,44 @@ fn an_fqdn_changes_while_containers_run() {
                 hosts.contains("b.example.net") && !hosts.contains("a.example.net"),
                 "{hosts}"
             );
+            let own = || project.inside("web", "hostname; cat /etc/hostname").out;
+            assert_eq!(own(), "b\nb\n");
+            project.locker("restart web").exits(0);
+            assert_eq!(own(), "b\nb\n");
         },
     );
+}
+
+#[test]
+fn a_host_name_that_was_changed_inside_is_told_and_put_back() {
+    on_a_host(|host| {
+        let containers = ["systemd", "none"].map(|supervisor| {
+            format!("  {supervisor}:\n    template: {{name: tiny}}\n    supervisor: {supervisor}\n")
+        });
+        let project = Project::new(host, "shop", &containers.concat());
+        project.up();
+        for name in ["systemd", "none"] {
+            let own = || project.inside(name, "hostname; cat /etc/hostname").out;
+            let right = format!("{name}\n{name}\n");
+            for rename in ["hostname other", "echo other > /etc/hostname"] {
+                project.inside(name, rename).exits(0);
+                let status = project.locker("status -e --format json").exits(0).out;
+                assert!(
+                    status.contains("its host name was changed inside"),
+                    "{status}"
+                );
+                project.locker("plan --exit-code").exits(3);
+                project.up();
+                assert_eq!(own(), right, "{rename}");
+                project.locker("plan --exit-code").exits(0);
+            }
+            project
+                .inside(name, "echo other > /etc/hostname; hostname other")
+                .exits(0);
+            project.locker(&format!("restart {name}")).exits(0);
+            assert_eq!(own(), right, "each start sets it");
+        }
+    });
 }
 
 #[test]

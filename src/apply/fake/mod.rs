@@ -274,6 +274,7 @@ impl Fake {
             pid: None,
             names: None,
             dns: Vec::new(),
+            renamed: None,
         }
     }
 
@@ -299,6 +300,7 @@ impl Fake {
             pid: None,
             names: found.names.clone(),
             dns: found.dns.clone(),
+            renamed: None,
         }
     }
 }

@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -17,16 +16,17 @@ use rustix::io::Errno;
 use super::site::{Site, io};
 use crate::backend::BackendError;
 use crate::backend::owners::host_id;
-use crate::model::{ContainerSpec, HostsLine, IdKind};
+use crate::model::{ContainerSpec, IdKind};
 
 /// More than any hosts file; a container cannot make the host read without end.
 const LIMIT: u64 = 1 << 20;
 
 /// The inside of one container, as far as files are concerned.
 pub(super) struct Inside<'a> {
-    spec: &'a ContainerSpec,
+    pub(super) spec: &'a ContainerSpec,
     rootfs: PathBuf,
-    pid: Option<u32>,
+    /// Its init while it runs.
+    pub(super) pid: Option<u32>,
 }
 
 /// Where a file really is.
@@ -266,78 +266,6 @@ pub(super) fn resolve_in(root: &Path, path: &Path) -> Result<Option<OwnedFd>, Ba
             root.join(path.strip_prefix("/").unwrap_or(path)),
         )(e.into())),
     }
-}
-
-/// Writes the managed names: hosts block, name servers and, while it is stopped, the host name.
-pub(super) fn write_names(
-    inside: &Inside<'_>,
-    lines: &[HostsLine],
-    dns: &[IpAddr],
-) -> Result<(), BackendError> {
-    let tag = inside.spec.project.as_str();
-    let before = inside.read("/etc/hosts")?;
-    let text = match before {
-        Some(text) => {
-            let earlier = earlier_self(inside)?;
-            crate::hosts::without_earlier_self(&text, tag, earlier.as_deref())
-        }
-        None => LOCALHOST.into(),
-    };
-    let refused = |e: crate::hosts::HostsError| {
-        super::site::failed("write names of", &inside.spec.host_name(), e.to_string())
-    };
-    let after = crate::hosts::put_block(&text, tag, lines).map_err(refused)?;
-    let mut wanted = vec![("/etc/hosts", after)];
-    if !dns.is_empty() {
-        let text = inside.read("/etc/resolv.conf")?.unwrap_or_default();
-        wanted.push(("/etc/resolv.conf", with_name_servers(&text, dns)));
-    }
-    if inside.pid.is_none() {
-        wanted.push(("/etc/hostname", format!("{}\n", inside.spec.hostname)));
-    }
-    for (path, text) in wanted {
-        if inside.read(path)?.as_deref() != Some(&text) {
-            inside.write(path, &text)?;
-        }
-    }
-    Ok(())
-}
-
-/// The host name that a copy brought along, as long as it is not ours. The first Locker ended it with
-/// the letters `\\d`.
-fn earlier_self(inside: &Inside<'_>) -> Result<Option<String>, BackendError> {
-    let text = inside.read("/etc/hostname")?.unwrap_or_default();
-    let lines = text.lines().map(str::trim);
-    let name = lines
-        .into_iter()
-        .find(|line| !line.is_empty() && !line.starts_with('#'));
-    let name = name.map(|name| name.strip_suffix("\\d").unwrap_or(name));
-    let host = name.and_then(|name| name.split('.').next());
-    let other = host.filter(|host| !host.is_empty() && *host != inside.spec.hostname);
-    Ok(other.map(str::to_owned))
-}
-
-const LOCALHOST: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
-
-/// The name servers of a resolv.conf(5).
-pub(super) fn parse_name_servers(text: &str) -> Vec<IpAddr> {
-    let server = |line: &str| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
-    };
-    text.lines().filter_map(server).collect()
-}
-
-/// The text with these name servers and no others; all other lines stay.
-fn with_name_servers(text: &str, dns: &[IpAddr]) -> String {
-    let mut out: String = dns.iter().map(|ip| format!("nameserver {ip}\n")).collect();
-    for line in text.lines() {
-        if line.split_whitespace().next() != Some("nameserver") {
-            out.push_str(line);
-            out.push('\n');
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Nothing a container does to its own tree leads a write to the host.
 
+use super::super::names::{LOCALHOST, parse_name_servers, with_name_servers, write_names};
 use super::*;
 use crate::backend::lxc::render::tests::spec;
 use crate::model::IdRange;
-use crate::model::Mount;
+use crate::model::{HostsLine, Mount};
 use std::os::unix::fs::symlink;
 
 struct Tree {

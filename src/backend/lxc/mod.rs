@@ -37,6 +37,7 @@ mod mend;
 pub mod monitor;
 mod mount_point;
 mod mounts;
+mod names;
 mod pack;
 mod post;
 mod processes;
@@ -228,7 +229,7 @@ impl Inside for LxcBackend {
             let mark = mark::ours(site, "write names of", &name)?;
             let (_, pid) = view::state(site, &site.full(&name))?;
             let inside = inner_file::Inside::of(site, &mark.spec, pid);
-            inner_file::write_names(&inside, &hosts, &dns)
+            names::write_names(&inside, &hosts, &dns)
         })
         .await
     }

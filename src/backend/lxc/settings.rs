@@ -2,12 +2,12 @@
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use super::asked::Asked;
+use super::inner_file::Inside;
+use super::names::write_host_name;
 use super::render::{RenderError, Surroundings, render, with_include};
 use super::site::{Site, failed, io, write_whole};
 use super::{granted, mark};
@@ -16,6 +16,15 @@ use crate::backend::{BackendError, controllers};
 use crate::model::{CgroupVersion, ContainerSpec, IdKind, Limit};
 use crate::observed::Mark;
 use crate::sys;
+
+/// Writes what a stopped container starts with: its settings, and the host name that it may have changed inside.
+pub(super) fn write_for_start(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
+    write_conf(site, spec)?;
+    // A file that cannot be written (a volume that it may only read) does not keep it from starting; that the
+    // name is another one then is told as drift.
+    let _ = write_host_name(&Inside::of(site, spec, None));
+    Ok(())
+}
 
 /// Writes `locker.conf` anew and sees to it that the container's `config` includes it, last.
 pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
@@ -101,12 +110,11 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
         Some(pid) => Some((Live::apply(&container, &before.spec, spec)?, pid)),
         None => None,
     };
-    let name = |pid, hostname: &str| {
-        let reason = |e| format!("cannot set its host name: {e}");
-        set_host_name(pid, hostname).map_err(|e| failed("configure", &full, reason(e)))
-    };
+    // A stopped one gets it when it starts.
     let named = match &live {
-        Some((_, pid)) if before.spec.hostname != spec.hostname => name(*pid, &spec.hostname),
+        Some((_, pid)) if before.spec.hostname != spec.hostname => {
+            write_host_name(&Inside::of(site, spec, Some(*pid)))
+        }
         Some(_) | None => Ok(()),
     };
     let done = named
@@ -115,7 +123,7 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
     if let (Err(_), Some((live, pid))) = (&done, &live) {
         live.take_back(&container);
         // The first error is the one to tell, here and below.
-        let _ = name(*pid, &before.spec.hostname);
+        let _ = write_host_name(&Inside::of(site, &before.spec, Some(*pid)));
         let _ = write_conf(site, &before.spec);
     }
     done
@@ -179,20 +187,4 @@ fn gone(before: &ContainerSpec, spec: &ContainerSpec) -> Vec<Limit> {
     let kept = |key: &str| spec.limits.iter().any(|limit| limit.key == key);
     let old = before.limits.iter().filter(|old| !kept(&old.key));
     old.filter_map(Limit::lifted).collect()
-}
-
-/// Sets the host name in the UTS namespace of `pid`, from a thread that ends with it.
-fn set_host_name(pid: u32, hostname: &str) -> std::io::Result<()> {
-    let namespace = File::open(format!("/proc/{pid}/ns/uts"))?;
-    let hostname = hostname.to_owned();
-    let work = move || -> std::io::Result<()> {
-        rustix::thread::move_into_link_name_space(
-            namespace.as_fd(),
-            Some(rustix::thread::LinkNameSpaceType::HostNameAndNISDomainName),
-        )?;
-        Ok(rustix::system::sethostname(hostname.as_bytes())?)
-    };
-    std::thread::spawn(work)
-        .join()
-        .unwrap_or_else(|_| Err(std::io::Error::other("the thread that sets it ended early")))
 }

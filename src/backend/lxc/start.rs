@@ -37,7 +37,7 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
         return Err(failed("start", &full, "it is not stopped"));
     }
     // What is a file and what a directory on the host is only known now.
-    super::settings::write_conf(site, &mark.spec)?;
+    super::settings::write_for_start(site, &mark.spec)?;
     let log = site.engine_log(name);
     let logs = site.paths.logs(&site.project);
     crate::store::make_private(&logs).map_err(io("create", &logs))?;

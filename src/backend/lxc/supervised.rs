@@ -204,7 +204,7 @@ fn prepare(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
             "cannot start container `{full}`: it runs outside of its service"
         ));
     }
-    settings::write_conf(&site, &mark.spec).map_err(told)?;
+    settings::write_for_start(&site, &mark.spec).map_err(told)?;
     let logs = site.paths.logs(&site.project);
     crate::store::make_private(&logs)
         .map_err(failed_io("create", &logs))

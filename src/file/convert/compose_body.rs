@@ -47,7 +47,7 @@ pub(super) fn body(
                 entry.value = without(
                     notes,
                     entry.value,
-                    &["$copy", "${copy}", "$bridge", "${bridge}"],
+                    &["$copy", "${copy}", "$bridge", "${bridge}", "none"],
                 )
             }
             "pull" => entry.key = "pull_policy".into(),

@@ -14,7 +14,7 @@ pub(in crate::file) const CONTAINER: &[KeySpec] = &[
     key("volumes", "mounted directories and files: HOST:CONTAINER[:ro]", schema::volumes),
     key("fqdn", "host name and domain", schema::text),
     key("links", "other containers in its hosts file: NAME[:ALIAS]", schema::links),
-    key("dns", "name servers: addresses, `$bridge`, `$copy`", schema::text_or_texts),
+    key("dns", "name servers: addresses, `$bridge`, `$copy`, `none`; without it an LXC container has those of the host", schema::text_or_texts),
     key("cgroup", "limits, of cgroup version 1 or 2; with Docker also `host` or `private`", schema::cgroup),
     key("environment", "variables of its init", schema::pairs),
     key("env_file", "files of variables", schema::env_file),

@@ -42,7 +42,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
         ),
         (
             "dns: [dns.example]",
-            "`dns.example` is not a name server; write an IP address, `$bridge` or `$copy`",
+            "`dns.example` is not a name server; write an IP address, `$bridge`, `$copy` or `none`",
         ),
         ("cgroup: [memory.mx=1]", "`memory.mx` is not a cgroup key"),
         (

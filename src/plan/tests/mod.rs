@@ -8,6 +8,7 @@ mod engine_down;
 mod granted;
 mod jobs;
 mod mtu;
+mod name_servers;
 mod on_demand;
 mod on_networks;
 mod order;

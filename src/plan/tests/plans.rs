@@ -194,6 +194,10 @@ fn accidents_to_the_host() -> Vec<(&'static str, String)> {
             hurt(|w| w.container("web").names = None),
         ),
         (
+            "host name changed inside",
+            hurt(|w| w.container("web").renamed = Some("other".into())),
+        ),
+        (
             "half made",
             hurt(|w| {
                 w.seen.containers.remove("web");

@@ -43,6 +43,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         pid: None,
         names: None,
         dns: Vec::new(),
+        renamed: None,
     }
 }
 
@@ -371,7 +372,11 @@ impl World {
         } = step
         {
             let found = self.seen.containers.get_mut(container).unwrap();
-            (found.names, found.dns) = (Some(hosts.clone()), dns.clone());
+            found.names = Some(hosts.clone());
+            if !dns.is_empty() {
+                found.dns = dns.clone();
+            }
+            found.renamed = None;
         } else if let Step::AwaitHealthy { container, .. } = step {
             assert_eq!(self.expect(container, true).state, State::Running);
         } else if let Step::AwaitCompleted { container, .. } = step {

@@ -1,0 +1,143 @@
+//! The names that a container knows: its own, those of others, and who answers for all the rest.
+//!
+//! Its host name is the kernel's (UTS namespace) and the one of `/etc/hostname`, which its init sets at each boot.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::inner_file::Inside;
+use super::site::failed;
+use crate::backend::BackendError;
+use crate::model::HostsLine;
+
+/// What an init takes the host name from at each boot (hostname(5)).
+const HOST_NAME: &str = "/etc/hostname";
+
+/// Writes the managed names: hosts block, name servers and host name.
+pub(super) fn write_names(
+    inside: &Inside<'_>,
+    lines: &[HostsLine],
+    dns: &[IpAddr],
+) -> Result<(), BackendError> {
+    let tag = inside.spec.project.as_str();
+    let before = inside.read("/etc/hosts")?;
+    let text = match before {
+        Some(text) => {
+            let earlier = earlier_self(inside)?;
+            crate::hosts::without_earlier_self(&text, tag, earlier.as_deref())
+        }
+        None => LOCALHOST.into(),
+    };
+    let refused = |e: crate::hosts::HostsError| {
+        failed("write names of", &inside.spec.host_name(), e.to_string())
+    };
+    let after = crate::hosts::put_block(&text, tag, lines).map_err(refused)?;
+    let mut wanted = vec![("/etc/hosts", after)];
+    if !dns.is_empty() {
+        let text = inside.read("/etc/resolv.conf")?.unwrap_or_default();
+        wanted.push(("/etc/resolv.conf", with_name_servers(&text, dns)));
+    }
+    for (path, text) in wanted {
+        if inside.read(path)?.as_deref() != Some(&text) {
+            inside.write(path, &text)?;
+        }
+    }
+    write_host_name(inside)
+}
+
+/// Makes the host name what the spec has: that of the next boot, and that of a running container.
+pub(super) fn write_host_name(inside: &Inside<'_>) -> Result<(), BackendError> {
+    let wanted = &inside.spec.hostname;
+    if noted_name(inside)?.as_ref() != Some(wanted) {
+        inside.write(HOST_NAME, &format!("{wanted}\n"))?;
+    }
+    let Some(pid) = inside.pid else { return Ok(()) };
+    if kernel_name(pid).ok().as_ref() != Some(wanted) {
+        set_kernel_name(pid, wanted).map_err(|error| {
+            let reason = format!("cannot set its host name: {error}");
+            failed("configure", &inside.spec.host_name(), reason)
+        })?;
+    }
+    Ok(())
+}
+
+/// The host name that a running container bears, or takes at its next boot, in place of the one of its spec.
+pub(super) fn other_host_name(inside: &Inside<'_>) -> Option<String> {
+    let now = kernel_name(inside.pid?).ok();
+    let next = noted_name(inside).ok().flatten();
+    let mut seen = now.into_iter().chain(next);
+    seen.find(|name| *name != inside.spec.hostname)
+}
+
+/// The name in `/etc/hostname`: the first line that is no remark.
+fn noted_name(inside: &Inside<'_>) -> Result<Option<String>, BackendError> {
+    let text = inside.read(HOST_NAME)?.unwrap_or_default();
+    let mut lines = text.lines().map(str::trim);
+    let name = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(name.map(str::to_owned))
+}
+
+fn kernel_name(pid: u32) -> std::io::Result<String> {
+    in_uts_of(pid, || {
+        let name = rustix::system::uname();
+        Ok(name.nodename().to_string_lossy().into_owned())
+    })
+}
+
+fn set_kernel_name(pid: u32, name: &str) -> std::io::Result<()> {
+    in_uts_of(pid, || Ok(rustix::system::sethostname(name.as_bytes())?))
+}
+
+/// Does something in the UTS namespace of `pid`, in a thread that ends with it.
+fn in_uts_of<T: Send>(
+    pid: u32,
+    work: impl FnOnce() -> std::io::Result<T> + Send,
+) -> std::io::Result<T> {
+    let namespace = File::open(format!("/proc/{pid}/ns/uts"))?;
+    let work = move || {
+        let kind = LinkNameSpaceType::HostNameAndNISDomainName;
+        move_into_link_name_space(namespace.as_fd(), Some(kind))?;
+        work()
+    };
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|_| Err(std::io::Error::other("the thread ended early")))
+}
+
+/// The host name that a copy brought along, as long as it is not ours. The first Locker ended it with
+/// the letters `\\d`.
+fn earlier_self(inside: &Inside<'_>) -> Result<Option<String>, BackendError> {
+    let name = noted_name(inside)?;
+    let name = name
+        .as_deref()
+        .map(|name| name.strip_suffix("\\d").unwrap_or(name));
+    let host = name.and_then(|name| name.split('.').next());
+    let other = host.filter(|host| !host.is_empty() && *host != inside.spec.hostname);
+    Ok(other.map(str::to_owned))
+}
+
+pub(super) const LOCALHOST: &str =
+    "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
+
+/// The name servers of a resolv.conf(5).
+pub(super) fn parse_name_servers(text: &str) -> Vec<IpAddr> {
+    let server = |line: &str| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
+    };
+    text.lines().filter_map(server).collect()
+}
+
+/// The text with these name servers and no others; all other lines stay.
+pub(super) fn with_name_servers(text: &str, dns: &[IpAddr]) -> String {
+    let mut out: String = dns.iter().map(|ip| format!("nameserver {ip}\n")).collect();
+    for line in text.lines() {
+        if line.split_whitespace().next() != Some("nameserver") {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}

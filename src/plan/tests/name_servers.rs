@@ -1,0 +1,91 @@
+//! Which name servers a system container gets that asks for none, and when.
+
+use super::shop::{shop, with};
+use super::world::World;
+use super::*;
+use crate::observed::State;
+
+const NOTHING: &str = "nothing to do";
+
+fn servers(words: &[&str]) -> Vec<std::net::IpAddr> {
+    words.iter().map(|word| word.parse().unwrap()).collect()
+}
+
+/// A host that asks these, on which the shop came up while it asked `before`.
+fn world(before: &[&str], now: &[&str]) -> World {
+    let mut world = World::default();
+    world.seen.host.name_servers = servers(before);
+    world.run(&shop(), &wish(Goal::Up));
+    world.seen.host.name_servers = servers(now);
+    world
+}
+
+fn lines_of(text: &str, container: &str) -> Vec<String> {
+    let subject = |line: &str| line.split_whitespace().nth(2) == Some(container);
+    text.lines()
+        .filter(|line| subject(line))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_new_container_has_those_of_the_host_and_the_plan_is_empty_then() {
+    let mut world = world(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"], &[]);
+    let three = servers(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    assert_eq!(world.container("web").dns, three, "more are not looked at");
+    world.seen.host.name_servers = servers(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+    assert_eq!(world.text(&shop(), &wish(Goal::Up)).trim(), NOTHING);
+}
+
+#[test]
+fn what_was_written_inside_stays_and_locker_s_own_follows_the_host() {
+    let mut world = world(&["192.0.2.1"], &["192.0.2.9"]);
+    world.container("web").dns = servers(&["9.9.9.9"]);
+    let text = world.run(&shop(), &wish(Goal::Up));
+    assert_eq!(lines_of(&text, "web"), [""; 0], "{text}");
+    let why = "without `dns` it has the name servers of the host";
+    let of_db = lines_of(&text, "db");
+    assert!(
+        of_db.len() == 2 && of_db.iter().all(|line| line.ends_with(why)),
+        "{text}"
+    );
+    assert_eq!(world.container("db").dns, servers(&["192.0.2.9"]));
+    assert_eq!(world.text(&shop(), &wish(Goal::Up)).trim(), NOTHING);
+    // Other changes of its names leave it alone, too.
+    world.container("web").names = None;
+    world.run(&shop(), &wish(Goal::Up));
+    assert_eq!(world.container("web").dns, servers(&["9.9.9.9"]));
+}
+
+#[test]
+fn one_of_before_gets_them_with_a_start_and_only_where_it_has_none() {
+    let mut world = world(&[], &["192.0.2.1"]);
+    assert_eq!(
+        world.text(&shop(), &wish(Goal::Up)).trim(),
+        NOTHING,
+        "none is changed while it runs"
+    );
+    for word in ["web", "db"] {
+        world.container(word).state = State::Stopped;
+    }
+    world.container("db").dns = servers(&["9.9.9.9"]);
+    let text = world.run(&shop(), &wish(Goal::Up));
+    assert!(
+        text.contains("without `dns` it has the name servers of the host"),
+        "{text}"
+    );
+    assert_eq!(world.container("web").dns, servers(&["192.0.2.1"]));
+    assert_eq!(world.container("db").dns, servers(&["9.9.9.9"]));
+    assert_eq!(world.text(&shop(), &wish(Goal::Up)).trim(), NOTHING);
+}
+
+#[test]
+fn none_is_a_way_to_have_none() {
+    let mut world = World::default();
+    world.seen.host.name_servers = servers(&["192.0.2.1"]);
+    let file = with("web", |web| web.dns = vec![Dns::None]);
+    world.run(&file, &wish(Goal::Up));
+    assert!(world.container("web").dns.is_empty());
+    assert_eq!(world.container("db").dns, servers(&["192.0.2.1"]));
+    assert_eq!(world.text(&file, &wish(Goal::Up)).trim(), NOTHING);
+}
