@@ -32,7 +32,8 @@ impl Host {
         let mut found = Vec::new();
         for planned in &plan.steps {
             if let Step::Create(spec) = &planned.step {
-                let wants = self.of_source(&spec.source);
+                let mut wants = self.of_source(&spec.source);
+                wants.extend(self.of_identity(spec));
                 let starts = |step: &Step| matches!(step, Step::Start { container } if *container == spec.name);
                 let started = plan.steps.iter().any(|other| starts(&other.step));
                 let devices = started.then(|| devices(spec)).into_iter().flatten();
@@ -60,6 +61,27 @@ impl Host {
                 (!path.exists()).then(want).into_iter().collect()
             }
             Source::CloneSibling(_)
+            | Source::CloneHost(_)
+            | Source::Image(_)
+            | Source::Build(_) => Vec::new(),
+        }
+    }
+
+    /// What makes new SSH host keys, where it can be seen now that there are some.
+    fn of_identity(&self, spec: &ContainerSpec) -> Vec<Want> {
+        let has = |dir: &Path| {
+            let mut types = ["rsa", "ecdsa", "ed25519"].iter();
+            types.any(|kind| dir.join(format!("etc/ssh/ssh_host_{kind}_key")).exists())
+        };
+        let wanted = [("ssh-keygen", "openssh-client")];
+        match &spec.source {
+            Source::Rootfs(dir) if spec.identity.is_new() && has(dir) => {
+                self.programs(Key::Rootfs, &wanted)
+            }
+            Source::Rootfs(_)
+            | Source::Template { .. }
+            | Source::Download { .. }
+            | Source::CloneSibling(_)
             | Source::CloneHost(_)
             | Source::Image(_)
             | Source::Build(_) => Vec::new(),
@@ -97,7 +119,7 @@ impl Host {
         let absent = wanted.iter().filter(|(program, _)| !is_there(program));
         let want = |(program, package): &(&str, &str)| Want {
             key,
-            message: format!("the program `{program}`, which makes it, is not installed"),
+            message: format!("the program `{program}`, by which it is made, is not installed"),
             help: format!("apt-get install {package}"),
         };
         absent.map(want).collect()

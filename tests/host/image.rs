@@ -136,8 +136,9 @@ pub fn rootfs_of(release: Release) -> PathBuf {
     if rootfs.exists() {
         return rootfs;
     }
-    fs::create_dir_all(CACHE).expect("the cache directory can be made");
-    let lock = File::create(Path::new(CACHE).join("lock")).expect("the lock file can be made");
+    fs::create_dir_all(&home).expect("the cache entry can be made");
+    // One of its own: who needs another one need not wait.
+    let lock = File::create(home.join("lock")).expect("the lock file can be made");
     lock.lock().expect("the lock can be taken");
     if !rootfs.exists() {
         make(release, &home, &rootfs);
@@ -150,7 +151,6 @@ fn make(release: Release, home: &Path, rootfs: &Path) {
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).expect("an unfinished root file system can be removed");
     }
-    fs::create_dir_all(home).expect("the cache entry can be made");
     eprintln!(
         "making the root file system of the test hosts in `{}` (some minutes)",
         home.display()

@@ -77,9 +77,7 @@ impl Lines {
 /// The text of `locker.conf`.
 pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<String, RenderError> {
     let mut lines = Lines("# Written by locker; changes made here are lost.\n".into());
-    if !spec.idmap.is_empty() && around.unprivileged.exists() {
-        lines.set("lxc.include", text("lxc.include", around.unprivileged)?)?;
-    }
+    unprivileged(&mut lines, spec, around)?;
     if spec.system.nesting && around.nesting.exists() {
         lines.set("lxc.include", text("lxc.include", around.nesting)?)?;
     }
@@ -126,6 +124,29 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
         lines.raw(&line.key, &line.value)?;
     }
     Ok(lines.0)
+}
+
+/// Capabilities that the kernel asks for in the host's user namespace only: with an id map they are worth nothing.
+/// LXC leaves them, and an init that sees them starts units that must fail (`ConditionCapability=`,
+/// systemd.unit(5)): debugfs, configfs, kernel modules, the clock.
+const WORTHLESS: &str = "sys_rawio sys_module sys_time";
+
+fn unprivileged(
+    lines: &mut Lines,
+    spec: &ContainerSpec,
+    around: &Surroundings,
+) -> Result<(), RenderError> {
+    if spec.idmap.is_empty() {
+        return Ok(());
+    }
+    if around.unprivileged.exists() {
+        lines.set("lxc.include", text("lxc.include", around.unprivileged)?)?;
+    }
+    // LXC takes one of both.
+    if spec.config.iter().all(|line| line.key != "lxc.cap.keep") {
+        lines.set("lxc.cap.drop", WORTHLESS)?;
+    }
+    Ok(())
 }
 
 fn network(lines: &mut Lines, spec: &ContainerSpec, mtu: Option<u32>) -> Result<(), RenderError> {

@@ -1,7 +1,7 @@
 //! What `locker.conf` looks like, and what may never be in it.
 
 use super::*;
-use crate::model::{ConfigLine, Limit};
+use crate::model::{ConfigLine, IdRange, Limit};
 use serde_json::json;
 
 pub(in crate::backend::lxc) fn spec() -> ContainerSpec {
@@ -62,6 +62,24 @@ lxc.console.rotate = 1
 lxc.signal.halt = SIGUSR1
 ";
     assert_eq!(text(&spec()).unwrap(), wanted);
+}
+
+#[test]
+fn an_init_with_an_id_map_sees_no_capability_that_is_worth_nothing_there() {
+    let dropped = |text: Result<String, RenderError>| {
+        text.unwrap()
+            .contains("\nlxc.cap.drop = sys_rawio sys_module sys_time\n")
+    };
+    let mut low = spec();
+    assert!(
+        !dropped(text(&low)),
+        "the distribution's own list is for the others"
+    );
+    low.idmap = IdRange::parse("b 0 100000 65536").unwrap();
+    assert!(dropped(text(&low)));
+    low.config
+        .push(ConfigLine::new("lxc.cap.keep", "chown").unwrap());
+    assert!(!dropped(text(&low)), "LXC takes one of both");
 }
 
 #[test]
