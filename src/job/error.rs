@@ -214,8 +214,19 @@ impl JobError {
     }
 
     /// What was written while it failed, oldest line first: a template's own errors, the output of a
-    /// setup command.
+    /// setup command. Nothing where the message itself has all of it.
     pub fn details(&self) -> Vec<String> {
+        let written = self.written();
+        let told = self.to_string();
+        let blank = |line: &String| line.trim().is_empty();
+        let mut lines = written.iter().filter(|line| !blank(line));
+        match (lines.next(), lines.next()) {
+            (Some(only), None) if told.contains(only.trim()) => Vec::new(),
+            (Some(_) | None, Some(_) | None) => written,
+        }
+    }
+
+    fn written(&self) -> Vec<String> {
         match self {
             Self::Apply(error) | Self::OfLine { error, .. } => {
                 let failures = error.failures().iter();
