@@ -65,7 +65,7 @@ tests() {
 }
 
 if [ "$(id -u)" = 0 ]; then
-    need_packages lxc lxc-templates busybox-static uidmap rsync nftables iptables iproute2 curl attr \
+    need_packages lxc lxc-templates busybox-static uidmap rsync nftables iptables iproute2 openssh-client curl attr \
         mmdebstrap procps ca-certificates gcc libc6-dev binutils qemu-system-x86 cpio e2fsprogs
 fi
 need_rust 1.89

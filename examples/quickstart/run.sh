@@ -13,7 +13,7 @@ export QUICKSTART_PORT=$port
 if [ -z "${LOCKER:-}" ]; then
     repository=$here/../..
     . "$repository/.ci/machine.sh"
-    need_packages lxc lxc-templates busybox-static uidmap rsync nftables iptables iproute2 curl ca-certificates gcc libc6-dev
+    need_packages lxc lxc-templates busybox-static uidmap rsync nftables iptables iproute2 openssh-client curl ca-certificates gcc libc6-dev
     need_rust 1.89
     # The plain build: the optimised one (`cargo build --release`) takes minutes longer.
     cargo build --locked --manifest-path "$repository/Cargo.toml"
