@@ -97,7 +97,10 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
         CgroupVersion::V2 => "lxc.cgroup2",
     };
     let mapped = !spec.idmap.is_empty();
-    let granted = super::granted::lines(&spec.system, mapped, around.dropped, family, around.rules);
+    // With an id map LXC's own list does not hold, but ours.
+    let worthless: Vec<String> = WORTHLESS.split(' ').map(str::to_owned).collect();
+    let dropped = if mapped { &worthless } else { around.dropped };
+    let granted = super::granted::lines(&spec.system, mapped, dropped, family, around.rules);
     for (key, value) in granted {
         lines.set(&key, &value)?;
     }
