@@ -68,6 +68,11 @@ for unit in lxc.service lxc-net.service docker.service docker.socket containerd.
 do ln -sf /dev/null "$1/etc/systemd/system/$unit"; done
 "#;
 
+/// The scripts write below their argument: without one, or with the machine's own root, they would write to it.
+const GUARD: &str = r#"
+if [ ! -d "${1:-/}/etc" ] || [ "${1:-/}" -ef / ]; then echo "no root file system to prepare: ${1:-}" >&2; exit 9; fi
+"#;
+
 /// Which Debian a test host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
@@ -113,7 +118,7 @@ impl Release {
             Self::Bookworm => PREPARE,
             Self::Trixie => TRIXIE_PREPARE,
         };
-        format!("{own}{COMMON}")
+        format!("{GUARD}{own}{COMMON}")
     }
 }
 
