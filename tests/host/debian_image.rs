@@ -1,12 +1,11 @@
 //! The root file system of Debian containers, for scenarios that need the real thing: made once, kept beside those
 //! of the test hosts and keyed by its recipe as they are.
 
-use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::image::{CACHE, run};
+use crate::image::{cached, prepare, run};
 
 const PACKAGES: &str = "systemd,systemd-sysv,ifupdown,openssh-server,cron,dbus,iproute2";
 
@@ -23,30 +22,12 @@ test -e "$1/etc/ssh/ssh_host_ed25519_key"
 pub fn rootfs() -> PathBuf {
     let mut hasher = DefaultHasher::new();
     (PACKAGES, PREPARE).hash(&mut hasher);
-    let home = Path::new(CACHE).join(format!("{:016x}", hasher.finish()));
-    let rootfs = home.join("rootfs");
-    if rootfs.exists() {
-        return rootfs;
-    }
-    fs::create_dir_all(&home).expect("the cache entry can be made");
-    let lock = File::create(home.join("lock")).expect("the lock file can be made");
-    lock.lock().expect("the lock can be taken");
-    if !rootfs.exists() {
-        make(&home.join("unfinished"), &rootfs);
-    }
-    rootfs
+    cached(hasher.finish(), make)
 }
 
-fn make(unfinished: &Path, rootfs: &Path) {
-    if unfinished.exists() {
-        fs::remove_dir_all(unfinished).expect("an unfinished root file system can be removed");
-    }
-    eprintln!("making `{}` (about a minute)", rootfs.display());
+fn make(unfinished: &Path) {
     let include = format!("--include={PACKAGES}");
     let words = ["--quiet", "--variant=minbase", &include, "bookworm"];
     run(Command::new("mmdebstrap").args(words).arg(unfinished));
-    run(Command::new("sh")
-        .args(["-c", PREPARE, "prepare"])
-        .arg(unfinished));
-    fs::rename(unfinished, rootfs).expect("the root file system can be put in place");
+    prepare(PREPARE, unfinished);
 }

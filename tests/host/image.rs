@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub const CACHE: &str = "/var/cache/locker-tests";
+const CACHE: &str = "/var/cache/locker-tests";
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iputils-ping,procps,iptables,nftables,\
     lxc,lxc-templates,busybox-static,uidmap,rsync,curl,ca-certificates,attr,docker.io,\
     ufw,firewalld,docker-registry";
@@ -118,7 +118,7 @@ impl Release {
             Self::Bookworm => PREPARE,
             Self::Trixie => TRIXIE_PREPARE,
         };
-        format!("{GUARD}{own}{COMMON}")
+        format!("{own}{COMMON}")
     }
 }
 
@@ -136,7 +136,12 @@ pub fn rootfs_of(release: Release) -> PathBuf {
         .iter()
         .for_each(|option| option.hash(&mut hasher));
     release.prepare().hash(&mut hasher);
-    let home = Path::new(CACHE).join(format!("{:016x}", hasher.finish()));
+    cached(hasher.finish(), |unfinished| make(release, unfinished))
+}
+
+/// The root file system that this recipe's key stands for; `make` makes it first when it is not there.
+pub fn cached(key: u64, make: impl FnOnce(&Path)) -> PathBuf {
+    let home = Path::new(CACHE).join(format!("{key:016x}"));
     let rootfs = home.join("rootfs");
     if rootfs.exists() {
         return rootfs;
@@ -146,30 +151,33 @@ pub fn rootfs_of(release: Release) -> PathBuf {
     let lock = File::create(home.join("lock")).expect("the lock file can be made");
     lock.lock().expect("the lock can be taken");
     if !rootfs.exists() {
-        make(release, &home, &rootfs);
+        let unfinished = home.join("unfinished");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).expect("an unfinished root file system can be removed");
+        }
+        eprintln!("making `{}` (some minutes)", rootfs.display());
+        make(&unfinished);
+        fs::rename(&unfinished, &rootfs).expect("the root file system can be put in place");
     }
     rootfs
 }
 
-fn make(release: Release, home: &Path, rootfs: &Path) {
-    let unfinished = home.join("unfinished");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).expect("an unfinished root file system can be removed");
-    }
-    eprintln!(
-        "making the root file system of the test hosts in `{}` (some minutes)",
-        home.display()
-    );
+/// Runs a script that writes below `root`, and never elsewhere.
+pub fn prepare(script: &str, root: &Path) {
+    let script = format!("{GUARD}{script}");
+    run(Command::new("sh")
+        .args(["-c", &script, "prepare"])
+        .arg(root));
+}
+
+fn make(release: Release, unfinished: &Path) {
     run(Command::new("mmdebstrap")
         .args(["--quiet", "--variant=minbase"])
         .arg(format!("--include={}", release.packages()))
         .args(release.options())
         .arg(release.suite())
-        .arg(&unfinished));
-    run(Command::new("sh")
-        .args(["-c", &release.prepare(), "prepare"])
-        .arg(&unfinished));
-    fs::rename(&unfinished, rootfs).expect("the root file system can be put in place");
+        .arg(unfinished));
+    prepare(&release.prepare(), unfinished);
 }
 
 /// Runs a command that must succeed.
