@@ -138,7 +138,8 @@ fn a_container_without_dns_resolves_what_the_host_does() {
         project.up();
         let later = format!("{file}  cloned:\n    clone: own\n    links: [\"plain:sibling\"]\n");
         project.rewrite(&later);
-        project.up();
+        // Without `--wait`, `up` ends while the system inside still starts its services.
+        project.locker("up --wait").exits(0);
         let resolve = |name: &str, what: &str| {
             let asked = format!("exec {name} -- getent ahostsv4 {what}");
             let seen = project.locker(&asked).out;
