@@ -231,7 +231,7 @@ impl Host {
 fn sysctls(project: &Project) -> Vec<String> {
     let apps = project.containers.values().filter_map(|c| c.app.as_ref());
     let apps = apps.filter(|app| app.runtime.is_none());
-    let names = apps.flat_map(|app| app.sysctls.keys().cloned());
+    let names = apps.flat_map(|app| app.granted.sysctls.keys().cloned());
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 

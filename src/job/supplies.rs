@@ -128,8 +128,11 @@ impl Host {
 
 /// Devices of the host that are not there; what is no path is a name that the engine knows.
 fn devices(spec: &ContainerSpec) -> Vec<Want> {
-    let of_app = spec.app.iter().flat_map(|app| &app.settings.devices);
-    let devices = of_app.chain(&spec.system.devices);
+    let of_app = spec
+        .app
+        .iter()
+        .flat_map(|app| &app.settings.granted.devices);
+    let devices = of_app.chain(&spec.system.granted.devices);
     let absent = devices.filter(|device| device.host.is_absolute() && !device.host.exists());
     absent
         .map(|device| Want::path(Key::Devices, &device.host, "the device"))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EngineMount, HealthTimes, InnerFile, Key, MountOptions, Name};
+use super::{EngineMount, Granted, HealthTimes, InnerFile, Key, MountOptions, Name};
 
 /// The settings of an application container. What is none or empty is left to the image and the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,26 +40,9 @@ pub struct App {
     pub tty: bool,
     /// Standard input stays open.
     pub stdin_open: bool,
-    /// The root file system is read-only.
-    pub read_only: bool,
-    /// All capabilities and devices.
-    pub privileged: bool,
-    /// Resource limits by name (setrlimit(2)): soft and hard; -1 is none.
-    pub ulimits: BTreeMap<String, Ulimit>,
-    /// Kernel parameters of its namespaces.
-    pub sysctls: BTreeMap<String, String>,
-    /// Capabilities beyond the usual ones.
-    pub cap_add: Vec<String>,
-    /// Capabilities taken away.
-    pub cap_drop: Vec<String>,
-    /// Host devices inside.
-    pub devices: Vec<Device>,
-    /// Rules of the device cgroup, `c 1:3 mr`.
-    pub device_cgroup_rules: Vec<String>,
-    /// Memory file systems by path inside, with their mount options (`size=64m,mode=1777`).
-    pub tmpfs: BTreeMap<PathBuf, String>,
-    /// Size of /dev/shm in bytes.
-    pub shm_size: Option<u64>,
+    /// What the kernel grants it.
+    #[serde(flatten)]
+    pub granted: Granted,
     /// `no-new-privileges:true`, `seccomp=…`, `label=…`, `apparmor=…`.
     pub security_opt: Vec<String>,
     /// Where its output goes.

@@ -3,50 +3,21 @@
 //! The words are those of the Compose Specification where it has them, so that a key means the same for both
 //! kinds of containers; [`super::App`] holds them for the other kind.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::{AppLimits, Device, Key, Limit, Provision, Ulimit};
+use super::granted::is_false;
+use super::{AppLimits, Granted, Key, Limit, Provision};
 
 /// The settings of a system container. What is none or empty is left to LXC's own configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct System {
-    /// All capabilities, all devices, and the kernel's files writable.
-    #[serde(skip_serializing_if = "is_false")]
-    pub privileged: bool,
     /// Containers may run inside.
     #[serde(skip_serializing_if = "is_false")]
     pub nesting: bool,
-    /// The root file system is read-only.
-    #[serde(skip_serializing_if = "is_false")]
-    pub read_only: bool,
-    /// Resource limits by name (setrlimit(2)): soft and hard; -1 is none.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub ulimits: BTreeMap<String, Ulimit>,
-    /// Kernel parameters of its namespaces.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub sysctls: BTreeMap<String, String>,
-    /// Capabilities that LXC's own configuration drops and that it keeps.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cap_add: Vec<String>,
-    /// Further capabilities taken away.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cap_drop: Vec<String>,
-    /// Host devices inside.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub devices: Vec<Device>,
-    /// Rules of the device cgroup, `c 1:3 mr`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub device_cgroup_rules: Vec<String>,
-    /// Memory file systems by path inside, with their mount options (`size=64m,mode=1777`).
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub tmpfs: BTreeMap<PathBuf, String>,
-    /// Size of /dev/shm in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shm_size: Option<u64>,
+    /// What the kernel grants it.
+    #[serde(flatten)]
+    pub granted: Granted,
     /// Further lines of its hosts file: name, and address or `host-gateway`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<(String, String)>,
@@ -58,25 +29,10 @@ pub struct System {
     pub provisions: Vec<Provision>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
 impl System {
     /// Whether the file says nothing of it.
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
-    }
-
-    /// The memory file systems, that of `shm_size` among them.
-    pub fn memory_mounts(&self) -> BTreeMap<PathBuf, String> {
-        let mut all = self.tmpfs.clone();
-        if let Some(size) = self.shm_size {
-            let shm = all.entry("/dev/shm".into());
-            shm.or_insert_with(|| format!("mode=1777,exec,size={size}"));
-        }
-        all
     }
 }
 
@@ -199,18 +155,5 @@ mod tests {
         let usual = serde_json::to_string(&System::default()).unwrap();
         assert_eq!(usual, "{}");
         assert!(System::default().is_usual());
-    }
-
-    #[test]
-    fn the_size_of_shared_memory_is_a_memory_file_system_unless_one_is_there() {
-        let mut system = System {
-            shm_size: Some(64 << 20),
-            ..System::default()
-        };
-        let shm = PathBuf::from("/dev/shm");
-        let expected = "mode=1777,exec,size=67108864";
-        assert_eq!(system.memory_mounts()[&shm], expected);
-        system.tmpfs.insert(shm.clone(), "size=1m".into());
-        assert_eq!(system.memory_mounts()[&shm], "size=1m");
     }
 }

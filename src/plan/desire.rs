@@ -209,7 +209,7 @@ fn take_over(project: &Project, container: &Container, observed: &Observed, app:
         match mounts.iter_mut().find(|mount| mount.target == *target) {
             Some(mount) if mount.volume == EngineVolume::Anonymous => mount.volume = volume,
             Some(_) => {}
-            None if settings.tmpfs.contains_key(target) => {}
+            None if settings.granted.tmpfs.contains_key(target) => {}
             None if container.volumes.iter().any(|(v, _)| v.target == *target) => {}
             None => mounts.push(EngineMount {
                 volume,

@@ -189,23 +189,10 @@ const LIMITS: &[Key] = &[
 ];
 
 /// What a start grants and mounts.
-fn granted(had: &System, gets: &System) -> [Row; 11] {
-    let rows: [(bool, &'static [Key]); 11] = [
-        (had.privileged != gets.privileged, &[Key::Privileged]),
-        (had.nesting != gets.nesting, &[Key::Nesting]),
-        (had.read_only != gets.read_only, &[Key::ReadOnly]),
-        (had.ulimits != gets.ulimits, &[Key::Ulimits]),
-        (had.sysctls != gets.sysctls, &[Key::Sysctls]),
-        (had.cap_add != gets.cap_add, &[Key::CapAdd]),
-        (had.cap_drop != gets.cap_drop, &[Key::CapDrop]),
-        (had.devices != gets.devices, &[Key::Devices]),
-        (
-            had.device_cgroup_rules != gets.device_cgroup_rules,
-            &[Key::DeviceCgroupRules],
-        ),
-        (had.tmpfs != gets.tmpfs, &[Key::Tmpfs, Key::Volumes]),
-        (had.shm_size != gets.shm_size, &[Key::ShmSize]),
-    ];
+fn granted(had: &System, gets: &System) -> impl Iterator<Item = Row> {
+    let rows = had.granted.differences(&gets.granted);
+    let nesting: (bool, &[Key]) = (had.nesting != gets.nesting, &[Key::Nesting]);
+    let rows = rows.into_iter().chain([nesting]);
     rows.map(|(differs, keys)| (differs, Reach::Restart, keys))
 }
 

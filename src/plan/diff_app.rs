@@ -31,7 +31,9 @@ pub(super) fn rows(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
     ];
     rows.extend(limits(&old.settings.limits, &new.settings.limits));
     let (old, new) = (&old.settings, &new.settings);
-    let parts = process(old, new).into_iter().chain(rights(old, new));
+    let parts = process(old, new).into_iter();
+    let parts = parts.chain(old.granted.differences(&new.granted));
+    let parts = parts.chain(rights(old, new));
     let parts = parts.chain(surroundings(old, new));
     rows.extend(parts.map(|(differs, keys)| (differs, Reach::Recreate, keys)));
     rows
@@ -66,19 +68,8 @@ fn process(old: &App, new: &App) -> [Part; 14] {
 }
 
 /// What it may do.
-fn rights(old: &App, new: &App) -> [Part; 16] {
+fn rights(old: &App, new: &App) -> [Part; 8] {
     [
-        (old.read_only != new.read_only, &[Key::ReadOnly]),
-        (old.privileged != new.privileged, &[Key::Privileged]),
-        (old.ulimits != new.ulimits, &[Key::Ulimits]),
-        (old.sysctls != new.sysctls, &[Key::Sysctls]),
-        (old.cap_add != new.cap_add, &[Key::CapAdd]),
-        (old.cap_drop != new.cap_drop, &[Key::CapDrop]),
-        (old.devices != new.devices, &[Key::Devices]),
-        (
-            old.device_cgroup_rules != new.device_cgroup_rules,
-            &[Key::DeviceCgroupRules],
-        ),
         (old.security_opt != new.security_opt, &[Key::SecurityOpt]),
         (old.userns_mode != new.userns_mode, &[Key::UsernsMode]),
         (old.cgroup != new.cgroup, &[Key::Cgroup]),
@@ -97,12 +88,10 @@ fn rights(old: &App, new: &App) -> [Part; 16] {
 }
 
 /// What it sees.
-fn surroundings(old: &App, new: &App) -> [Part; 13] {
+fn surroundings(old: &App, new: &App) -> [Part; 11] {
     [
         (old.ipc != new.ipc, &[Key::Ipc]),
         (old.uts != new.uts, &[Key::Uts]),
-        (old.tmpfs != new.tmpfs, &[Key::Tmpfs, Key::Volumes]),
-        (old.shm_size != new.shm_size, &[Key::ShmSize]),
         (old.storage_opt != new.storage_opt, &[Key::StorageOpt]),
         (old.extra_hosts != new.extra_hosts, &[Key::ExtraHosts]),
         (old.dns_search != new.dns_search, &[Key::DnsSearch]),

@@ -87,7 +87,7 @@ type Lack = (Key, String, String);
 /// What no process of this host can be given.
 fn beyond(host: &HostFacts, app: &App) -> Vec<Lack> {
     let mut found = Vec::new();
-    if let (Some(limit), Some(most)) = (app.ulimits.get("nofile"), host.nr_open) {
+    if let (Some(limit), Some(most)) = (app.granted.ulimits.get("nofile"), host.nr_open) {
         let above = |value: i64| u64::try_from(value).map_or(true, |value| value > most);
         if above(limit.hard) || above(limit.soft) {
             let message = format!("this kernel allows at most {most} open files");
@@ -95,7 +95,7 @@ fn beyond(host: &HostFacts, app: &App) -> Vec<Lack> {
             found.push((Key::Ulimits, message, help));
         }
     }
-    let lacking = app.sysctls.keys();
+    let lacking = app.granted.sysctls.keys();
     for (name, why) in lacking.filter_map(|name| host.sysctls.get_key_value(name)) {
         let message = format!("a container cannot set the kernel parameter `{name}`: {why}");
         let help = "leave it out, or set it on the host with sysctl(8)";
@@ -238,7 +238,7 @@ mod tests {
             (-1, -1, false),
         ] {
             let mut app = App::default();
-            app.ulimits.insert(
+            app.granted.ulimits.insert(
                 "nofile".into(),
                 crate::model::Ulimit::new(soft, hard).unwrap(),
             );
@@ -247,7 +247,7 @@ mod tests {
         }
         for (name, good) in [("net.core.nosuch", false), ("net.core.somaxconn", true)] {
             let mut app = App::default();
-            app.sysctls.insert(name.into(), "1".into());
+            app.granted.sysctls.insert(name.into(), "1".into());
             assert_eq!(beyond(&host, &app).is_empty(), good, "{name}");
         }
         let mut app = App::default();

@@ -161,7 +161,7 @@ pub(super) fn set_apart(
         return;
     };
     let settings = &mut app.settings;
-    let key = match (&settings.user, settings.privileged) {
+    let key = match (&settings.user, settings.granted.privileged) {
         (Some(_), _) => Key::User,
         (None, true) => Key::Privileged,
         (None, false) => {

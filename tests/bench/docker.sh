@@ -20,10 +20,13 @@ compose1=$cache/peers/docker-compose-1.29-$(basename "$(dirname "$rootfs")")
 
 # apt-get with the lists of one release, kept apart from this machine's, as seen from the test host.
 apt_of() {
-    local suite=$1 place=$2
+    local suite=$1 place=$2 mirror
     shift 2
     mkdir -p "$place/lists/partial" "$place/cache/archives/partial"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$place/list"
+    # The mirror is the one that this machine uses itself.
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | awk '$1 !~ /-/ { print $2; exit }')
+    [ -n "$mirror" ] || die "this machine has no lists of packages; run: apt-get update"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$place/list"
     apt-get -qq -o "Dir::Etc::sourcelist=$place/list" -o Dir::Etc::sourceparts=/dev/null \
         -o "Dir::State::lists=$place/lists" -o "Dir::State::status=$rootfs/var/lib/dpkg/status" \
         -o "Dir::Cache=$place/cache" -o Debug::NoLocking=true -o APT::Sandbox::User=root "$@"
@@ -61,21 +64,7 @@ mv "$dir/root/usr/bin/docker-compose" "$dir/root/usr/local/bin/docker-compose-1"
 install -m 755 "$compose" "$dir/root/usr/local/bin/docker-compose-2"
 install -m 644 tests/bench/docker.py "$dir/root/root/docker.py"
 
-# No registry can be reached: the image is made of the host's busybox. Its first process hears a SIGTERM,
-# which a bare httpd as process 1 would not: all forms of a clean stop would only wait for their time limit.
-inside bash -e -c '
-systemctl unmask docker docker.socket containerd 2>/dev/null
-systemctl start docker
-d=$(mktemp -d)
-mkdir -p $d/bin $d/www $d/tmp
-cp /bin/busybox $d/bin/
-for tool in $(/bin/busybox --list); do [ $tool = busybox ] || ln -s busybox $d/bin/$tool; done
-echo hello >$d/www/index.html
-printf "#!/bin/sh\ntrap \"exit 0\" TERM\nhttpd -f -p 80 -h /www &\nwait\n" >$d/bin/serve
-chmod 755 $d/bin/serve
-tar -C $d -c . | docker import --change "CMD [\"/bin/serve\"]" --change "ENV PATH=/bin" - busybox:test >/dev/null
-rm -r $d'
-
+start_engine
 status=0
 inside python3 /root/docker.py "$count" "$many" "$rounds" || status=$?
 [ ! -e "$dir/root/root/bench-docker.json" ] || { mkdir -p target && cp "$dir/root/root/bench-docker.json" "$here/target/"; }

@@ -1,7 +1,8 @@
 # A test host for measurements, as tests/host/machine.rs builds them: sourced by the scripts beside it.
 #
 # `need_locker` sets LOCKER to an optimised binary; `start_host` boots the host in $dir and takes it away at
-# the end of the script, however that ends; `inside` runs a command in it; `reboot_host` boots it once more.
+# the end of the script, however that ends; `inside` runs a command in it; `start_engine` starts its Docker engine
+# with an image; `reboot_host` boots it once more.
 
 die() { echo "error: $*" >&2; exit 1; }
 cache=/var/cache/locker-tests
@@ -95,4 +96,23 @@ EOT
 inside() {
     lxc-attach -P "$dir/lxc" -n $name --clear-env -v PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         -v HOME=/root -v LC_ALL=C.UTF-8 -- "$@" </dev/null
+}
+
+# The engine, started at boot from now on, and the image `busybox:test`: a shell and a page on port 80. No registry can
+# be reached, so that it is made of the host's busybox. Its first process hears a SIGTERM, which a bare httpd as
+# process 1 would not: all forms of a clean stop would only wait for their time limit.
+start_engine() {
+    inside bash -euc '
+        systemctl unmask -q docker docker.socket containerd
+        systemctl start docker
+        systemctl -q enable docker
+        d=$(mktemp -d)
+        mkdir -p $d/bin $d/www $d/tmp
+        cp /bin/busybox $d/bin/
+        for tool in $(/bin/busybox --list); do [ $tool = busybox ] || ln -s busybox $d/bin/$tool; done
+        echo hello >$d/www/index.html
+        printf "#!/bin/sh\ntrap \"exit 0\" TERM\nhttpd -f -p 80 -h /www &\nwait\n" >$d/bin/serve
+        chmod 755 $d/bin/serve
+        tar -C $d -c . | docker import --change "CMD [\"/bin/serve\"]" --change "ENV PATH=/bin" - busybox:test >/dev/null
+        rm -r $d'
 }

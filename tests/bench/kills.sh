@@ -13,15 +13,5 @@ for word in "$rounds" "$seed" "$seconds"; do [[ $word =~ ^[0-9]+$ ]] || die "\`$
 need_locker
 start_host
 install -m 644 tests/bench/kills.py "$dir/root/root/kills.py"
-# The engine, and an image with a shell, a web server and a page.
-inside sh -euc '
-    systemctl unmask docker docker.socket containerd 2>/dev/null
-    systemctl start docker
-    work=$(mktemp -d)
-    mkdir -p $work/bin $work/www $work/tmp
-    cp /bin/busybox $work/bin/
-    for name in $(/bin/busybox --list); do [ $name = busybox ] || ln -s busybox $work/bin/$name; done
-    echo hello >$work/www/index.html
-    tar -C $work -c . | docker import --change "CMD [\"/bin/httpd\",\"-f\",\"-p\",\"80\",\"-h\",\"/www\"]" --change "ENV PATH=/bin" - busybox:test
-    rm -r $work'
+start_engine
 inside python3 -u /root/kills.py "$rounds" "$seed" "$seconds"

@@ -26,18 +26,7 @@ used() {
     fi
 }
 
-# No registry can be reached: the image is made of the host's busybox. Its first process hears a SIGTERM.
-inside bash -e -c '
-systemctl unmask docker docker.socket containerd 2>/dev/null
-systemctl start docker
-d=$(mktemp -d)
-mkdir -p $d/bin $d/www $d/tmp
-cp /bin/busybox $d/bin/
-for tool in $(/bin/busybox --list); do [ $tool = busybox ] || ln -s busybox $d/bin/$tool; done
-printf "#!/bin/sh\ntrap \"exit 0\" TERM\nhttpd -f -p 80 -h /www &\nwait\n" >$d/bin/serve
-chmod 755 $d/bin/serve
-tar -C $d -c . | docker import --change "CMD [\"/bin/serve\"]" --change "ENV PATH=/bin" - busybox:test >/dev/null
-rm -r $d'
+start_engine
 
 # A project of COUNT containers that are as SOURCE says.
 project() {

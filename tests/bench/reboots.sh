@@ -24,10 +24,7 @@ containers:
   app-off: {image: busybox:test, stop_grace_period: 0s, ports: ["8012:80"]}
   app-wait: {image: busybox:test, autostart: true, on_demand: true, stop_grace_period: 0s, ports: ["8013:80"]}
 YAML
-inside bash -c 'systemctl unmask -q docker docker.socket containerd; systemctl start docker; systemctl -q enable docker
-    d=$(mktemp -d); mkdir -p $d/bin $d/www $d/tmp; cp /bin/busybox $d/bin/; ln -s busybox $d/bin/httpd
-    echo hello >$d/www/index.html
-    tar -C $d -c . | docker import --change "CMD [\"/bin/httpd\",\"-f\",\"-p\",\"80\",\"-h\",\"/www\"]" - busybox:test >/dev/null'
+start_engine
 inside bash -c 'cd /srv/boots && locker up --quiet'
 cat >"$dir/root/root/right.sh" <<'SH'
 wrong() { echo "$*"; exit 1; }

@@ -73,7 +73,7 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
     let (security_opt, open_paths) = security(settings);
     let shares = shares_network(app);
     let base = HostConfig {
-        devices: filled(settings.devices.iter().map(device).collect()),
+        devices: filled(settings.granted.devices.iter().map(device).collect()),
         device_requests: filled(
             settings
                 .device_requests
@@ -81,10 +81,11 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
                 .map(device_request)
                 .collect(),
         ),
-        device_cgroup_rules: filled(settings.device_cgroup_rules.clone()),
+        device_cgroup_rules: filled(settings.granted.device_cgroup_rules.clone()),
         mounts: filled(mounts::mounts(spec, app, around.home, around.held)),
         tmpfs: filled_map(
             settings
+                .granted
                 .tmpfs
                 .iter()
                 .map(|(path, options)| (path.to_string_lossy().into_owned(), options.clone())),
@@ -107,8 +108,8 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
             filled(settings.dns_opt.clone())
         },
         extra_hosts: extra_hosts(spec, app),
-        cap_add: filled(settings.cap_add.clone()),
-        cap_drop: filled(settings.cap_drop.clone()),
+        cap_add: filled(settings.granted.cap_add.clone()),
+        cap_drop: filled(settings.granted.cap_drop.clone()),
         cgroupns_mode: match settings.cgroup.as_deref() {
             Some("host") => Some(HostConfigCgroupnsModeEnum::HOST),
             Some("private") => Some(HostConfigCgroupnsModeEnum::PRIVATE),
@@ -133,16 +134,16 @@ fn host_config(spec: &ContainerSpec, app: &AppSpec, around: &Around<'_>) -> Host
         init: settings.init,
         oom_score_adj: settings.oom_score_adj,
         oom_kill_disable: settings.oom_kill_disable,
-        privileged: Some(settings.privileged),
-        readonly_rootfs: Some(settings.read_only),
+        privileged: Some(settings.granted.privileged),
+        readonly_rootfs: Some(settings.granted.read_only),
         restart_policy: Some(limits::restart_policy(spec)),
         runtime: settings.runtime.clone(),
         security_opt: filled(security_opt),
         masked_paths: open_paths.then(Vec::new),
         readonly_paths: open_paths.then(Vec::new),
-        shm_size: settings.shm_size.map(number),
+        shm_size: settings.granted.shm_size.map(number),
         storage_opt: filled_map(settings.storage_opt.clone()),
-        sysctls: filled_map(settings.sysctls.clone()),
+        sysctls: filled_map(settings.granted.sysctls.clone()),
         ulimits: filled(ulimits(settings)),
         ..HostConfig::default()
     };
@@ -289,7 +290,7 @@ fn ulimits(app: &App) -> Vec<ResourcesUlimits> {
         soft: Some(limit.soft),
         hard: Some(limit.hard),
     };
-    app.ulimits.iter().map(one).collect()
+    app.granted.ulimits.iter().map(one).collect()
 }
 
 /// Whole seconds, upwards: the engine knows no shorter ones, and 0 would leave no time at all.

@@ -41,7 +41,7 @@ pub(super) fn mounts(
         all.push(of_path(
             &hosts::path(home),
             target,
-            settings.read_only,
+            settings.granted.read_only,
             None,
         ));
     }
@@ -57,7 +57,7 @@ pub(super) fn mounts(
     for (target, volume) in held {
         let taken =
             |mount: &EngineMountBody| mount.target.as_deref().map(Path::new) == Some(target);
-        if !all.iter().any(taken) && !settings.tmpfs.contains_key(target) {
+        if !all.iter().any(taken) && !settings.granted.tmpfs.contains_key(target) {
             all.push(volume_mount(Some(volume), target, false));
         }
     }

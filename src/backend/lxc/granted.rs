@@ -24,7 +24,7 @@ pub(super) fn lines(
 ) -> Vec<Line> {
     let mut all: Vec<Line> = Vec::new();
     let mut put = |key: &str, value: &str| all.push((key.to_owned(), value.to_owned()));
-    if system.privileged {
+    if system.granted.privileged {
         put("lxc.apparmor.profile", "unconfined");
         put("lxc.seccomp.profile", "");
         put("lxc.mount.auto", "");
@@ -33,23 +33,27 @@ pub(super) fn lines(
     // With an id map LXC leaves the device cgroup alone.
     if !mapped {
         let allow = format!("{family}.devices.allow");
-        let all_of_them = system.privileged.then_some("a");
-        let given = system.device_cgroup_rules.iter().map(String::as_str);
+        let all_of_them = system.granted.privileged.then_some("a");
+        let given = system
+            .granted
+            .device_cgroup_rules
+            .iter()
+            .map(String::as_str);
         let rules = rules.iter().map(String::as_str).chain(given);
         for rule in all_of_them.into_iter().chain(rules) {
             put(&allow, rule);
         }
     }
-    for (name, limit) in &system.ulimits {
+    for (name, limit) in &system.granted.ulimits {
         put(&format!("lxc.prlimit.{name}"), &prlimit(*limit));
     }
-    for (name, value) in &system.sysctls {
+    for (name, value) in &system.granted.sysctls {
         put(&format!("lxc.sysctl.{name}"), value);
     }
     if let Some(signal) = &system.stop_signal {
         put("lxc.signal.halt", &signal_word(signal));
     }
-    if system.read_only {
+    if system.granted.read_only {
         put("lxc.rootfs.options", "ro");
     }
     all.extend(capabilities(system, dropped));
@@ -80,14 +84,14 @@ fn signal_word(signal: &str) -> String {
 /// What is dropped, said anew: lines of LXC's own configuration can only be taken back all at once.
 fn capabilities(system: &System, dropped: &[String]) -> Vec<Line> {
     let word = |name: &String| name.to_ascii_lowercase();
-    let added: Vec<String> = system.cap_add.iter().map(word).collect();
-    let taken: Vec<String> = system.cap_drop.iter().map(word).collect();
-    if !system.privileged && added.is_empty() && taken.is_empty() {
+    let added: Vec<String> = system.granted.cap_add.iter().map(word).collect();
+    let taken: Vec<String> = system.granted.cap_drop.iter().map(word).collect();
+    if !system.granted.privileged && added.is_empty() && taken.is_empty() {
         return Vec::new();
     }
     let mut lines = vec![("lxc.cap.drop".to_owned(), String::new())];
     if taken.iter().any(|name| name == "all") {
-        let kept: Vec<String> = match system.privileged {
+        let kept: Vec<String> = match system.granted.privileged {
             true => return lines,
             false => added.into_iter().filter(|name| name != "all").collect(),
         };
@@ -98,7 +102,7 @@ fn capabilities(system: &System, dropped: &[String]) -> Vec<Line> {
         lines.push(("lxc.cap.keep".to_owned(), kept));
         return lines;
     }
-    let all = system.privileged || added.iter().any(|name| name == "all");
+    let all = system.granted.privileged || added.iter().any(|name| name == "all");
     let usual = dropped.iter().filter(|name| !all && !added.contains(name));
     let mut still: Vec<&str> = usual.chain(&taken).map(String::as_str).collect();
     still.sort_unstable();
@@ -158,7 +162,7 @@ fn included(path: &Path) -> Vec<PathBuf> {
 /// not there now is told when the container starts.
 pub(super) fn device_rules(system: &System) -> Vec<String> {
     let mut rules = Vec::new();
-    for device in &system.devices {
+    for device in &system.granted.devices {
         nodes(&device.host, &mut |kind, number| {
             let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
             let rule = format!("{kind} {major}:{minor} {}", device.permissions);
@@ -192,6 +196,14 @@ fn nodes(path: &Path, found: &mut dyn FnMut(char, u64)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Granted;
+
+    fn with(granted: Granted) -> System {
+        System {
+            granted,
+            ..System::default()
+        }
+    }
 
     fn text(system: &System, mapped: bool) -> String {
         let usual = ["sys_time", "sys_module"].map(str::to_owned);
@@ -205,17 +217,20 @@ mod tests {
 
     #[test]
     fn each_grant_is_a_line_of_lxc() {
-        let system = System {
+        let granted = Granted {
             ulimits: [
                 ("nofile".to_owned(), Ulimit { soft: 10, hard: 20 }),
                 ("core".to_owned(), Ulimit { soft: -1, hard: -1 }),
             ]
             .into(),
             sysctls: [("net.ipv4.ip_forward".to_owned(), "1".to_owned())].into(),
-            stop_signal: Some("rtmin+3".into()),
             read_only: true,
             device_cgroup_rules: vec!["c 1:3 mr".into()],
-            ..System::default()
+            ..Granted::default()
+        };
+        let system = System {
+            stop_signal: Some("rtmin+3".into()),
+            ..with(granted)
         };
         let expected = "\
 lxc.cgroup2.devices.allow = c 10:200 rwm
@@ -234,11 +249,11 @@ lxc.rootfs.options = ro
     fn capabilities_are_those_of_lxc_with_the_file_s_changes() {
         let caps = |add: &[&str], drop: &[&str]| {
             let list = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect();
-            let system = System {
+            let system = with(Granted {
                 cap_add: list(add),
                 cap_drop: list(drop),
-                ..System::default()
-            };
+                ..Granted::default()
+            });
             let text = text(&system, true);
             text.replace("lxc.cap.", "").replace('\n', ";")
         };
@@ -258,10 +273,10 @@ lxc.rootfs.options = ro
 
     #[test]
     fn privileged_is_everything() {
-        let system = System {
+        let system = with(Granted {
             privileged: true,
-            ..System::default()
-        };
+            ..Granted::default()
+        });
         let text = text(&system, false);
         for line in [
             "lxc.cgroup2.devices.allow = a\n",
@@ -301,9 +316,11 @@ lxc.rootfs.options = ro
     #[test]
     fn a_device_is_allowed_by_its_number_and_a_directory_by_all_in_it() {
         let device = |host: &str| crate::model::Device::parse(host).unwrap();
-        let system = |host: &str| System {
-            devices: vec![device(host)],
-            ..System::default()
+        let system = |host: &str| {
+            with(Granted {
+                devices: vec![device(host)],
+                ..Granted::default()
+            })
         };
         assert_eq!(device_rules(&system("/dev/null:rw")), ["c 1:3 rw"]);
         assert!(device_rules(&system("/dev/nothing-here")).is_empty());

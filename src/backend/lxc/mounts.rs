@@ -77,7 +77,9 @@ pub(super) fn refused(dir: &Path) -> Option<String> {
 /// Whether anything is to be mounted in a container of this kind.
 pub(super) fn has_any(spec: &ContainerSpec) -> bool {
     let system = &spec.system;
-    !spec.mounts.is_empty() || !system.devices.is_empty() || !system.memory_mounts().is_empty()
+    !spec.mounts.is_empty()
+        || !system.granted.devices.is_empty()
+        || !system.granted.memory_mounts().is_empty()
 }
 
 /// A volume, device or memory file system on its way.
@@ -130,7 +132,7 @@ fn all_of(spec: &ContainerSpec, process: &Path) -> Result<Vec<Volume>, String> {
         let tree = opened(spec, mount, process).map_err(|error| told(&mount.host, error))?;
         all.push(volume(&mount.host, &mount.target, tree)?);
     }
-    for device in &spec.system.devices {
+    for device in &spec.system.granted.devices {
         let tree = node(&device.host).map_err(|error| told(&device.host, error))?;
         all.push(volume(&device.host, &device.target, tree)?);
     }
@@ -138,7 +140,7 @@ fn all_of(spec: &ContainerSpec, process: &Path) -> Result<Vec<Volume>, String> {
         true => Some(id),
         false => host_id(&spec.idmap, kind, id),
     };
-    for (target, options) in spec.system.memory_mounts() {
+    for (target, options) in spec.system.granted.memory_mounts() {
         let tree = scratch::memory(&options, &ids);
         let error = |e| format!("cannot make a memory file system with `{options}`: {e}");
         all.push(Volume {

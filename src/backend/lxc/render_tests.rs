@@ -86,7 +86,7 @@ fn an_init_with_an_id_map_sees_no_capability_that_is_worth_nothing_there() {
 fn with_an_id_map_the_file_s_changes_count_from_what_it_has_there() {
     let mut spec = spec();
     spec.idmap = IdRange::parse("b 0 100000 65536").unwrap();
-    spec.system.cap_drop = vec!["NET_RAW".into()];
+    spec.system.granted.cap_drop = vec!["NET_RAW".into()];
     let written = text(&spec).unwrap();
     let wanted = "lxc.cap.drop =\nlxc.cap.drop = net_raw sys_module sys_rawio sys_time\n";
     assert!(written.contains(wanted), "{written}");

@@ -79,14 +79,15 @@ fn text_of(site: &Site, spec: &ContainerSpec) -> Result<String, BackendError> {
     // Looked up only where a limit needs it.
     let controllers = LazyCell::new(controllers);
     let dir = site.dir(&spec.name);
-    let dropped = match spec.system.cap_add.is_empty() && spec.system.cap_drop.is_empty() {
-        true => Vec::new(),
-        false => {
-            let config = dir.join("config");
-            let text = std::fs::read_to_string(&config).map_err(io("read", &config))?;
-            granted::dropped_by(&text, &dir.join("locker.conf"))
-        }
-    };
+    let dropped =
+        match spec.system.granted.cap_add.is_empty() && spec.system.granted.cap_drop.is_empty() {
+            true => Vec::new(),
+            false => {
+                let config = dir.join("config");
+                let text = std::fs::read_to_string(&config).map_err(io("read", &config))?;
+                granted::dropped_by(&text, &dir.join("locker.conf"))
+            }
+        };
     let around = Surroundings {
         unprivileged: Path::new("/usr/share/lxc/config/userns.conf"),
         console_log: &site.console_log(&spec.name),

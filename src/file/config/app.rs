@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{list, pairs, put, text};
 use crate::file::lower::THROTTLES;
 use crate::model::{
-    App, AppLimits, AppNetwork, Attachment, Device, DeviceRequest, InnerFile, Provision,
-    PullPolicy, System, Ulimit, User, default_network, show_time,
+    App, AppLimits, AppNetwork, Attachment, DeviceRequest, Granted, InnerFile, Provision,
+    PullPolicy, System, User, default_network, show_time,
 };
 
 type Out = Map<String, Value>;
@@ -35,7 +35,6 @@ pub(super) fn settings(map: &mut Out, app: &App) {
     kernel(map, app);
     limits(map, &app.limits);
     network(map, app);
-    memory(map, &app.tmpfs);
     let from = app.volumes_from.iter().map(|(name, read_only)| {
         format!("container:{name}:{}", if *read_only { "ro" } else { "rw" })
     });
@@ -116,8 +115,6 @@ fn flags(map: &mut Out, app: &App) {
         ("init", app.init),
         ("tty", app.tty.then_some(true)),
         ("stdin_open", app.stdin_open.then_some(true)),
-        ("read_only", app.read_only.then_some(true)),
-        ("privileged", app.privileged.then_some(true)),
         ("oom_kill_disable", app.oom_kill_disable),
     ] {
         if let Some(value) = value {
@@ -127,13 +124,7 @@ fn flags(map: &mut Out, app: &App) {
 }
 
 fn kernel(map: &mut Out, app: &App) {
-    granted(
-        map,
-        (&app.ulimits, &app.sysctls),
-        (&app.cap_add, &app.cap_drop),
-        (&app.devices, &app.device_cgroup_rules),
-    );
-    put(map, "shm_size", app.shm_size.map_or(Value::Null, text));
+    granted(map, &app.granted);
     put(
         map,
         "oom_score_adj",
@@ -142,23 +133,18 @@ fn kernel(map: &mut Out, app: &App) {
 }
 
 /// What the kernel grants containers of both kinds.
-fn granted(
-    map: &mut Out,
-    (ulimits, sysctls): (&BTreeMap<String, Ulimit>, &BTreeMap<String, String>),
-    (added, dropped): (&[String], &[String]),
-    (devices, rules): (&[Device], &[String]),
-) {
-    let ulimits = ulimits.iter().map(|(name, limit)| {
+fn granted(map: &mut Out, granted: &Granted) {
+    let ulimits = granted.ulimits.iter().map(|(name, limit)| {
         (
             name.clone(),
             json!({"soft": limit.soft, "hard": limit.hard}),
         )
     });
     put(map, "ulimits", Value::Object(ulimits.collect()));
-    put(map, "sysctls", pairs(sysctls));
-    put(map, "cap_add", list(added));
-    put(map, "cap_drop", list(dropped));
-    let devices = devices.iter().map(|device| {
+    put(map, "sysctls", pairs(&granted.sysctls));
+    put(map, "cap_add", list(&granted.cap_add));
+    put(map, "cap_drop", list(&granted.cap_drop));
+    let devices = granted.devices.iter().map(|device| {
         json!({
             "source": text(device.host.display()),
             "target": text(device.target.display()),
@@ -166,30 +152,31 @@ fn granted(
         })
     });
     put(map, "devices", devices.collect());
-    put(map, "device_cgroup_rules", list(rules));
-}
-
-/// The settings of a system container.
-pub(super) fn system(map: &mut Out, system: &System) {
-    provisions(map, &system.provisions);
+    put(
+        map,
+        "device_cgroup_rules",
+        list(&granted.device_cgroup_rules),
+    );
+    memory(map, &granted.tmpfs);
+    put(map, "shm_size", granted.shm_size.map_or(Value::Null, text));
     for (key, value) in [
-        ("privileged", system.privileged),
-        ("nesting", system.nesting),
-        ("read_only", system.read_only),
+        ("privileged", granted.privileged),
+        ("read_only", granted.read_only),
     ] {
         if value {
             map.insert(key.into(), true.into());
         }
     }
-    granted(
-        map,
-        (&system.ulimits, &system.sysctls),
-        (&system.cap_add, &system.cap_drop),
-        (&system.devices, &system.device_cgroup_rules),
-    );
-    memory(map, &system.tmpfs);
+}
+
+/// The settings of a system container.
+pub(super) fn system(map: &mut Out, system: &System) {
+    provisions(map, &system.provisions);
+    if system.nesting {
+        map.insert("nesting".into(), true.into());
+    }
+    granted(map, &system.granted);
     hosts(map, &system.extra_hosts);
-    put(map, "shm_size", system.shm_size.map_or(Value::Null, text));
     let signal = system.stop_signal.as_ref();
     put(map, "stop_signal", signal.map_or(Value::Null, text));
 }

@@ -17,7 +17,7 @@ use super::{build, health, ports};
 use crate::file::desk::{Desk, Scope};
 use crate::model::{
     App, AppValueError, Fqdn, Key, check_plain, check_platform, check_signal, check_user,
-    check_working_dir, parse_size,
+    check_working_dir,
 };
 use process::{logging, pull, words};
 use sharing::{namespaces, volumes_from};
@@ -68,14 +68,14 @@ pub(super) fn lower(
         limits: limits::lower(desk, layers),
         engine_volumes: mounts.engine,
         mount_options: mounts.options,
-        tmpfs: mounts.tmpfs,
+        granted: kernel::lower(desk, layers, mounts.tmpfs),
+        security_opt: kernel::security(desk, layers),
         files: files::lower(desk, shared, layers),
         volumes_from: volumes_from(desk, shared, layers),
         ..App::default()
     };
     texts(desk, layers, &mut app);
     flags(desk, layers, &mut app);
-    kernel::fill(desk, layers, &mut app);
     namespaces(desk, shared, layers, &mut app);
     network::fill(desk, shared, layers, &mut app);
     // Another runtime may have a kernel of its own.
@@ -106,7 +106,6 @@ fn texts(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
     app.stop_signal = parsed(desk, layers, Key::StopSignal, |text| {
         kept(text, check_signal)
     });
-    app.shm_size = parsed(desk, layers, Key::ShmSize, parse_size);
     app.runtime = plain(desk, layers, Key::Runtime);
     app.cgroup_parent = plain(desk, layers, Key::CgroupParent);
     app.oom_score_adj = parsed(desk, layers, Key::OomScoreAdj, |text| {
@@ -130,8 +129,6 @@ fn flags(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
     let flag = |key: Key| flag(desk, layers, key);
     app.tty = flag(Key::Tty).unwrap_or_default();
     app.stdin_open = flag(Key::StdinOpen).unwrap_or_default();
-    app.read_only = flag(Key::ReadOnly).unwrap_or_default();
-    app.privileged = flag(Key::Privileged).unwrap_or_default();
     app.init = flag(Key::Init);
     app.oom_kill_disable = flag(Key::OomKillDisable);
     // Checked only: `up` shows no output of containers.

@@ -11,7 +11,6 @@ use super::{deploy, provisions};
 use crate::file::desk::Desk;
 use crate::model::{
     Container, Fqdn, Idmap, Key, Limit, Place, System, check_plain, check_signal, limits_of,
-    parse_size,
 };
 
 /// Puts all of it in.
@@ -22,20 +21,9 @@ pub(super) fn fill(
     mounts: Mounts,
     container: &mut Container,
 ) {
-    let flag = |key: Key| flag(desk, layers, key).unwrap_or_default();
-    let granted = kernel::lower(desk, layers);
     container.system = System {
-        privileged: flag(Key::Privileged),
-        nesting: flag(Key::Nesting),
-        read_only: flag(Key::ReadOnly),
-        ulimits: granted.ulimits,
-        sysctls: granted.sysctls,
-        cap_add: granted.cap_add,
-        cap_drop: granted.cap_drop,
-        devices: granted.devices,
-        device_cgroup_rules: granted.device_cgroup_rules,
-        tmpfs: mounts.tmpfs,
-        shm_size: parsed(desk, layers, Key::ShmSize, parse_size),
+        nesting: flag(desk, layers, Key::Nesting).unwrap_or_default(),
+        granted: kernel::lower(desk, layers, mounts.tmpfs),
         extra_hosts: app::all_extra_hosts(desk, layers),
         stop_signal: parsed(desk, layers, Key::StopSignal, |text| {
             check_signal(text).map(|()| text.to_string())
@@ -82,7 +70,7 @@ fn check(desk: &Desk<'_>, layers: &Layers<'_>, container: &Container) {
     let Some(entry) = layers.last(Key::Privileged) else {
         return;
     };
-    if container.system.privileged && (mapped || container.isolate) {
+    if container.system.granted.privileged && (mapped || container.isolate) {
         let other = if mapped { "idmap" } else { "isolate" };
         let message = format!("`privileged` makes its root the host's, and `{other}` another's");
         desk.error_help(entry.spot, message, "leave one of the two out");

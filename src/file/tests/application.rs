@@ -91,8 +91,11 @@ networks: {back: {internal: true, ipam: {config: [{subnet: 10.9.0.0/24, gateway:
         Some(texts(&["sh", "-c", "echo \"a b\" $HOME"]))
     );
     assert_eq!(app.entrypoint, Some(texts(&["tini", "--"])));
-    assert_eq!(app.tmpfs[Path::new("/cache")], "size=67108864,mode=1777");
-    assert_eq!(app.tmpfs[Path::new("/tmp")], "size=1m");
+    assert_eq!(
+        app.granted.tmpfs[Path::new("/cache")],
+        "size=67108864,mode=1777"
+    );
+    assert_eq!(app.granted.tmpfs[Path::new("/tmp")], "size=1m");
     assert_eq!(app.engine_volumes[0].volume, EngineVolume::Anonymous);
     assert_eq!(
         app.engine_volumes[1].volume,
@@ -121,13 +124,13 @@ networks: {back: {internal: true, ipam: {config: [{subnet: 10.9.0.0/24, gateway:
     assert_eq!(app.limits.memory_reservation, Some(32 << 20));
     assert_eq!(app.limits.pids, Some(10));
     assert_eq!(
-        app.ulimits["nproc"],
+        app.granted.ulimits["nproc"],
         Ulimit {
             soft: 65535,
             hard: 65535
         }
     );
-    assert_eq!(app.devices.len(), 2);
+    assert_eq!(app.granted.devices.len(), 2);
     assert_eq!(app.extra_hosts[1], ("db2".into(), "10.0.0.1".into()));
     assert_eq!(
         (app.user.as_deref(), app.init),

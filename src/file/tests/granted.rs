@@ -36,22 +36,28 @@ fn a_system_container_has_what_the_words_of_compose_ask_for() {
     let project = project(ALL);
     let a = &project.containers["a"];
     let system = &a.system;
-    assert_eq!(system.devices[0], Device::parse("/dev/net/tun").unwrap());
-    assert_eq!(system.devices[1], Device::parse("/dev/a:/dev/b:r").unwrap());
     assert_eq!(
-        (&system.cap_add[0], &system.cap_drop[0]),
+        system.granted.devices[0],
+        Device::parse("/dev/net/tun").unwrap()
+    );
+    assert_eq!(
+        system.granted.devices[1],
+        Device::parse("/dev/a:/dev/b:r").unwrap()
+    );
+    assert_eq!(
+        (&system.granted.cap_add[0], &system.granted.cap_drop[0]),
         (&"SYS_TIME".into(), &"NET_RAW".into())
     );
-    assert_eq!(system.sysctls["net.ipv4.ip_forward"], "1");
+    assert_eq!(system.granted.sysctls["net.ipv4.ip_forward"], "1");
     assert_eq!(
-        system.ulimits["nofile"],
+        system.granted.ulimits["nofile"],
         Ulimit {
             soft: 100,
             hard: 200
         }
     );
-    assert_eq!(system.memory_mounts().len(), 3);
-    assert!(system.nesting && system.read_only && !system.privileged);
+    assert_eq!(system.granted.memory_mounts().len(), 3);
+    assert!(system.nesting && system.granted.read_only && !system.granted.privileged);
     assert_eq!(system.extra_hosts[1].1, "host-gateway");
     assert_eq!(system.stop_signal.as_deref(), Some("SIGINT"));
     assert_eq!(a.fqdn.as_ref().unwrap().as_str(), "mail.example.net");
@@ -87,7 +93,10 @@ fn defaults_hold_for_both_kinds() {
     let text = "defaults: {ulimits: {nofile: 2000}, mem_limit: 64m}\ncontainers: {a: {template: x}, b: {image: y}}\n";
     let project = project(text);
     let app = project.containers["b"].app.as_ref().unwrap();
-    assert_eq!(app.ulimits, project.containers["a"].system.ulimits);
+    assert_eq!(
+        app.granted.ulimits,
+        project.containers["a"].system.granted.ulimits
+    );
     assert_eq!(app.limits.memory, Some(64 << 20));
     assert_eq!(project.containers["a"].cgroup.len(), 1);
 }

@@ -180,7 +180,7 @@ fn permissions_are_a_number_unquoted_and_octal_digits_quoted() {
         let app = app(&text);
         assert_eq!(app.files[0].mode, expected, "{mode}");
         assert_eq!(
-            app.tmpfs.values().next().unwrap(),
+            app.granted.tmpfs.values().next().unwrap(),
             &format!("mode={expected:o}"),
             "{mode}"
         );

@@ -19,15 +19,21 @@ type Case = (Key, fn(&mut System));
 fn a_grant_is_applied_with_a_restart_and_told_with_its_line() {
     let cases: [Case; 6] = [
         (Key::Devices, |s| {
-            s.devices = vec![Device::parse("/dev/fuse").unwrap()]
+            s.granted.devices = vec![Device::parse("/dev/fuse").unwrap()]
         }),
-        (Key::CapDrop, |s| s.cap_drop = vec!["NET_RAW".into()]),
+        (Key::CapDrop, |s| {
+            s.granted.cap_drop = vec!["NET_RAW".into()]
+        }),
         (Key::Sysctls, |s| {
-            drop(s.sysctls.insert("net.core.somaxconn".into(), "9".into()))
+            drop(
+                s.granted
+                    .sysctls
+                    .insert("net.core.somaxconn".into(), "9".into()),
+            )
         }),
-        (Key::ShmSize, |s| s.shm_size = Some(1)),
+        (Key::ShmSize, |s| s.granted.shm_size = Some(1)),
         (Key::Tmpfs, |s| {
-            drop(s.tmpfs.insert("/x".into(), String::new()))
+            drop(s.granted.tmpfs.insert("/x".into(), String::new()))
         }),
         (Key::Nesting, |s| s.nesting = true),
     ];

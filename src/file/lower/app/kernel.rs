@@ -1,32 +1,30 @@
-//! What the kernel grants an application container: limits, parameters, capabilities, devices.
+//! What the kernel grants a container: limits, parameters, capabilities, devices.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::{checked_pairs, kept};
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::lower::container::Layers;
-use crate::file::lower::values::{Fields, items, pairs_of, parsed_list, texts};
+use crate::file::lower::values::{Fields, flag, items, pairs_of, parsed, parsed_list, texts};
 use crate::file::text;
 use crate::file::tree::{Kind as Shape, Node, Spot};
 use crate::model::{
-    App, AppNetwork, Device, Key, SysctlOf, Ulimit, capability, check_device_rule, check_plain,
-    check_sysctl, host_path, sysctl_of,
+    App, AppNetwork, Device, Granted, Key, SysctlOf, Ulimit, capability, check_device_rule,
+    check_plain, check_sysctl, host_path, parse_size, sysctl_of,
 };
 
-/// What the kernel grants containers of both kinds.
-pub(in crate::file::lower) struct Granted {
-    pub ulimits: BTreeMap<String, Ulimit>,
-    pub sysctls: BTreeMap<String, String>,
-    pub cap_add: Vec<String>,
-    pub cap_drop: Vec<String>,
-    pub devices: Vec<Device>,
-    pub device_cgroup_rules: Vec<String>,
-}
-
-/// Reads all of it.
-pub(in crate::file::lower) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Granted {
+/// What the kernel grants containers of both kinds; `tmpfs` comes with the volumes.
+pub(in crate::file::lower) fn lower(
+    desk: &Desk<'_>,
+    layers: &Layers<'_>,
+    tmpfs: BTreeMap<PathBuf, String>,
+) -> Granted {
+    let flag = |key: Key| flag(desk, layers, key).unwrap_or_default();
     Granted {
+        privileged: flag(Key::Privileged),
+        read_only: flag(Key::ReadOnly),
         ulimits: ulimits(desk, layers),
         sysctls: checked_pairs(desk, layers, Key::Sysctls, check_sysctl),
         cap_add: parsed_list(desk, layers, Key::CapAdd, capability),
@@ -35,19 +33,9 @@ pub(in crate::file::lower) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Gra
         device_cgroup_rules: parsed_list(desk, layers, Key::DeviceCgroupRules, |text| {
             kept(text, check_device_rule)
         }),
+        tmpfs,
+        shm_size: parsed(desk, layers, Key::ShmSize, parse_size),
     }
-}
-
-/// Puts it into an application container, with the options of security.
-pub(super) fn fill(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
-    let granted = lower(desk, layers);
-    app.ulimits = granted.ulimits;
-    app.sysctls = granted.sysctls;
-    app.cap_add = granted.cap_add;
-    app.cap_drop = granted.cap_drop;
-    app.devices = granted.devices;
-    app.device_cgroup_rules = granted.device_cgroup_rules;
-    app.security_opt = security(desk, layers);
 }
 
 /// Refuses parameters that are the whole host's; `shared` names the key by which a namespace is.
@@ -163,7 +151,7 @@ fn device_map(desk: &Desk<'_>, map: &Node, scope: Scope<'_>) -> Option<Device> {
 }
 
 /// `security_opt`. The engine wants a seccomp profile itself, the file names its path.
-fn security(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<String> {
+pub(super) fn security(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<String> {
     let mut all = Vec::new();
     for (text, spot) in texts(desk, layers, Key::SecurityOpt) {
         if desk
