@@ -228,8 +228,7 @@ pub(super) async fn attach(handle: &Handle, bridge: &Link, card: &str) -> Result
     let set = handle.link().change(message).execute().await;
     set.map_err(refused("attach", card))?;
     // As at every start of a container: with br_netfilter it reaches its own published ports only so.
-    // A kernel without the file has no use for it.
-    let _ = std::fs::write(format!("/sys/class/net/{card}/brport/hairpin_mode"), "1");
+    crate::sys::let_reach_itself(card);
     Ok(())
 }
 

@@ -39,7 +39,7 @@ pub use cores::cores;
 pub use exec::{Exec, ExecError, Output};
 pub use fit::{fit_cables, mtu_of};
 pub use flows::{Flow, flows, forget as forget_flows};
-pub use hairpin::let_ports_reach_themselves;
+pub use hairpin::{let_ports_reach_themselves, let_reach_itself};
 pub use hierarchies::{CgroupVersion, Hierarchies, UnitGroup};
 pub use journal::{Journal, journal_field};
 pub use knock::knock;

@@ -104,7 +104,8 @@ fn find(
                 *card = Card::open(veth).unwrap_or_default();
                 hairpin = false;
             }
-            hairpin = hairpin || let_reach_itself(veth);
+            // For its own published ports.
+            hairpin = hairpin || crate::sys::let_reach_itself(veth);
         }
         if let Some(console) = &mut post.console {
             console.look();
@@ -133,14 +134,6 @@ fn timespec(wait: Duration) -> Timespec {
         tv_sec: 0,
         tv_nsec: wait.subsec_nanos().into(),
     }
-}
-
-/// Lets a container reach itself through its own published port; false while its card is in no bridge.
-fn let_reach_itself(veth: &str) -> bool {
-    use std::io::Write;
-    let switch = format!("/sys/class/net/{veth}/brport/hairpin_mode");
-    let switch = File::options().write(true).open(switch);
-    switch.is_ok_and(|mut switch| switch.write_all(b"1").is_ok())
 }
 
 fn init_of(monitor: Pid) -> std::io::Result<Option<Pid>> {
