@@ -173,6 +173,9 @@ pub struct Mark {
     pub spec: ContainerSpec,
     /// Whether the `setup` commands have all run.
     pub setup_done: bool,
+    /// Why the setup did not come to its end when it ran last: `setup command `x` ended with 3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_failed: Option<String>,
     /// What it was furnished with when the setup ran last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provisioned: Vec<Provision>,

@@ -1,5 +1,7 @@
 //! Why a change did not come to its end, and what is left of it.
 
+mod words;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -14,6 +16,8 @@ use crate::network::NetworkError;
 use crate::plan::StepId;
 use crate::store::{LockError, StoreError};
 use crate::systemd::UnitsError;
+
+use words::{finished_words, last_line, list, partly_words};
 
 /// Why one step (or its undoing) failed.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +152,13 @@ pub struct StepFailure {
     pub error: StepError,
 }
 
+impl StepFailure {
+    /// Whether it ended since the run, or its container's part in it, did.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self.error, StepError::GivenUp)
+    }
+}
+
 impl fmt::Display for StepFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: {}", self.what, self.error)
@@ -217,16 +228,17 @@ pub enum ApplyError {
     /// Containers failed; what needs them is undone as well as it could be, and the others are done as far
     /// as they could be without it.
     #[error(
-        "{}; {}{}",
+        "{}; {}",
         list(failures),
-        lost_words(lost, aftermath),
-        kept_words(finished)
+        partly_words((lost, kept, finished), aftermath)
     )]
     Partly {
         /// What failed.
         failures: Vec<StepFailure>,
         /// The containers that failed or need one that did.
         lost: BTreeSet<Name>,
+        /// Those of them that stay, so that somebody can look at them.
+        kept: BTreeSet<Name>,
         /// Other containers that this run changed.
         finished: BTreeSet<Name>,
         /// What became of the steps of those that are lost.
@@ -301,41 +313,4 @@ impl ApplyError {
             | Self::Journal { .. } => false,
         }
     }
-}
-
-/// Of many lines the last is in the message; all of them are among the details of the error.
-fn last_line(output: &str) -> String {
-    let last = output.lines().rev().find(|line| !line.trim().is_empty());
-    last.map_or(String::new(), |line| format!(": {line}"))
-}
-
-fn list(failures: &[StepFailure]) -> String {
-    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    texts.join("; ")
-}
-
-fn names(names: &BTreeSet<Name>) -> String {
-    let texts: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    texts.join(", ")
-}
-
-fn lost_words(lost: &BTreeSet<Name>, aftermath: &Aftermath) -> String {
-    match aftermath.is_clean() {
-        true => format!("undone: {}", names(lost)),
-        false => aftermath.to_string(),
-    }
-}
-
-fn kept_words(finished: &BTreeSet<Name>) -> String {
-    match finished.is_empty() {
-        true => String::new(),
-        false => format!("; finished and kept: {}", names(finished)),
-    }
-}
-
-fn finished_words(finished: &[String]) -> String {
-    if finished.is_empty() {
-        return String::new();
-    }
-    format!("waited for: {}; ", finished.join(", "))
 }

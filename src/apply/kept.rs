@@ -8,11 +8,11 @@ use crate::model::{
     FirewallChoice, Name, NetworkRules, PortRule, Seat, bridge_of, bridge_of_network,
 };
 use crate::observed::{Observed, ProjectRecord};
-use crate::plan::{Plan, PlannedStep, Step};
+use crate::plan::{Plan, PlannedStep, Step, StepId};
 use crate::store::{self, KEPT_VERSION, Kept, KeptBridge};
 
 use super::Host;
-use super::act::blocking;
+use super::act::{Worker, blocking};
 use super::error::StepError;
 
 /// Before a change: what it takes out is kept no more, so that whenever it is killed nothing of that
@@ -43,6 +43,19 @@ pub(super) async fn before_boot(
 /// After a change: all that is there now.
 pub(super) async fn keep(host: &Host, plan: &Plan, observed: &Observed) -> Result<(), StepError> {
     save(host, after(host, &plan.steps, observed)).await
+}
+
+/// After a change that has come to a part of its end: what was there, and what these steps made.
+pub(super) async fn keep_done(worker: &Worker<'_>, done: &[StepId]) -> Result<(), StepError> {
+    let steps: Vec<PlannedStep> = done
+        .iter()
+        .map(|id| worker.plan.steps[*id].clone())
+        .collect();
+    save(
+        worker.host,
+        after(worker.host, &steps, worker.before.observed()),
+    )
+    .await
 }
 
 /// What is there, as it was looked at, is what is kept: for a run that finds nothing left to do of an

@@ -22,6 +22,7 @@ impl Worker<'_> {
         let mark = Mark {
             seeded: now.seeded,
             provisioned: now.provisioned,
+            setup_failed: now.setup_failed,
             ..self.mark_of(spec, now.setup_done)
         };
         self.write_mark(mark).await
@@ -45,6 +46,7 @@ impl Worker<'_> {
             mark.setup_done |= now.setup_done;
             mark.seeded |= now.seeded;
             mark.provisioned.clone_from(&now.provisioned);
+            mark.setup_failed.clone_from(&now.setup_failed);
         }
         self.write_mark(mark).await
     }
@@ -61,6 +63,7 @@ impl Worker<'_> {
             directory: self.host.directory.clone(),
             spec: spec.clone(),
             setup_done,
+            setup_failed: None,
             provisioned: Vec::new(),
             seeded: false,
         }
@@ -108,6 +111,8 @@ impl Worker<'_> {
                 self.events.tell(Event::Output { id, step, line });
             }
             if ran.code != 0 {
+                self.mark_failed(container, format!("{what} ended with {}", ran.code))
+                    .await?;
                 return Err(StepError::Setup {
                     container: container.clone(),
                     what,
@@ -118,8 +123,20 @@ impl Worker<'_> {
         }
         let mut mark = self.mark_now(container).await?;
         mark.setup_done = true;
+        mark.setup_failed = None;
         mark.provisioned.clone_from(&mark.spec.system.provisions);
         self.write_mark(mark).await
+    }
+
+    /// Writes in the mark why the setup did not come to its end: for a look at it, should it stay.
+    async fn mark_failed(&self, name: &Name, why: String) -> Result<(), StepError> {
+        let mark = self.mark_now(name).await?;
+        let setup_failed = Some(why);
+        self.write_mark(Mark {
+            setup_failed,
+            ..mark
+        })
+        .await
     }
 }
 

@@ -23,6 +23,7 @@ mod label;
 mod lanes;
 mod life;
 mod marks;
+mod partly;
 mod perform;
 mod provision;
 mod signal;

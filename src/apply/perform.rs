@@ -28,6 +28,7 @@ use super::events::{Event, Events};
 use super::journal::Journal;
 use super::kept::{keep, let_go, remember};
 use super::lanes::Lanes;
+use super::partly::{Parts, partly};
 use super::signal::{Then, signal_words};
 use super::sources::remember_sources;
 use super::undo::{Ways, undo};
@@ -47,6 +48,9 @@ pub struct ApplyOptions {
     pub volumes: AnonymousVolumes,
     /// A container that fails takes only what needs it along; the others are finished and stay.
     pub independent: bool,
+    /// A container whose making or setup failed stays, so that somebody can look at it; only where the run is
+    /// `independent`.
+    pub keep_failed: bool,
 }
 
 /// What becomes of the volumes without a name of application containers.
@@ -68,19 +72,19 @@ pub struct Applied {
 }
 
 /// The graph as it is being worked off.
-struct Progress<'a> {
-    plan: &'a Plan,
+pub(super) struct Progress<'a> {
+    pub(super) plan: &'a Plan,
     missing: Vec<usize>,
     followers: Vec<Vec<StepId>>,
     ready: BTreeSet<StepId>,
     /// Steps that destroy nothing and are not done yet.
     ordinary_left: usize,
-    final_begun: bool,
-    applied: Applied,
-    ways: Ways,
-    failures: Vec<StepFailure>,
+    pub(super) final_begun: bool,
+    pub(super) applied: Applied,
+    pub(super) ways: Ways,
+    pub(super) failures: Vec<StepFailure>,
     /// Containers that cannot come to their end; none when the whole run cannot.
-    affected: Option<BTreeSet<Name>>,
+    pub(super) affected: Option<BTreeSet<Name>>,
 }
 
 impl<'a> Progress<'a> {
@@ -230,11 +234,8 @@ pub async fn apply(
         let failures = failures_of(progress);
         return Err(ApplyError::Unwell { failures });
     }
-    if let (Some(lost), None, false) = (&progress.affected, signal, progress.final_begun)
-        && !finished_beside(plan, &progress, lost).is_empty()
-    {
-        let lost = lost.clone();
-        return Err(partly(&worker, journal, progress, lost, &mut cancel, lanes).await);
+    if let (None, Some(parts)) = (signal, Parts::of(&progress, options.keep_failed)) {
+        return Err(partly(&worker, journal, (progress, parts), &mut cancel, lanes).await);
     }
     let mut aftermath = if progress.final_begun {
         note(keep(host, plan, observed).await, events);
@@ -278,54 +279,6 @@ async fn take_back_halves(worker: &Worker<'_>) -> Result<(), StepError> {
     .await
 }
 
-/// The containers beside the `lost` ones that this run has changed. Without any there is nothing to keep, and
-/// what is the project's goes back as well.
-fn finished_beside(plan: &Plan, progress: &Progress<'_>, lost: &BTreeSet<Name>) -> BTreeSet<Name> {
-    let done = progress.applied.done.iter();
-    let done = done.filter(|id| progress.ways.contains_key(id));
-    let names = done.filter_map(|id| plan.steps[*id].step.container());
-    names
-        .filter(|name| !lost.contains(*name))
-        .cloned()
-        .collect()
-}
-
-/// Takes back the part of the containers that failed or need one that did.
-async fn partly(
-    worker: &Worker<'_>,
-    journal: Journal,
-    progress: Progress<'_>,
-    lost: BTreeSet<Name>,
-    cancel: &mut Cancel,
-    lanes: Lanes,
-) -> ApplyError {
-    let finished = finished_beside(worker.plan, &progress, &lost);
-    let of_lost = |id: &StepId| {
-        let container = worker.plan.steps[*id].step.container();
-        container.is_some_and(|name| lost.contains(name))
-    };
-    let Progress { ways, failures, .. } = progress;
-    let ways: Ways = ways.into_iter().filter(|(id, _)| of_lost(id)).collect();
-    let aftermath = undo(worker, &journal, &ways, cancel, lanes).await;
-    if aftermath.is_clean() {
-        end(worker, journal).await;
-    }
-    match cancel.by() {
-        Some(signal) => ApplyError::Interrupted {
-            signal,
-            finished: Vec::new(),
-            failures,
-            aftermath: Box::new(aftermath),
-        },
-        None => ApplyError::Partly {
-            failures,
-            lost,
-            finished,
-            aftermath: Box::new(aftermath),
-        },
-    }
-}
-
 fn failure(
     progress: Progress<'_>,
     signal: Option<&'static str>,
@@ -351,7 +304,7 @@ fn failure(
 }
 
 /// Giving up is what a signal or another failure made them do, no reason of its own.
-fn failures_of(progress: Progress<'_>) -> Vec<StepFailure> {
+pub(super) fn failures_of(progress: Progress<'_>) -> Vec<StepFailure> {
     let mut failures = progress.failures;
     failures.retain(|failure| !matches!(failure.error, StepError::GivenUp));
     failures
@@ -362,13 +315,13 @@ fn labels(plan: &Plan, ids: &[StepId]) -> Vec<String> {
 }
 
 /// What could not be written down for the service that keeps the network is told; the change goes on.
-fn note(written: Result<(), StepError>, events: &dyn Events) {
+pub(super) fn note(written: Result<(), StepError>, events: &dyn Events) {
     if let Err(error) = written {
         events.tell(Event::Note(&error.to_string()));
     }
 }
 
-async fn end(worker: &Worker<'_>, journal: Journal) {
+pub(super) async fn end(worker: &Worker<'_>, journal: Journal) {
     let (paths, project) = (worker.host.paths.clone(), worker.host.project.clone());
     let settled = blocking(move || owners::settle(&paths, &project)).await;
     note(settled, worker.events);

@@ -50,6 +50,9 @@ pub struct Together {
     /// When a container fails, undo what was done for all; otherwise for it and for what needs it
     #[arg(long)]
     pub all_or_nothing: bool,
+    /// A container whose making or `setup` fails stays for a look; the next `up` goes on with it
+    #[arg(long, conflicts_with = "all_or_nothing")]
+    pub keep_failed: bool,
 }
 
 /// How long a new self is watched.

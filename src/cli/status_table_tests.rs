@@ -16,6 +16,7 @@ pub(in crate::cli) fn row(name: &str, state: State) -> StatusRow {
         fqdn: None,
         state,
         exit_code: None,
+        setup: None,
         health: None,
         ips: Vec::new(),
         ports: Vec::new(),

@@ -152,6 +152,7 @@ impl UpOptions {
         request.no_deps = self.no_deps;
         request.renew_anonymous = self.renew_anon_volumes;
         request.all_or_nothing = self.together.all_or_nothing;
+        request.keep_failed = self.together.keep_failed;
         request.settle = self.settling.settle.unwrap_or(SETTLE);
     }
 

@@ -1,6 +1,5 @@
 //! Changing a project: the whole road.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::apply::{
@@ -15,7 +14,8 @@ use crate::store::{self, ProjectLock};
 
 use super::blame::blame;
 use super::consent::{Consent, price};
-use super::images::{Older, QuietPull, join, scope};
+use super::images::{Older, QuietPull, join};
+use super::rest::finish_the_rest;
 use super::road::{self, Looked, Opened};
 use super::{ChangeRequest, JobError, Setting};
 
@@ -176,83 +176,6 @@ async fn carry_out(
     }
 }
 
-/// Some containers have failed and their part is undone: brings what does not need them to its end, and
-/// returns the error that tells of all.
-async fn finish_the_rest(
-    setting: &Setting,
-    request: &ChangeRequest,
-    (opened, wish): (&Opened, &Wish),
-    error: ApplyError,
-    events: &dyn Events,
-) -> JobError {
-    let ApplyError::Partly {
-        mut failures,
-        mut lost,
-        mut finished,
-        aftermath,
-    } = error
-    else {
-        return error.into();
-    };
-    let mut all = scope(&opened.project, wish.selection.as_ref(), wish.no_deps);
-    if let Some(chosen) = &wish.selection {
-        all.extend(chosen.iter().cloned());
-    }
-    // What could not be undone is a reason to leave the rest as it is.
-    while aftermath.is_clean() {
-        let rest: BTreeSet<Name> = all.difference(&lost).cloned().collect();
-        if rest.is_empty() {
-            break;
-        }
-        let wish = Wish {
-            selection: Some(rest),
-            no_deps: true,
-            ..lasting(wish)
-        };
-        let looked = match road::look_for(opened, request, wish).await {
-            Ok(looked) if looked.plan.steps.is_empty() => break,
-            Ok(looked) if looked.plan.losses.is_empty() => looked,
-            // Nobody has been asked about these.
-            Ok(_) => break,
-            Err(error) => {
-                events.tell(Event::Note(&error.to_string()));
-                break;
-            }
-        };
-        let planned = (&looked.plan, &looked.observed);
-        match perform(setting, request, opened, planned, events).await {
-            Ok(_) => {
-                let steps = looked.plan.steps.iter();
-                finished.extend(steps.filter_map(|planned| planned.step.container().cloned()));
-                break;
-            }
-            Err(JobError::Apply(ApplyError::Partly {
-                failures: more,
-                lost: further,
-                finished: done,
-                aftermath,
-            })) if aftermath.is_clean() => {
-                failures.extend(more);
-                lost.extend(further);
-                finished.extend(done);
-            }
-            Err(error) => {
-                let first = failures.iter().map(ToString::to_string);
-                events.tell(Event::Note(&first.collect::<Vec<_>>().join("; ")));
-                return error;
-            }
-        }
-    }
-    finished.retain(|name| !lost.contains(name));
-    ApplyError::Partly {
-        failures,
-        lost,
-        finished,
-        aftermath,
-    }
-    .into()
-}
-
 /// Fetches and builds, and looks again.
 async fn images_first(
     setting: &Setting,
@@ -290,7 +213,7 @@ pub(super) async fn lock(
 }
 
 /// The part of a wish that holds when it is asked again: what is done once is done.
-fn lasting(wish: &Wish) -> Wish {
+pub(super) fn lasting(wish: &Wish) -> Wish {
     let recreate = match wish.recreate {
         Recreate::Force | Recreate::Changed => Recreate::Changed,
         Recreate::Never => Recreate::Never,
@@ -373,6 +296,7 @@ pub(super) async fn perform(
             destroy: matches!(request.goal, Goal::Down { volumes: true, .. }),
         },
         independent: request.independent(),
+        keep_failed: request.keep_failed,
     };
     let told = cancel.clone();
     apply(plan, observed, &opened.host, &options, events, cancel).await?;

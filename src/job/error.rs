@@ -188,31 +188,6 @@ impl JobError {
         }
     }
 
-    /// What the user can do about it, where a driver knows: the command that installs what is missing.
-    pub fn hint(&self) -> Option<String> {
-        if let Self::Apply(error) = self {
-            return error.failures().iter().find_map(|failure| {
-                let StepError::Backend(error) = &failure.error else {
-                    return None;
-                };
-                hint_of(error)
-            });
-        }
-        if let Self::Verify(VerifyError::Ended { first, .. }) = self {
-            return Some(format!(
-                "`locker logs {first}` shows all that it printed; `locker stop {first}` ends the tries, \
-                 and once it is mended `locker up` begins anew"
-            ));
-        }
-        if let Self::Backend(error)
-        | Self::Observe(ObserveError::Backend(error))
-        | Self::Verify(VerifyError::Observe(ObserveError::Backend(error))) = self
-        {
-            return hint_of(error);
-        }
-        None
-    }
-
     /// What was written while it failed, oldest line first: a template's own errors, the output of a
     /// setup command. Nothing where the message itself has all of it.
     pub fn details(&self) -> Vec<String> {
@@ -293,21 +268,6 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
     }
 }
 
-fn hint_of(error: &BackendError) -> Option<String> {
-    match error {
-        BackendError::Unavailable { help, .. } | BackendError::Silent { help, .. } => {
-            Some(help.clone())
-        }
-        BackendError::Image { help, .. } => help.clone(),
-        BackendError::Engine { .. }
-        | BackendError::Network { .. }
-        | BackendError::Volume { .. }
-        | BackendError::Io { .. }
-        | BackendError::Link { .. }
-        | BackendError::Mark { .. } => None,
-    }
-}
-
 fn texts(problems: &[Problem]) -> String {
     let texts: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
     texts.join("; ")
@@ -316,48 +276,6 @@ fn texts(problems: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_is_told_that_a_container_has_ended_is_told_its_last_lines_and_what_to_run() {
-        let first = Name::new("db").unwrap();
-        let error = JobError::Verify(VerifyError::Ended {
-            ended: vec![StepError::Ended {
-                container: first.clone(),
-                code: 7,
-                log: vec!["reading".into(), "no disk".into()],
-            }],
-            first,
-        });
-        let text = error.to_string();
-        assert!(
-            text.ends_with("`db` has ended with exit code 7: no disk"),
-            "{text}"
-        );
-        assert_eq!(error.details(), ["reading", "no disk"]);
-        let hint = error.hint().unwrap();
-        assert!(
-            hint.contains("`locker logs db`") && hint.contains("`locker stop db`"),
-            "{hint}"
-        );
-    }
-
-    #[test]
-    fn a_missing_engine_comes_with_the_command_that_installs_it() {
-        let missing = || BackendError::Unavailable {
-            engine: "LXC",
-            reason: "no liblxc".into(),
-            help: "apt-get install lxc".into(),
-        };
-        let errors = [
-            JobError::Backend(missing()),
-            JobError::Observe(missing().into()),
-            JobError::Verify(ObserveError::from(missing()).into()),
-        ];
-        for error in errors {
-            assert_eq!(error.hint().as_deref(), Some("apt-get install lxc"));
-        }
-        assert_eq!(JobError::Refused.hint(), None);
-    }
 
     #[test]
     fn what_the_template_printed_is_kept() {

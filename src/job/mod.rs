@@ -16,6 +16,7 @@ mod error;
 mod exec;
 mod follow;
 mod happenings;
+mod hint;
 mod image_list;
 mod images;
 mod jobs;
@@ -29,6 +30,7 @@ mod plan;
 mod port_check;
 mod ports;
 mod processes;
+mod rest;
 mod road;
 mod select;
 mod status;
@@ -130,6 +132,8 @@ pub struct ChangeRequest {
     pub images: ImageWish,
     /// A container that fails takes all others of this run along.
     pub all_or_nothing: bool,
+    /// A container whose making or setup failed stays for a look.
+    pub keep_failed: bool,
     /// How long a new self without a health check must have run before the older one goes.
     pub settle: Duration,
 }
@@ -166,6 +170,7 @@ impl ChangeRequest {
             renew_anonymous: false,
             images: ImageWish::default(),
             all_or_nothing: false,
+            keep_failed: false,
             settle: SETTLE,
         }
     }

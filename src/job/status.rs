@@ -54,6 +54,8 @@ pub struct StatusRow {
     pub state: State,
     /// The exit code with which it ended; none while it runs and when the code is not known.
     pub exit_code: Option<i32>,
+    /// Why its setup has not come to its end; none where it has, and before it ran for the first time.
+    pub setup: Option<String>,
     /// `starting`, `healthy` or `unhealthy`; none without a health check or while it does not run.
     pub health: Option<String>,
     /// Its addresses while it runs.
@@ -141,6 +143,7 @@ async fn row(
         fqdn: fqdn(wanted, found),
         state,
         exit_code: found.and_then(|found| found.exit).filter(|_| !runs),
+        setup: found.and_then(setup),
         health: health(opened, observed, name, found).await,
         ips: if runs { addresses(found) } else { Vec::new() },
         links: links(wanted),
@@ -154,6 +157,14 @@ async fn row(
         memory_limit: usage.memory_limit,
         unit: None,
     }
+}
+
+/// A run that was killed in its setup has written nothing of it.
+fn setup(found: &ObservedContainer) -> Option<String> {
+    let mark = found.mark.as_ref().filter(|_| !found.wreck)?;
+    let begun = !mark.setup_done && found.state != State::Stopped;
+    let unfinished = || begun.then(|| "it has not come to its end".to_string());
+    mark.setup_failed.clone().or_else(unfinished)
 }
 
 fn groups(container: &Container) -> Option<String> {

@@ -38,6 +38,7 @@ mod images;
 mod itself;
 mod jobs;
 mod kept_apart;
+mod kept_failed;
 mod life;
 mod limits;
 mod live;

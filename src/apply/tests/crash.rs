@@ -120,6 +120,7 @@ async fn run(stage: &Stage, project: &Project, wish: &Wish, at: Option<usize>) -
     let died = stage.fake.dies_at(at);
     let options = ApplyOptions {
         independent: false,
+        keep_failed: false,
         command: "up".into(),
         parallel: at.map(|at| at % 4 + 1),
         stop_timeout: Some(Duration::from_secs(1)),

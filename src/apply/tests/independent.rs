@@ -49,6 +49,7 @@ async fn a_container_that_fails_takes_along_what_needs_it_and_no_other() {
         let ApplyError::Partly {
             failures,
             lost,
+            kept,
             finished,
             aftermath,
         } = error
@@ -58,6 +59,7 @@ async fn a_container_that_fails_takes_along_what_needs_it_and_no_other() {
         assert_eq!(failures.len(), 1, "{call}: {text}");
         assert_eq!(lost, [name("db"), name("web")].into(), "{call}");
         assert_eq!(finished, [name("alone")].into(), "{call}");
+        assert!(kept.is_empty(), "{call}");
         assert!(aftermath.is_clean(), "{call}: {aftermath:?}");
         assert!(
             text.contains("undone: `db`, `web`; finished and kept: `alone`"),
@@ -83,6 +85,59 @@ async fn when_nobody_else_was_changed_what_is_the_projects_goes_back_as_well() {
     let world = stage.fake.world();
     assert!(world.containers.is_empty());
     assert!(world.bridges.is_empty(), "{:?}", world.bridges);
+}
+
+#[tokio::test]
+async fn one_that_is_kept_stays_with_what_it_stands_on_and_who_needs_it_goes() {
+    let setup = || Step::Setup {
+        container: name("db"),
+        provisions: Vec::new(),
+        commands: vec![crate::model::InnerCommand::Shell("install".into())],
+    };
+    for (fails, runs) in [("start db", State::Stopped), ("setup", State::Running)] {
+        let stage = Stage::new();
+        let mut plan = plan();
+        plan.steps.truncate(3);
+        plan.steps
+            .extend(plan_of(vec![(setup(), vec![]), (create("web"), vec![])]).steps);
+        plan.steps[3].after = vec![2];
+        plan.steps
+            .extend(plan_of(vec![(start("web"), vec![])]).steps);
+        plan.steps[5].after = vec![3, 4];
+        if fails == "setup" {
+            let codes = &mut stage.fake.ledger.lock().unwrap().codes;
+            codes.insert("install".into(), 3);
+        } else {
+            stage.fake.ledger.lock().unwrap().fail = vec![fails.into()];
+        }
+        let error = stage.run_and_keep(&plan).await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("; undone: `web`; kept for a look: `db`"),
+            "{text}"
+        );
+        assert!(!text.contains("finished"), "{text}");
+        let world = stage.fake.world();
+        assert_eq!(world.containers[&name("db")].state, runs, "{fails}");
+        assert!(!world.containers.contains_key(&name("web")), "{fails}");
+        assert!(!world.bridges.is_empty(), "{fails}");
+        let left = Unfinished::load(&stage.host.paths, &name("shop")).unwrap();
+        assert_eq!(left, None, "{fails}");
+        let mark = &world.containers[&name("db")].mark;
+        let why = (fails == "setup").then_some("setup command `install` ended with 3");
+        assert_eq!(mark.setup_failed.as_deref(), why);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_was_never_made() {
+    let stage = Stage::new();
+    stage.fake.ledger.lock().unwrap().fail = vec!["create db".into()];
+    let mut plan = plan();
+    plan.steps.truncate(3);
+    let error = stage.run_and_keep(&plan).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Failed { .. }), "{error}");
+    assert!(stage.fake.world().bridges.is_empty());
 }
 
 #[tokio::test]

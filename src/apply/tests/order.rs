@@ -136,6 +136,7 @@ fn configures(stage: &Stage, graph: &[Vec<StepId>]) -> Plan {
         let word = format!("c{id}");
         let mark = Mark {
             setup_done: id % 2 == 0,
+            setup_failed: None,
             ..super::stage::mark(&word)
         };
         let made = Made::new(State::Stopped, mark);

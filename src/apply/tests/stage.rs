@@ -225,14 +225,22 @@ impl Stage {
         events: &Heard,
         cancel: Cancel,
     ) -> Result<Applied, ApplyError> {
-        self.run_as(plan, parallel, events, cancel, false).await
+        self.run_as(plan, parallel, events, cancel, (false, false))
+            .await
     }
 
     /// Where containers that do not need a failed one are finished and stay.
     pub(super) async fn run_independently(&self, plan: &Plan) -> Result<Applied, ApplyError> {
         let (_mouth, ear) = Canceller::new();
         let heard = Heard::default();
-        self.run_as(plan, None, &heard, ear, true).await
+        self.run_as(plan, None, &heard, ear, (true, false)).await
+    }
+
+    /// Where containers that failed stay as well.
+    pub(super) async fn run_and_keep(&self, plan: &Plan) -> Result<Applied, ApplyError> {
+        let (_mouth, ear) = Canceller::new();
+        let heard = Heard::default();
+        self.run_as(plan, None, &heard, ear, (true, true)).await
     }
 
     async fn run_as(
@@ -241,10 +249,11 @@ impl Stage {
         parallel: Option<usize>,
         events: &Heard,
         cancel: Cancel,
-        independent: bool,
+        (independent, keep_failed): (bool, bool),
     ) -> Result<Applied, ApplyError> {
         let options = ApplyOptions {
             independent,
+            keep_failed,
             command: "up".into(),
             parallel,
             stop_timeout: Some(Duration::from_secs(1)),
@@ -261,6 +270,7 @@ pub(super) fn mark(word: &str) -> Mark {
         directory: "/srv/shop".into(),
         spec: spec(word, word),
         setup_done: true,
+        setup_failed: None,
         provisioned: Vec::new(),
         seeded: true,
     }

@@ -15,6 +15,7 @@ async fn up(host: Host, record: ProjectRecord) -> Result<(), ApplyError> {
     let plan = plan_of(vec![(Step::SaveRecord(Box::new(record)), Vec::new())]);
     let options = ApplyOptions {
         independent: false,
+        keep_failed: false,
         command: "up".into(),
         parallel: None,
         stop_timeout: Some(std::time::Duration::from_secs(1)),

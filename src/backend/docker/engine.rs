@@ -143,6 +143,7 @@ impl DockerBackend {
             directory: self.site.directory.clone(),
             spec: spec.clone(),
             setup_done: true,
+            setup_failed: None,
             provisioned: Vec::new(),
             seeded: true,
         };

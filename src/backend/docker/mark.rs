@@ -247,6 +247,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mark = Mark {
             setup_done: true,
+            setup_failed: None,
             provisioned: Vec::new(),
             ..mark(&json!({}))
         };

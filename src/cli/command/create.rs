@@ -40,6 +40,7 @@ impl Create {
         request.no_copy = self.copying.no_move;
         request.images = self.images.wish();
         request.all_or_nothing = self.together.all_or_nothing;
+        request.keep_failed = self.together.keep_failed;
         let mut setting = global.setting_for(&request.names)?;
         self.scaling.put_into(&mut setting);
         change::run_in(&setting, &request, global, ui, false)

@@ -99,7 +99,8 @@ impl Status {
                 ui.data(&status_table::render(rows, &self.columns(), ui.width()))?;
                 for row in rows {
                     let unit = status_unit::warning(row);
-                    for warning in row.drift.iter().chain(&unit) {
+                    let setup = row.setup.as_ref().map(|why| setup_words(why));
+                    for warning in row.drift.iter().chain(&unit).chain(&setup) {
                         ui.say(&format!("warning: {}: {warning}\n", row.name));
                     }
                 }
@@ -118,4 +119,11 @@ impl Status {
         }
         columns
     }
+}
+
+/// What is said of a container whose setup has not come to its end.
+fn setup_words(why: &str) -> String {
+    format!(
+        "its setup failed or was ended: {why}; `locker up` runs it again from its first command"
+    )
 }

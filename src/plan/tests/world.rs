@@ -56,6 +56,7 @@ fn made(spec: &ContainerSpec) -> ObservedContainer {
             directory: "/srv/shop".into(),
             spec: spec.clone(),
             setup_done: false,
+            setup_failed: None,
             provisioned: Vec::new(),
             seeded: false,
         }),
