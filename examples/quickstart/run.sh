@@ -10,6 +10,8 @@ port=${QUICKSTART_PORT:-8080}
 export QUICKSTART_PORT=$port
 [ "$(id -u)" = 0 ] || { echo "error: containers need root; run: sudo $0 $*" >&2; exit 1; }
 
+# What brought it up takes it down, and needs no packages for that.
+[ "${1:-up}" != down ] || LOCKER=${LOCKER:-$(command -v locker || true)}
 if [ -z "${LOCKER:-}" ]; then
     repository=$here/../..
     . "$repository/.ci/machine.sh"

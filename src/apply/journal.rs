@@ -43,11 +43,15 @@ enum Entry {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: Arc<File>,
+    /// None where there is no room to write it.
+    file: Option<Arc<File>>,
 }
 
 impl Journal {
     /// Begins a new journal in place of any older one. Take the project's lock first.
+    ///
+    /// # Errors
+    /// Nothing of it is left then.
     pub fn begin(paths: &Paths, project: &Name, command: &str) -> Result<Self, StoreError> {
         let path = paths.journal(project);
         let dir = path.parent().unwrap_or(Path::new("/"));
@@ -65,23 +69,32 @@ impl Journal {
             .mode(0o600)
             .open(&path)
             .map_err(io_error("open", &path))?;
-        let journal = Self {
+        let written = write_line(&file, &header).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            // A header that is torn would be told as a run that was interrupted.
+            let _ = clear_at(&path);
+            return Err(io_error("write", &path)(error));
+        }
+        Ok(Self {
             path,
-            file: Arc::new(file),
-        };
-        journal.write(&header)?;
-        let synced = journal.file.sync_data();
-        synced.map_err(io_error("write", &journal.path))?;
-        Ok(journal)
+            file: Some(Arc::new(file)),
+        })
+    }
+
+    /// None is kept: for a change that only takes away, where the disk is full.
+    pub fn none(paths: &Paths, project: &Name) -> Self {
+        Self {
+            path: paths.journal(project),
+            file: None,
+        }
     }
 
     /// Before a step; `lasting` waits until the line is on the disk, for steps that make or destroy.
     pub async fn begun(&self, id: StepId, what: String, lasting: bool) -> Result<(), StoreError> {
         self.write(&Entry::Begun { id, what })?;
-        if !lasting {
+        let Some(file) = self.file.as_ref().filter(|_| lasting).map(Arc::clone) else {
             return Ok(());
-        }
-        let file = Arc::clone(&self.file);
+        };
         let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
         synced
             .unwrap_or_else(|error| Err(io::Error::other(error)))
@@ -108,16 +121,19 @@ impl Journal {
         clear_at(&self.path)
     }
 
-    /// One write for a line, so that a line is torn only by a power cut.
     fn write(&self, line: &impl Serialize) -> Result<(), StoreError> {
-        let mut bytes = serde_json::to_vec(line)
-            .map_err(io::Error::from)
-            .map_err(io_error("write", &self.path))?;
-        bytes.push(b'\n');
-        let mut file: &File = &self.file;
-        file.write_all(&bytes)
-            .map_err(io_error("write", &self.path))
+        match &self.file {
+            Some(file) => write_line(file, line).map_err(io_error("write", &self.path)),
+            None => Ok(()),
+        }
     }
+}
+
+/// One write for a line, so that a line is torn only by a power cut.
+fn write_line(mut file: &File, line: &impl Serialize) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    file.write_all(&bytes)
 }
 
 /// A run that never came to its end.
@@ -258,6 +274,16 @@ mod tests {
         assert_eq!(Unfinished::load(&paths, &name).unwrap(), None);
         assert!(!paths.project(&name).exists());
         Unfinished::clear(&paths, &name).unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_room_nothing_is_written_and_nothing_is_left() {
+        let (_dir, paths, name) = place();
+        let journal = Journal::none(&paths, &name);
+        journal.begun(0, "stop db".into(), true).await.unwrap();
+        journal.done(0).unwrap();
+        assert_eq!(Unfinished::load(&paths, &name).unwrap(), None);
+        journal.finish().unwrap();
     }
 
     #[test]

@@ -211,8 +211,7 @@ pub async fn apply(
     events: &dyn Events,
     mut cancel: Cancel,
 ) -> Result<Applied, ApplyError> {
-    let journal = Journal::begin(&host.paths, &host.project, &options.command)
-        .map_err(|source| ApplyError::Journal { source })?;
+    let journal = begin(plan, host, options, events)?;
     let worker = Worker::new(plan, observed, host, events, options);
     let mut progress = Progress::new(plan, options.independent);
     note(let_go(host, plan, observed).await, events);
@@ -259,6 +258,24 @@ pub async fn apply(
         end(&worker, journal).await;
     }
     Err(failure(progress, signal, finished, aftermath))
+}
+
+/// Begins the journal. A full disk is no reason not to stop what fills it: a change that makes nothing goes on without.
+fn begin(
+    plan: &Plan,
+    host: &Host,
+    options: &ApplyOptions,
+    events: &dyn Events,
+) -> Result<Journal, ApplyError> {
+    match Journal::begin(&host.paths, &host.project, &options.command) {
+        Ok(journal) => Ok(journal),
+        Err(error) if error.is_no_room() && !plan.steps.iter().any(|it| it.step.makes()) => {
+            let text = format!("{error}; what is under way is not written down");
+            events.tell(Event::Note(&text));
+            Ok(Journal::none(&host.paths, &host.project))
+        }
+        Err(source) => Err(ApplyError::Journal { source }),
+    }
 }
 
 /// Gives the old owners back where a killed run has changed a part of them and this plan does not go on with it.

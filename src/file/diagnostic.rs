@@ -153,7 +153,7 @@ impl Sources {
 }
 
 /// The nearest of `words` to `word`, if it is near enough to be a slip of the finger.
-pub(super) fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     words
         .into_iter()

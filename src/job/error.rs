@@ -188,6 +188,15 @@ impl JobError {
         }
     }
 
+    /// Whether a full disk is what ended it, or one of its steps.
+    pub fn is_no_room(&self) -> bool {
+        let failures = match self {
+            Self::Apply(error) | Self::OfLine { error, .. } => error.failures(),
+            _ => &[],
+        };
+        has_no_room(self) || failures.iter().any(|failed| has_no_room(&failed.error))
+    }
+
     /// What was written while it failed, oldest line first: a template's own errors, the output of a
     /// setup command. Nothing where the message itself has all of it.
     pub fn details(&self) -> Vec<String> {
@@ -240,6 +249,11 @@ impl JobError {
             | Self::Signals { .. } => Vec::new(),
         }
     }
+}
+
+fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.downcast_ref().is_some_and(crate::store::is_no_room))
 }
 
 fn output_of(error: &StepError) -> Vec<String> {

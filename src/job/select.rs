@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::file::diagnostic::nearest;
 use crate::model::{Name, Project};
 use crate::observed::Observed;
 
@@ -116,16 +117,6 @@ fn container(project: &Project, known: &BTreeSet<&Name>, word: &str) -> Result<N
             (None, None) => format!("the containers are: {}", all.join(", ")),
         }),
     })
-}
-
-/// The name that is a slip of the fingers away: one in three letters wrong, missing or swapped.
-fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (word.chars().count() / 3).max(1);
-    names
-        .map(|name| (strsim::damerau_levenshtein(word, name), name))
-        .filter(|(distance, _)| *distance <= most)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

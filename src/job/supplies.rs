@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::file::diagnostic::nearest;
 use crate::model::{Build, Container, ContainerSpec, Key, Name, Project, Source};
 use crate::plan::{Plan, Problem, Step};
 
@@ -15,6 +16,11 @@ const TEMPLATES: &str = "/usr/share/lxc/templates";
 struct Host {
     templates: PathBuf,
     path: Vec<PathBuf>,
+}
+
+/// Whether it is one of LXC's scripts for Debian and its kin, which debootstrap fills.
+fn is_debian(template: &str) -> bool {
+    ["debian", "devuan", "kali", "ubuntu"].contains(&template)
 }
 
 /// What `plan` needs and this host has not.
@@ -78,6 +84,10 @@ impl Host {
             Source::Rootfs(dir) if spec.identity.is_new() && has(dir) => {
                 self.programs(Key::Rootfs, &wanted)
             }
+            // These scripts install sshd, and take minutes before that shows.
+            Source::Template { name, .. } if spec.identity.is_new() && is_debian(name) => {
+                self.programs(Key::Template, &wanted)
+            }
             Source::Rootfs(_)
             | Source::Template { .. }
             | Source::Download { .. }
@@ -96,21 +106,39 @@ impl Host {
         };
         // Packages of other distributions may have them elsewhere.
         if (is_path || self.templates.is_dir()) && !script.exists() {
-            return vec![Want {
-                key: Key::Template,
-                message: format!("there is no LXC template `{name}` on this host"),
-                help: format!(
+            let known = self.template_names();
+            let near = nearest(name, known.iter().map(String::as_str));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
                     "it would be `{}`; more templates: apt-get install lxc-templates",
                     script.display()
                 ),
+            };
+            return vec![Want {
+                key: Key::Template,
+                message: format!("there is no LXC template `{name}` on this host"),
+                help,
             }];
         }
+        let debootstrap = ("debootstrap", "debootstrap");
         match name {
-            "debian" | "devuan" | "kali" | "ubuntu" => {
-                self.programs(Key::Template, &[("debootstrap", "debootstrap")])
+            // It looks the number of a release up.
+            "debian" => {
+                let names = ("debian-distro-info", "distro-info");
+                self.programs(Key::Template, &[debootstrap, names])
             }
+            name if is_debian(name) => self.programs(Key::Template, &[debootstrap]),
             _ => Vec::new(),
         }
+    }
+
+    fn template_names(&self) -> Vec<String> {
+        let files = std::fs::read_dir(&self.templates).into_iter().flatten();
+        let names = files.flatten().map(|file| file.file_name());
+        names
+            .filter_map(|name| Some(name.to_str()?.strip_prefix("lxc-")?.to_owned()))
+            .collect()
     }
 
     /// Programs that are not in `PATH`, with the packages that have them.
@@ -225,7 +253,14 @@ mod tests {
                 && absent[0].ends_with("apt-get install debootstrap")
         );
         std::fs::write(dir.path().join("bin/debootstrap"), "").unwrap();
+        let absent = template("debian");
+        assert!(
+            absent[0].ends_with("apt-get install distro-info"),
+            "{absent:?}"
+        );
+        std::fs::write(dir.path().join("bin/debian-distro-info"), "").unwrap();
         assert!(template("debian").is_empty());
+        assert!(template("debain")[0].ends_with("did you mean `debian`?"));
         let own = dir.path().join("own");
         assert_eq!(template(own.to_str().unwrap()).len(), 1);
         let download = told(&host.of_source(&Source::Download { args: Vec::new() }));

@@ -28,7 +28,7 @@ pub(super) fn plan(
             .containers
             .keys()
             .filter(|name| !unknown.contains(*name));
-        return Err(refusals(observed, &missed, known));
+        return Err(refusals(observed, &missed, known, of_whole));
     }
     let (known, seen) = (
         without(project, &unknown),
@@ -115,6 +115,7 @@ fn refusals<'a>(
     observed: &Observed,
     missed: &[&Name],
     known: impl Iterator<Item = &'a Name>,
+    of_whole: bool,
 ) -> Vec<Problem> {
     let (names, known) = (list(missed.iter().copied()), list(known));
     let each = observed.down.values().map(|down| {
@@ -129,9 +130,11 @@ fn refusals<'a>(
             ),
             false => format!("{engine} is not available: {reason}; it is needed for: {names}"),
         };
-        let others = match known.is_empty() {
-            true => String::new(),
-            false => format!("; the others can be named: {known}"),
+        let others = match (known.is_empty(), of_whole) {
+            (true, _) => String::new(),
+            (false, false) => format!("; the others can be named: {known}"),
+            // Such a command takes no names.
+            (false, true) => format!("; meanwhile `locker rm {known}` takes the others out"),
         };
         Problem {
             message,

@@ -238,4 +238,43 @@ impl Step {
             | Self::SetAside { .. } => false,
         }
     }
+
+    /// Whether it makes or starts something. A change without such a step may go on where there is no room to write
+    /// down what is under way: it may be what makes room.
+    pub fn makes(&self) -> bool {
+        match self {
+            Self::BringBack { .. }
+            | Self::EnsureBridge { .. }
+            | Self::OpenNetwork(_)
+            | Self::Pull { .. }
+            | Self::Build(_)
+            | Self::EnsureNetwork(_)
+            | Self::InstallProgram(_)
+            | Self::Create(_)
+            | Self::Seed { .. }
+            | Self::Configure(_)
+            | Self::Start { .. }
+            | Self::AwaitHealthy { .. }
+            | Self::AwaitCompleted { .. }
+            | Self::Setup { .. }
+            | Self::Unfreeze { .. }
+            | Self::SetAside { .. } => true,
+            Self::SaveRecord(_)
+            | Self::ForgetProject(_)
+            | Self::RemoveWreck { .. }
+            | Self::RemoveBridge { .. }
+            | Self::CloseNetwork(_)
+            | Self::Sweep(_)
+            | Self::RemoveNetwork(_)
+            | Self::WriteUnits(_)
+            | Self::WriteNames { .. }
+            | Self::Stop { .. }
+            | Self::Freeze { .. }
+            | Self::Publish { .. }
+            | Self::WriteHostNames { .. }
+            | Self::EndJob { .. }
+            | Self::Destroy { .. }
+            | Self::RemoveVolume { .. } => false,
+        }
+    }
 }

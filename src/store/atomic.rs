@@ -52,6 +52,22 @@ impl StoreError {
         let path = path.to_path_buf();
         move |source| Self::Io { verb, path, source }
     }
+
+    /// Whether the file system is full, or its owner's share of it.
+    pub fn is_no_room(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => is_no_room(source),
+            Self::Misplaced { .. } | Self::Damaged { .. } | Self::Newer { .. } => false,
+        }
+    }
+}
+
+/// ENOSPC and EDQUOT.
+pub fn is_no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Makes `path` hold `bytes` with the permission bits `mode`: a temporary file in the same directory,

@@ -22,7 +22,7 @@ mod specs;
 
 pub use adopted::{ADOPTED_VERSION, load_adopted, save_adopted};
 pub use asked::{Asked, Asker, Why, ask, take_asked, take_asker};
-pub use atomic::{StoreError, write_atomic};
+pub use atomic::{StoreError, is_no_room, write_atomic};
 pub use attended::{Attended, attend, is_attended};
 pub use held::{HeldPort, demand_ports, held_by_another, holder};
 pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};

@@ -143,6 +143,37 @@ fn a_full_disk_leaves_no_half_container() {
 }
 
 #[test]
+fn a_disk_that_is_full_keeps_nobody_from_stopping_and_taking_down_what_fills_it() {
+    on_a_host_with_docker(|host| {
+        host.sh(
+            "mkdir -p /var/lib/locker && mount -t tmpfs -o size=2m,mode=700 full /var/lib/locker",
+        );
+        host.remember_as_clean();
+        let file = format!("{WEB}  app: {{image: \"busybox:test\", stop_grace_period: 0s}}\n");
+        let project = Project::new(host, "shop", &file);
+        project.up();
+        host.try_sh("head -c 50M /dev/zero > /var/lib/locker/fill")
+            .exits(1);
+        project.locker("up --force-recreate --yes").exits(1).says(&[
+            "No space left",
+            "nothing was changed",
+            "df -h",
+        ]);
+        let told = project.locker("stop").exits(0).err;
+        assert!(
+            told.contains("what is under way is not written down"),
+            "{told}"
+        );
+        assert!(!told.contains("interrupted"), "{told}");
+        assert_eq!(project.state("web"), "STOPPED");
+        project.locker("down --yes").exits(0);
+        nothing_is_there(host, &project);
+        host.sh("rm /var/lib/locker/fill");
+        project.up();
+    });
+}
+
+#[test]
 fn a_container_deleted_by_hand_comes_back() {
     on_a_host(|host| {
         let project = Project::new(

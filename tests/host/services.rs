@@ -254,3 +254,27 @@ fn a_plain_dependency_that_ends_keeps_nobody_waiting_and_is_told() {
         }
     });
 }
+
+#[test]
+fn a_plain_dependency_that_never_gets_healthy_keeps_nobody_waiting() {
+    const CHECK: &str = "healthcheck: {test: \"false\", interval: 1s, retries: 2}";
+    on_a_host_with_docker(|host| {
+        for supervisor in ["systemd", "none"] {
+            for db in [
+                format!("template: {{name: tiny}}\n    setup: [\"true\"]\n    {CHECK}"),
+                format!("template: {{name: tiny}}\n    {CHECK}"),
+                format!("image: busybox:test\n    stop_grace_period: 0s\n    {CHECK}"),
+            ] {
+                let file = format!(
+                    "  db:\n    {db}\n    supervisor: {supervisor}\n  web:\n    template: {{name: tiny}}\n    \
+                     supervisor: {supervisor}\n    depends_on: [db]\n"
+                );
+                let project = Project::new(host, "ill", &file);
+                let ran = host.try_sh("cd /srv/ill && exec timeout -s KILL 60 locker up");
+                assert_eq!(ran.code, 0, "{file}: {}", ran.err);
+                assert_eq!(project.state("web"), "RUNNING", "{file}");
+                project.locker("down --yes").exits(0);
+            }
+        }
+    });
+}

@@ -170,6 +170,10 @@ fn dress_job(error: &JobError, report: &mut Report) {
         report.kind = ended_by(signal);
     }
     report.help.extend(error.hint());
+    if error.is_no_room() {
+        let help = "make room (`df -h` shows which file system is full); `locker stop` and `locker down` need none";
+        report.help.push(help.into());
+    }
     match error {
         JobError::Load(LoadError::NotFound { .. }) => {
             report.kind = Kind::Usage;

@@ -29,24 +29,26 @@ pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Port, Place)> 
         };
         for port in ports.unwrap_or_default() {
             unreachable(desk, item.spot, &port);
-            // The same entry twice counts once, as in Compose; the later one.
-            all.retain(|(earlier, _)| !same(earlier, &port));
-            all.push((port, desk.place(item.spot)));
+            // The same twice counts once, as in Compose; the later one, and what a range has already not again.
+            all.retain(|(earlier, _)| !covers(&port, earlier));
+            if !all.iter().any(|(earlier, _)| covers(earlier, &port)) {
+                all.push((port, desk.place(item.spot)));
+            }
         }
     }
     all
 }
 
-/// Whether two entries say the same. `0.0.0.0` is what counts where no address is written.
-fn same(a: &Port, b: &Port) -> bool {
-    let any = |port: &Port| {
-        let mut port = port.clone();
-        port.host_ip = port
-            .host_ip
-            .filter(|ip| *ip != IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        port
-    };
-    any(a) == any(b)
+/// Whether `range` publishes all that `port` does, in the same way. `0.0.0.0` is what counts where no address is
+/// written.
+fn covers(range: &Port, port: &Port) -> bool {
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let address = |port: &Port| port.host_ip.filter(|ip| *ip != any);
+    let shift = |port: &Port| i32::from(port.container.first) - i32::from(port.host.first);
+    let alike = address(range) == address(port)
+        && (range.protocol, &range.allow) == (port.protocol, &port.allow);
+    let within = range.host.first <= port.host.first && port.host.last <= range.host.last;
+    alike && (range == port || within && port.host.first != 0 && shift(range) == shift(port))
 }
 
 /// The kernel lets no packet from `::1` leave the loopback (docs/network.md).

@@ -153,9 +153,18 @@ fn the_same_port_twice_counts_once() {
         "['80:80', '80:80']",
         "['80:80', {published: '80', target: 80}]",
         "['80:80', '0.0.0.0:80:80']",
+        "['80-80:80-80', '80:80']",
     ] {
         assert_eq!(ports(list), 1, "{list}");
     }
+    let range = ports("['81-83:91-93']");
+    assert_eq!(ports("['81-83:91-93', '82:92']"), range);
+    assert_eq!(ports("['82:92', '81-83:91-93']"), range);
+    let said = drawn("services: {a: {image: x, ports: ['81-83:91-93', '82:91']}}");
+    assert!(
+        said.contains("host port 82/tcp is published twice"),
+        "{said}"
+    );
     assert_eq!(ports("['80:80', '80:80/udp', '81:80']"), 3);
     let said = drawn("services: {a: {image: x, ports: ['80:80', '80:81']}}");
     assert!(

@@ -43,7 +43,15 @@ fn what_needs_the_engine_is_refused_once_with_the_reason_and_who_can_still_be_na
         keep: false,
         volumes: false,
     });
-    assert!(plan(&mixed(), &seen(), &down).is_err());
+    let [problem] = &plan(&mixed(), &seen(), &down).unwrap_err()[..] else {
+        panic!("one problem")
+    };
+    // `down` takes no names.
+    let help = problem.help.as_deref().unwrap_or_default();
+    assert!(
+        help.ends_with("meanwhile `locker rm db` takes the others out"),
+        "{help}"
+    );
 }
 
 #[test]
