@@ -48,7 +48,7 @@ impl Worker<'_> {
         let known = self.before.job(job).map(|job| &job.record);
         let is_there = self.before.is_there(job);
         if is_there {
-            host.backend.stop(job, Body::Present, timeout).await?;
+            self.stop(job, Body::Present, timeout).await?;
         }
         // Its process is gone before its container is removed, which it may do itself.
         if known.is_some_and(|job| job.unit) {

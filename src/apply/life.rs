@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::backend::{Body, Engine};
+use crate::backend::{Body, End, Engine};
 use crate::model::Name;
 use crate::plan::{Step, StepId};
 
@@ -34,7 +34,7 @@ impl Worker<'_> {
             aside,
         } = step
         {
-            backend.stop(container, body(*aside), *timeout).await?;
+            self.stop(container, body(*aside), *timeout).await?;
         } else if let Step::Freeze { container } = step {
             self.set_frozen(container, true).await?;
         } else if let Step::Unfreeze { container } = step {
@@ -57,9 +57,26 @@ impl Worker<'_> {
             done = backend.start(container, Body::Present) => return Ok(done?),
             () = self.held(container) => {}
         }
-        let stopped = backend.stop(container, Body::Present, self.grace(container));
+        let stopped = self.stop(container, Body::Present, self.grace(container));
         stopped.await?;
         Err(StepError::GivenUp)
+    }
+
+    /// Stops it, and says so when it did not end in its time. Who gives no time has asked for just that.
+    pub(super) async fn stop(
+        &self,
+        container: &Name,
+        body: Body,
+        grace: Duration,
+    ) -> Result<(), StepError> {
+        match self.host.backend.stop(container, body, grace).await? {
+            End::Killed if !grace.is_zero() => {
+                let note = killed(container, body, grace);
+                self.events.tell(Event::Note(&note));
+            }
+            End::Killed | End::Own => {}
+        }
+        Ok(())
     }
 
     /// Returns when the run ends and the start has been seen waiting for a while.
@@ -172,5 +189,34 @@ fn body(aside: bool) -> Body {
     match aside {
         true => Body::Aside,
         false => Body::Present,
+    }
+}
+
+/// What is said of one that had to be killed.
+fn killed(container: &Name, body: Body, grace: Duration) -> String {
+    let older = match body {
+        Body::Present => "",
+        Body::Aside => "the older self of ",
+    };
+    let grace = grace.as_secs_f64();
+    format!("{older}`{container}` did not end within {grace} s and was killed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_had_to_be_killed_is_told_with_the_time_it_had() {
+        let web = Name::new("web").unwrap();
+        let told = |body, millis| killed(&web, body, Duration::from_millis(millis));
+        assert_eq!(
+            told(Body::Present, 10_000),
+            "`web` did not end within 10 s and was killed"
+        );
+        assert_eq!(
+            told(Body::Aside, 1_500),
+            "the older self of `web` did not end within 1.5 s and was killed"
+        );
     }
 }

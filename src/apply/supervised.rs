@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use crate::backend::{
-    Backend, BackendError, BackendView, Body, Engine, Inside, Probe, Progress, Sought, Watch,
+    Backend, BackendError, BackendView, Body, End, Engine, Inside, Probe, Progress, Sought, Watch,
 };
 use crate::model::{Hooks, Name, UnitState, host_name_of};
 use crate::observed::Mark;
@@ -190,7 +190,7 @@ impl Backend for Supervised {
 
     /// Tells systemd first, so that it does not start again what ends here; the container itself is
     /// stopped within `timeout`, whatever its service would allow it.
-    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError> {
         self.pre_stop(name, body).await?;
         // Whichever of two selves ends first: the service goes on with the other one.
         let was_beside = self.beside().remove(name);
@@ -206,10 +206,11 @@ impl Backend for Supervised {
         // One that could not be stopped is the supervisor's now.
         drop(asked);
         let done = queued.map_err(told)?.await;
-        stopped?;
+        let end = stopped?;
         done.map_err(told)?;
         // It has ended because it was told to: the exit code of that is no failure to be remembered.
-        self.units.reset(&self.project, name).await.map_err(told)
+        let reset = self.units.reset(&self.project, name).await;
+        reset.map(|()| end).map_err(told)
     }
 
     async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {

@@ -223,7 +223,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         }
         Back::Stop(name) => {
             let timeout = worker.grace(name);
-            host.backend.stop(name, Body::Present, timeout).await?;
+            worker.stop(name, Body::Present, timeout).await?;
         }
         Back::Start(name, body, frozen) => {
             host.backend.start(name, *body).await?;

@@ -1,8 +1,7 @@
 //! Both engines as one backend: each container is asked for where it lives.
 //!
-//! Which kind a name is of is learned from every look, and kept up as containers are made and set
-//! aside: while a container changes its kind, its older self lives in the other engine. This file
-//! decides nothing else, and knows no engine's own words.
+//! Which kind a name is of is learned from every look, and kept up as containers are made and set aside: while a
+//! container changes its kind, its older self lives in the other engine. It decides nothing else.
 
 mod ask;
 
@@ -12,7 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch};
+use super::{
+    Backend, BackendError, BackendView, Body, End, Engine, Inside, Progress, Sought, Watch,
+};
 use crate::model::{Kind, Name};
 use crate::observed::{Down, Mark, ObservedContainer};
 
@@ -25,9 +26,8 @@ pub struct Engines {
 
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engines")
-            .field("known", &self.known)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Engines");
+        shown.field("known", &self.known).finish_non_exhaustive()
     }
 }
 
@@ -297,7 +297,7 @@ impl Backend for Engines {
         self.at(name, body).await?.start(name, body).await
     }
 
-    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError> {
         self.at(name, body).await?.stop(name, body, timeout).await
     }
 

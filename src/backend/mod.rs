@@ -69,6 +69,15 @@ pub enum Body {
     Aside,
 }
 
+/// How a container ended that was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, or it did not run.
+    Own,
+    /// By force, as its time was over.
+    Killed,
+}
+
 /// Takes lines of output of what takes long.
 pub type Progress<'a> = &'a (dyn for<'b> Fn(&'b str) + Send + Sync);
 
@@ -99,8 +108,8 @@ pub trait Backend: Send + Sync {
     /// Starts a stopped container and returns when it runs; on an error it is stopped again.
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError>;
 
-    /// Stops it: thaws it, asks for a clean shutdown, after `timeout` by force. Stopped ones are fine.
-    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError>;
+    /// Stops it: thaws it, asks for a clean shutdown, after `timeout` by force; says which. Stopped ones are fine.
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError>;
 
     /// Destroys a stopped container; never follows a link or a mount out of its root file system.
     /// Absent ones are fine. `volumes` takes its volumes without a name as well.

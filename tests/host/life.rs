@@ -1,5 +1,6 @@
 //! The life of a project: up, stop, start, freeze, recreate, down.
 
+use crate::beside::on_a_host_with_docker;
 use crate::on_a_host;
 use crate::project::Project;
 
@@ -212,5 +213,42 @@ fn cleanup_destroys_leftovers_when_told_but_never_what_the_file_defines() {
         assert_eq!(host.sh("ls /sys/class/net | grep '^lk-' || true"), "");
         project.up();
         assert_ne!(project.init("db"), db);
+    });
+}
+
+/// One of each kind that does not hear that it should end, and one of each that does.
+fn deaf_and_not(supervisor: &str) -> String {
+    let lx = "    template: {name: tiny}\n";
+    let deaf = "    config: [\"lxc.signal.halt = SIGWINCH\"]\n    stop_grace_period: 2s\n";
+    let app = "    image: busybox:test\n    stop_grace_period: 2s\n";
+    let hears = "    command: [sh, -c, \"trap exit TERM; while true; do sleep 0.1; done\"]\n";
+    format!(
+        "  lx:\n{lx}{supervisor}  deaf:\n{lx}{deaf}{supervisor}  \
+         app:\n{app}{supervisor}  hears:\n{app}{hears}{supervisor}"
+    )
+}
+
+#[test]
+fn a_stop_says_who_had_to_be_killed_whoever_supervises() {
+    on_a_host_with_docker(|host| {
+        for supervisor in ["", "    supervisor: none\n"] {
+            let project = Project::new(host, "shop", &deaf_and_not(supervisor));
+            project.up();
+            for command in ["restart", "stop"] {
+                let said = project.locker(command).exits(0).err;
+                for name in ["app", "deaf"] {
+                    let wanted = format!("`{name}` did not end within 2 s and was killed");
+                    assert!(said.contains(&wanted), "{command} {supervisor:?}: {said}");
+                }
+                assert_eq!(said.matches("was killed").count(), 2, "{said}");
+            }
+            let said = project.locker("stop").exits(0).err;
+            assert!(!said.contains("was killed"), "{said}");
+            project.up();
+            let said = project.locker("up --yes --force-recreate app").exits(0).err;
+            assert!(said.contains("was killed"), "{said}");
+            let said = project.locker("down --yes --timeout 1").exits(0).err;
+            assert!(said.contains("`app` did not end within 1 s"), "{said}");
+        }
     });
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::backend::engines::Engines;
 use crate::backend::{
-    Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch,
+    Backend, BackendError, BackendView, Body, End, Engine, Inside, Progress, Sought, Watch,
+    engines::Engines,
 };
 use crate::model::{EngineNetwork, HostsLine, Kind, Name, NetworkRules, PortRule, Subnets};
 use crate::observed::{Leftover, Mark, ObservedContainer, ObservedEngine, ObservedVolume, State};
@@ -409,9 +409,10 @@ impl Backend for Fake {
         })
     }
 
-    async fn stop(&self, name: &Name, body: Body, _: Duration) -> Result<(), BackendError> {
+    async fn stop(&self, name: &Name, body: Body, _: Duration) -> Result<End, BackendError> {
         self.backend(format!("stop {name}{}", sign(body))).await?;
-        self.change(name, body, &ANY, |c| c.state = State::Stopped)
+        self.change(name, body, &ANY, |c| c.state = State::Stopped)?;
+        Ok(End::Own)
     }
 
     async fn destroy(&self, name: &Name, body: Body, _: bool) -> Result<(), BackendError> {

@@ -65,7 +65,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Backend, BackendError, BackendView, Body, Engine, Inside, Progress, Sought, Watch};
+use super::{
+    Backend, BackendError, BackendView, Body, End, Engine, Inside, Progress, Sought, Watch,
+};
 use crate::model::{Kind, Name};
 use crate::observed::Mark;
 use crate::store::Paths;
@@ -235,10 +237,10 @@ impl Backend for DockerBackend {
         Ok(())
     }
 
-    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError> {
         let bodies = self.bodies(name).await?;
         let Some(known) = bodies.of(body) else {
-            return Ok(());
+            return Ok(End::Own);
         };
         let (link, full) = (self.link().await?, self.site.full(name));
         let home = self.site.home(name, &known.token);
@@ -246,14 +248,14 @@ impl Backend for DockerBackend {
         let stop = power::stop(link, &full, known, timeout);
         let nic = known.mark.spec.nic.as_ref();
         let has_ipv6 = nic.is_some_and(|nic| nic.addresses.v6.is_some());
-        self.stops.in_turn(has_ipv6, stop).await?;
+        let end = self.stops.in_turn(has_ipv6, stop).await?;
         mark::end_stop(&home);
         self.note(name, |bodies| {
             if let Some(known) = bodies.slot(body) {
                 known.frozen = false;
             }
         });
-        Ok(())
+        Ok(end)
     }
 
     async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {

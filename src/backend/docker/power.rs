@@ -1,10 +1,10 @@
 //! Starting, stopping and freezing.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
-use bollard::query_parameters::StopContainerOptions;
+use bollard::query_parameters::{InspectContainerOptions, StopContainerOptions};
 
 use tokio::sync::Semaphore;
 
@@ -12,7 +12,7 @@ use super::body::seconds;
 use super::client::Link;
 use super::error::{failed, is_missing, reason};
 use super::known::Known;
-use crate::backend::BackendError;
+use crate::backend::{BackendError, End};
 use crate::sys;
 
 /// How many containers the engine takes down at once, for each core. With thirty at once on two cores
@@ -23,6 +23,11 @@ const STOPS_PER_CORE: usize = 4;
 const PLACES_WITH_IPV6: u32 = 2;
 /// How long a stop may hold its place. What takes longer waits for the container, not for the engine.
 const HOLDS: Duration = Duration::from_secs(1);
+
+/// The shortest time after which an end may be one by force.
+const SHORT: Duration = Duration::from_millis(500);
+/// The exit code of what SIGKILL has ended.
+const KILLED: i64 = 128 + 9;
 
 /// Places for stops, so that the engine is not asked for more at once than it does well.
 #[derive(Debug)]
@@ -63,17 +68,18 @@ pub(super) async fn start(link: &Link, full: &str, known: &Known) -> Result<(), 
     started.map_err(|e| failed("start", full, &e))
 }
 
-/// Stops a container: asks it to end, after `timeout` by force. One that is gone is fine.
+/// Stops a container: asks it to end, after `timeout` by force; says which. One that is gone is fine.
 pub(super) async fn stop(
     link: &Link,
     full: &str,
     known: &Known,
     timeout: Duration,
-) -> Result<(), BackendError> {
+) -> Result<End, BackendError> {
     let docker = link.patient(timeout);
     if known.frozen {
         thaw(&docker, full, &known.id).await?;
     }
+    let begun = Instant::now();
     let options = || StopContainerOptions {
         signal: None,
         t: Some(i32::try_from(seconds(timeout)).unwrap_or(i32::MAX)),
@@ -88,7 +94,22 @@ pub(super) async fn stop(
     };
     match stopped {
         Err(error) if !is_missing(&error) => Err(failed("stop", full, &error)),
-        Ok(()) | Err(_) => Ok(()),
+        // One that rests is answered for at once.
+        Ok(()) if begun.elapsed() >= timeout.max(SHORT) => Ok(end_of(&docker, &known.id).await),
+        Ok(()) | Err(_) => Ok(End::Own),
+    }
+}
+
+/// How a container ended that had all its time. The engine tells its exit code only; what ends by itself when it is
+/// asked to has that of another signal, or its own.
+async fn end_of(docker: &Docker, id: &str) -> End {
+    let shown = docker
+        .inspect_container(id, None::<InspectContainerOptions>)
+        .await;
+    let code = shown.ok().and_then(|shown| shown.state?.exit_code);
+    match code {
+        Some(KILLED) => End::Killed,
+        Some(_) | None => End::Own,
     }
 }
 

@@ -69,8 +69,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AttachOptions, Backend, BackendError, BackendView, Body, Engine, Inside, Outer, Progress, Ran,
-    Seeded, Sought, Watch,
+    AttachOptions, Backend, BackendError, BackendView, Body, End, Engine, Inside, Outer, Progress,
+    Ran, Seeded, Sought, Watch,
 };
 use crate::model::{Hook, HostsLine, Kind, Mount, Name};
 use crate::observed::Mark;
@@ -183,7 +183,7 @@ impl Backend for LxcBackend {
             .await
     }
 
-    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<(), BackendError> {
+    async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError> {
         let name = name.clone();
         self.blocking("stop", move |site| stop::stop(site, &name, body, timeout))
             .await

@@ -17,7 +17,7 @@ use super::ffi::signal;
 use super::frozen;
 use super::mark;
 use super::site::{Site, failed};
-use crate::backend::{BackendError, Body};
+use crate::backend::{BackendError, Body, End};
 use crate::model::Name;
 
 /// How often init is asked until it shows that it hears.
@@ -37,21 +37,22 @@ pub(super) fn stop(
     name: &Name,
     body: Body,
     timeout: Duration,
-) -> Result<(), BackendError> {
+) -> Result<End, BackendError> {
     let dir = site.body(name, body);
     let full = match body {
         Body::Present => site.full(name),
         Body::Aside => format!("{}~old", site.full(name)), // somebody started it by hand
     };
     if !dir.join("config").exists() {
-        return Ok(());
+        return Ok(End::Own);
     }
     let container = site.container("stop", &full)?;
+    let rests = || settled(&container, &full).map(|()| End::Own);
     let Some(init) = init_of(&container)? else {
-        return settled(&container, &full);
+        return rests();
     };
     let Ok(init_fd) = open(init) else {
-        return settled(&container, &full);
+        return rests();
     };
     mark::begin_stop(&dir, init)?;
     let monitor = parent_of(init).and_then(|pid| open(pid).ok());
@@ -59,7 +60,9 @@ pub(super) fn stop(
     if frozen || frozen::is_held(site, init, &full) {
         frozen::thaw(site, &container, &full)?;
     }
+    let mut end = End::Own;
     if !shut_down(&container, init, &init_fd, timeout)? {
+        end = End::Killed;
         // It may have gone in this very moment, which is what was wanted.
         let _ = pidfd_send_signal(&init_fd, Signal::KILL);
         if !gone(&init_fd, TIDY) {
@@ -74,7 +77,8 @@ pub(super) fn stop(
         gone(&monitor, TIDY);
     }
     settled(&container, &full)?;
-    mark::end_stop(&dir)
+    mark::end_stop(&dir)?;
+    Ok(end)
 }
 
 /// The init that is to be asked; of one that is just starting, as soon as there is one.
