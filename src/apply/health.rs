@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use crate::backend::{Inside, LogWish, Probe, Watch};
-use crate::model::{Healthcheck, Name};
+use crate::backend::{Inside, LogWish, Probe, Runs, Watch};
+use crate::model::{Healthcheck, Kind, Name};
 
 use super::StepError;
 
@@ -90,20 +90,20 @@ pub(super) async fn await_healthy(
             Ok(Probe::Running | Probe::Healthy) => return Ok(()),
             Ok(Probe::Ended(0)) if wanted.may_end => return Ok(()),
             Ok(Probe::Ended(code)) => {
-                let (container, log) = (name.clone(), last_lines(watch, name).await);
+                let (container, log) = (name.clone(), last_lines(watch, name, Runs::Ended).await);
                 return Err(StepError::Ended {
                     container,
                     code,
                     log,
                 });
             }
-            Ok(Probe::Failing(said)) => (words(said), false),
-            Ok(Probe::Unhealthy(said)) => (words(said), true),
+            Ok(Probe::Failing(said)) => (said.to_string(), false),
+            Ok(Probe::Unhealthy(said)) => (said.to_string(), true),
             // It may just be on its way up.
             Err(error) => (error.to_string(), false),
         };
         if given_up || wanted.is_over(tries, began.elapsed()) {
-            let (container, log) = (name.clone(), last_lines(watch, name).await);
+            let (container, log) = (name.clone(), last_lines(watch, name, Runs::Last).await);
             return Err(StepError::Unhealthy {
                 container,
                 tries,
@@ -143,14 +143,6 @@ pub(super) async fn await_system(
     }
 }
 
-/// What a check said, or that it said nothing.
-fn words(said: String) -> String {
-    match said.trim() {
-        "" => "its check fails and says nothing".into(),
-        _ => said,
-    }
-}
-
 /// Waits until it has ended, with exit code 0.
 pub(super) async fn await_completed(
     watch: &dyn Watch,
@@ -168,7 +160,7 @@ pub(super) async fn await_completed(
     if code == 0 {
         return Ok(());
     }
-    let log = last_lines(watch, name).await;
+    let log = last_lines(watch, name, Runs::Ended).await;
     Err(StepError::Ended {
         container,
         code,
@@ -187,23 +179,20 @@ async fn over(most: Option<Duration>) -> Duration {
     }
 }
 
-/// The last lines of its output, as far as they can be read.
-async fn last_lines(watch: &dyn Watch, name: &Name) -> Vec<String> {
-    lines_of(watch, name, true).await
-}
-
-/// The same of one that may be on its way up again: what an earlier run said is better than nothing.
-pub(super) async fn last_words(watch: &dyn Watch, name: &Name) -> Vec<String> {
-    match lines_of(watch, name, true).await {
-        none if none.is_empty() => lines_of(watch, name, false).await,
-        lines => lines,
+/// The last lines of one that has ended and may be on its way up again. Of an application container what an
+/// earlier run said is better than nothing; a system container's console keeps its runs apart.
+pub(super) async fn last_words(watch: &dyn Watch, name: &Name, kind: Kind) -> Vec<String> {
+    match (last_lines(watch, name, Runs::Ended).await, kind) {
+        (none, Kind::Application) if none.is_empty() => last_lines(watch, name, Runs::All).await,
+        (lines, Kind::Application | Kind::System) => lines,
     }
 }
 
-async fn lines_of(watch: &dyn Watch, name: &Name, fresh: bool) -> Vec<String> {
+/// The last lines of its output, as far as they can be read.
+async fn last_lines(watch: &dyn Watch, name: &Name, runs: Runs) -> Vec<String> {
     let wish = LogWish {
         lines: Some(LOG_LINES),
-        fresh,
+        runs,
         ..LogWish::default()
     };
     let read = async {

@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use super::Supervised;
 use crate::backend::{
     BackendError, Body, EventStream, Lasting, LogLine, LogStream, LogWish, Lost, Probe, Process,
-    Watch,
+    Runs, Watch,
 };
 use crate::model::{Healthcheck, Name, host_name_of};
 use crate::sys::ExecError;
@@ -75,7 +75,7 @@ impl Watch for Supervised {
 
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
         // What is followed through the journal comes by `lasting`.
-        let from_engine = wish.fresh || wish.follow;
+        let from_engine = wish.fresh || wish.follow || wish.runs != Runs::All;
         let service = match from_engine {
             // Its engine has nothing of it any more.
             _ if self.is_past(name) => Some(names::job(&self.project, name)),

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 
 use super::hooked::{has_begun, is_past_post_start, never_ran};
 use super::supervised::Supervised;
-use crate::backend::{BackendError, Body, LogWish};
+use crate::backend::{BackendError, Body, LogWish, Runs};
 use crate::model::{Name, UnitState, host_name_of};
 use crate::store::{self, Phase};
 use crate::systemd::{Job, Queued, UnitsError};
@@ -144,6 +144,7 @@ impl Supervised {
     async fn last_lines(&self, name: &Name) -> Vec<String> {
         let wish = LogWish {
             lines: Some(LAST_LINES),
+            runs: Runs::Last,
             ..LogWish::default()
         };
         let Ok(lines) = self.engines.watch().logs(name, &wish).await else {

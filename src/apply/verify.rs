@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Name, Project};
+use crate::model::{Kind, Name, Project};
 use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
@@ -160,6 +160,7 @@ async fn ended(host: &Host, plan: &Plan, observed: &Observed) -> Option<VerifyEr
         };
         let found = observed.containers.get(container);
         let found = found.filter(|found| found.state == State::Stopped);
+        let kind = found.map_or(Kind::Application, |found| found.kind);
         let Some(code) = found.and_then(|found| found.exit).filter(|code| *code != 0) else {
             continue;
         };
@@ -167,7 +168,7 @@ async fn ended(host: &Host, plan: &Plan, observed: &Observed) -> Option<VerifyEr
         ended.push(StepError::Ended {
             container: container.clone(),
             code,
-            log: last_words(host.backend.watch(), container).await,
+            log: last_words(host.backend.watch(), container, kind).await,
         });
     }
     first.map(|first| VerifyError::Ended { first, ended })

@@ -8,6 +8,7 @@ pub mod docker;
 mod engine;
 pub mod engines;
 mod error;
+mod failed_check;
 mod inside;
 pub mod lxc;
 mod meter;
@@ -25,10 +26,12 @@ use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine, Silent};
 pub use controllers::controllers;
 pub use engine::{Engine, Former, FormerContainer, ImageInfo, Once, RunOptions};
 pub use error::BackendError;
+pub use failed_check::FailedCheck;
 pub use inside::{AttachOptions, Inside, Outer, Ran, Seeded};
 pub use meter::{Meter, Reading};
 pub use watch::{
-    EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, Probe, Process, Watch, What,
+    EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, Probe, Process, Runs,
+    Watch, What,
 };
 
 /// What a backend is asked about beside the project's containers.

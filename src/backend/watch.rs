@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
-use super::BackendError;
+use super::{BackendError, FailedCheck};
 use crate::model::{Healthcheck, Name};
 use crate::observed::Health;
 
@@ -58,10 +58,10 @@ pub enum Probe {
     Running,
     /// The check passes.
     Healthy,
-    /// The check does not pass yet; what it said.
-    Failing(String),
+    /// The check does not pass yet; what it said last.
+    Failing(FailedCheck),
     /// The engine's own check has failed too often; what it said last.
-    Unhealthy(String),
+    Unhealthy(FailedCheck),
     /// It has ended with this exit code.
     Ended(i32),
 }
@@ -80,6 +80,21 @@ pub struct LogWish {
     /// What its engine has of it at this moment, also where it is handed on to be kept elsewhere: a
     /// container's last words before it ended are there first.
     pub fresh: bool,
+    /// Of which runs; what is not all of them is asked of its engine. An engine that does not tell one from the
+    /// other has all.
+    pub runs: Runs,
+}
+
+/// Of which runs of a container output is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Runs {
+    /// Of all.
+    #[default]
+    All,
+    /// Of the last one, whether it goes on, has ended or could not begin.
+    Last,
+    /// Of the one that ended last: of one that has been started again meanwhile, the one before.
+    Ended,
 }
 
 /// Output of several containers that goes on while they end, are started again and are made anew.

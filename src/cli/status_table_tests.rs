@@ -18,6 +18,7 @@ pub(in crate::cli) fn row(name: &str, state: State) -> StatusRow {
         exit_code: None,
         setup: None,
         health: None,
+        failed_check: None,
         ips: Vec::new(),
         ports: Vec::new(),
         waiting: false,

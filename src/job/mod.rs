@@ -16,6 +16,7 @@ mod error;
 mod exec;
 mod follow;
 mod happenings;
+mod health;
 mod hint;
 mod image_list;
 mod images;

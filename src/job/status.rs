@@ -1,24 +1,20 @@
 //! What is: one row for each container of the project, leftovers too.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::backend::{Meter, Probe};
-use crate::model::{Container, Healthcheck, Held, Kind, Name, Project, Test, host_name_of};
-use crate::observed::{Health, Observed, ObservedContainer, State};
-use crate::store::{Phase, phase};
+use crate::backend::{FailedCheck, Meter};
+use crate::model::{Container, Held, Kind, Name, Project, host_name_of};
+use crate::observed::{Observed, ObservedContainer, State};
 
 use super::drift::Drift;
+use super::health::{Condition, health};
 use super::road::{self, Opened};
 use super::select::select;
 use super::unit_rows::{UnitRow, units};
 use super::usage;
 use super::{JobError, Setting, Usage};
-
-/// A health check is asked once for the table and must not hold it up longer than this.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is asked.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +54,8 @@ pub struct StatusRow {
     pub setup: Option<String>,
     /// `starting`, `healthy` or `unhealthy`; none without a health check or while it does not run.
     pub health: Option<String>,
+    /// The last health check that did not pass, while it is not healthy.
+    pub failed_check: Option<FailedCheck>,
     /// Its addresses while it runs.
     pub ips: Vec<IpAddr>,
     /// Its rules that are in place, and the ports that systemd holds open for it.
@@ -132,6 +130,10 @@ async fn row(
         (Some(meter), Some(pid)) if runs => usage::read(meter, pid, &container),
         (Some(_) | None, _) => Usage::default(),
     };
+    let (health, failed_check) = match health(opened, observed, name, found).await {
+        Some(Condition { word, failed }) => (Some(word.into()), failed),
+        None => (None, None),
+    };
     StatusRow {
         project: project.name.clone(),
         name: name.clone(),
@@ -144,7 +146,8 @@ async fn row(
         state,
         exit_code: found.and_then(|found| found.exit).filter(|_| !runs),
         setup: found.and_then(setup),
-        health: health(opened, observed, name, found).await,
+        health,
+        failed_check,
         ips: if runs { addresses(found) } else { Vec::new() },
         links: links(wanted),
         drift: drift.of(name, defined, state, found, &rules),
@@ -214,61 +217,6 @@ fn held_ports(observed: &Observed, name: &Name) -> Vec<String> {
     let unit = unit.filter(|_| units.held.get(name) == Some(&Held::Open));
     let held = unit.into_iter().flat_map(|unit| &unit.on_demand);
     held.map(|held| held.port.to_string()).collect()
-}
-
-/// The engine of an application container has watched it, but looks for the first time an interval after
-/// the start only, and the supervisor or `up --wait` may know better by then. Nobody watches a system
-/// container between two commands, nor one whose check the engine does not know, so that check is run now.
-async fn health(
-    opened: &Opened,
-    observed: &Observed,
-    name: &Name,
-    found: Option<&ObservedContainer>,
-) -> Option<String> {
-    let found = found.filter(|found| found.state == State::Running)?;
-    let phase = match observed.units.services.contains_key(name) {
-        true => phase(&opened.host.paths.ready(&opened.project.name, name)),
-        false => Phase::Over,
-    };
-    let unwatched = found.kind == Kind::System || is_asked_by_port(opened, name);
-    let word = match (unwatched, found.health) {
-        (_, Some(Health::Healthy)) => "healthy",
-        (_, Some(Health::Unhealthy)) => "unhealthy",
-        // Its supervisor asks as well, and sooner.
-        (_, Some(Health::Starting)) if phase == Phase::Well => "healthy",
-        (false, Some(Health::Starting)) => match check_now(opened, name).await {
-            Some(Probe::Healthy | Probe::Running) => "healthy",
-            Some(Probe::Ended(_)) => return None,
-            Some(Probe::Failing(_) | Probe::Unhealthy(_)) | None => "starting",
-        },
-        (false, None) => return None,
-        (true, Some(Health::Starting) | None) => match check_now(opened, name).await? {
-            Probe::Healthy | Probe::Running => "healthy",
-            Probe::Failing(_) | Probe::Unhealthy(_) if phase == Phase::Running => "starting",
-            Probe::Failing(_) | Probe::Unhealthy(_) => "unhealthy",
-            // It ended between the look and the check.
-            Probe::Ended(_) => return None,
-        },
-    };
-    Some(word.into())
-}
-
-fn is_asked_by_port(opened: &Opened, name: &Name) -> bool {
-    let wanted = opened.project.containers.get(name);
-    let check = wanted.and_then(|wanted| wanted.healthcheck.as_ref());
-    check.is_some_and(|check| matches!(check.test, Test::Port { .. }))
-}
-
-/// Runs the check of the file; none where the file has none.
-async fn check_now(opened: &Opened, name: &Name) -> Option<Probe> {
-    let wanted = opened.project.containers.get(name)?;
-    let check = wanted.healthcheck.as_ref()?;
-    let quick = Healthcheck {
-        timeout: check.timeout.min(PATIENCE),
-        ..check.clone()
-    };
-    let seen = opened.host.backend.watch().probe(name, Some(&quick)).await;
-    Some(seen.unwrap_or_else(|error| Probe::Failing(error.to_string())))
 }
 
 fn kind(wanted: Option<&Container>, found: Option<&ObservedContainer>) -> Kind {

@@ -250,3 +250,49 @@ fn hostile_output_is_kept_as_it_is_and_forges_nothing() {
         assert_eq!(texts(&project, "web -n 1"), ["no end"]);
     });
 }
+
+#[test]
+fn the_last_words_of_a_run_are_its_own_and_not_those_of_an_earlier_one() {
+    crate::on_a_host(|host| {
+        for supervisor in ["", "    supervisor: none\n"] {
+            let file = format!("  lx:\n    template: {{name: tiny}}\n{supervisor}");
+            let project = Project::new(host, "shop", &file);
+            project.up();
+            project
+                .inside("lx", "echo old words > /dev/console")
+                .exits(0);
+            let log = "locker logs lx";
+            let logged = || {
+                host.sh(&format!(
+                    "cd /srv/shop && {log} | grep -c 'old words' || true"
+                ))
+            };
+            crate::project::eventually("1".to_string(), logged);
+            let init = format!("{}/sbin/init", project.rootfs("lx"));
+            for (script, wanted) in [("echo new words; exit 3", "new words"), ("exit 3", "")] {
+                project.locker("stop").exits(0);
+                host.sh(&format!(
+                    "rm -f {init}; printf '#!/bin/sh\\n{script}\\n' > {init}; chmod 755 {init}"
+                ));
+                let said = project.locker("up").exits(1).err;
+                assert!(
+                    said.contains("exit code 3") && said.contains(wanted),
+                    "{said}"
+                );
+                assert!(
+                    !said.contains("old words"),
+                    "{supervisor:?} {script}: {said}"
+                );
+                assert!(wanted.is_empty() != said.contains("new words"), "{said}");
+            }
+            host.sh(&format!("rm -f {init}"));
+            let said = project.locker("up").exits(1).err;
+            assert!(
+                !said.contains("old words") && !said.contains("new words"),
+                "{said}"
+            );
+            assert_eq!(logged(), "1", "`logs` still has all runs");
+            project.locker("down --yes").exits(0);
+        }
+    });
+}

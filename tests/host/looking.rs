@@ -1,5 +1,6 @@
 //! What locker tells about a project, and the order in which it does things.
 
+use crate::beside::on_a_host_with_docker;
 use crate::on_a_host;
 use crate::project::{Project, eventually};
 
@@ -99,5 +100,29 @@ fn a_project_has_one_directory() {
             .exits(1)
             .says(&["/srv/shop"]);
         assert_eq!(project.state("web"), "RUNNING");
+    });
+}
+
+#[test]
+fn what_a_failed_health_check_said_is_shown_with_its_exit_code() {
+    on_a_host_with_docker(|host| {
+        let check = "    healthcheck: {test: \"printf 'no\\\\tanswer'; exit 7\", interval: 300ms, retries: 1}\n";
+        let file = format!(
+            "  lx:\n    template: {{name: tiny}}\n{check}  app:\n    image: busybox:test\n    \
+             stop_grace_period: 0s\n{check}"
+        );
+        let project = Project::new(host, "shop", &file);
+        let failed = project.locker("up --wait").exits(1).err;
+        let wanted = "no\\tanswer (exit code 7)";
+        assert!(failed.contains(wanted), "{failed}");
+        eventually(2, || {
+            let told = project.locker("status -e").exits(0).err;
+            told.matches(&format!("its health check fails: {wanted}"))
+                .count()
+        });
+        let told = project.locker("status app --format json").exits(0).out;
+        let rows: serde_json::Value = serde_json::from_str(&told).expect("status is JSON");
+        let check = serde_json::json!({"exit_code": 7, "output": "no\\tanswer"});
+        assert_eq!(rows[0]["failed_check"], check);
     });
 }

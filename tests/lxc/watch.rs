@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
-use locker::backend::{Backend, Body, Inside, LogWish, Probe, Sought, Watch, What};
+use locker::backend::{Backend, Body, FailedCheck, Inside, LogWish, Probe, Sought, Watch, What};
 use locker::model::{Healthcheck, Name};
 use serde_json::json;
 
@@ -92,10 +92,10 @@ fn readiness_processes_and_log_lines_with_their_times_are_told() {
             let probe = async |line: &str| rig.lxc.probe(&web, Some(&check(line))).await.unwrap();
             assert_eq!(probe("true").await, Probe::Healthy);
             let said = probe("echo not yet; exit 4").await;
-            assert_eq!(said, Probe::Failing("not yet (exit code 4)".into()));
+            assert_eq!(said, Probe::Failing(FailedCheck::new(Some(4), "not yet\n")));
             let slow = probe("sleep 50").await;
             assert!(
-                matches!(&slow, Probe::Failing(why) if why.contains("did not end")),
+                matches!(&slow, Probe::Failing(why) if why.output.contains("did not end")),
                 "{slow:?}"
             );
             rig.lxc.set_frozen(&web, true).await.unwrap();

@@ -110,7 +110,7 @@ impl Watch for Fake {
         let ran = self.run(name, &test.into(), Some(check.timeout)).await?;
         Ok(match ran.code {
             0 => Probe::Healthy,
-            code => Probe::Failing(format!("exit code {code} {}", ran.output)),
+            code => Probe::Failing(format!("exit code {code} {}", ran.output).into()),
         })
     }
 

@@ -175,10 +175,8 @@ impl Fake {
             tokio::task::yield_now().await;
         }
         self.ledger.lock().unwrap().at_once -= 1;
-        if fails {
-            return Err(format!("`{what}` was told to fail"));
-        }
-        Ok(())
+        let refused = || format!("`{what}` was told to fail");
+        (!fails).then_some(()).ok_or_else(refused)
     }
 
     /// A look is no call that a plan counts; it is written down and may be refused all the same.

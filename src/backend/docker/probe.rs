@@ -7,13 +7,15 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{ContainerInspectResponse, ContainerState, HealthStatusEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, HealthStatusEnum, HealthcheckResult,
+};
 use bollard::query_parameters::InspectContainerOptions;
 
 use super::attach;
 use super::error::failed;
 use super::reach::{LONGEST, Reach, reach};
-use crate::backend::{BackendError, Probe};
+use crate::backend::{BackendError, FailedCheck, Probe};
 use crate::model::{Healthcheck, InnerCommand, Test};
 use crate::sys;
 
@@ -58,7 +60,7 @@ async fn command(
     let ran = attach::run(docker, full, &test.clone().into(), Some(most)).await?;
     Ok(match ran.code {
         0 => Probe::Healthy,
-        _ => Probe::Failing(ran.output),
+        code => Probe::Failing(FailedCheck::new(Some(code), &ran.output)),
     })
 }
 
@@ -75,7 +77,7 @@ async fn knock(
                 // Longer than `most` it does not take, and it holds no thread of the runtime's.
                 let asked = tokio::task::spawn_blocking(move || sys::knock(at, port.get(), most));
                 let asked = asked.await.unwrap_or_else(|error| Err(error.to_string()));
-                return Ok(asked.map_or_else(Probe::Failing, |()| Probe::Healthy));
+                return Ok(asked.map_or_else(|why| Probe::Failing(why.into()), |()| Probe::Healthy));
             }
             Reach::Like(other) => found = inspect(docker, full, &other).await?,
             Reach::Nowhere => break,
@@ -112,7 +114,7 @@ async fn inspect(
 fn read(state: ContainerState) -> Probe {
     if state.restarting == Some(true) {
         let code = state.exit_code.unwrap_or_default();
-        return Probe::Failing(format!("it ended with {code} and is started again"));
+        return Probe::Failing(format!("it ended with {code} and is started again").into());
     }
     if state.running != Some(true) {
         let code = state.exit_code.unwrap_or_default();
@@ -121,9 +123,7 @@ fn read(state: ContainerState) -> Probe {
     let Some(health) = state.health else {
         return Probe::Running;
     };
-    let last = health.log.into_iter().flatten().next_back();
-    let said = last.and_then(|last| last.output).unwrap_or_default();
-    let said = said.trim_end().to_owned();
+    let said = last_failure(health.log.into_iter().flatten());
     match health.status {
         Some(HealthStatusEnum::HEALTHY) => Probe::Healthy,
         Some(HealthStatusEnum::UNHEALTHY) => Probe::Unhealthy(said),
@@ -132,14 +132,25 @@ fn read(state: ContainerState) -> Probe {
     }
 }
 
+/// The last check of the engine's log that did not pass.
+fn last_failure(log: impl Iterator<Item = HealthcheckResult>) -> FailedCheck {
+    let failed = log.filter(|result| result.exit_code != Some(0));
+    let failed = failed.last().unwrap_or_default();
+    let code = failed.exit_code.and_then(|code| i32::try_from(code).ok());
+    // A check that takes too long has no code of its own.
+    let code = code.filter(|code| *code >= 0);
+    FailedCheck::new(code, failed.output.as_deref().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
-    use bollard::models::{Health, HealthcheckResult};
+    use bollard::models::Health;
 
     use super::*;
 
     fn running(status: HealthStatusEnum) -> ContainerState {
-        let result = |text: &str| HealthcheckResult {
+        let result = |code: i64, text: &str| HealthcheckResult {
+            exit_code: Some(code),
             output: Some(text.into()),
             ..HealthcheckResult::default()
         };
@@ -147,7 +158,11 @@ mod tests {
             running: Some(true),
             health: Some(Health {
                 status: Some(status),
-                log: Some(vec![result("old"), result("no answer\n")]),
+                log: Some(vec![
+                    result(2, "old"),
+                    result(7, "no answer\n"),
+                    result(0, "fine"),
+                ]),
                 ..Health::default()
             }),
             ..ContainerState::default()
@@ -156,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_look_tells_the_last_words_of_a_check_that_does_not_pass() {
-        let said = || "no answer".to_owned();
+        let said = || FailedCheck::new(Some(7), "no answer");
         assert_eq!(read(running(HealthStatusEnum::HEALTHY)), Probe::Healthy);
         assert_eq!(
             read(running(HealthStatusEnum::STARTING)),
@@ -182,6 +197,6 @@ mod tests {
             restarting: Some(true),
             ..ended
         };
-        assert!(matches!(read(again), Probe::Failing(said) if said.contains('3')));
+        assert!(matches!(read(again), Probe::Failing(said) if said.output.contains('3')));
     }
 }

@@ -4,6 +4,8 @@
 //! removes both. No engine keeps an exit code once the monitor is gone, and no process of locker's
 //! need be there to see it. A host that loses its power leaves a run without an end.
 
+mod runs;
+
 use std::fs::FileTimes;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::site::{remove_file, write_note};
 use crate::backend::BackendError;
+
+pub(super) use runs::{Span, Spot, span};
 
 const STARTED: &str = "locker.started";
 const ENDED: &str = "locker.ended";
@@ -81,10 +85,13 @@ pub(super) fn end(dir: &Path, status: i32) -> std::io::Result<()> {
     write_note(&dir.join(ENDED), &text)
 }
 
-/// Forgets the last run.
-pub(super) fn forget(dir: &Path) -> Result<(), BackendError> {
+/// Forgets the last run, and notes that what `console` says from now on is of another one.
+pub(super) fn forget(dir: &Path, console: &Path) -> Result<(), BackendError> {
     remove_file(&dir.join(ENDED))?;
-    remove_file(&dir.join(STARTED))
+    remove_file(&dir.join(STARTED))?;
+    // Without the note only the last words of a run are mixed with those of another.
+    let _ = runs::begin(dir, console);
+    Ok(())
 }
 
 /// Changes the times of the first note and nothing else; both, since only then inotify(7) calls it an
@@ -151,7 +158,7 @@ mod tests {
         end(dir.path(), 0x300).unwrap();
         assert_eq!(code(dir.path()), Some(3));
         assert!(!is_done(dir.path()));
-        forget(dir.path()).unwrap();
+        forget(dir.path(), &dir.path().join("console")).unwrap();
         assert_eq!((code(dir.path()), started(dir.path())), (None, None));
     }
 

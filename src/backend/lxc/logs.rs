@@ -15,6 +15,7 @@ use futures_util::stream::{self, StreamExt};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
 
+use super::ended::{Span, Spot, span};
 use super::ffi::readable;
 use super::site::io;
 use super::times::{Times, index_of, older_of};
@@ -39,7 +40,8 @@ pub(super) async fn logs(
     let (lines, tail, dir) = backend
         .blocking("read the log of", move |site| {
             mark::ours(site, "read the log of", &name)?;
-            let (mut tail, mut lines) = Tail::read(&site.console_log(&name))?;
+            let span = span(&site.dir(&name), wanted.runs);
+            let (mut tail, mut lines) = Tail::read_span(&site.console_log(&name), span)?;
             if !wanted.follow {
                 lines.extend(tail.unfinished());
             }
@@ -90,8 +92,18 @@ struct Tail {
 }
 
 impl Tail {
-    /// What is there of the log at `path` and of its older part.
-    fn read(path: &Path) -> Result<(Self, Vec<LogLine>), BackendError> {
+    /// What is there of the log at `path` and of its older part, as far as it is of `span`.
+    fn read_span(path: &Path, span: Span) -> Result<(Self, Vec<LogLine>), BackendError> {
+        let (tail, mut lines) = Self::read(path, span.from)?;
+        if span.to.is_some() {
+            let (_, later) = Self::read(path, span.to)?;
+            lines.truncate(lines.len().saturating_sub(later.len()));
+        }
+        Ok((tail, lines))
+    }
+
+    /// What is there from `from` on.
+    fn read(path: &Path, from: Option<Spot>) -> Result<(Self, Vec<LogLine>), BackendError> {
         let mut tail = Self {
             path: path.into(),
             file: None,
@@ -104,6 +116,12 @@ impl Tail {
         for part in [older_of(path), path.to_owned()] {
             if !tail.open(&part)? {
                 continue;
+            }
+            if let Some(from) = from.filter(|from| from.inode == tail.inode) {
+                // What was read of an older part is of an earlier run.
+                lines.clear();
+                (tail.rest, tail.rest_at) = (Vec::new(), None);
+                tail.at = tail.at.max(from.at);
             }
             let index = index_of(path);
             let times = Times::read(&[index.clone(), older_of(&index)], tail.inode);

@@ -39,7 +39,7 @@ fn both_parts_of_a_log_are_one_and_each_line_has_the_time_of_its_begin() {
         &[(5, 0), (9, 1000), (12, 2000)],
     );
     note(&index, &log, &[(4, 3000), (17, 4000)]);
-    let (mut tail, lines) = Tail::read(&log).unwrap();
+    let (mut tail, lines) = Tail::read(&log, None).unwrap();
     let at = |millis| Some(time_of(millis));
     let wanted = [
         ("old", None),
@@ -70,9 +70,9 @@ fn both_parts_of_a_log_are_one_and_each_line_has_the_time_of_its_begin() {
 fn without_an_index_there_are_lines_and_no_times_and_without_a_log_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("db.console");
-    assert_eq!(Tail::read(&log).unwrap().1, []);
+    assert_eq!(Tail::read(&log, None).unwrap().1, []);
     append(&log, b"one\n\xff\n");
-    let (_, lines) = Tail::read(&log).unwrap();
+    let (_, lines) = Tail::read(&log, None).unwrap();
     assert_eq!(texts(&lines), [("one", None), ("\u{fffd}", None)]);
 }
 
@@ -81,7 +81,7 @@ async fn a_follower_gets_each_line_once_through_rotation_and_truncation_and_an_e
     let dir = tempfile::tempdir().unwrap();
     let (log, home) = (dir.path().join("db.console"), dir.path().join("t_db"));
     std::fs::create_dir(&home).unwrap();
-    let (tail, _) = Tail::read(&log).unwrap();
+    let (tail, _) = Tail::read(&log, None).unwrap();
     let mut follower = Follower::new(tail, home.clone(), None).unwrap();
     append(&log, b"one\ntw");
     assert_eq!(follower.next().await.unwrap().unwrap().text, "one");
@@ -98,4 +98,44 @@ async fn a_follower_gets_each_line_once_through_rotation_and_truncation_and_an_e
     std::fs::remove_dir(&home).unwrap();
     assert_eq!(follower.next().await.unwrap().unwrap().text, "end");
     assert_eq!(follower.next().await.unwrap(), None);
+}
+
+#[test]
+fn what_an_earlier_run_said_is_left_out_also_when_the_log_was_rotated_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("db.console");
+    append(&log, b"first run\nno end");
+    let meta = std::fs::metadata(&log).unwrap();
+    let second = Some(Spot {
+        inode: meta.ino(),
+        at: meta.len(),
+    });
+    append(&log, b"second run\n");
+    let said = |span: Span| {
+        let (_, lines) = Tail::read_span(&log, span).unwrap();
+        lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
+    };
+    let last = Span {
+        from: second,
+        to: None,
+    };
+    let before = Span {
+        from: None,
+        to: second,
+    };
+    assert_eq!(said(last), ["second run"]);
+    assert_eq!(said(before), ["first run"]);
+    std::fs::rename(&log, older_of(&log)).unwrap();
+    append(&log, b"more\n");
+    assert_eq!(said(last), ["second run", "more"]);
+    // Begun in the new part.
+    let third = Span {
+        from: Some(Spot {
+            inode: std::fs::metadata(&log).unwrap().ino(),
+            at: 5,
+        }),
+        to: None,
+    };
+    append(&log, b"third\n");
+    assert_eq!(said(third), ["third"]);
 }

@@ -42,7 +42,7 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     let logs = site.paths.logs(&site.project);
     crate::store::make_private(&logs).map_err(io("create", &logs))?;
     crate::store::create_private(&log).map_err(io("create", &log))?;
-    super::ended::forget(&site.dir(name))?;
+    super::ended::forget(&site.dir(name), &site.console_log(name))?;
     super::mounts::forget(&site.dir(name))?;
     let task = Task::Start {
         orders: Some(Orders {

@@ -153,7 +153,7 @@ pub fn is_done(unit: &UnitSpec) -> bool {
 pub fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let site = site(unit, paths)?;
     let done = super::stop::stop(&site, &unit.name, Body::Present, unit.stop_timeout);
-    done.map(|()| 0).map_err(|error| match &error {
+    done.map(|_| 0).map_err(|error| match &error {
         BackendError::Silent { help, .. } => format!("{error}; {help}"),
         _ => error.to_string(),
     })
@@ -213,7 +213,7 @@ fn prepare(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     crate::store::create_private(&log)
         .map_err(failed_io("create", &log))
         .map_err(told)?;
-    ended::forget(&site.dir(name)).map_err(told)?;
+    ended::forget(&site.dir(name), &site.console_log(name)).map_err(told)?;
     super::mounts::forget(&site.dir(name)).map_err(told)
 }
 

@@ -14,7 +14,9 @@ use super::ffi::readable;
 use super::site::{Site, failed, io};
 use super::stop::{open, parent_of};
 use super::{LxcBackend, attach, ended, events, logs, mark, processes, view};
-use crate::backend::{BackendError, EventStream, LogStream, LogWish, Probe, Process, Watch};
+use crate::backend::{
+    BackendError, EventStream, FailedCheck, LogStream, LogWish, Probe, Process, Watch,
+};
 use crate::model::{Healthcheck, Name, Test};
 use crate::observed::{Mark, State};
 use crate::sys;
@@ -135,7 +137,7 @@ fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe,
         Test::Command(test) => test,
         Test::Port { port } => {
             let asked = knock(&mark, port.get(), check.timeout);
-            return Ok(asked.map_or_else(Probe::Failing, |()| Probe::Healthy));
+            return Ok(asked.map_or_else(|why| Probe::Failing(why.into()), |()| Probe::Healthy));
         }
     };
     let leash = attach::Leash::default();
@@ -151,8 +153,11 @@ fn probe(site: &Site, name: &Name, check: Option<&Healthcheck>) -> Result<Probe,
         Ok(_) | Err(_) if view::state(site, &site.full(name))?.0 == State::Stopped => {
             code(site, name).map(Probe::Ended)
         }
-        Ok(ran) => Ok(Probe::Failing(said(&ran.output, ran.code))),
-        Err(BackendError::Engine { reason, .. }) => Ok(Probe::Failing(reason)),
+        Ok(ran) => Ok(Probe::Failing(FailedCheck::new(
+            Some(ran.code),
+            &ran.output,
+        ))),
+        Err(BackendError::Engine { reason, .. }) => Ok(Probe::Failing(reason.into())),
         Err(error) => Err(error),
     }
 }
@@ -161,13 +166,4 @@ fn knock(mark: &Mark, port: u16, most: Duration) -> Result<(), String> {
     let nic = mark.spec.nic.as_ref();
     let nic = nic.ok_or("it has no address to be asked at")?;
     sys::knock(nic.addresses.v4.into(), port, most)
-}
-
-/// What a failed check said last, for one line.
-fn said(output: &str, code: i32) -> String {
-    let last = output.lines().rev().find(|line| !line.trim().is_empty());
-    match last {
-        Some(line) => format!("{} (exit code {code})", line.trim()),
-        None => format!("exit code {code}"),
-    }
 }

@@ -112,6 +112,7 @@ impl Logs {
                 until: self.until,
                 lines: self.lines.and_then(|lines| lines.0),
                 fresh: self.engine,
+                ..LogWish::default()
             },
         };
         let mut missing = |name: &Name, count: u64| ui.say(&missing(name, count));

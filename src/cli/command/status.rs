@@ -99,8 +99,10 @@ impl Status {
                 ui.data(&status_table::render(rows, &self.columns(), ui.width()))?;
                 for row in rows {
                     let unit = status_unit::warning(row);
+                    let check = row.failed_check.as_ref();
+                    let check = check.map(|check| format!("its health check fails: {check}"));
                     let setup = row.setup.as_ref().map(|why| setup_words(why));
-                    for warning in row.drift.iter().chain(&unit).chain(&setup) {
+                    for warning in row.drift.iter().chain(&unit).chain(&setup).chain(&check) {
                         ui.say(&format!("warning: {}: {warning}\n", row.name));
                     }
                 }

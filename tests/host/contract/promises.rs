@@ -104,7 +104,7 @@ async fn readiness_by_port(rig: &Rig) {
     };
     let closed = probe(4711).await;
     assert!(
-        matches!(&closed, Probe::Failing(said) if said.contains("10.77.0.9:4711: Connection refused")),
+        matches!(&closed, Probe::Failing(said) if said.output.contains("10.77.0.9:4711: Connection refused")),
         "{closed:?}"
     );
     rig.sh("port", "httpd -p 4711 -h /").await;
