@@ -42,8 +42,10 @@ pub enum Column {
     Cpus,
     /// Its share of the processors
     Shares,
-    /// Peak and limit of its memory, in MiB
+    /// Memory as `top` counts it, and its limit, in MiB
     Memory,
+    /// The most memory that it ever had, with all caches, in MiB
+    Peak,
     /// The state of its service
     Unit,
     /// How often systemd has started it again by itself
@@ -79,7 +81,7 @@ pub const EXTENDED: [Column; 8] = [
 ];
 
 /// What the containers use.
-pub const FIGURES: [Column; 3] = [Column::Cpus, Column::Shares, Column::Memory];
+pub const FIGURES: [Column; 4] = [Column::Cpus, Column::Shares, Column::Memory, Column::Peak];
 
 /// What only systemd knows.
 pub const UNIT: [Column; 3] = [Column::Unit, Column::Restarts, Column::Since];
@@ -111,6 +113,7 @@ fn title(column: Column) -> &'static str {
         Column::Cpus => "CPUs",
         Column::Shares => "Shares",
         Column::Memory => "Memory [MiB]",
+        Column::Peak => "Peak [MiB]",
         Column::Unit => "Unit",
         Column::Restarts => "Restarts",
         Column::Since => "Since",
@@ -141,6 +144,7 @@ fn cell(row: &StatusRow, column: Column) -> String {
         Column::Cpus => or_dash(&row.cpus),
         Column::Shares => or_dash(&row.shares),
         Column::Memory => memory(row),
+        Column::Peak => or_dash(&row.memory_peak.map(mebibytes)),
         Column::Unit => of_unit(&|unit| Some(status_unit::unit(unit))),
         Column::Restarts => of_unit(&|unit| Some(unit.restarts.to_string())),
         Column::Since => of_unit(&|unit| Some(status_unit::ago(unit.since?, SystemTime::now()))),
@@ -156,13 +160,16 @@ fn lines(items: impl Iterator<Item = String>) -> String {
     if text.is_empty() { "-".into() } else { text }
 }
 
+fn mebibytes(bytes: u64) -> String {
+    (bytes >> 20).to_string()
+}
+
 fn memory(row: &StatusRow) -> String {
-    let mebibytes = |bytes: u64| (bytes >> 20).to_string();
-    match (row.memory_peak, row.memory_limit) {
+    match (row.memory, row.memory_limit) {
         (None, None) => "-".into(),
-        (peak, limit) => format!(
+        (used, limit) => format!(
             "{}/{}",
-            peak.map_or_else(|| "-".into(), mebibytes),
+            used.map_or_else(|| "-".into(), mebibytes),
             limit.map_or_else(|| "unlimited".into(), mebibytes)
         ),
     }

@@ -27,6 +27,7 @@ pub(in crate::cli) fn row(name: &str, state: State) -> StatusRow {
         drift: Vec::new(),
         cpus: None,
         shares: None,
+        memory: None,
         memory_peak: None,
         memory_limit: None,
         unit: None,
@@ -85,7 +86,7 @@ fn a_narrow_terminal_gets_a_narrow_table() {
 fn memory_without_a_limit_is_unlimited() {
     let mut web = row("web", State::Running);
     assert_eq!(memory(&web), "-");
-    web.memory_peak = Some(12 << 20);
+    web.memory = Some(12 << 20);
     assert_eq!(memory(&web), "12/unlimited");
     web.memory_limit = Some(200 << 20);
     assert_eq!(memory(&web), "12/200");

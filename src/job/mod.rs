@@ -182,6 +182,7 @@ impl ChangeRequest {
 struct Usage {
     cpus: Option<String>,
     shares: Option<String>,
+    memory: Option<u64>,
     memory_peak: Option<u64>,
     memory_limit: Option<u64>,
 }

@@ -72,7 +72,9 @@ pub struct StatusRow {
     pub cpus: Option<String>,
     /// Its share of the processors: `cpu.shares` (v1) or `cpu.weight` (v2).
     pub shares: Option<String>,
-    /// Most memory it ever had, in bytes.
+    /// Memory in bytes as `top` and `docker stats` count it: without the cache of files that nobody has used lately.
+    pub memory: Option<u64>,
+    /// Most memory it ever had, in bytes, with all caches.
     pub memory_peak: Option<u64>,
     /// Most memory it may have, in bytes; none is no limit.
     pub memory_limit: Option<u64>,
@@ -156,6 +158,7 @@ async fn row(
         boot: observed.units.project_enabled && observed.units.enabled.contains(name),
         cpus: usage.cpus,
         shares: usage.shares,
+        memory: usage.memory,
         memory_peak: usage.memory_peak,
         memory_limit: usage.memory_limit,
         unit: None,

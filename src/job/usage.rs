@@ -10,6 +10,10 @@ pub(super) fn read(meter: &Meter, pid: u32, host_name: &str) -> Usage {
     Usage {
         cpus: cgroup.text("cpuset", "cpuset.cpus", "cpuset.cpus.effective"),
         shares: cgroup.text("cpu", "cpu.shares", "cpu.weight"),
+        // As `top` counts, also where only the processes tell.
+        memory: meter
+            .read(pid, host_name)
+            .and_then(|now| now.figures.memory),
         memory_peak: peak.and_then(|text| text.parse().ok()),
         memory_limit: cgroup.memory_limit(),
     }

@@ -90,3 +90,51 @@ fn a_terminal_is_itself_again_after_ctrl_c() {
         eventually(String::new(), || host.sh("pgrep -fx 'locker top.*'; true"));
     });
 }
+
+#[test]
+fn top_and_status_agree_about_memory() {
+    crate::beside::on_a_host_with_docker(|host| {
+        let shop = Project::new(
+            host,
+            "shop",
+            "  lx:\n    template: {name: tiny}\n  app:\n    image: busybox:test\n    stop_grace_period: 0s\n",
+        );
+        shop.up();
+        let read = |words: &str| -> Vec<serde_json::Value> {
+            let told = shop.locker(words).exits(0).out;
+            let rows: Vec<serde_json::Value> = match words.starts_with("top") {
+                true => told
+                    .lines()
+                    .map(|row| serde_json::from_str(row).unwrap())
+                    .collect(),
+                false => serde_json::from_str(&told).unwrap(),
+            };
+            rows
+        };
+        let (top, status) = (
+            read("top --once --format json"),
+            read("status --format json"),
+        );
+        for name in ["app", "lx"] {
+            let of = |rows: &[serde_json::Value]| {
+                let row = rows
+                    .iter()
+                    .find(|row| row["name"] == name)
+                    .expect("its row");
+                row["memory"].as_f64().expect("known")
+            };
+            let (top, status) = (of(&top), of(&status));
+            // They are read one after the other.
+            assert!(
+                (top - status).abs() < 0.2 * top + 500_000.0,
+                "{name}: {top} {status}"
+            );
+        }
+        assert!(
+            shop.locker("status -e")
+                .exits(0)
+                .out
+                .contains("Memory [MiB]")
+        );
+    });
+}
