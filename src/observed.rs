@@ -224,9 +224,17 @@ pub struct ObservedContainer {
     pub names: Option<Vec<HostsLine>>,
     /// The name servers in its resolv.conf.
     pub dns: Vec<IpAddr>,
-    /// The host name that it bears, or takes at its next boot, when that is not the one of its mark. Of a system
-    /// container that runs only.
-    pub renamed: Option<String>,
+    /// What was changed inside of the names of its mark. Of a system container that runs only.
+    pub touched: Option<Touched>,
+}
+
+/// What somebody inside changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// The host name that it bears, or takes at its next boot.
+    HostName(String),
+    /// The search domains or the options of its resolver.
+    Resolver,
 }
 
 /// What a health check of the engine says.

@@ -190,7 +190,7 @@ mod tests {
             pid: None,
             names: None,
             dns: Vec::new(),
-            renamed: None,
+            touched: None,
         }
     }
 

@@ -163,7 +163,7 @@ mod tests {
             pid: None,
             names: None,
             dns: Vec::new(),
-            renamed: None,
+            touched: None,
         };
         let containers = ["web", "gone"].map(|word| (Name::new(word).unwrap(), left(word)));
         Observed {

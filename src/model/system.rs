@@ -21,6 +21,15 @@ pub struct System {
     /// Further lines of its hosts file: name, and address or `host-gateway`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<(String, String)>,
+    /// Search domains of its resolver.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_search: Vec<String>,
+    /// Options of its resolver.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_opt: Vec<String>,
+    /// How likely its init is to be killed where memory is short, from -1000 to 1000 (proc(5), oom_score_adj).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i64>,
     /// The signal that asks its init to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,

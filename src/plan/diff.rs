@@ -148,6 +148,19 @@ fn system(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
             Reach::Live,
             &[Key::ExtraHosts],
         ),
+        // They stand in its resolv.conf, which is written anew at once.
+        (
+            had.dns_search != gets.dns_search,
+            Reach::Live,
+            &[Key::DnsSearch],
+        ),
+        (had.dns_opt != gets.dns_opt, Reach::Live, &[Key::DnsOpt]),
+        // What runs inside has it from its init.
+        (
+            had.oom_score_adj != gets.oom_score_adj,
+            Reach::Restart,
+            &[Key::OomScoreAdj],
+        ),
         (
             had.stop_signal != gets.stop_signal,
             Reach::Restart,

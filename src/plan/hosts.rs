@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{ContainerSpec, HostsLine, Key, Kind, Name};
+use crate::observed::Touched;
 
 use super::build::Builder;
 use super::graph::Slot;
@@ -61,8 +62,8 @@ impl Builder<'_> {
         };
         let dns = self.there(name).filter(|_| !made).map(|c| &c.dns);
         let dns_same = servers.is_empty() || dns == Some(&servers);
-        let renamed = self.is_renamed(name) && !made;
-        if old == Some(&hosts) && dns_same && !renamed {
+        let touched = self.touched(name).is_some() && !made;
+        if old == Some(&hosts) && dns_same && !touched {
             return None;
         }
         let causes = self.names_causes(name, spec, &hosts);
@@ -74,11 +75,13 @@ impl Builder<'_> {
         Some((name.clone(), step, causes))
     }
 
-    /// Whether somebody inside gave a container that goes on running another host name. Each start gives it
-    /// back its own.
-    fn is_renamed(&self, name: &Name) -> bool {
-        let found = self.there(name);
-        found.is_some_and(|found| found.renamed.is_some()) && !self.has(Slot::Start, name)
+    /// What somebody inside changed of a container that goes on running. Each start gives it back its own.
+    fn touched(&self, name: &Name) -> Option<&'static str> {
+        let found = self.there(name).filter(|_| !self.has(Slot::Start, name));
+        found?.touched.as_ref().map(|touched| match touched {
+            Touched::HostName(_) => "its host name was changed inside",
+            Touched::Resolver => "its search domains or resolver options were changed inside",
+        })
     }
 
     fn wanted_names(
@@ -122,8 +125,8 @@ impl Builder<'_> {
                 Cause::Drifted("its address changed")
             }
             Some(_) if mark.is_some_and(|m| m.fqdn != spec.fqdn) => changed(Key::Fqdn),
-            Some(old) if old.as_slice() == hosts && self.is_renamed(name) => {
-                Cause::Drifted("its host name was changed inside")
+            Some(old) if old.as_slice() == hosts && self.touched(name).is_some() => {
+                Cause::Drifted(self.touched(name).unwrap_or_default())
             }
             Some(old) if old.as_slice() == hosts => match mark.is_some_and(|m| m.dns != spec.dns) {
                 true if self.is_by_default(name) => Cause::Drifted(name_servers::CAUSE),

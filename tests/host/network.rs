@@ -170,3 +170,69 @@ fn the_last_project_gives_forwarding_back_exactly() {
         host.sh("echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
     });
 }
+
+#[test]
+fn search_domains_options_and_the_oom_score_are_those_of_the_file() {
+    on_a_host(|host| {
+        let lx = |keys: &str| {
+            format!("  lx:\n    template: {{name: tiny}}\n    dns: [192.0.2.1]\n{keys}")
+        };
+        let said = "    dns_search: [example.net, b.c]\n    dns_opt: [\"ndots:3\"]\n    oom_score_adj: 300\n";
+        let project = Project::new(host, "shop", &lx(said));
+        project.up();
+        let file = || project.inside("lx", "cat /etc/resolv.conf").exits(0).out;
+        let text = file();
+        for line in [
+            "nameserver 192.0.2.1",
+            "search example.net b.c",
+            "options ndots:3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "no {line}: {text}");
+        }
+        let score = || host.sh(&format!("cat /proc/{}/oom_score_adj", project.init("lx")));
+        assert_eq!(score(), "300");
+        assert_eq!(
+            project
+                .inside("lx", "cat /proc/self/oom_score_adj")
+                .exits(0)
+                .out
+                .trim(),
+            "300"
+        );
+        project.locker("plan --exit-code").exits(0);
+
+        // What somebody changes inside is told, and set back while it runs.
+        let init = project.init("lx");
+        project
+            .inside("lx", "sed -i 's/example.net/evil.net/' /etc/resolv.conf")
+            .exits(0);
+        let told = project.locker("status").exits(0).err;
+        assert!(
+            told.contains("search domains or resolver options were changed inside"),
+            "{told}"
+        );
+        project.up();
+        assert_eq!(file(), text);
+
+        // They change, and go, while it runs.
+        project.rewrite(&lx("    dns_search: d.e\n    oom_score_adj: 300\n"));
+        project.up();
+        assert!(
+            file().contains("search d.e\n") && !file().contains("ndots"),
+            "{}",
+            file()
+        );
+        project.rewrite(&lx("    oom_score_adj: 300\n"));
+        project.up();
+        assert!(
+            !file().contains("search") && !file().contains("locker"),
+            "{}",
+            file()
+        );
+        assert_eq!(project.init("lx"), init, "it was restarted");
+        project.rewrite(&lx("    oom_score_adj: 500\n"));
+        project.up();
+        assert_eq!(score(), "500");
+        project.locker("plan --exit-code").exits(0);
+    });
+}

@@ -272,7 +272,7 @@ impl Fake {
             pid: None,
             names: None,
             dns: Vec::new(),
-            renamed: None,
+            touched: None,
         }
     }
 
@@ -298,7 +298,7 @@ impl Fake {
             pid: None,
             names: found.names.clone(),
             dns: found.dns.clone(),
-            renamed: None,
+            touched: None,
         }
     }
 }

@@ -352,7 +352,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         pid: None,
         names: None,
         dns: Vec::new(),
-        renamed: None,
+        touched: None,
     }
 }
 

@@ -6,9 +6,13 @@
 //!
 //! Only the frames are here: parsing never panics whatever a container sends. RFC 2131, RFC 2132.
 
+mod options;
+
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+
+use options::{put, put_names};
 
 /// The one answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +27,9 @@ pub(super) struct Lease {
     pub(super) gateway: Ipv4Addr,
     /// Its name servers; empty leaves them unsaid.
     pub(super) dns: Vec<Ipv4Addr>,
+    /// Its search domains.
+    #[serde(default)]
+    pub(super) search: Vec<String>,
 }
 
 const ETHERNET: usize = 14;
@@ -156,24 +163,10 @@ fn bootp_of(question: &Question<'_>, kind: u8, lease: &Lease) -> Vec<u8> {
             .unwrap_or(0);
         put(&mut reply, 1, &mask.to_be_bytes());
         put(&mut reply, 3, &lease.gateway.octets());
-        let dns: Vec<u8> = lease
-            .dns
-            .iter()
-            .take(SERVERS)
-            .flat_map(|ip| ip.octets())
-            .collect();
-        if !dns.is_empty() {
-            put(&mut reply, 6, &dns);
-        }
+        put_names(&mut reply, lease);
     }
     reply.push(255);
     reply
-}
-
-fn put(reply: &mut Vec<u8>, code: u8, value: &[u8]) {
-    reply.push(code);
-    reply.push(u8::try_from(value.len()).unwrap_or(0)); // at most 4 * SERVERS bytes here
-    reply.extend(value);
 }
 
 /// Wraps a reply for the client: to its own hardware address and to the broadcast address, since it
@@ -225,6 +218,7 @@ mod tests {
             prefix: 24,
             gateway: Ipv4Addr::new(10, 77, 0, 1),
             dns: vec![Ipv4Addr::new(9, 9, 9, 9)],
+            search: Vec::new(),
         }
     }
 

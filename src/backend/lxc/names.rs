@@ -2,6 +2,8 @@
 //!
 //! Its host name is the kernel's (UTS namespace) and the one of `/etc/hostname`, which its init sets at each boot.
 
+mod resolver;
+
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -12,6 +14,9 @@ use super::inner_file::Inside;
 use super::site::failed;
 use crate::backend::BackendError;
 use crate::model::HostsLine;
+use crate::observed::Touched;
+
+pub(super) use resolver::write_resolver;
 
 /// What an init takes the host name from at each boot (hostname(5)).
 const HOST_NAME: &str = "/etc/hostname";
@@ -45,6 +50,7 @@ pub(super) fn write_names(
             inside.write(path, &text)?;
         }
     }
+    write_resolver(inside)?;
     write_host_name(inside)
 }
 
@@ -64,12 +70,14 @@ pub(super) fn write_host_name(inside: &Inside<'_>) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// The host name that a running container bears, or takes at its next boot, in place of the one of its spec.
-pub(super) fn other_host_name(inside: &Inside<'_>) -> Option<String> {
+/// What a running container has in place of what its spec says.
+pub(super) fn touched(inside: &Inside<'_>) -> Option<Touched> {
     let now = kernel_name(inside.pid?).ok();
     let next = noted_name(inside).ok().flatten();
     let mut seen = now.into_iter().chain(next);
-    seen.find(|name| *name != inside.spec.hostname)
+    let other = seen.find(|name| *name != inside.spec.hostname);
+    let resolver = || resolver::differs(inside).then_some(Touched::Resolver);
+    other.map(Touched::HostName).or_else(resolver)
 }
 
 /// The name in `/etc/hostname`: the first line that is no remark.

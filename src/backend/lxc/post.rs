@@ -42,6 +42,7 @@ impl Guarded {
                 prefix,
                 gateway: subnets.gateway4(),
                 dns: servers(spec),
+                search: spec.system.dns_search.clone(),
             },
         })
     }

@@ -121,6 +121,9 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
         "lxc.console.logfile",
         text("lxc.console.logfile", around.console_log)?,
     )?;
+    if let Some(score) = spec.system.oom_score_adj {
+        lines.set("lxc.proc.oom_score_adj", &score.to_string())?;
+    }
     lines.set("lxc.console.size", "1MB")?;
     lines.set("lxc.console.rotate", "1")?;
     for line in &spec.config {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::asked::Asked;
 use super::inner_file::Inside;
-use super::names::write_host_name;
+use super::names::{write_host_name, write_resolver};
 use super::render::{RenderError, Surroundings, render, with_include};
 use super::site::{Site, failed, io, write_whole};
 use super::{granted, mark};
@@ -17,12 +17,14 @@ use crate::model::{CgroupVersion, ContainerSpec, IdKind, Limit};
 use crate::observed::Mark;
 use crate::sys;
 
-/// Writes what a stopped container starts with: its settings, and the host name that it may have changed inside.
+/// Writes what a stopped container starts with: its settings, and the names that it may have changed inside.
 pub(super) fn write_for_start(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
     write_conf(site, spec)?;
     // A file that cannot be written (a volume that it may only read) does not keep it from starting; that the
-    // name is another one then is told as drift.
-    let _ = write_host_name(&Inside::of(site, spec, None));
+    // names are others then is told as drift.
+    let inside = Inside::of(site, spec, None);
+    let _ = write_host_name(&inside);
+    let _ = write_resolver(&inside);
     Ok(())
 }
 
@@ -113,10 +115,8 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
     };
     // A stopped one gets it when it starts.
     let named = match &live {
-        Some((_, pid)) if before.spec.hostname != spec.hostname => {
-            write_host_name(&Inside::of(site, spec, Some(*pid)))
-        }
-        Some(_) | None => Ok(()),
+        Some((_, pid)) => rename(&Inside::of(site, spec, Some(*pid)), &before.spec),
+        None => Ok(()),
     };
     let done = named
         .and_then(|()| write_conf(site, spec))
@@ -124,10 +124,26 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
     if let (Err(_), Some((live, pid))) = (&done, &live) {
         live.take_back(&container);
         // The first error is the one to tell, here and below.
-        let _ = write_host_name(&Inside::of(site, &before.spec, Some(*pid)));
+        let _ = rename(&Inside::of(site, &before.spec, Some(*pid)), spec);
         let _ = write_conf(site, &before.spec);
     }
     done
+}
+
+/// Writes what differs of the names that a running container bears and knows.
+fn rename(inside: &Inside<'_>, before: &ContainerSpec) -> Result<(), BackendError> {
+    let spec = inside.spec;
+    let resolver = |spec: &ContainerSpec| {
+        let system = &spec.system;
+        (system.dns_search.clone(), system.dns_opt.clone())
+    };
+    if before.hostname != spec.hostname {
+        write_host_name(inside)?;
+    }
+    match resolver(before) == resolver(spec) {
+        true => Ok(()),
+        false => write_resolver(inside),
+    }
 }
 
 /// Limits that were set in a running container, each with the value it had before, in order.

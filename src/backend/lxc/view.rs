@@ -7,7 +7,7 @@ use super::ended;
 use super::frozen::is_held;
 use super::inner_file::Inside;
 use super::mark::{self, is_ours};
-use super::names::{other_host_name, parse_name_servers};
+use super::names::{parse_name_servers, touched};
 use super::site::{PARTIAL, Site, io};
 use crate::backend::{BackendError, BackendView};
 use crate::model::{IdKind, IdRange, Kind, Name};
@@ -101,7 +101,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             pid: None,
             names: None,
             dns: Vec::new(),
-            renamed: None,
+            touched: None,
         })
 }
 
@@ -129,7 +129,7 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         pid,
         names: crate::hosts::read_block(&hosts, site.project.as_str()),
         dns: parse_name_servers(&resolv),
-        renamed: other_host_name(&inside),
+        touched: touched(&inside),
         wreck: false,
         set_aside: false,
         stopping: pid.is_some_and(|pid| mark::is_stopping(&dir, pid)),

@@ -14,9 +14,7 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
         }
         "init" => "a system container runs its own init",
         "tty" | "stdin_open" => "a system container has a console; see `locker shell`",
-        "oom_score_adj" => "write `lxc.proc.oom_score_adj` in `config`",
         "external_links" => "make both use an external network; see `networks`",
-        "dns_search" | "dns_opt" => "write them into the container's own resolv.conf with `setup`",
         "secrets" | "configs" => "mount the file with `volumes`",
         "pull" | "pull_policy" | "pull_refresh_after" | "platform" => {
             "an LXC container is not made from an image"

@@ -38,7 +38,7 @@ fn kept<E>(text: &str, check: impl FnOnce(&str) -> Result<(), E>) -> Result<Stri
 }
 
 /// A list of such texts.
-fn plain_list(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Vec<String> {
+pub(super) fn plain_list(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Vec<String> {
     parsed_list(desk, layers, key, |text| {
         kept(text, |text| check_plain(key.as_str(), text))
     })
@@ -108,9 +108,14 @@ fn texts(desk: &Desk<'_>, layers: &Layers<'_>, app: &mut App) {
     });
     app.runtime = plain(desk, layers, Key::Runtime);
     app.cgroup_parent = plain(desk, layers, Key::CgroupParent);
-    app.oom_score_adj = parsed(desk, layers, Key::OomScoreAdj, |text| {
+    app.oom_score_adj = oom_score_adj(desk, layers);
+}
+
+/// `oom_score_adj`.
+pub(super) fn oom_score_adj(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<i64> {
+    parsed(desk, layers, Key::OomScoreAdj, |text| {
         number("oom_score_adj", text, -1000, 1000)
-    });
+    })
 }
 
 /// The kernel keeps 64 characters of a name (sethostname(2)).

@@ -25,6 +25,9 @@ pub(super) fn fill(
         nesting: flag(desk, layers, Key::Nesting).unwrap_or_default(),
         granted: kernel::lower(desk, layers, mounts.tmpfs),
         extra_hosts: app::all_extra_hosts(desk, layers),
+        dns_search: app::plain_list(desk, layers, Key::DnsSearch),
+        dns_opt: app::plain_list(desk, layers, Key::DnsOpt),
+        oom_score_adj: app::oom_score_adj(desk, layers),
         stop_signal: parsed(desk, layers, Key::StopSignal, |text| {
             check_signal(text).map(|()| text.to_string())
         }),

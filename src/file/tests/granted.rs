@@ -26,6 +26,9 @@ containers:
     extra_hosts: ["db=10.0.0.1", "gw=host-gateway"]
     hostname: mail
     domainname: example.net
+    dns_search: [example.net, b.c]
+    dns_opt: ["ndots:1"]
+    oom_score_adj: -5
     stop_signal: SIGINT
     nesting: true
     read_only: true
@@ -59,6 +62,9 @@ fn a_system_container_has_what_the_words_of_compose_ask_for() {
     assert_eq!(system.granted.memory_mounts().len(), 3);
     assert!(system.nesting && system.granted.read_only && !system.granted.privileged);
     assert_eq!(system.extra_hosts[1].1, "host-gateway");
+    assert_eq!(system.dns_search, ["example.net", "b.c"]);
+    assert_eq!(system.dns_opt, ["ndots:1"]);
+    assert_eq!(system.oom_score_adj, Some(-5));
     assert_eq!(system.stop_signal.as_deref(), Some("SIGINT"));
     assert_eq!(a.fqdn.as_ref().unwrap().as_str(), "mail.example.net");
     assert_eq!(a.hostname(), "mail");

@@ -89,3 +89,17 @@ fn none_is_a_way_to_have_none() {
     assert_eq!(world.container("db").dns, servers(&["192.0.2.1"]));
     assert_eq!(world.text(&file, &wish(Goal::Up)).trim(), NOTHING);
 }
+
+#[test]
+fn search_domains_that_were_changed_inside_are_set_back_while_it_runs() {
+    let mut world = world(&["192.0.2.1"], &["192.0.2.1"]);
+    world.container("web").touched = Some(crate::observed::Touched::Resolver);
+    let text = world.run(&shop(), &wish(Goal::Up));
+    let why = "its search domains or resolver options were changed inside";
+    let lines = lines_of(&text, "web");
+    assert!(
+        lines.len() == 1 && lines[0].contains("names") && lines[0].ends_with(why),
+        "{text}"
+    );
+    assert_eq!(world.text(&shop(), &wish(Goal::Up)).trim(), NOTHING);
+}

@@ -195,7 +195,7 @@ fn accidents_to_the_host() -> Vec<(&'static str, String)> {
         ),
         (
             "host name changed inside",
-            hurt(|w| w.container("web").renamed = Some("other".into())),
+            hurt(|w| w.container("web").touched = Some(Touched::HostName("other".into()))),
         ),
         (
             "half made",

@@ -43,7 +43,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         pid: None,
         names: None,
         dns: Vec::new(),
-        renamed: None,
+        touched: None,
     }
 }
 
@@ -377,7 +377,7 @@ impl World {
             if !dns.is_empty() {
                 found.dns = dns.clone();
             }
-            found.renamed = None;
+            found.touched = None;
         } else if let Step::AwaitHealthy { container, .. } = step {
             assert_eq!(self.expect(container, true).state, State::Running);
         } else if let Step::AwaitCompleted { container, .. } = step {
