@@ -28,8 +28,8 @@ pub(super) async fn ensure(
         if let Some(name) = named(spec, mount) {
             let options = driver_options(&mount.host);
             let request = request(site, &name, "local", options, HashMap::new());
-            let found = make(docker, spec, request).await?;
-            check(spec, &name, &mount.host, &found)?;
+            make(docker, spec, request).await?;
+            check(docker, spec, &name, &mount.host).await?;
         }
     }
     for mount in &app.settings.engine_volumes {
@@ -68,30 +68,43 @@ fn request(
     }
 }
 
-/// Makes a volume, or gives the one of that name; the options of the volume that is there.
+/// Makes a volume, if there is none of that name.
 async fn make(
     docker: &Docker,
     spec: &ContainerSpec,
     request: VolumeCreateRequest,
-) -> Result<HashMap<String, String>, BackendError> {
+) -> Result<(), BackendError> {
     let made = docker.create_volume(request).await;
-    let made = made.map_err(|e| failed("make the volumes of", &spec.host_name(), &e))?;
-    Ok(made.options)
+    made.map_err(|e| failed("make the volumes of", &spec.host_name(), &e))?;
+    Ok(())
 }
 
-fn check(
+/// The volume of that name must lead to the host's side of ours. The engine is asked for it by name: to a
+/// request to make one that is there already, engine 20.10 answers without its options once it has been
+/// started anew.
+async fn check(
+    docker: &Docker,
     spec: &ContainerSpec,
     name: &str,
     host: &Path,
-    found: &HashMap<String, String>,
 ) -> Result<(), BackendError> {
-    if found.get("device").map(Path::new) == Some(host) {
-        return Ok(());
+    let found = docker.inspect_volume(name).await;
+    let found = found.map_err(|e| failed("look at the volumes of", &spec.host_name(), &e))?;
+    match stray(name, host, &found.options) {
+        Some(reason) => Err(refused("create", &spec.host_name(), reason)),
+        None => Ok(()),
     }
-    let reason = format!(
-        "the engine has a volume `{name}` that is not locker's; remove it (docker volume rm {name}) or give the volume another name"
-    );
-    Err(refused("create", &spec.host_name(), reason))
+}
+
+/// What is wrong with the options of a volume that should lead to `host`. It may hold somebody's data, so
+/// that nobody is told to remove it.
+fn stray(name: &str, host: &Path, options: &HashMap<String, String>) -> Option<String> {
+    let device = options.get("device").map(Path::new);
+    (device != Some(host)).then(|| {
+        format!(
+            "the engine has a volume `{name}` that is not locker's; use it as it is (`external: true` and `name: {name}` below `volumes`) or give the volume another name"
+        )
+    })
 }
 
 /// The engine would make a missing one, empty and without a word.
@@ -135,5 +148,25 @@ pub(super) async fn remove(
     {
         Err(error) if !is_missing(&error) => Err(refuse(reason(&error))),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_that_leads_elsewhere_is_told_and_never_to_be_removed() {
+        let host = Path::new("/var/lib/locker/volumes/shop/data");
+        let ours = driver_options(host).into_iter().collect();
+        assert_eq!(stray("shop_data", host, &ours), None);
+        for options in [driver_options(Path::new("/srv")), HashMap::new()] {
+            let said = stray("shop_data", host, &options).unwrap();
+            assert!(
+                said.contains("`external: true` and `name: shop_data`"),
+                "{said}"
+            );
+            assert!(!said.contains("rm ") && !said.contains("remove"), "{said}");
+        }
     }
 }
