@@ -81,16 +81,27 @@ fn is_a_state(goal: &Goal) -> bool {
     }
 }
 
-/// Whether a step that would be done again shows no difference: to wait changes nothing, and a
-/// container that has ended by itself with 0 since it was started has done what it was there for.
-fn is_no_difference(step: &Step, observed: &Observed) -> bool {
+/// Whether it is a container that may rest until somebody calls, and is to be up otherwise.
+fn is_on_demand(name: &Name, project: &Project, wish: &Wish) -> bool {
+    let up = matches!(wish.goal, Goal::Up | Goal::Start { .. });
+    let file = project.containers.get(name);
+    up && file.is_some_and(|file| file.on_demand && file.idle.is_some())
+}
+
+/// Whether a step that would be done again shows no difference: to wait changes nothing, a container that has
+/// ended by itself with 0 since it was started has done what it was there for, and one on demand on which
+/// nobody has called since is stopped by its service.
+fn is_no_difference(step: &Step, observed: &Observed, (project, wish): (&Project, &Wish)) -> bool {
+    let rests = |name: &Name| is_on_demand(name, project, wish) && !observed.units.is_active(name);
     let is_done = |name: &Name| {
         let container = observed.containers.get(name);
         container.is_some_and(|c| c.state == State::Stopped && c.exit == Some(0))
     };
     match step {
         Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. } => true,
-        Step::Start { container } | Step::WriteNames { container, .. } => is_done(container),
+        Step::WriteNames { container, .. } => is_done(container),
+        Step::Start { container } => is_done(container) || rests(container),
+        Step::Stop { container, .. } => rests(container),
         Step::Publish { add, remove } => {
             let mut rules = add.iter().chain(remove);
             rules.all(|rule| is_done(&rule.container))
@@ -114,7 +125,6 @@ fn is_no_difference(step: &Step, observed: &Observed) -> bool {
         | Step::Seed { .. }
         | Step::Configure(_)
         | Step::Setup { .. }
-        | Step::Stop { .. }
         | Step::Freeze { .. }
         | Step::Unfreeze { .. }
         | Step::WriteHostNames { .. }
@@ -132,6 +142,15 @@ fn has_just_ended(step: &Step, observed: &Observed) -> bool {
     };
     let found = observed.containers.get(container);
     found.is_some_and(|c| c.state == State::Stopped && c.exit.is_none())
+}
+
+/// Whether it is about a container on demand, whose service may end it at any time: one look takes longer than
+/// that, and tells of its start and of its end.
+fn may_be_late(step: &Step, project: &Project, wish: &Wish) -> bool {
+    let (Step::Start { container } | Step::Stop { container, .. }) = step else {
+        return false;
+    };
+    is_on_demand(container, project, wish)
 }
 
 /// Whether its first process has ended and its engine does not know that yet: whether a container that ends at
@@ -190,10 +209,15 @@ pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), V
         let rest = plan(project, &observed, wish);
         let rest = rest.map_err(|problems| VerifyError::Problems { problems })?;
         let mut steps = rest.steps.iter().map(|planned| &planned.step);
-        if steps.clone().all(|step| is_no_difference(step, &observed)) {
+        let asked = (project, wish);
+        if steps
+            .clone()
+            .all(|step| is_no_difference(step, &observed, asked))
+        {
             return Ok(());
         }
-        if looks > MOST_LOOKS || !steps.any(|step| has_just_ended(step, &observed)) {
+        let moves = |step| has_just_ended(step, &observed) || may_be_late(step, project, wish);
+        if looks > MOST_LOOKS || !steps.any(moves) {
             return Err(match ended(host, &rest, &observed).await {
                 Some(ended) => ended,
                 None => VerifyError::Differs {

@@ -125,6 +125,9 @@ impl<'a> Builder<'a> {
     /// Why it will not run for long, though it still does.
     fn is_stopping(&self, name: &Name) -> Option<Cause> {
         let found = self.there(name)?;
+        if self.rests_again(name) {
+            return None;
+        }
         match (found.stopping, self.observed.units.stops(name)) {
             // A killed run has asked it to stop.
             (true, false) => Some(Cause::Unfinished),

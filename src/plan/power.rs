@@ -125,9 +125,19 @@ impl Builder<'_> {
         (still_to_do(&spec.system.provisions, had), commands)
     }
 
+    /// Whether its service has come to its end, or is about to, and the next start is left to the first who
+    /// calls: nobody has called for a while, and to rest is how it is to be.
+    pub(super) fn rests_again(&self, name: &Name) -> bool {
+        let units = &self.observed.units;
+        let asked = self.there(name).is_some_and(|found| found.stopping);
+        let ends = units.stops(name) || (asked && !units.is_active(name));
+        ends && self.waits_for_callers(name)
+    }
+
     /// Whether it does not run when all is done, since nobody has called yet.
     pub(super) fn is_left_to_callers(&self, name: &Name) -> bool {
-        let goes_on = runs(self.there(name)) && !self.has(Slot::Stop, name);
+        let ends = self.observed.units.stops(name);
+        let goes_on = runs(self.there(name)) && !ends && !self.has(Slot::Stop, name);
         self.waits_for_callers(name) && !goes_on && !self.has(Slot::Start, name)
     }
 

@@ -168,7 +168,8 @@ impl Builder<'_> {
         all.extend(self.parted(file, found, intent.settings));
         if runs(Some(found)) {
             let on = matches!(intent.power, Power::On | Power::Cycle);
-            all.extend(self.cut_off(found).filter(|_| on));
+            let cut = self.cut_off(found).filter(|_| !self.rests_again(name));
+            all.extend(cut.filter(|_| on));
             let behind =
                 Cause::Drifted("it is in the network or processes of an earlier run of another");
             all.extend((on && found.left_behind).then_some((Reach::Restart, behind)));

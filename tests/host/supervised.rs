@@ -522,3 +522,37 @@ fn a_held_port_waits_for_a_slow_program_and_moves_and_its_idle_container_has_not
         eventually("inactive".into(), || unit(host, "web", "ActiveState"));
     });
 }
+
+/// Both kinds hear no signal, so that they take their time to end.
+const ON_DEMAND: &str = "  od:\n    image: busybox:test\n    on_demand: true\n    idle: 2s\n    stop_grace_period: 6s\n    \
+     ports: [\"8080:80\"]\n  lx:\n    template: {name: tiny}\n    on_demand: true\n    idle: 2s\n    \
+     stop_grace_period: 6s\n    config: [\"lxc.signal.halt = SIGWINCH\"]\n    ports: [\"8081:80\"]\n  \
+     web:\n    image: busybox:test\n    stop_grace_period: 0s\n";
+
+#[test]
+fn a_container_on_demand_that_comes_to_rest_is_neither_a_step_nor_a_difference() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", ON_DEMAND);
+        project.up();
+        for (container, port, says) in [("od", 8080, "hello"), ("lx", 8081, "lx")] {
+            let url = format!("curl -s --noproxy '*' -m 20 http://127.0.0.1:{port}/");
+            assert_eq!(host.sh(&url), says);
+            eventually("deactivating".into(), || {
+                unit(host, container, "ActiveState")
+            });
+            project.locker("plan --exit-code").exits(0);
+            host.sh("docker rm -f both_web");
+            let told = project.locker("up").exits(0).out;
+            assert!(!told.contains(container), "{told}");
+            assert_eq!(
+                unit(host, container, "ActiveState"),
+                "deactivating",
+                "`up` waited for it"
+            );
+            eventually(false, || {
+                unit(host, container, "ActiveState") == "deactivating"
+            });
+            project.locker("plan --exit-code").exits(0);
+        }
+    });
+}

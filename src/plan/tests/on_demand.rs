@@ -4,6 +4,7 @@ use super::apps::{mixed, mixed_with, on};
 use super::supervised::{systemd, unit, up_with_systemd};
 use super::world::World;
 use super::*;
+use crate::observed::{State, StrayCard};
 
 #[test]
 fn nobody_waits_for_the_health_of_a_container_that_is_left_to_its_callers() {
@@ -223,4 +224,50 @@ fn a_held_port_becomes_a_plain_one_while_systemd_still_listens_there() {
     let problems = plan(&file, &world.look(), &chosen(more, &["db"])).unwrap_err();
     let said = "is in use by container `web` of project `shop`";
     assert!(problems[0].message.ends_with(said), "{problems:?}");
+}
+
+#[test]
+fn one_that_is_about_to_rest_again_is_left_to_itself_and_nobody_waits_for_it() {
+    let file = mixed_with("web", |c| {
+        c.on_demand = true;
+        c.idle = Some(Duration::from_secs(2));
+        c.healthcheck = Some(Healthcheck::new(InnerCommand::Shell("true".into())));
+    });
+    let mut world = up_with_systemd(&file);
+    world.container("web").state = State::Running;
+    let state = UnitState {
+        active: "deactivating".into(),
+        ..UnitState::default()
+    };
+    world.seen.units.states.insert(name("web"), state);
+    let nic = world
+        .container("web")
+        .mark
+        .clone()
+        .unwrap()
+        .spec
+        .nic
+        .unwrap();
+    for stopping in [false, true] {
+        world.container("web").stopping = stopping;
+        // Its card goes before its engine knows that it has ended.
+        for strays in [
+            Vec::new(),
+            vec![StrayCard {
+                container: name("web"),
+                bridge: nic.bridge.clone(),
+                card: None,
+                misfit: false,
+            }],
+        ] {
+            world.seen.network.strays = strays;
+            assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+        }
+    }
+    // Who is to run is stopped to the end and started.
+    let text = world.text(&file, &chosen(Goal::Start { restart: false }, &["web"]));
+    assert!(
+        text.contains("- stop     web") && text.contains("+ start    web"),
+        "{text}"
+    );
 }
