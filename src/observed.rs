@@ -218,6 +218,8 @@ pub struct ObservedContainer {
     pub left_behind: bool,
     /// Names of networks of the engine that it knows by the id of one that was removed.
     pub estranged: BTreeSet<String>,
+    /// Names of networks of the engine that it was made on and is not on any more: somebody took it off.
+    pub unplugged: BTreeSet<String>,
     /// Process id of its init while it runs.
     pub pid: Option<u32>,
     /// The managed lines of its hosts file; none when there is no block.

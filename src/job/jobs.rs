@@ -187,6 +187,7 @@ mod tests {
             parted: false,
             left_behind: false,
             estranged: Default::default(),
+            unplugged: Default::default(),
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -115,7 +115,7 @@ impl Builder<'_> {
             self.draft.after(id, remove);
         }
         for name in &users.applications {
-            for slot in [Slot::Create, Slot::Start] {
+            for slot in [Slot::Create, Slot::Configure, Slot::Start] {
                 if let Some(later) = self.draft.find(slot, name) {
                     self.draft.after(later, id);
                 }

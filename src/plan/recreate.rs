@@ -165,6 +165,7 @@ impl Builder<'_> {
             all.extend(self.new_image(name, found));
             all.extend(self.new_networks(found));
         }
+        all.extend(self.unplugged(file, found, intent.power));
         all.extend(self.parted(file, found, intent.settings));
         if runs(Some(found)) {
             let on = matches!(intent.power, Power::On | Power::Cycle);
@@ -183,6 +184,19 @@ impl Builder<'_> {
         let now = self.observed.engine.images.get(image)?;
         let differs = found.image.as_ref().is_some_and(|old| old != now);
         differs.then_some((Reach::Recreate, Cause::Drifted("its image changed")))
+    }
+
+    /// The engine never gives a container a card on a network that somebody took it off, not at a start either.
+    fn unplugged(
+        &self,
+        file: &Container,
+        found: &ObservedContainer,
+        power: Power,
+    ) -> Option<(Reach, Cause)> {
+        let on = matches!(power, Power::On | Power::Cycle) && !self.is_done(&file.name);
+        let off = on && !found.unplugged.is_empty();
+        let cause = Cause::Drifted("somebody took it off a network");
+        off.then_some((Reach::Live, cause))
     }
 
     /// The engine joins the network of a container by the id of that: a new self of it is another one, and
@@ -225,11 +239,19 @@ impl Builder<'_> {
         Some((Reach::Recreate, self.network_cause(network)))
     }
 
-    /// A card that is gone is made at a start only; one that is there is put back on its bridge.
+    /// A card that is gone is made at a start only; one that is there is put back on its bridge, and one of a
+    /// network that it is not on comes with that.
     fn cut_off(&self, found: &ObservedContainer) -> Option<(Reach, Cause)> {
-        let name = &found.mark.as_ref()?.spec.name;
+        let spec = &found.mark.as_ref()?.spec;
+        let places = spec.app.iter().flat_map(|app| &app.attached);
+        let lost = places.filter(|at| found.unplugged.contains(&at.network));
+        let comes: Vec<&String> = lost
+            .filter_map(|at| Some(&at.nic.as_ref()?.bridge))
+            .collect();
         let mut strays = self.observed.network.strays.iter();
-        let cut = strays.any(|stray| stray.container == *name && stray.card.is_none());
+        let cut = strays.any(|stray| {
+            stray.container == spec.name && stray.card.is_none() && !comes.contains(&&stray.bridge)
+        });
         cut.then_some((Reach::Restart, Cause::Drifted("its network card is gone")))
     }
 

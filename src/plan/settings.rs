@@ -46,8 +46,11 @@ impl Builder<'_> {
             self.recreate(name, causes.clone());
             return Some(causes);
         }
-        if let Some(new) = new {
-            self.seed_fresh(name, mark, &new, &causes);
+        if let Some(new) = &new {
+            self.seed_fresh(name, mark, new, &causes);
+        }
+        let as_it_is = || (!found.unplugged.is_empty()).then(|| mark.spec.clone());
+        if let Some(new) = new.or_else(as_it_is) {
             self.specs.insert(name.clone(), new.clone());
             let step = Step::Configure(Box::new(new));
             self.draft

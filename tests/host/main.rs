@@ -35,6 +35,7 @@ mod granted;
 mod held;
 mod hooks;
 mod images;
+mod interfered;
 mod itself;
 mod jobs;
 mod kept_apart;

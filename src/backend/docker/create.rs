@@ -5,6 +5,7 @@
 //! fails takes back all that was done. When it is killed in between, the labels are there and a network
 //! is missing, which [`super::known`] calls a wreck; files without a container go with the next one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,7 @@ pub(super) async fn create(
                 wreck: false,
                 frozen: false,
                 held: held.to_vec(),
+                unplugged: BTreeSet::new(),
             },
             remarks,
         }),

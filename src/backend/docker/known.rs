@@ -4,7 +4,7 @@
 //! place. One look fills this; every change of ours keeps it true, since nobody else changes the
 //! project while its lock is held. It must not be asked about states: those change by themselves.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use bollard::models::ContainerSummaryStateEnum;
@@ -33,6 +33,8 @@ pub(super) struct Known {
     pub(super) frozen: bool,
     /// Its volumes without a name: path inside and the engine's word for it.
     pub(super) held: Vec<(PathBuf, String)>,
+    /// The networks that it was made on and is not on.
+    pub(super) unplugged: BTreeSet<String>,
 }
 
 /// The two selves that a name may have.
@@ -89,10 +91,13 @@ pub(super) fn ours(site: &Site, homes: &Homes, entry: &Entry) -> Option<(Name, B
     // running them twice can do harm, a missing one shows.
     mark.setup_done |= began && !mark.spec.setup.is_empty() && lost(site, &name, &token);
     let state = status::state(entry.state);
+    let unplugged = unplugged(entry, &mark);
     let known = Known {
-        wreck: state.is_none() || !(began || is_joined(entry, &mark)),
+        // Older engines join them one after the other.
+        wreck: state.is_none() || !(began || unplugged.is_empty()),
         frozen: state == Some(State::Frozen),
         held: held(entry, &mark),
+        unplugged,
         id,
         token,
         mark,
@@ -105,16 +110,20 @@ fn lost(site: &Site, name: &Name, token: &str) -> bool {
     !site.home(name, token).exists()
 }
 
-/// Whether it is on all its networks. Older engines join them one after the other.
-fn is_joined(entry: &Entry, mark: &Mark) -> bool {
+/// The networks of its mark that it is not on.
+fn unplugged(entry: &Entry, mark: &Mark) -> BTreeSet<String> {
     let joined: HashSet<&str> = entry
         .network_settings
         .iter()
         .flat_map(|settings| settings.networks.iter().flatten())
         .map(|(name, _)| name.as_str())
         .collect();
-    let mut wanted = mark.spec.app.iter().flat_map(|app| &app.attached);
-    wanted.all(|attached| joined.contains(attached.network.as_str()))
+    let wanted = mark.spec.app.iter().flat_map(|app| &app.attached);
+    let wanted = wanted.map(|attached| &attached.network);
+    wanted
+        .filter(|network| !joined.contains(network.as_str()))
+        .cloned()
+        .collect()
 }
 
 fn held(entry: &Entry, mark: &Mark) -> Vec<(PathBuf, String)> {

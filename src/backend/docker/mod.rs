@@ -179,6 +179,17 @@ impl DockerBackend {
     }
 }
 
+/// What the engine leaves to do for the cards that it has just made.
+fn fit_cards(mark: &Mark) {
+    let nics = mark.spec.app.iter().flat_map(|app| &app.attached);
+    for nic in nics.filter_map(|attached| attached.nic.as_ref()) {
+        sys::let_ports_reach_themselves(&nic.bridge);
+        // A network that was made before its MTU changed has cards as they were. What does not fit is
+        // seen by the next look; the container runs.
+        let _ = sys::fit_cables(&nic.bridge);
+    }
+}
+
 #[async_trait]
 impl Backend for DockerBackend {
     async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
@@ -216,9 +227,13 @@ impl Backend for DockerBackend {
         let name = &mark.spec.name;
         let known = self.body("configure", name, Body::Present).await?;
         update::configure(&self.site, self.link().await?, &known, mark).await?;
+        if !known.unplugged.is_empty() {
+            fit_cards(mark);
+        }
         self.note(name, |bodies| {
             if let Some(present) = &mut bodies.present {
                 present.mark = mark.clone();
+                present.unplugged.clear();
             }
         });
         Ok(())
@@ -227,13 +242,7 @@ impl Backend for DockerBackend {
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let known = self.body("start", name, body).await?;
         power::start(self.link().await?, &self.site.full(name), &known).await?;
-        let nics = known.mark.spec.app.iter().flat_map(|app| &app.attached);
-        for nic in nics.filter_map(|attached| attached.nic.as_ref()) {
-            sys::let_ports_reach_themselves(&nic.bridge);
-            // A network that was made before its MTU changed has cards as they were. What does not fit is
-            // seen by the next look; the container runs.
-            let _ = sys::fit_cables(&nic.bridge);
-        }
+        fit_cards(&known.mark);
         Ok(())
     }
 

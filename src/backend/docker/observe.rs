@@ -242,6 +242,7 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
                 seen.parted = is_parted(&look.containers, entry, &known);
                 seen.left_behind = shares::is_left_behind(&look.containers, &known, seen.pid);
                 seen.estranged = estranged(&look.ids, entry);
+                seen.unplugged = known.unplugged.clone();
                 containers.insert(name.clone(), seen);
                 Body::Present
             }
@@ -349,6 +350,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         parted: false,
         left_behind: false,
         estranged: BTreeSet::new(),
+        unplugged: BTreeSet::new(),
         pid: None,
         names: None,
         dns: Vec::new(),

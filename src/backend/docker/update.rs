@@ -1,11 +1,12 @@
-//! Changing a container that lives on: its limits and who starts it again when it ends.
+//! Changing a container that lives on: its limits, who starts it again when it ends, and its places on networks
+//! that somebody took it off.
 //!
 //! Only what differs from the mark before is asked for, so a mark that is only written anew costs no
 //! request. The mark follows the engine: when the engine refuses, nothing is written.
 
 use std::fs;
 
-use bollard::models::{ContainerUpdateBody, ContainerUpdateResponse};
+use bollard::models::{ContainerUpdateBody, ContainerUpdateResponse, NetworkConnectRequest};
 
 use super::client::{ANSWER, Link};
 use super::create::app_of;
@@ -14,8 +15,9 @@ use super::known::Known;
 use super::limits::{self, Unlimited};
 use super::site::Site;
 use super::unheld::{self, Remark};
-use super::{mark, raw};
+use super::{mark, place, raw};
 use crate::backend::BackendError;
+use crate::model::{Attached, ContainerSpec};
 use crate::observed::Mark;
 
 /// Writes settings and mark anew; a running container has them at once.
@@ -43,7 +45,25 @@ pub(super) async fn configure(
             return Err(refused("configure", &new.host_name(), reason));
         }
     }
+    plug_in(link, known, new).await?;
     mark::change(&site.home(&new.name, &known.token), &known.id, mark)
+}
+
+/// Joins it again to the networks that it was made on and is not on, with its addresses and names there. One that
+/// runs gets its card at once.
+async fn plug_in(link: &Link, known: &Known, spec: &ContainerSpec) -> Result<(), BackendError> {
+    let app = app_of(spec)?;
+    let lost = |at: &&Attached| known.unplugged.contains(&at.network);
+    for attached in app.attached.iter().filter(lost) {
+        let request = NetworkConnectRequest {
+            container: known.id.clone(),
+            endpoint_config: Some(place::endpoint(&spec.name, attached)),
+        };
+        let network = attached.network.as_str();
+        let joined = link.docker.connect_network(network, request).await;
+        joined.map_err(|e| failed("join networks of", &spec.host_name(), &e))?;
+    }
+    Ok(())
 }
 
 /// What the engine remarks about the change, which the client does not hand on.

@@ -98,6 +98,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             parted: false,
             left_behind: false,
             estranged: Default::default(),
+            unplugged: Default::default(),
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -136,6 +137,7 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         parted: false,
         left_behind: false,
         estranged: Default::default(),
+        unplugged: Default::default(),
         mark: Some(mark),
     })
 }

@@ -20,6 +20,7 @@ mod shop;
 mod speed;
 mod supervised;
 mod unheld;
+mod unplugged;
 mod volumes;
 mod world;
 

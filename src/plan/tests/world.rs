@@ -40,6 +40,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         parted: false,
         left_behind: false,
         estranged: Default::default(),
+        unplugged: Default::default(),
         pid: None,
         names: None,
         dns: Vec::new(),
@@ -366,6 +367,13 @@ impl World {
             let found = self.seen.containers.get_mut(&spec.name).unwrap();
             assert_eq!(found.kind, spec.kind());
             found.mark.as_mut().unwrap().spec = (**spec).clone();
+            for network in std::mem::take(&mut found.unplugged) {
+                let mut ours = self.seen.engine.networks.values();
+                let known = ours.any(|known| known.host_name() == network);
+                assert!(known || self.seen.engine.foreign_networks.contains(&network));
+                let strays = &mut self.seen.network.strays;
+                strays.retain(|stray| stray.container != spec.name);
+            }
         } else if let Step::WriteNames {
             container,
             hosts,
