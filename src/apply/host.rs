@@ -25,6 +25,7 @@ use crate::store::{self, Paths, StoreError};
 use crate::sys::{self, ListenError, RawListener, Transport};
 use crate::systemd::{Rules, Units, UnitsError};
 
+use super::kept::note_fault;
 use super::{facts, jobs};
 
 /// The drivers, passed in: a test passes its own.
@@ -161,7 +162,7 @@ impl Host {
         host.sysctls = sysctls
             .await
             .map_err(|source| ObserveError::Thread { source })?;
-        Ok(Observed {
+        let mut observed = Observed {
             host,
             record: on_disk.record,
             adopted: on_disk.adopted,
@@ -177,7 +178,9 @@ impl Host {
             units: units?,
             jobs: jobs?,
             host_names: host_names?,
-        })
+        };
+        observed.network.note_fault = note_fault(self, &observed);
+        Ok(observed)
     }
 }
 

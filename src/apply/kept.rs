@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::observed::{Observed, ProjectRecord};
 use crate::plan::{Plan, PlannedStep, Step, StepId};
-use crate::store::{self, KEPT_VERSION, Kept, KeptBridge};
+use crate::store::{self, KEPT_VERSION, Kept, KeptBridge, StoreError};
 
 use super::Host;
 use super::act::{Worker, blocking};
@@ -65,6 +65,29 @@ pub(super) async fn keep_done(worker: &Worker<'_>, done: &[StepId]) -> Result<()
 /// The file cannot be written.
 pub async fn remember(host: &Host, observed: &Observed) -> Result<(), StepError> {
     save(host, after(host, &[], observed)).await
+}
+
+/// What is wrong with what is kept: nothing was written down, or less than is there. What is there beyond it is gone
+/// after the next boot.
+pub(super) fn note_fault(host: &Host, observed: &Observed) -> Option<&'static str> {
+    let now = after(host, &[], observed);
+    if now.is_empty() {
+        return None;
+    }
+    match store::load_kept(&host.paths, &host.project) {
+        Ok(None) => Some("the note for the next boot is lost"),
+        Ok(Some(kept)) if lacks(&kept, &now) => Some("the note for the next boot lacks a network"),
+        Err(StoreError::Damaged { .. }) => Some("the note for the next boot is damaged"),
+        // One of a newer locker is refused with the record.
+        Ok(Some(_)) | Err(_) => None,
+    }
+}
+
+/// Port rules are left out: supervisors put them in and take them out between two changes.
+fn lacks(kept: &Kept, now: &Kept) -> bool {
+    let bridge = |name: &String| kept.bridges.contains_key(name);
+    let network = |rules: &NetworkRules| kept.networks.iter().any(|k| k.bridge == rules.bridge);
+    !now.bridges.keys().all(bridge) || !now.networks.iter().all(network)
 }
 
 async fn save(host: &Host, kept: Kept) -> Result<(), StepError> {

@@ -203,8 +203,11 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
                 left.driver
             )]
         }
-        Step::SaveRecord(_)
-        | Step::ForgetProject(_)
+        Step::SaveRecord(_) => match cause {
+            Some(Cause::Drifted(what)) => vec![(*what).to_string()],
+            Some(_) | None => Vec::new(),
+        },
+        Step::ForgetProject(_)
         | Step::RemoveWreck { .. }
         | Step::BringBack { .. }
         | Step::RemoveBridge { .. }

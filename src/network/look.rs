@@ -51,6 +51,7 @@ pub(super) async fn observe(
         uplink_mtu: uplink::mtu(&ways, &links),
         forwarding: forwards(ours.values().copied(), &loopbacks),
         strays: Vec::new(),
+        note_fault: None,
     };
     let name = |index: u32| links.get(&index).map_or("?", |link| link.name.as_str());
     let taken = &mut network.taken;

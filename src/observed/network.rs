@@ -43,6 +43,8 @@ pub struct ObservedNetwork {
     /// Cards of running containers that are not on their bridges, not up there or do not fit them: somebody
     /// took them off, or deleted the bridge.
     pub strays: Vec<StrayCard>,
+    /// What is wrong with the note from which bridges and rules are put back at boot.
+    pub note_fault: Option<&'static str>,
 }
 
 /// A card of a running container that is not as it should be.

@@ -40,7 +40,8 @@ impl Builder<'_> {
     /// Why the units are written anew when nothing else than their being in place is wanted.
     pub(super) fn causes(&self, same: bool, linked: bool, opened: Vec<Name>) -> Vec<Cause> {
         let units = &self.observed.units;
-        if !same {
+        // Files of services that nobody remembers are no wish of the file.
+        if !same && !units.drifted {
             return vec![Cause::ForProject];
         }
         let files = units.drifted.then_some("its files differ");

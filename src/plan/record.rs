@@ -210,13 +210,26 @@ impl Builder<'_> {
 
     /// The record is written first: what follows stands on it.
     pub(super) fn save_record(&mut self, record: Option<&ProjectRecord>) {
-        let saves = self.wish.goal.scope().saves;
+        let scope = self.wish.goal.scope();
         let old = self.observed.record.as_ref();
-        let Some(record) = record.filter(|r| saves && Some(*r) != old) else {
+        let note_fault = self.observed.network.note_fault.filter(|_| scope.network);
+        let differs = |record: &&ProjectRecord| Some(*record) != old || note_fault.is_some();
+        let Some(record) = record.filter(|_| scope.saves).filter(differs) else {
             return;
         };
         let step = Step::SaveRecord(Box::new(record.clone()));
-        let cause = match &self.wish.goal {
+        let cause = self.cause_of_record(note_fault.filter(|_| Some(record) == old));
+        let first = self.draft.add(step, vec![cause]);
+        for id in self.draft.ids() {
+            self.draft.after(id, first);
+        }
+    }
+
+    /// With the record the note of what is put back at boot is written.
+    fn cause_of_record(&self, note_fault: Option<&'static str>) -> Cause {
+        let lost = self.observed.record.is_none() && !self.observed.containers.is_empty();
+        let lost = lost.then_some("the record of the project is lost");
+        match &self.wish.goal {
             Goal::PortAdd(_) | Goal::PortRemove(_) | Goal::Unports => Cause::Asked,
             Goal::Up
             | Goal::Create
@@ -234,11 +247,9 @@ impl Builder<'_> {
             | Goal::Pull
             | Goal::Build
             | Goal::Enable(_)
-            | Goal::Cleanup => Cause::ForProject,
-        };
-        let first = self.draft.add(step, vec![cause]);
-        for id in self.draft.ids() {
-            self.draft.after(id, first);
+            | Goal::Cleanup => lost
+                .or(note_fault)
+                .map_or(Cause::ForProject, Cause::Drifted),
         }
     }
 }

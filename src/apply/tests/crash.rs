@@ -322,6 +322,71 @@ async fn a_network_that_the_engine_does_not_let_go_of_keeps_nothing_else() {
     assert!(stage.fake.world().engine_networks.is_empty());
 }
 
+/// What boot needs stands in files: each of them lost, torn or short of something is drift, and written anew.
+#[tokio::test]
+async fn what_is_written_down_and_gone_is_told_as_drift_and_written_anew() {
+    let stage = begun(None).await;
+    let project = project("1");
+    let wish = wish(Goal::Up);
+    settle(&stage, &project, &wish).await;
+    let (paths, shop) = (stage.host.paths.clone(), name("shop"));
+    let short = {
+        let mut kept = load_kept(&paths, &shop).unwrap().unwrap();
+        kept.bridges.pop_last();
+        serde_json::to_string(&kept).unwrap()
+    };
+    for (path, text, cause) in [
+        (
+            paths.kept(&shop),
+            None,
+            "the note for the next boot is lost",
+        ),
+        (
+            paths.kept(&shop),
+            Some(""),
+            "the note for the next boot is damaged",
+        ),
+        (
+            paths.kept(&shop),
+            Some("{\0"),
+            "the note for the next boot is damaged",
+        ),
+        (
+            paths.kept(&shop),
+            Some(&*short),
+            "the note for the next boot lacks a network",
+        ),
+        (
+            paths.record(&shop),
+            None,
+            "the record of the project is lost",
+        ),
+        (
+            paths.record(&shop),
+            Some(""),
+            "the record of the project is lost",
+        ),
+    ] {
+        match text {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let observed = stage.host.observe(&project, None).await.unwrap();
+        let plan = plan(&project, &observed, &wish).unwrap().to_string();
+        assert!(plan.contains(cause), "{text:?}: {plan}");
+        settle(&stage, &project, &wish).await;
+        assert!(
+            stage
+                .host
+                .observe(&project, None)
+                .await
+                .unwrap()
+                .record
+                .is_some()
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_runs_once_is_not_run_again_by_the_next_up() {
     let stage = begun(Some(&project("1"))).await;
