@@ -13,6 +13,8 @@ pub struct ObservedUnits {
     pub available: bool,
     /// The services that were written.
     pub services: BTreeMap<Name, UnitSpec>,
+    /// Those of the services that are known by their unit files alone: what was written down of them is lost.
+    pub lost: BTreeSet<Name>,
     /// Files on disk differ from what belongs to `services`.
     pub drifted: bool,
     /// What systemd says of the services.
@@ -29,8 +31,8 @@ pub struct ObservedUnits {
     pub unkept: BTreeSet<Name>,
     /// Limits that drop-ins of somebody else's set for services; they win over the unit.
     pub overruled: Vec<Overruled>,
-    /// Something that all projects share is left (that service, the copy of the program), and no project has
-    /// a unit any more.
+    /// Something is left of units that are no more: a file, a link or a unit that runs without its file; or what all
+    /// projects share (that service, the copy of the program), and no project has a unit any more.
     pub left_over: bool,
 }
 

@@ -8,6 +8,8 @@ use crate::model::{
     DemandPort, Held, Listener, Name, Place, Port, PortRule, ProjectUnits, UnitSpec, UnitsChange,
 };
 
+use crate::observed::ProjectRecord;
+
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::Power;
@@ -44,11 +46,13 @@ impl Builder<'_> {
         if !same && !units.drifted {
             return vec![Cause::ForProject];
         }
+        let lost = !units.lost.is_empty();
+        let lost = lost.then_some("what was written down of its services is lost");
         let files = units.drifted.then_some("its files differ");
         let links = (!linked).then_some("what starts at boot differs");
         let limits = !units.unkept.is_empty();
         let limits = limits.then_some("the kernel keeps its services to other limits");
-        let drift = [files, links, limits, units.network_fault];
+        let drift = [lost.or(files), links, limits, units.network_fault];
         let drift = drift.into_iter().flatten().map(Cause::Drifted);
         let ports = opened.into_iter().map(Cause::PortsClosed);
         let causes: Vec<Cause> = drift.chain(ports).collect();
@@ -60,19 +64,23 @@ impl Builder<'_> {
 
     /// What is stopped is not started by the next who calls: its ports are closed first. Nothing else of
     /// the units is touched.
-    pub(super) fn close_ports(&mut self) {
+    pub(super) fn close_ports(&mut self, record: Option<&ProjectRecord>) {
         let old = &self.observed.units;
         let off = |name: &Name| self.meant(name) == Power::Off;
         let mut held = holding(&old.services);
         if !held.any(|name| off(name) && old.held.get(name) != Some(&Held::Closed)) {
             return;
         }
+        let services = match old.lost.is_empty() {
+            true => old.services.clone(),
+            false => self.services(record),
+        };
         let change = UnitsChange {
-            open: self.open(&old.services),
+            open: self.open(&services),
             units: ProjectUnits {
                 project: self.project.name.clone(),
                 directory: self.project.directory.clone(),
-                services: old.services.clone(),
+                services,
             },
             enabled: old.enabled.clone(),
             project_enabled: old.project_enabled,

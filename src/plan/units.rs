@@ -27,7 +27,7 @@ impl Builder<'_> {
     pub(super) fn units(&mut self, record: Option<&ProjectRecord>) {
         let observed = &self.observed.units;
         if self.wish.goal == Goal::Stop {
-            return self.close_ports();
+            return self.close_ports(record);
         }
         if !observed.available || !self.wish.goal.scope().units {
             return;
@@ -150,7 +150,7 @@ impl Builder<'_> {
     }
 
     /// The services of all containers that are there at the end and that systemd runs.
-    fn services(&self, record: Option<&ProjectRecord>) -> BTreeMap<Name, UnitSpec> {
+    pub(super) fn services(&self, record: Option<&ProjectRecord>) -> BTreeMap<Name, UnitSpec> {
         if self.wish.goal.takes_down().is_some() {
             return BTreeMap::new();
         }
@@ -161,14 +161,17 @@ impl Builder<'_> {
             .filter_map(|(name, spec)| {
                 let old = self.observed.units.services.get(name);
                 let Some(file) = self.project.containers.get(name) else {
-                    return old.map(|old| (name.clone(), old.clone()));
+                    return old.map(|old| (name.clone(), self.founded(old)));
                 };
+                // Its file alone does not tell all that it is.
+                let old = old.filter(|_| !self.observed.units.lost.contains(name));
+                let known = old.is_some() || !self.observed.units.lost.contains(name);
                 // What nobody asked about keeps the unit that it has.
                 if let Some(old) = old.filter(|_| !self.selected(name)) {
                     return Some((name.clone(), old.clone()));
                 }
                 let ports = self.unit_ports(spec, old, record);
-                if self.wish.goal.is_of_ports() {
+                if self.wish.goal.is_of_ports() && known {
                     return old.map(|old| {
                         (
                             name.clone(),
@@ -179,7 +182,7 @@ impl Builder<'_> {
                         )
                     });
                 }
-                if self.wish.goal == Goal::Limits {
+                if self.wish.goal == Goal::Limits && known {
                     return old.map(|old| (name.clone(), with_limits(old, spec)));
                 }
                 let empty = BTreeSet::new();
@@ -188,6 +191,22 @@ impl Builder<'_> {
                 Some((name.clone(), UnitSpec { ports, ..unit }))
             })
             .collect()
+    }
+
+    /// A service that the file does not have (any more). What its unit file does not tell is as for the others.
+    fn founded(&self, old: &UnitSpec) -> UnitSpec {
+        match self.observed.units.lost.contains(&old.name) {
+            false => old.clone(),
+            true => UnitSpec {
+                program: self.wish.program.clone(),
+                directory: self.project.directory.clone(),
+                state_dir: self.wish.state_dir.clone(),
+                lxcpath: self.wish.lxcpath.clone(),
+                engine: engine_socket(old.kind, self.observed),
+                stop_timeout: usual_grace(old.kind),
+                ..old.clone()
+            },
+        }
     }
 
     /// The rules that are in place while a container runs, whoever starts it.

@@ -1,11 +1,12 @@
 //! Host ports that systemd holds open for containers on demand, of all projects.
 //!
-//! What a project's units are to hold stands in its state; whether a port is open now is seen at the
+//! What a project's units are to hold stands in its state and, where that is lost, in unit files with our mark; whether a port is open now is seen at the
 //! kernel: the socket is there, and the first process has it.
 
 use crate::model::{Name, Port, Protocol};
 use crate::sys::{self, RawListener, Transport};
 
+use super::marked::demand_units;
 use super::projects::project_names;
 use super::{Paths, StoreError, load_unit_specs};
 
@@ -23,19 +24,22 @@ pub struct HeldPort {
 /// All ports that are to be held for containers on demand of this host, open or not.
 ///
 /// # Errors
-/// The state directory or what is in it cannot be read.
+/// The state directory, that of units, or what is in them cannot be read.
 pub fn demand_ports(paths: &Paths) -> Result<Vec<HeldPort>, StoreError> {
-    let mut all = Vec::new();
+    let mut units = demand_units(paths)?;
     for project in project_names(paths)? {
-        for (container, unit) in load_unit_specs(paths, &project)? {
-            all.extend(unit.on_demand.into_iter().map(|held| HeldPort {
-                project: project.clone(),
-                container: container.clone(),
-                port: held.port,
-            }));
-        }
+        let known = load_unit_specs(paths, &project)?.into_iter();
+        units.extend(known.map(|(container, unit)| ((project.clone(), container), unit)));
     }
-    Ok(all)
+    let ports = units.into_iter().flat_map(|((project, container), unit)| {
+        let held = unit.on_demand.into_iter();
+        held.map(move |held| HeldPort {
+            project: project.clone(),
+            container: container.clone(),
+            port: held.port,
+        })
+    });
+    Ok(ports.collect())
 }
 
 /// The one of `ports` that systemd holds open by the socket `listener`; asks the kernel who has the socket.

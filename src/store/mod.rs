@@ -11,6 +11,7 @@ mod held;
 mod jobs;
 mod kept;
 mod lock;
+mod marked;
 mod paths;
 mod phase;
 mod private;
@@ -28,10 +29,12 @@ pub use held::{HeldPort, demand_ports, held_by_another, holder};
 pub use jobs::{JOB_VERSION, load_jobs, remove_job, save_job};
 pub use kept::{KEPT_VERSION, Kept, KeptBridge, kept_projects, load_kept, save_kept};
 pub use lock::{Holder, HostLock, LockError, ProjectLock, acquire, acquire_host};
+pub use marked::{command_of, units_of_files};
 pub use paths::Paths;
 pub use phase::{Phase, Told, phase, tell_phase};
 pub use private::{close, create_private, make_private};
 pub use program::{Program, bring_back, install, program, remove_program, settle};
+pub use projects::have_units;
 pub use record::{
     RECORD_VERSION, load_record, load_records, record_damage, remove_empty, remove_record,
     save_record,

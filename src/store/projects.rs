@@ -26,6 +26,18 @@ pub(super) fn project_names(paths: &Paths) -> Result<Vec<Name>, StoreError> {
     Ok(names)
 }
 
+/// Whether a project has services: those that boot starts.
+///
+/// # Errors
+/// The directory of the projects cannot be listed.
+pub fn have_units(paths: &Paths) -> Result<bool, StoreError> {
+    let filled = |project: &Name| {
+        let dir = fs::read_dir(paths.unit_specs(project));
+        dir.is_ok_and(|mut files| files.next().is_some())
+    };
+    Ok(project_names(paths)?.iter().any(filled))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -178,6 +178,10 @@ impl Units for Systemd {
             ..ObservedUnits::default()
         };
         view.left_over = self.files.network_is_over()?;
+        if disk.services.is_empty() {
+            let units = !disk.files.is_empty() || self.files.is_linked(project)?;
+            view.left_over |= units || !self.unfounded(project).await?.is_empty();
+        }
         if disk.files.is_empty() && disk.services.is_empty() {
             return Ok(view);
         }
@@ -199,7 +203,9 @@ impl Units for Systemd {
         view.overruled = self.overruled(project, &disk.services);
         let unkept = Self::unkept(&disk.services, &view.states, &view.overruled);
         view.unkept = unkept.into_keys().collect();
+        view.unkept.retain(|name| !disk.lost.contains(name));
         view.services = disk.services;
+        view.lost = disk.lost;
         Ok(view)
     }
 
@@ -233,6 +239,9 @@ impl Units for Systemd {
         if done.is_ok() {
             for way in &late {
                 self.stop_way(way).await?;
+            }
+            if services.is_empty() {
+                self.end_unfounded(project).await?;
             }
         }
         if done.is_err() {

@@ -3,6 +3,7 @@
 //! A unit file is ours when its first line is our mark. Beside it, in locker's state, each service's
 //! [`UnitSpec`] is kept: `locker __supervise` reads it, and what is there is compared with it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -16,7 +17,7 @@ use crate::store::{self, Paths, StoreError, write_atomic};
 /// Where what is.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
-    paths: Paths,
+    pub(super) paths: Paths,
     walls: Walls,
 }
 
@@ -27,6 +28,8 @@ pub(super) struct OnDisk {
     pub(super) files: BTreeMap<String, String>,
     /// What each service is to be.
     pub(super) services: BTreeMap<Name, UnitSpec>,
+    /// Those of them that are known by their files alone.
+    pub(super) lost: BTreeSet<Name>,
 }
 
 /// Files as they were, so that a change can be taken back.
@@ -57,20 +60,40 @@ impl Files {
         project: &Name,
         name: &Name,
     ) -> Result<Option<UnitSpec>, UnitsError> {
-        Ok(store::load_unit_spec(&self.paths, project, name)?)
+        match store::load_unit_spec(&self.paths, project, name)? {
+            None => Ok(self.read(project)?.services.remove(name)),
+            known => Ok(known),
+        }
     }
 
     /// Everything of a project.
     pub(super) fn read(&self, project: &Name) -> Result<OnDisk, UnitsError> {
+        let files = self.unit_files(project)?;
+        let mut services = store::load_unit_specs(&self.paths, project)?;
+        let mut lost = BTreeSet::new();
+        for ((_, name), unit) in store::units_of_files(&files) {
+            if let Entry::Vacant(unknown) = services.entry(name) {
+                lost.insert(unknown.key().clone());
+                unknown.insert(unit);
+            }
+        }
         Ok(OnDisk {
-            files: self.unit_files(project)?,
-            services: store::load_unit_specs(&self.paths, project)?,
+            files,
+            services,
+            lost,
         })
     }
 
     fn unit_files(&self, project: &Name) -> Result<BTreeMap<String, String>, UnitsError> {
         let dir = self.paths.units();
         let mut found = BTreeMap::new();
+        if self
+            .other_state()?
+            .is_some_and(|there| there.unit_specs(project).exists())
+        {
+            // A project of the same name, kept in another state directory.
+            return Ok(found);
+        }
         let stems = names::stems(project);
         for name in list(&dir)? {
             if !stems.iter().any(|stem| name.starts_with(stem)) || name.ends_with(".wants") {
@@ -133,6 +156,11 @@ impl Files {
         if let Some(path) = self.foreign_network()? {
             let project = "~".to_string();
             return Err(UnitsError::Foreign { path, project });
+        }
+        if let Some(there) = self.other_state()? {
+            let named = |paths: &Paths| paths.moved().unwrap_or_else(|| paths.state().into());
+            let (here, there) = (named(&self.paths), named(&there));
+            return Err(UnitsError::OtherState { here, there });
         }
         // A file of ours would take the place of theirs.
         let taken = self.paths.other_units().into_iter().find_map(|dir| {
@@ -225,7 +253,7 @@ impl Files {
     fn foreign_network(&self) -> Result<Option<PathBuf>, UnitsError> {
         let path = self.paths.units().join(names::NETWORK);
         let linked = fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file());
-        let foreign = read(&path)?.is_some_and(|there| !there.starts_with("# locker:~"));
+        let foreign = read(&path)?.is_some_and(|there| !is_network(&there));
         Ok(Some(path).filter(|_| linked || foreign))
     }
 
@@ -266,7 +294,7 @@ impl Files {
         let mut units = units.filter(|name| name.starts_with("locker-") && name != names::NETWORK);
         let others = units.any(|name| needs(&name));
         let text = self.network()?;
-        let ours = text.is_some_and(|text| text.starts_with("# locker:~"));
+        let ours = text.is_some_and(|text| is_network(&text));
         let left = ours || self.network_enabled() || self.paths.program().exists();
         Ok(left && !others)
     }
@@ -373,7 +401,16 @@ impl Undo {
     }
 }
 
+/// The same of the host's network service.
+pub(super) fn is_network(text: &str) -> bool {
+    text.is_empty() || text.starts_with("# locker:~")
+}
+
+/// A file that lost its content with the host's power is under a name of ours and says nothing else.
 fn is_ours(text: &str, project: &Name) -> bool {
+    if text.is_empty() {
+        return true;
+    }
     let mark = text
         .lines()
         .next()
@@ -382,7 +419,7 @@ fn is_ours(text: &str, project: &Name) -> bool {
     owner == Some(project.as_str())
 }
 
-fn list(dir: &Path) -> Result<Vec<String>, UnitsError> {
+pub(super) fn list(dir: &Path) -> Result<Vec<String>, UnitsError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

@@ -9,6 +9,7 @@ mod drop_ins;
 mod files;
 mod journal;
 mod kept;
+mod left_over;
 pub mod names;
 mod none;
 mod printed;
@@ -215,6 +216,18 @@ pub enum UnitsError {
         path: PathBuf,
         /// The project that wants it.
         project: String,
+    },
+    /// The host's network service serves the projects of another state directory.
+    #[error(
+        "`locker-network.service` puts back the ports and bridges of the projects in `{}`, and this one would be kept in `{}`: \
+         a host boots the projects of one state directory; use that one (`--state-dir`), write `supervisor: none` into the \
+         file of this project, or take down those projects first", there.display(), here.display()
+    )]
+    OtherState {
+        /// What this run keeps its projects in.
+        here: PathBuf,
+        /// What that service serves.
+        there: PathBuf,
     },
     /// A value cannot stand in a unit file.
     #[error(

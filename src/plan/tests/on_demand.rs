@@ -271,3 +271,36 @@ fn one_that_is_about_to_rest_again_is_left_to_itself_and_nobody_waits_for_it() {
         "{text}"
     );
 }
+
+/// Who starts at boot stays as it was, and nobody is in the way of ports that are his own.
+#[test]
+fn services_of_which_only_the_unit_files_are_left_are_written_anew() {
+    let file = mixed_with("web", |c| c.on_demand = true);
+    let mut world = up_with_systemd(&file);
+    let whole = world.seen.units.services.clone();
+    let units = &mut world.seen.units;
+    for unit in units.services.values_mut() {
+        unit.properties.clear();
+        unit.directory = "/".into();
+        unit.at_boot = None;
+    }
+    units.lost = units.services.keys().cloned().collect();
+    units.drifted = true;
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(
+        text.contains("what was written down of its services is lost"),
+        "{text}"
+    );
+    for goal in [Goal::Up, Goal::Ports, Goal::Limits, Goal::Stop] {
+        let plan = plan(&file, &world.look(), &wish(goal.clone())).unwrap();
+        let services = plan.steps.iter().find_map(|planned| match &planned.step {
+            Step::WriteUnits(change) => Some(&change.units.services),
+            _ => None,
+        });
+        let services = services.unwrap_or_else(|| panic!("{goal:?}: {plan}"));
+        for (name, unit) in services {
+            assert_eq!(unit.directory, whole[name].directory, "{goal:?}");
+            assert_eq!(unit.properties, whole[name].properties, "{goal:?}");
+        }
+    }
+}

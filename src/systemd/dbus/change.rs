@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Systemd;
+use super::states::ListedUnit;
 use super::work::is_unknown;
 use crate::model::{Name, ProjectUnits, UnitSpec, UnitsChange};
 use crate::systemd::files::{OnDisk, Undo};
@@ -111,9 +112,39 @@ impl Systemd {
             }
             self.reset(project, name).await?;
         }
-        if services.is_empty() && !before.services.is_empty() {
+        if services.is_empty() && !(before.services.is_empty() && before.files.is_empty()) {
+            let targets = before.files.keys().filter(|file| file.ends_with(".target"));
+            for target in targets {
+                self.finish(target, Job::Stop).await?;
+            }
             self.finish(&names::target(project), Job::Stop).await?;
             self.finish(&names::slice(project), Job::Stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Units of the project that systemd still has and whose files are gone.
+    pub(super) async fn unfounded(&self, project: &Name) -> Result<Vec<String>, UnitsError> {
+        // A backslash of a name would take the meaning of the letter behind it, glob(7).
+        let patterns = names::stems(project).map(|stem| format!("{}*", stem.replace('\\', "\\\\")));
+        let patterns = patterns.each_ref().map(String::as_str);
+        let manager = self.manager().await?;
+        let listed = manager.list_units_by_patterns(&[], &patterns);
+        let listed = self.within("list", "units", listed).await?;
+        let gone = |unit: &ListedUnit| unit.2 == "not-found" && unit.3 != "inactive";
+        let gone = listed.into_iter().filter(gone);
+        Ok(gone.map(|unit| unit.0).collect())
+    }
+
+    /// Ends them, and the links at boot that lead to nothing: nothing of the project's units is left then.
+    pub(super) async fn end_unfounded(&self, project: &Name) -> Result<(), UnitsError> {
+        self.files.unlink(project)?;
+        let mut units = self.unfounded(project).await?;
+        // What a caller wakes goes after what wakes it.
+        units.sort_by_key(|unit| !unit.ends_with(".socket"));
+        for unit in units {
+            self.finish(&unit, Job::Stop).await?;
+            self.forget_failure(&unit).await?;
         }
         Ok(())
     }

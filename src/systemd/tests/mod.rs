@@ -1,5 +1,7 @@
 //! Whole unit files, hostile values, and files on disk.
 
+mod lost;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::NonZeroU16;
