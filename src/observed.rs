@@ -11,7 +11,7 @@ mod units;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,9 @@ pub struct ProjectRecord {
     pub name: Name,
     /// Its canonical directory.
     pub directory: PathBuf,
+    /// Where it is now, when it was moved since: what locker made bears the directory from before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<PathBuf>,
     /// Where its LXC containers are kept.
     pub lxcpath: PathBuf,
     /// Its subnets.
@@ -142,6 +145,13 @@ pub struct ProjectRecord {
     /// Host ports that were picked for rules with host port 0: `(container, rule as in the file)` to port.
     #[serde(default)]
     pub picked_ports: BTreeMap<String, u16>,
+}
+
+impl ProjectRecord {
+    /// The directory that the project is in.
+    pub fn home(&self) -> &Path {
+        self.moved.as_deref().unwrap_or(&self.directory)
+    }
 }
 
 /// The state of a container.

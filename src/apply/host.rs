@@ -365,7 +365,7 @@ fn look_at_files(
             projects: records
                 .into_iter()
                 .filter(|r| &r.name != project)
-                .map(|r| (r.name, r.directory))
+                .map(|r| (r.name.clone(), r.home().to_path_buf()))
                 .collect(),
         },
         record,

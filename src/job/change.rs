@@ -48,6 +48,9 @@ pub async fn change(
     request.images.put_into(&mut opened.project);
     let _lock = lock(setting, request, &opened, events).await?;
     let (host, project) = (&opened.host, &opened.project);
+    if let Some(moved) = &opened.moved {
+        moved.agree((project, &host.paths), consent)?;
+    }
     let unfinished = Unfinished::load(&host.paths, &project.name)?;
     if let Some(unfinished) = &unfinished {
         events.tell(Event::Note(&unfinished.to_string()));

@@ -18,6 +18,7 @@ mod follow;
 mod happenings;
 mod health;
 mod hint;
+mod home;
 mod image_list;
 mod images;
 mod jobs;

@@ -27,6 +27,9 @@ pub async fn plan(setting: &Setting, request: &ChangeRequest) -> Result<Planned,
     let first = road::first(&opened, &looked, request)?;
     let unknown = !first.steps.is_empty();
     let mut plan = join(first, looked.plan);
+    if let Some(moved) = &opened.moved {
+        plan.notices.insert(0, moved.told(&opened.project));
+    }
     if unknown {
         plan.warnings.push(Warning {
             message:

@@ -14,11 +14,12 @@ use crate::firewall;
 use crate::hosts::HostsFile;
 use crate::model::{Name, Port, ProgramCopy, Project, Supervisor};
 use crate::network::KernelNetwork;
-use crate::observed::Observed;
+use crate::observed::{Observed, ProjectRecord};
 use crate::plan::{self, Goal, Plan, Step, Wish};
 use crate::store::{self, Paths, Program};
 use crate::systemd::{self, Units};
 
+use super::home::{self, Moved};
 use super::images;
 use super::select::select;
 use super::supplies;
@@ -37,6 +38,8 @@ pub(super) struct Opened {
     pub(super) program: PathBuf,
     /// The copy of this program that they need first.
     pub(super) copy: Option<ProgramCopy>,
+    /// It was elsewhere until now, and nobody has agreed to that yet.
+    pub(super) moved: Option<Moved>,
     /// Where its state is when it is not where it usually is.
     pub(super) state_dir: Option<PathBuf>,
 }
@@ -63,9 +66,15 @@ pub(super) fn open_for(
     if !rustix::process::geteuid().is_root() {
         return Err(JobError::NotRoot { command });
     }
-    let project = loaded.project;
+    let mut project = loaded.project;
     let paths = paths(setting);
-    let lxcpath = lxcpath(setting, &project, &paths)?;
+    let record = store::load_record(&paths, &project.name)?;
+    let moved = home::settle(&mut project, record.as_ref());
+    let moved = moved.map_err(|problem| JobError::Problems {
+        command,
+        problems: vec![*problem],
+    })?;
+    let lxcpath = lxcpath(setting, &project, record)?;
     let name = project.name.clone();
     let choice = setting.firewall.unwrap_or(project.firewall);
     let engines = Arc::new(engines(&project, &lxcpath, &paths));
@@ -95,6 +104,7 @@ pub(super) fn open_for(
         lxcpath,
         program: path,
         copy: install,
+        moved,
         state_dir: setting.state_dir.clone(),
     })
 }
@@ -120,8 +130,12 @@ fn paths(setting: &Setting) -> Paths {
 }
 
 /// Containers are looked for where the project has them: elsewhere they would be made a second time.
-fn lxcpath(setting: &Setting, project: &Project, paths: &Paths) -> Result<PathBuf, JobError> {
-    let recorded = store::load_record(paths, &project.name)?.map(|record| record.lxcpath);
+fn lxcpath(
+    setting: &Setting,
+    project: &Project,
+    record: Option<ProjectRecord>,
+) -> Result<PathBuf, JobError> {
+    let recorded = record.map(|record| record.lxcpath);
     match (&setting.lxcpath, recorded) {
         (Some(asked), Some(recorded)) if *asked != recorded => Err(JobError::Elsewhere {
             project: project.name.clone(),

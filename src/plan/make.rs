@@ -1,6 +1,7 @@
 //! The planner's one road: check, intend, build, order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::model::{Name, Project};
 use crate::observed::Observed;
@@ -199,18 +200,19 @@ fn identity(project: &Project, observed: &Observed) -> Vec<Problem> {
         .chain(marks.map(|mark| &mark.directory))
         .filter(|directory| **directory != project.directory)
         .collect();
-    let tell = |directory: &std::path::PathBuf| {
-        let (there, here) = (directory.display(), project.directory.display());
-        let help = format!(
-            "give this project another name with `name:` or `-p`; if it was moved, move it back to `{there}`"
-        );
-        problem(
-            format!(
-                "project `{}` belongs to `{there}`, not to `{here}`",
-                project.name
-            ),
-            &help,
-        )
-    };
+    let tell = |there: &PathBuf| belongs(&project.name, there, &project.directory);
     others.into_iter().map(tell).collect()
+}
+
+/// That a project is elsewhere than here.
+pub fn belongs(project: &Name, there: &Path, here: &Path) -> Problem {
+    let (there, here) = (there.display(), here.display());
+    let help = format!(
+        "give this project another name with `name:` or `-p`; if it was moved here, take its file out of `{there}` and run this \
+         again"
+    );
+    problem(
+        format!("project `{project}` belongs to `{there}`, not to `{here}`"),
+        &help,
+    )
 }

@@ -57,7 +57,7 @@ use serde::Serialize;
 use crate::model::{Key, Name, Place};
 
 pub use cause::Cause;
-pub use make::plan;
+pub use make::{belongs, plan};
 pub use ports::{closed, denied};
 pub(crate) use power::usual_grace;
 pub use step::Step;

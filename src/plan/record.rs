@@ -25,6 +25,7 @@ impl Builder<'_> {
             version: RECORD_VERSION,
             name: self.project.name.clone(),
             directory: self.project.directory.clone(),
+            moved: None,
             lxcpath: self.wish.lxcpath.clone(),
             subnets: net.subnets,
             networks: BTreeMap::new(),

@@ -152,6 +152,7 @@ mod tests {
             version: RECORD_VERSION,
             name: Name::new(name).unwrap(),
             directory: "/srv/shop".into(),
+            moved: None,
             lxcpath: "/var/lib/lxc".into(),
             subnets: Subnets::new("10.77.0.0/24".parse().unwrap(), "fd77::/64".parse().ok()),
             networks: Default::default(),

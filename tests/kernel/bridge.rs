@@ -378,6 +378,7 @@ fn every_subnet_in_use_is_seen_with_its_user() {
         version: 1,
         name: other.project.clone(),
         directory: "/srv/other".into(),
+        moved: None,
         lxcpath: "/var/lib/lxc".into(),
         subnets: other.subnets,
         networks: Default::default(),

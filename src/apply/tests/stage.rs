@@ -71,6 +71,7 @@ pub(super) fn record(addresses: u32) -> ProjectRecord {
         version: 1,
         name: name("shop"),
         directory: "/srv/shop".into(),
+        moved: None,
         lxcpath: "/var/lib/lxc".into(),
         subnets: subnets(),
         networks: BTreeMap::new(),

@@ -88,6 +88,21 @@ impl Site {
         is(PROJECT, self.project.as_str()) && is(DIRECTORY, &self.directory.to_string_lossy())
     }
 
+    /// Whether a volume of the engine is this project's. The data outlive the project's containers, which may be moved
+    /// meanwhile: one that leads to the project's own volumes is its, whatever directory it was made from.
+    pub(super) fn keeps(
+        &self,
+        labels: &HashMap<String, String>,
+        options: &HashMap<String, String>,
+    ) -> bool {
+        let ours = labels
+            .get(PROJECT)
+            .is_some_and(|found| *found == self.project.as_str());
+        let kept = options.get("device").map(Path::new);
+        let kept = kept.is_some_and(|path| path.starts_with(self.paths.volumes(&self.project)));
+        self.owns(labels) || (ours && kept)
+    }
+
     /// The labels of a container that is to be made, its user's own among them.
     pub(super) fn labels_of(
         &self,
@@ -240,6 +255,23 @@ mod tests {
             bad.remove(key);
             assert!(site().marked(&bad).is_none(), "no {key}");
         }
+    }
+
+    /// The data outlive `down`, and the project may be moved then.
+    #[test]
+    fn a_volume_that_leads_to_the_projects_own_is_its_from_whatever_directory() {
+        let labels = |project: &str| {
+            let pairs = [(PROJECT, project), (DIRECTORY, "/srv/moved/away")];
+            pairs
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into()
+        };
+        let to = |path: &str| [("device".to_owned(), path.to_owned())].into();
+        let ours = "/var/lib/locker/volumes/shop/data";
+        assert!(site().keeps(&labels("shop"), &to(ours)));
+        assert!(!site().keeps(&labels("other"), &to(ours)));
+        assert!(!site().keeps(&labels("shop"), &to("/var/lib/locker/volumes/shop-2/data")));
+        assert!(!site().keeps(&labels("shop"), &HashMap::new()));
     }
 
     #[test]

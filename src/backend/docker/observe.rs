@@ -99,7 +99,7 @@ async fn rest(
     }
     let volumes = volumes.map_err(|e| unlisted(&e))?;
     for volume in volumes.volumes.into_iter().flatten() {
-        let own = site.owns(&volume.labels);
+        let own = site.keeps(&volume.labels, &volume.options);
         let found = ObservedVolume {
             driver: volume.driver,
             options: volume.options.into_iter().collect(),

@@ -139,7 +139,7 @@ pub(super) async fn remove(
         Err(error) if is_missing(&error) => return Ok(()),
         Err(error) => return Err(refuse(reason(&error))),
     };
-    if !adopted && !site.owns(&found.labels) {
+    if !adopted && !site.keeps(&found.labels, &found.options) {
         return Err(refuse("it bears no mark of this project".into()));
     }
     match docker
