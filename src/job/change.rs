@@ -88,6 +88,10 @@ pub async fn change(
     if !looked.plan.steps.is_empty() {
         let planned = (looked, &older);
         let done = perform_or_yield(setting, request, &opened, planned, (events, consent)).await;
+        if done.is_err() {
+            // Of what is undone no empty directory stays.
+            store::remove_empty(&host.paths, &project.name);
+        }
         looked = done.map_err(|error| blame(error, project))?;
         verify(host, project, &lasting(&looked.wish)).await?;
     } else if unfinished.is_some() {

@@ -19,6 +19,10 @@ fn nothing_is_there(host: &Host, project: &Project<'_>) {
     assert_eq!(project.state("web"), "ABSENT");
     assert_eq!(host.sh("ls /sys/class/net | grep '^lk-' || true"), "");
     assert_eq!(host.sh("nft list ruleset | grep -i locker || true"), "");
+    assert_eq!(
+        host.sh("ls -A /var/lib/locker/logs 2>/dev/null || true"),
+        ""
+    );
 }
 
 #[test]
