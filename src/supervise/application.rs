@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attend::{Ask, Look, Notes, attend, look_at};
+use super::backoff::{self, Tries};
 use super::bookmark::Bookmark;
 use super::engine::{Engine, Shown};
 use super::output::Output;
@@ -34,7 +35,7 @@ pub(super) fn supervise(
     unit: &UnitSpec,
     paths: &Paths,
     notifier: &Notifier,
-    asked: bool,
+    (asked, tries): (bool, &Tries),
 ) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
     let engine = Engine::of(unit);
@@ -55,6 +56,7 @@ pub(super) fn supervise(
         gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
     }
+    tries.note();
     // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
     told::listen(unit, paths).map_err(failed("listen for a stop of"))?;
     ready(notifier)?;
@@ -101,8 +103,9 @@ pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     }
 }
 
-/// Notes that it is told to stop.
+/// Notes that it is told to stop, which is no failure and the end of its tries.
 pub(super) fn note_stop(unit: &UnitSpec, paths: &Paths) {
+    backoff::forgive(&paths.backoff(&unit.project, &unit.name));
     // Without the note the service counts as failed, which is all the harm.
     let _ = note(&paths.told_to_stop(&unit.project, &unit.name));
 }

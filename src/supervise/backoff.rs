@@ -1,13 +1,16 @@
 //! Waiting longer from failure to failure. systemd 252 has one `RestartSec` for all tries; a container
 //! that fails at once again and again would keep a processor busy.
 //!
-//! The count is kept below /run: a reboot forgives.
+//! The count is kept below /run from the start of a container to the next one that systemd does by itself: a
+//! reboot forgives, a stop does, and a start that somebody asked for begins anew.
 
+use std::cell::Cell;
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::Restart;
+use crate::store::Why;
 use crate::sys::Notifier;
 
 /// The first wait; systemd's own 100 ms come on top.
@@ -16,6 +19,8 @@ const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
 /// A run that lasted so long was no failure to start, and is forgiven.
 const GOOD_RUN: Duration = Duration::from_secs(10);
+/// How often it is looked meanwhile whether somebody wants it now.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long to wait before the next start after so many failures in a row.
 pub(super) fn pause(failures: u32) -> Duration {
@@ -25,24 +30,62 @@ pub(super) fn pause(failures: u32) -> Duration {
     }
 }
 
-/// Waits as long as the failures before ask for, and counts this start as one until it is forgiven.
-pub(super) fn wait(note: &Path, restart: Restart, notifier: &Notifier) {
-    if restart == Restart::No {
-        return;
+/// The failures in a row before this start, and whether it is noted as one more.
+pub(super) struct Tries {
+    note: PathBuf,
+    failures: u32,
+    restart: Restart,
+    noted: Cell<bool>,
+}
+
+impl Tries {
+    /// Takes the count out: until [`Self::note`] a stop ends this process, and must leave nothing behind.
+    pub(super) fn take(note: PathBuf, restart: Restart, why: Why) -> Self {
+        let failures = match why {
+            Why::Due => read(&note),
+            Why::Asked { .. } => 0,
+        };
+        forgive(&note);
+        Self {
+            note,
+            failures,
+            restart,
+            noted: Cell::new(false),
+        }
     }
-    let failures = read(note);
-    let pause = pause(failures);
-    if !pause.is_zero() {
+
+    /// Waits as long as the failures ask for, or until `asked` tells that somebody wants it now; why it starts.
+    pub(super) fn wait(&mut self, notifier: &Notifier, asked: &dyn Fn() -> Why) -> Why {
+        let pause = pause(self.failures);
+        if self.restart == Restart::No || pause.is_zero() {
+            return Why::Due;
+        }
+        let failures = self.failures;
         let wait = format!("failed {failures} times in a row; waits {pause:?}");
         // Without these words the start only looks slow.
         let _ = notifier.status(&wait);
         let _ = notifier.extend(u64::try_from(pause.as_micros()).unwrap_or(0) + 60_000_000);
-        std::thread::sleep(pause);
+        let begun = Instant::now();
+        while let Some(left) = pause.checked_sub(begun.elapsed()) {
+            let why = asked();
+            if why != Why::Due {
+                self.failures = 0;
+                return why;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+        Why::Due
     }
-    write(note, failures.saturating_add(1));
+
+    /// Counts this start as a failure until it is forgiven. Whoever dies by himself after this has failed.
+    pub(super) fn note(&self) {
+        if self.restart != Restart::No && !self.noted.replace(true) {
+            write(&self.note, self.failures.saturating_add(1));
+        }
+    }
 }
 
-/// It has run long enough, or ended well: the next failure is the first.
+/// It has run long enough, ended well or was told to stop: the next failure is the first.
 pub(super) fn forgive(note: &Path) {
     let _ = fs::remove_file(note); // Not there is what is wanted.
 }
@@ -51,13 +94,9 @@ fn read(note: &Path) -> u32 {
     let fresh = fs::metadata(note).and_then(|meta| meta.modified());
     let fresh = fresh.is_ok_and(|at| {
         let age = SystemTime::now().duration_since(at).unwrap_or_default();
-        age < GOOD_RUN + LONGEST + pause_of(note)
+        age < GOOD_RUN + LONGEST
     });
     if fresh { count(note) } else { 0 }
-}
-
-fn pause_of(note: &Path) -> Duration {
-    pause(count(note))
 }
 
 fn count(note: &Path) -> u32 {
@@ -97,5 +136,39 @@ mod tests {
         assert_eq!(read(&note), 4);
         forgive(&note);
         assert_eq!(read(&note), 0);
+    }
+
+    #[test]
+    fn only_starts_of_systemd_itself_go_on_counting_and_a_stop_in_between_forgives() {
+        let dir = tempfile::tempdir().unwrap();
+        let note = dir.path().join("run/fails");
+        let take = |why| Tries::take(note.clone(), Restart::Always, why);
+        let (asked, due) = (Why::Asked { alone: false }, Why::Due);
+        write(&note, 4);
+        let tries = take(due);
+        assert_eq!(tries.failures, 4);
+        assert!(!note.exists(), "a stop that ends it while it waits");
+        tries.note();
+        assert_eq!(read(&note), 5);
+        forgive(&note);
+        tries.note();
+        assert!(!note.exists(), "a stop in the run is not taken back");
+        write(&note, 9);
+        assert_eq!(take(asked).failures, 0);
+    }
+
+    #[test]
+    fn a_wait_ends_when_somebody_wants_it_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let note = dir.path().join("run/fails");
+        write(&note, 12);
+        let mut tries = Tries::take(note.clone(), Restart::Always, Why::Due);
+        let notifier = Notifier::from_environment().unwrap();
+        let asked = Why::Asked { alone: true };
+        let begun = Instant::now();
+        assert_eq!(tries.wait(&notifier, &|| asked), asked);
+        assert!(begun.elapsed() < LONGEST);
+        tries.note();
+        assert_eq!(read(&note), 1);
     }
 }

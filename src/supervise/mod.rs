@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use self::backoff::Tries;
 use crate::model::{HookAt, Kind, Name, UnitSpec};
 use crate::store::{self, Paths, Why};
 use crate::sys::{self, Notifier};
@@ -104,30 +105,49 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     }
     let notifier = Notifier::from_environment()
         .map_err(|error| format!("cannot reach the service manager: {error}"))?;
-    let why = store::take_asked(paths, &unit.project, &unit.name);
-    let asked = why != Why::Due;
+    let asks = || store::take_asked(paths, &unit.project, &unit.name);
+    let why = asks();
+    let failures = paths.backoff(&unit.project, &unit.name);
+    let mut tries = Tries::take(failures, unit.restart, why);
+    let done = begin(unit, paths, &notifier, (why, &asks), &mut tries);
+    if done.is_err() {
+        tries.note();
+    }
+    done
+}
+
+/// Waits until it may start, and supervises it.
+fn begin(
+    unit: &UnitSpec,
+    paths: &Paths,
+    notifier: &Notifier,
+    (mut why, asks): (Why, &dyn Fn() -> Why),
+    tries: &mut Tries,
+) -> Result<u8, String> {
     // One that runs is taken over at once: until then nobody would stop it with its service.
     if !(unit.kind == Kind::Application && application::runs(unit)) {
-        backoff::wait(
-            &paths.backoff(&unit.project, &unit.name),
-            unit.restart,
-            &notifier,
-        );
+        if why == Why::Due {
+            why = tries.wait(notifier, asks);
+        }
         gate::shut(&paths.ready(&unit.project, &unit.name));
         if why != (Why::Asked { alone: true }) {
-            gate::wait(unit, paths, &notifier)?;
+            gate::wait(unit, paths, notifier)?;
         }
     }
     mounted::check(unit, paths)?;
+    let asked = why != Why::Due;
     match unit.kind {
         Kind::System if !asked && unit.oneshot && system::is_done(unit) => {
             // What others wait for is done for good, also after a reboot.
-            ready(&notifier)?;
+            ready(notifier)?;
             gate::done(&paths.ready(&unit.project, &unit.name));
             Ok(0)
         }
-        Kind::System => system::supervise(unit, paths, &notifier, asked),
-        Kind::Application => application::supervise(unit, paths, &notifier, asked),
+        Kind::System => {
+            tries.note();
+            system::supervise(unit, paths, notifier, asked)
+        }
+        Kind::Application => application::supervise(unit, paths, notifier, (asked, tries)),
     }
 }
 
@@ -150,6 +170,7 @@ fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let Some(main) = std::env::var("MAINPID").ok() else {
         return Ok(0);
     };
+    backoff::forgive(&paths.backoff(&unit.project, &unit.name));
     let stop = || match unit.kind {
         Kind::System => system::stop(unit, paths),
         // Of a unit that an earlier locker has written.

@@ -114,6 +114,57 @@ fn a_service_that_fails_or_is_tried_again_is_told_with_what_to_do() {
     });
 }
 
+/// A test of health that never passes, of a container that is ended for it, and a program that only fails.
+const TRIED: &str = r#"  sick:
+    template: {name: tiny}
+    stop_grace_period: 0s
+    restart: on-unhealthy
+    healthcheck: {test: "false", interval: 100ms, retries: 1}
+  fails:
+    image: busybox:test
+    command: ["false"]
+    restart: always
+"#;
+
+#[test]
+fn a_start_that_was_asked_for_begins_anew_and_those_of_systemd_go_on_counting() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", TRIED);
+        project.locker("up");
+        let count = |name: &str| {
+            let note = format!("cat /run/locker/failures/both~{name} 2>/dev/null || echo 0");
+            host.sh(&note).trim().parse::<u32>().unwrap_or(0)
+        };
+        let told = |name: &str, what: &str| {
+            host.sh(&format!("systemctl show -P {what} locker-both-{name}"))
+        };
+        let waits = |name: &str| {
+            let text = told(name, "StatusText");
+            let failed = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+            failed.filter(|_| text.contains("waits")).unwrap_or(0)
+        };
+        let anew = |name: &str, again: &str| {
+            eventually(true, || waits(name) >= 6);
+            let again = again.replace("NAME", name);
+            host.try_sh(&format!("cd {} && {again}", project.dir()));
+            let counted = count(name);
+            // Only grows, and is 0 after each start that was asked for.
+            let restarts: u32 = told(name, "NRestarts").parse().unwrap_or(0);
+            assert!(counted <= restarts + 1, "{again}: {counted}, {restarts}");
+        };
+        for name in ["fails", "sick"] {
+            anew(name, "locker stop NAME; locker start NAME");
+            let unit = "locker-both-NAME";
+            anew(
+                name,
+                &format!("systemctl stop {unit}; systemctl start {unit}"),
+            );
+        }
+        anew("fails", "locker start NAME");
+        anew("fails", "locker up --force-recreate NAME");
+    });
+}
+
 #[test]
 fn status_does_not_contradict_up_that_has_waited() {
     on_a_host_with_docker(|host| {
