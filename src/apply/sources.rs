@@ -38,8 +38,8 @@ pub(super) async fn remember_sources(
         for (name, mounts) in wanted {
             let known = old.get(&name);
             let of = mounts.into_iter().filter_map(|path| {
-                let now = sys::mount_point_of(&path, &points).ok();
-                let now = now.or_else(|| known?.get(&path).cloned())?;
+                let known = known.and_then(|known| known.get(&path));
+                let now = point_of(&path, known, &points)?;
                 (now != Path::new("/")).then_some((path, now))
             });
             let of: BTreeMap<PathBuf, PathBuf> = of.collect();
@@ -50,6 +50,14 @@ pub(super) async fn remember_sources(
         store::save_sources(&paths, &project, &sources)
     })
     .await
+}
+
+/// Where the file system of `path` is mounted. One that was `known` and is not mounted any more stays the one: its
+/// mount point may be there all the same, and what lies there now is not what the container has.
+fn point_of(path: &Path, known: Option<&PathBuf>, points: &BTreeSet<PathBuf>) -> Option<PathBuf> {
+    let gone = known.filter(|point| !points.contains(*point));
+    let now = || sys::mount_point_of(path, points).ok();
+    gone.cloned().or_else(now).or_else(|| known.cloned())
 }
 
 fn destroyed(plan: &Plan) -> BTreeSet<Name> {
@@ -65,4 +73,25 @@ fn destroyed(plan: &Plan) -> BTreeSet<Name> {
         }
     }
     gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_is_not_mounted_is_not_forgotten_for_its_empty_mount_point() {
+        let dir = tempfile::tempdir().unwrap();
+        let nas = dir.path().canonicalize().unwrap();
+        let root = BTreeSet::from([PathBuf::from("/")]);
+        let mounted = BTreeSet::from([PathBuf::from("/"), nas.clone()]);
+        assert_eq!(point_of(&nas, None, &mounted), Some(nas.clone()));
+        assert_eq!(point_of(&nas, Some(&nas), &root), Some(nas.clone()));
+        assert_eq!(point_of(&nas, None, &root), Some("/".into()));
+        let other = PathBuf::from("/");
+        assert_eq!(point_of(&nas, Some(&other), &mounted), Some(nas.clone()));
+        let absent = nas.join("absent");
+        assert_eq!(point_of(&absent, Some(&nas), &mounted), Some(nas.clone()));
+        assert_eq!(point_of(&absent, None, &mounted), None);
+    }
 }

@@ -3,6 +3,7 @@
 //! Why a kill at any step loses nothing is told in docs/plan.md, section "Half-done work".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::model::{ContainerSpec, Key, Name, Project, VolumeSource};
 use crate::observed::{Mark, Observed, ObservedContainer};
@@ -115,7 +116,7 @@ impl<'a> Builder<'a> {
             // What others do to it, nobody asked it about.
             intent.power = Power::On;
         }
-        self.refuse_unmounted(name, intent);
+        self.refuse_unmounted(name, intent, changed.is_some());
         self.refuse_missing(name, intent, changed.is_some());
         self.power(name, intent, changed);
         self.setup(name, intent);
@@ -145,43 +146,61 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A container whose data are not there does not start with an empty directory in their place.
-    fn refuse_unmounted(&mut self, name: &Name, intent: Intent) {
-        let rests = !runs(self.there(name));
-        let starts = match intent.power {
-            Power::On => rests,
-            Power::Cycle => true,
-            Power::Keep | Power::Off | Power::Freeze | Power::Thaw => false,
-        };
-        let gone = self.observed.host.unmounted.get(name).filter(|_| starts);
-        let mounts = self.specs.get(name).map(|spec| spec.mounts.as_slice());
-        let mounts = mounts.unwrap_or_default();
-        let used = |path: &std::path::PathBuf| mounts.iter().any(|mount| mount.host == *path);
-        let gone = gone.into_iter().flatten().filter(|(path, _)| used(path));
-        let gone: Vec<(String, String)> = gone
-            .map(|(path, point)| (path.display().to_string(), point.display().to_string()))
-            .collect();
-        for (path, point) in gone {
+    /// A container whose data are not there does not start with an empty directory in their place. Whoever of the
+    /// project has had them from there knows: another replica, or the container of which this is one more for a
+    /// command.
+    fn refuse_unmounted(&mut self, name: &Name, intent: Intent, changed: bool) {
+        if !self.takes_mounts(name, intent, changed) {
+            return;
+        }
+        let spec = self.specs.get(name).or_else(|| self.desired.get(name));
+        let mounts = spec.map(|spec| spec.mounts.clone()).unwrap_or_default();
+        for mount in mounts {
+            let Some((who, point)) = self.unmounted(name, &mount.host) else {
+                continue;
+            };
+            let (path, point) = (mount.host.display(), point.display());
             let message = format!(
-                "`{path}` of container `{name}` was on the file system at `{point}`, which is not mounted"
+                "`{path}` of container `{who}` was on the file system at `{point}`, which is not mounted"
             );
+            let message = match who == name {
+                true => message,
+                false => format!("{message}; container `{name}` has it as well"),
+            };
             let help = format!(
-                "mount it: `mount {point}`; to go on without it make the container anew: `locker rm {name}`, then `locker up`"
+                "mount it: `mount {point}`; to go on without it make the container anew: `locker rm {who}`, then `locker up`"
             );
             self.problem(name, Some(Key::Volumes), message, &help);
         }
     }
 
-    /// A host path that the file says is never made must be there when a container is made or started.
-    fn refuse_missing(&mut self, name: &Name, intent: Intent, changed: bool) {
+    /// Whether what it mounts is mounted by this change.
+    fn takes_mounts(&self, name: &Name, intent: Intent, changed: bool) -> bool {
         let found = self.there(name);
         let starts = match intent.power {
             Power::On => changed || !runs(found),
             Power::Cycle => true,
             Power::Keep | Power::Off | Power::Freeze | Power::Thaw => false,
         };
-        let makes = intent.make && found.is_none();
-        if !(starts || makes) {
+        starts || intent.make && found.is_none()
+    }
+
+    /// Who has had `path` from a file system that is not mounted, and where that was; `name` itself first.
+    fn unmounted(&self, name: &Name, path: &Path) -> Option<(&Name, &Path)> {
+        let all = &self.observed.host.unmounted;
+        let own = all.get_key_value(name).into_iter();
+        let others = all.iter().filter(|(other, _)| *other != name);
+        let mut each = own.chain(others);
+        each.find_map(|(who, gone)| {
+            let mut gone = gone.iter();
+            let point = gone.find(|(had, point)| *had == path || path.starts_with(point));
+            point.map(|(_, point)| (who, point.as_path()))
+        })
+    }
+
+    /// A host path that the file says is never made must be there when a container is made or started.
+    fn refuse_missing(&mut self, name: &Name, intent: Intent, changed: bool) {
+        if !self.takes_mounts(name, intent, changed) {
             return;
         }
         let volumes = self.project.containers.get(name).map(|file| &file.volumes);

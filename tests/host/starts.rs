@@ -198,12 +198,15 @@ fn a_program_in_roots_home_serves_units_and_nothing_of_it_is_left() {
 
 #[test]
 fn nothing_is_made_in_the_place_of_a_file_system_that_is_not_mounted() {
-    on_a_host(|host| {
+    on_a_host_with_docker(|host| {
         host.sh("mkdir -p /mnt/nas; mount -t tmpfs nas /mnt/nas; mkdir /mnt/nas/sub");
         let project = Project::new(
             host,
             "shop",
-            "  web:\n    template: {name: tiny}\n    volumes: [\"/mnt/nas/sub:/data\"]\n",
+            "  web:\n    template: {name: tiny}\n    volumes: [\"/mnt/nas/sub:/data\"]\n  \
+             app:\n    image: busybox:test\n    stop_grace_period: 0s\n    \
+             volumes: [\"/mnt/nas/sub:/data\", \"/mnt/nas:/all\"]\n  \
+             alone:\n    image: busybox:test\n    stop_grace_period: 0s\n",
         );
         project.up();
         let unit = host.sh("cat /etc/systemd/system/locker-shop-web.service");
@@ -213,7 +216,16 @@ fn nothing_is_made_in_the_place_of_a_file_system_that_is_not_mounted() {
         );
         project.locker("stop").exits(0);
         host.sh("umount /mnt/nas");
-        for words in ["start", "up"] {
+        // A change of another one, with the mount point there as an empty directory.
+        project.locker("start alone").exits(0);
+        for words in [
+            "start web",
+            "start app",
+            "up",
+            "run --rm app true",
+            "run --detach app true",
+            "run --rm -v /mnt/nas/more:/more alone true",
+        ] {
             let refused = project.locker(words).exits(1);
             assert!(
                 refused.err.contains("`/mnt/nas`, which is not mounted"),
@@ -229,6 +241,7 @@ fn nothing_is_made_in_the_place_of_a_file_system_that_is_not_mounted() {
         assert_eq!(host.sh("ls -A /mnt/nas"), "");
         host.sh("mount -t tmpfs nas /mnt/nas; mkdir /mnt/nas/sub");
         host.sh("systemctl reset-failed locker-shop-web.service; systemctl start locker-shop-web.service");
+        project.locker("start app").exits(0);
         project.locker("plan --exit-code").exits(0);
         project.locker("down --yes").exits(0);
         host.sh("umount /mnt/nas; rmdir /mnt/nas");

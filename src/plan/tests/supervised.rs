@@ -169,6 +169,35 @@ fn a_container_whose_file_system_is_not_mounted_does_not_start() {
 }
 
 #[test]
+fn nobody_of_the_project_gets_what_another_one_has_from_a_file_system_that_is_not_mounted() {
+    let on_nas = |path: &'static str| {
+        move |container: &mut Container| container.volumes.push((volume(path, "/data"), place(39)))
+    };
+    let file = with("web", on_nas("/mnt/nas/sub"));
+    let mut world = World::of(&file);
+    let mut more = file.clone();
+    // One more for a command is planned as one that the file has.
+    let mut copy = file.containers["web"].clone();
+    copy.name = name("web-run-1");
+    copy.ports.clear();
+    more.containers.insert(copy.name.clone(), copy);
+    let moved = with("web", on_nas("/mnt/nas/other"));
+    let up = chosen(Goal::Up, &["web-run-1"]);
+    assert!(plan(&more, &world.look(), &up).is_ok());
+    let gone = [("/mnt/nas/sub".into(), PathBuf::from("/mnt/nas"))];
+    world.seen.host.unmounted = [(name("web"), gone.into())].into();
+    let create = chosen(Goal::Create, &["web-run-1"]);
+    for (file, wish) in [(&more, up), (&more, create), (&moved, wish(Goal::Up))] {
+        let problems = plan(file, &world.look(), &wish).unwrap_err();
+        let told = &problems[0].message;
+        assert!(
+            told.contains("at `/mnt/nas`, which is not mounted"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn what_all_projects_share_goes_when_nobody_needs_it_any_more() {
     let mut world = systemd();
     world.seen.units.left_over = true;
