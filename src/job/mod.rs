@@ -26,6 +26,7 @@ pub mod keep_network;
 #[cfg(test)]
 mod listening;
 mod logs;
+mod missing_files;
 mod once;
 mod one_off;
 mod plan;

@@ -21,6 +21,7 @@ use crate::systemd::{self, Units};
 
 use super::home::{self, Moved};
 use super::images;
+use super::missing_files;
 use super::select::select;
 use super::supplies;
 use super::{ChangeRequest, JobError, Setting};
@@ -193,7 +194,8 @@ fn planned(
     let project = &opened.project;
     let refused = |problems| JobError::Problems { command, problems };
     let plan = plan::plan(project, &observed, &wish).map_err(refused)?;
-    let missing = supplies::missing(project, &plan);
+    let mut missing = supplies::missing(project, &plan);
+    missing.extend(missing_files::missing(project, &plan, &opened.lxcpath));
     if !missing.is_empty() {
         return Err(refused(missing));
     }

@@ -87,6 +87,38 @@ fn files_and_read_only_volumes_work() {
     });
 }
 
+#[test]
+fn a_missing_file_is_refused_with_its_line_before_anything_is_made() {
+    on_a_host(|host| {
+        make_tree(host);
+        let volumes = "volumes: [\"./gone.conf:/etc/gone.conf\"]";
+        for (source, line) in [
+            ("template: {name: tiny}", 5),
+            ("rootfs: /opt/tree", 5),
+            ("clone: base", 5),
+        ] {
+            let web = format!("  web:\n    {source}\n    {volumes}\n");
+            let base =
+                "  base:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n";
+            let project = Project::new(host, "shop", &format!("{web}{base}"));
+            for words in ["plan", "up"] {
+                let refused = project.locker(words).exits(1);
+                let refused = refused.says(&["gone.conf` is missing", "make the file first"]);
+                let place = format!("locker.yaml:{line}:");
+                assert!(refused.err.contains(&place), "{source}: {refused:?}");
+            }
+            assert_eq!(host.sh("lxc-ls"), "", "{source}");
+            host.sh("test ! -e /srv/shop/gone.conf");
+        }
+        // The long form says that a directory is wanted.
+        let long = "volumes: [{source: ./gone.conf, target: /etc/gone.conf}]";
+        let web = format!("  web:\n    template: {{name: tiny}}\n    {long}\n");
+        let project = Project::new(host, "shop", &web);
+        project.up();
+        host.sh("test -d /srv/shop/gone.conf");
+    });
+}
+
 /// Links of a container lead where they lead inside of it; parents come before what is mounted in them; and
 /// what the container puts in the way between two starts makes nothing on the host.
 #[test]

@@ -31,6 +31,7 @@ mod layout;
 mod lease;
 mod login;
 mod logs;
+pub mod look_inside;
 mod mark;
 mod memory;
 mod mend;

@@ -21,7 +21,7 @@ use super::site::{Site, failed, io};
 use super::volume_ids;
 use crate::backend::owners::{self, host_id};
 use crate::backend::{BackendError, Seeded};
-use crate::model::{ContainerSpec, IdKind, Mount, says_file};
+use crate::model::{ContainerSpec, IdKind, Mount};
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
@@ -154,7 +154,6 @@ fn one(
             fill_file(inner, &spot, done)
         }
         (Some(_), Some(FileType::RegularFile)) if !there => Err(is_a_file(spec, mount)),
-        (None, _) if !there && !mount.named && says_file(&host) => Err(is_a_file(spec, mount)),
         (Some(_), Some(FileType::Directory)) | (None, _) if !there => {
             let spot = spot(&host, mount.named, done)?;
             make(spec, mount, &spot, done)
