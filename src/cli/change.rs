@@ -47,7 +47,7 @@ pub fn run_in(
     yes: bool,
 ) -> Result<u8, CliError> {
     if global.dry_run {
-        ui.data(&format!("{}\n", plan(setting, request, ui)?))?;
+        ui.data(&text(&plan(setting, request, ui)?))?;
         return Ok(0);
     }
     let consent = Counter::new(ui.clone(), yes || global.yes);
@@ -67,6 +67,14 @@ pub fn plan(setting: &Setting, request: &ChangeRequest, ui: &Ui) -> Result<Plan,
     ui.warn(&planned.warnings);
     super::report::plan_warnings(&planned.plan, ui);
     Ok(planned.plan)
+}
+
+/// A plan for people: its steps, and what is asked about before them.
+pub fn text(plan: &Plan) -> String {
+    match plan.questions() {
+        questions if questions.is_empty() => format!("{plan}\n"),
+        questions => format!("{plan}\n{questions}\n"),
+    }
 }
 
 /// Runs a job to its end. The event loop is made here, so that `--help` never pays for it. Two threads

@@ -87,6 +87,9 @@ fn a_project_of_docker_compose_moves_with_all_its_data_and_only_its_own_volumes_
         );
         locker(host, "up").exits(0);
         locker(host, "exec t -- sh -c 'echo gold > /data/f'").exits(0);
+        let looked = locker(host, "down --volumes --dry-run").exits(0).out;
+        let lost = "lost: the volume without a name at /data of container t";
+        assert!(looked.contains(lost), "{looked}");
         let told = locker(host, "down --volumes").exits(2);
         assert!(
             told.err

@@ -24,7 +24,7 @@ pub struct Down {
     /// Keep the containers, stopped; only rules, links and bridge go
     #[arg(long)]
     keep: bool,
-    /// Remove named volumes and their data too; asks first
+    /// Remove volumes and their data too, named ones and those without a name; asks first
     #[arg(long, conflicts_with = "keep")]
     volumes: bool,
     #[command(flatten)]

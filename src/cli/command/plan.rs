@@ -55,7 +55,7 @@ impl Plan {
         let setting = self.options.setting(global, names)?;
         let plan = change::plan(&setting, &request, ui)?;
         match self.format {
-            PlanFormat::Text => ui.data(&format!("{}\n", plan))?,
+            PlanFormat::Text => ui.data(&change::text(&plan))?,
             PlanFormat::Json => ui.data_json(&plan.to_json())?,
         }
         let changes = self.exit_code && !plan.steps.is_empty();
