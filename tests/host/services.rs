@@ -144,7 +144,7 @@ fn a_start_that_was_asked_for_begins_anew_and_those_of_systemd_go_on_counting() 
             failed.filter(|_| text.contains("waits")).unwrap_or(0)
         };
         let anew = |name: &str, again: &str| {
-            eventually(true, || waits(name) >= 6);
+            eventually(true, || waits(name) >= 4);
             let again = again.replace("NAME", name);
             host.try_sh(&format!("cd {} && {again}", project.dir()));
             let counted = count(name);
