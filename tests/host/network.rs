@@ -236,3 +236,18 @@ fn search_domains_options_and_the_oom_score_are_those_of_the_file() {
         project.locker("plan --exit-code").exits(0);
     });
 }
+
+#[test]
+fn a_dhcp_client_that_writes_resolv_conf_anew_is_no_drift() {
+    on_a_host(|host| {
+        let file = "  lx:\n    template: busybox\n    dns: [192.0.2.1]\n    dns_search: [example.net, b.c]\n    dns_opt: [use-vc]\n";
+        let project = Project::new(host, "shop", file);
+        project.up();
+        // The template's udhcpc takes one domain.
+        eventually(true, || {
+            let text = project.inside("lx", "cat /etc/resolv.conf").out;
+            text.lines().any(|line| line == "search example.net")
+        });
+        project.locker("plan --exit-code").exits(0);
+    });
+}

@@ -13,14 +13,15 @@ pub(super) fn put(reply: &mut Vec<u8>, code: u8, value: &[u8]) {
     }
 }
 
-/// Who answers for names, and below which domains short ones are looked for: as text for clients that know
-/// one domain (RFC 2132 §3.17), and as a list (RFC 3397).
+/// Who answers for names, and below which domains short ones are looked for: the first for clients that know
+/// one (RFC 2132 §3.17), and all as a list (RFC 3397).
 pub(super) fn put_names(reply: &mut Vec<u8>, lease: &Lease) {
     let servers = lease.dns.iter().take(SERVERS);
     let servers: Vec<u8> = servers.flat_map(|ip| ip.octets()).collect();
     let list: Vec<u8> = lease.search.iter().flat_map(|name| encoded(name)).collect();
-    let text = lease.search.join(" ");
-    for (code, value) in [(6, servers.as_slice()), (15, text.as_bytes()), (119, &list)] {
+    let first = lease.search.first().filter(|_| !list.is_empty());
+    let first = first.map(String::as_bytes).unwrap_or_default();
+    for (code, value) in [(6, servers.as_slice()), (15, first), (119, &list)] {
         if !value.is_empty() && value.len() <= LONGEST {
             put(reply, code, value);
         }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn search_domains_are_told_as_text_and_as_a_list() {
+    fn of_search_domains_the_first_is_told_and_all_as_a_list() {
         let lease = Lease {
             mac: [0; 6],
             address: Ipv4Addr::LOCALHOST,
@@ -67,13 +68,13 @@ mod tests {
         };
         let mut reply = Vec::new();
         put_names(&mut reply, &lease);
-        assert_eq!(reply, b"\x0f\x05b.c d\x77\x08\x01b\x01c\0\x01d\0");
+        assert_eq!(reply, b"\x0f\x03b.c\x77\x08\x01b\x01c\0\x01d\0");
         let none = Lease {
             search: vec![".".into()],
             ..lease
         };
         let mut reply = Vec::new();
         put_names(&mut reply, &none);
-        assert_eq!(reply, b"\x0f\x01.");
+        assert!(reply.is_empty());
     }
 }

@@ -19,8 +19,8 @@ pub(in super::super) fn write_resolver(inside: &Inside<'_>) -> Result<(), Backen
     }
 }
 
-/// Whether a running container's file says something else than the spec. A DHCP client that writes the file anew
-/// knows search domains by its lease and no options, so that they count only while the remark is there.
+/// Whether a running container's file says something else than the spec. A DHCP client that writes the file anew,
+/// the remark with it, has no options in its lease, and may know one search domain or none: that is no difference.
 pub(super) fn differs(inside: &Inside<'_>) -> bool {
     let text = inside.read(FILE).ok().flatten().unwrap_or_default();
     is_other(&text, wanted(inside))
@@ -38,7 +38,10 @@ fn is_other(text: &str, (search, options): Wanted<'_>) -> bool {
     let last = said(text, &["search", "domain"]).last().unwrap_or_default();
     let all: Vec<&str> = said(text, &["options"]).flatten().collect();
     let ours = text.lines().any(|line| line == REMARK);
-    (!search.is_empty() && last != search) || (!options.is_empty() && ours && all != options)
+    match ours {
+        true => (!search.is_empty() && last != search) || (!options.is_empty() && all != options),
+        false => !search.is_empty() && !search.iter().zip(&last).all(|(ours, word)| ours == word),
+    }
 }
 
 /// The words of the lines that begin with one of these.
@@ -109,11 +112,11 @@ mod tests {
         assert!(!is_other(&file, wanted));
         assert!(is_other(&file.replace("example.net", "a.b"), wanted));
         assert!(is_other(&file.replace("use-vc", ""), wanted));
-        assert!(is_other("nameserver 9.9.9.9\n", wanted));
-        assert!(!is_other(
-            "search example.net\nnameserver 9.9.9.9\n",
-            wanted
-        ));
+        assert!(!is_other("nameserver 9.9.9.9\n", wanted));
+        assert!(!is_other("search example.net\n", wanted));
+        assert!(is_other("search a.b\nnameserver 9.9.9.9\n", wanted));
+        let two = words("example.net b.c");
+        assert!(!is_other("search example.net\n", (&two, &options)));
         assert!(!is_other("search a.b\n", (&[], &[])));
     }
 }
