@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::backend::owners;
-use crate::model::Name;
+use crate::model::{Kind, Name};
 use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
@@ -386,6 +386,10 @@ async fn run(
         };
         active.remove(&id);
         lanes.leave(&worker.plan.steps[id].step);
+        let result = match cancel.by() {
+            Some(_) => as_told(&worker.plan.steps[id].step, result),
+            None => result,
+        };
         settle(worker, journal, progress, (id, took, result));
     }
 }
@@ -423,6 +427,15 @@ async fn one(worker: &Worker<'_>, journal: &Journal, id: StepId) -> Ended {
         Err(error) => Err(error.into()),
     };
     (id, began.elapsed(), result)
+}
+
+/// The end of a step after the run was told to end. A terminal tells the programs as well that make a container:
+/// they were stopped, and have not failed.
+fn as_told(step: &Step, result: Result<Outcome, StepError>) -> Result<Outcome, StepError> {
+    match (step, result) {
+        (Step::Create(spec), Err(_)) if spec.kind() == Kind::System => Err(StepError::GivenUp),
+        (_, result) => result,
+    }
 }
 
 fn settle(worker: &Worker<'_>, journal: &Journal, progress: &mut Progress<'_>, ended: Ended) {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::{Event, Events};
+use crate::apply::{Event, Events, SignalWatch};
 use crate::backend::{Engine, Former, FormerContainer};
 use crate::model::{EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
 use crate::observed::{Adopted, Observed};
@@ -31,6 +31,22 @@ pub struct Taken {
 
 /// Takes over what docker compose has of the project. `request` is the `up` that follows.
 pub async fn adopt(
+    setting: &Setting,
+    request: &ChangeRequest,
+    events: &dyn Events,
+    consent: &dyn Consent,
+) -> Result<Taken, JobError> {
+    let (_watch, mut cancel) =
+        SignalWatch::begin().map_err(|source| JobError::Signals { source })?;
+    tokio::select! {
+        biased;
+        taken = take(setting, request, events, consent) => taken,
+        signal = cancel.next() => Err(JobError::Cut { signal }),
+    }
+}
+
+/// The same, to its end.
+async fn take(
     setting: &Setting,
     request: &ChangeRequest,
     events: &dyn Events,

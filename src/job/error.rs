@@ -159,6 +159,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A signal ended what can be gone on with.
+    #[error("ended by {signal}; run it again: it goes on with what is left")]
+    Cut {
+        /// `SIGINT`.
+        signal: &'static str,
+    },
     /// The process's signals could not be listened to; nothing was changed.
     #[error("cannot listen to signals: {source}")]
     Signals {
@@ -184,6 +190,7 @@ impl JobError {
                 ApplyError::Interrupted { signal, .. } => Some(signal),
                 _ => None,
             },
+            Self::Cut { signal } => Some(signal),
             _ => None,
         }
     }
@@ -246,6 +253,7 @@ impl JobError {
             | Self::NoSupervisor { .. }
             | Self::Program { .. }
             | Self::Frozen { .. }
+            | Self::Cut { .. }
             | Self::Signals { .. } => Vec::new(),
         }
     }

@@ -314,3 +314,27 @@ async fn a_signal_is_an_end_where_anything_is_left_and_none_where_all_is_done() 
     let applied = ended("start web").await.unwrap();
     assert_eq!(applied.done, [0, 1]);
 }
+
+#[tokio::test]
+async fn what_a_signal_stops_while_a_container_is_made_has_not_failed() {
+    let stage = Stage::new();
+    let plan = plan_of(vec![(Step::Create(Box::new(spec("web", "web"))), vec![])]);
+    let (mouth, ear) = Canceller::new();
+    let on_call = move |call: &str| {
+        if call.starts_with("create web") {
+            mouth.cancel("SIGINT");
+        }
+    };
+    {
+        let mut ledger = stage.fake.ledger.lock().unwrap();
+        ledger.on_call = Some(OnCall(Box::new(on_call)));
+        ledger.fail = vec!["create web".into()];
+    }
+    let heard = Heard::default();
+    let error = stage.run_with(&plan, None, &heard, ear).await.unwrap_err();
+    let ApplyError::Interrupted { failures, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(failures.is_empty(), "{error}");
+    assert!(!heard.all().contains(&"failed 0".to_owned()));
+}

@@ -272,6 +272,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
         | JobError::Apply(_)
         | JobError::Verify(_)
         | JobError::Random { .. }
+        | JobError::Cut { .. }
         | JobError::Signals { .. } => {}
     }
 }
