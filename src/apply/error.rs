@@ -55,19 +55,19 @@ pub enum StepError {
         path: PathBuf,
     },
     /// A health check did not pass in its time.
-    #[error("`{container}` is not healthy after {tries} {}: {said}", if *tries == 1 { "try" } else { "tries" })]
+    #[error("`{container}` is not healthy after {tried}: {said}")]
     Unhealthy {
         /// Short name.
         container: Name,
-        /// How often it was tried.
-        tries: u32,
+        /// How long, or how often, it was tried.
+        tried: Tried,
         /// What the last try gave.
         said: String,
         /// The last lines of its output.
         log: Vec<String>,
     },
     /// It has ended, and should run or should have ended well.
-    #[error("`{container}` has ended with exit code {code}{}", last_line(&log.join("\n")))]
+    #[error("{}", how_ended(container, *code, log, unwell.as_deref()))]
     Ended {
         /// Short name.
         container: Name,
@@ -75,6 +75,8 @@ pub enum StepError {
         code: i32,
         /// The last lines of its output.
         log: Vec<String>,
+        /// Why its supervisor has ended it, if that did.
+        unwell: Option<String>,
     },
     /// It should have ended in its time.
     #[error("`{container}` still runs after {} s; it is waited for until it ends", waited.as_secs())]
@@ -138,6 +140,37 @@ impl StepError {
                 | Self::Firewall(FirewallError::Taken(_))
                 | Self::Units(UnitsError::Taken(_) | UnitsError::Busy { .. })
         )
+    }
+}
+
+/// What a container was given before it counted as unhealthy. How often this run has looked says nothing: it looks
+/// sooner and more often than the check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// So long.
+    For(Duration),
+    /// So many checks of the engine's in a row.
+    Checks(u64),
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::For(took) => write!(f, "{:.1} s", took.as_secs_f64()),
+            Self::Checks(1) => f.write_str("1 failed check"),
+            Self::Checks(count) => write!(f, "{count} failed checks in a row"),
+        }
+    }
+}
+
+/// How a container has ended; what it printed says nothing about an end from outside.
+fn how_ended(container: &Name, code: i32, log: &[String], unwell: Option<&str>) -> String {
+    match unwell {
+        Some(why) => format!("`{container}` was ended because {why}"),
+        None => format!(
+            "`{container}` has ended with exit code {code}{}",
+            last_line(&log.join("\n"))
+        ),
     }
 }
 

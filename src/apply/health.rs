@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::backend::{Inside, LogWish, Probe, Runs, Watch};
 use crate::model::{Healthcheck, Kind, Name};
 
-use super::StepError;
+use super::error::{StepError, Tried};
 
 /// Most containers are ready in a blink: the first look is repeated after this time, each later one
 /// after twice as long.
@@ -86,7 +86,7 @@ pub(super) async fn await_healthy(
             }
             continue;
         }
-        let (said, given_up) = match seen {
+        let (said, checks) = match seen {
             Ok(Probe::Running | Probe::Healthy) => return Ok(()),
             Ok(Probe::Ended(0)) if wanted.may_end => return Ok(()),
             Ok(Probe::Ended(code)) => {
@@ -95,18 +95,20 @@ pub(super) async fn await_healthy(
                     container,
                     code,
                     log,
+                    unwell: watch.unwell(name),
                 });
             }
-            Ok(Probe::Failing(said)) => (said.to_string(), false),
-            Ok(Probe::Unhealthy(said)) => (said.to_string(), true),
+            Ok(Probe::Failing(said)) => (said.to_string(), None),
+            Ok(Probe::Unhealthy(said, checks)) => (said.to_string(), Some(checks)),
             // It may just be on its way up.
-            Err(error) => (error.to_string(), false),
+            Err(error) => (error.to_string(), None),
         };
-        if given_up || wanted.is_over(tries, began.elapsed()) {
+        let took = began.elapsed();
+        if checks.is_some() || wanted.is_over(tries, took) {
             let (container, log) = (name.clone(), last_lines(watch, name, Runs::Last).await);
             return Err(StepError::Unhealthy {
                 container,
-                tries,
+                tried: checks.map_or(Tried::For(took), Tried::Checks),
                 said,
                 log,
             });
@@ -126,6 +128,7 @@ pub(super) async fn await_system(
     mut halt: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let (container, log) = (name.clone(), Vec::new());
+    let began = Instant::now();
     let state = tokio::select! {
         biased;
         () = halted(&mut halt) => return Err(StepError::GivenUp),
@@ -136,7 +139,7 @@ pub(super) async fn await_system(
         None => Ok(()),
         Some(state) => Err(StepError::Unhealthy {
             container,
-            tries: 1,
+            tried: Tried::For(began.elapsed()),
             said: format!("its system has not come up in time: {state}"),
             log,
         }),
@@ -165,6 +168,7 @@ pub(super) async fn await_completed(
         container,
         code,
         log,
+        unwell: watch.unwell(name),
     })
 }
 

@@ -40,7 +40,7 @@ mod fake;
 mod tests;
 
 pub use cancel::{Cancel, Canceller, SignalWatch};
-pub use error::{Aftermath, ApplyError, StepError, StepFailure};
+pub use error::{Aftermath, ApplyError, StepError, StepFailure, Tried};
 pub use events::{Event, Events};
 pub(crate) use facts::closed_to_others;
 pub use host::{Host, ObserveError};

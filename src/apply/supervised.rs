@@ -122,7 +122,7 @@ impl Supervised {
 
     pub(super) async fn runs(&self, name: &Name) -> bool {
         match self.engines.watch().probe(name, None).await {
-            Ok(Probe::Running | Probe::Healthy | Probe::Failing(_) | Probe::Unhealthy(_)) => true,
+            Ok(Probe::Running | Probe::Healthy | Probe::Failing(_) | Probe::Unhealthy(..)) => true,
             Ok(Probe::Ended(_)) | Err(_) => false,
         }
     }

@@ -69,6 +69,10 @@ fn line(printed: Printed) -> LogLine {
 
 #[async_trait]
 impl Watch for Supervised {
+    fn unwell(&self, name: &Name) -> Option<String> {
+        std::fs::read_to_string(self.paths.unwell(&self.project, name)).ok()
+    }
+
     async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError> {
         self.engines.watch().probe(name, check).await
     }

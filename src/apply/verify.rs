@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Kind, Name, Project};
+use crate::model::{Kind, Name, Project, Restart};
 use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
@@ -23,10 +23,10 @@ pub enum VerifyError {
     /// Containers were started and have failed since. Each is a [`StepError::Ended`].
     #[error("all steps were done, yet {}", list(ended))]
     Ended {
-        /// The first of them, for a hint.
-        first: Name,
         /// How each of them ended.
         ended: Vec<StepError>,
+        /// Those of them that are started again by themselves.
+        tried: Vec<Name>,
     },
     /// Something still differs from what was asked for.
     #[error("all steps were done, yet this still differs:\n{plan}")]
@@ -168,11 +168,25 @@ fn is_ending(found: &ObservedContainer) -> bool {
     found.state == State::Running && found.pid.is_some_and(ended)
 }
 
+/// Whether somebody starts it again when it fails: its service, or the engine.
+fn is_tried(project: &Project, observed: &Observed, name: &Name) -> bool {
+    let served = observed.units.services.contains_key(name);
+    let file = project.containers.get(name);
+    file.is_some_and(|file| {
+        file.restart != Restart::No && (served || file.kind() == Kind::Application)
+    })
+}
+
 /// The containers that would be started again, since they have failed, with what they said last. That they
 /// would be started says nothing about why.
-async fn ended(host: &Host, plan: &Plan, observed: &Observed) -> Option<VerifyError> {
-    let mut ended = Vec::new();
-    let mut first = None;
+async fn ended(
+    host: &Host,
+    project: &Project,
+    plan: &Plan,
+    observed: &Observed,
+) -> Option<VerifyError> {
+    let (mut ended, mut tried) = (Vec::new(), Vec::new());
+    let watch = host.backend.watch();
     for planned in &plan.steps {
         let Step::Start { container } = &planned.step else {
             continue;
@@ -183,14 +197,17 @@ async fn ended(host: &Host, plan: &Plan, observed: &Observed) -> Option<VerifyEr
         let Some(code) = found.and_then(|found| found.exit).filter(|code| *code != 0) else {
             continue;
         };
-        first.get_or_insert_with(|| container.clone());
+        if is_tried(project, observed, container) {
+            tried.push(container.clone());
+        }
         ended.push(StepError::Ended {
             container: container.clone(),
             code,
-            log: last_words(host.backend.watch(), container, kind).await,
+            log: last_words(watch, container, kind).await,
+            unwell: watch.unwell(container),
         });
     }
-    first.map(|first| VerifyError::Ended { first, ended })
+    (!ended.is_empty()).then_some(VerifyError::Ended { ended, tried })
 }
 
 /// Observes and plans `wish` again and expects nothing to do.
@@ -218,7 +235,7 @@ pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), V
         }
         let moves = |step| has_just_ended(step, &observed) || may_be_late(step, project, wish);
         if looks > MOST_LOOKS || !steps.any(moves) {
-            return Err(match ended(host, &rest, &observed).await {
+            return Err(match ended(host, project, &rest, &observed).await {
                 Some(ended) => ended,
                 None => VerifyError::Differs {
                     plan: Box::new(rest),

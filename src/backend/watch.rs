@@ -41,6 +41,11 @@ pub trait Watch: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Why it was ended by whoever attends to it, when its last run ended so. An engine attends to nobody's health.
+    fn unwell(&self, _name: &Name) -> Option<String> {
+        None
+    }
+
     /// Its processes.
     async fn processes(&self, name: &Name) -> Result<Vec<Process>, BackendError>;
 
@@ -60,8 +65,8 @@ pub enum Probe {
     Healthy,
     /// The check does not pass yet; what it said last.
     Failing(FailedCheck),
-    /// The engine's own check has failed too often; what it said last.
-    Unhealthy(FailedCheck),
+    /// The engine's own check has failed too often; what it said last, and how often in a row.
+    Unhealthy(FailedCheck, u64),
     /// It has ended with this exit code.
     Ended(i32),
 }

@@ -10,6 +10,10 @@ const BEGINS: &str = "starting";
 /// The word for a container whose service failed, or that is between two of its runs; none where the
 /// state of the container says all.
 pub fn state_word(row: &StatusRow) -> Option<&'static str> {
+    let stops = |unit: &UnitRow| unit.active == "deactivating";
+    if runs(row) && row.unit.as_ref().is_some_and(stops) {
+        return Some("stopping");
+    }
     let unit = row.unit.as_ref().filter(|_| !runs(row));
     match unit.map(|unit| (unit.active.as_str(), unit)) {
         // As long as its port is held for it the next caller starts it, whatever its last run came to.
@@ -57,10 +61,16 @@ pub fn warning(row: &StatusRow) -> Option<String> {
                 unit.result
             ))
         }
-        (_, Some("restarting")) => Some(format!(
-            "it ended and is started again, {} so far{said}; see `locker logs {name}`",
-            times(unit.restarts)
-        )),
+        (_, Some("restarting")) => {
+            let ended = match &unit.unwell {
+                Some(why) => format!("it was ended because {why}"),
+                None => "it ended".into(),
+            };
+            Some(format!(
+                "{ended} and is started again, {} so far{said}; see `locker logs {name}`",
+                times(unit.restarts)
+            ))
+        }
         (_, Some("starting")) if !matches!(unit.status.as_str(), "" | BEGINS) => {
             Some(format!("is not started yet{said}"))
         }
@@ -114,6 +124,7 @@ mod tests {
             restarts,
             since: None,
             status: "waits 3s".into(),
+            unwell: None,
         });
         row
     }
@@ -127,6 +138,17 @@ mod tests {
         let again = with(State::Stopped, "activating", "auto-restart", 1);
         let words = "it ended and is started again, once so far: waits 3s; see `locker logs web`";
         assert_eq!(told(&again), (Some("restarting"), words.into()));
+        let mut sick = again.clone();
+        let why = "its health check failed 2 times (last: exit code 1)";
+        if let Some(unit) = &mut sick.unit {
+            unit.unwell = Some(why.into());
+        }
+        let sickly = format!(
+            "it was ended because {why} and is started again, once so far: waits 3s; see `locker logs web`"
+        );
+        assert_eq!(told(&sick), (Some("restarting"), sickly));
+        let stops = with(State::Running, "deactivating", "stop", 0);
+        assert_eq!(told(&stops), (Some("stopping"), String::new()));
         let between = with(State::Stopped, "active", "running", 1);
         assert_eq!(told(&between), (Some("restarting"), words.into()));
         let first = with(State::Stopped, "activating", "start", 0);

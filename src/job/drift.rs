@@ -186,11 +186,13 @@ fn note(step: &Step, cause: Option<&Cause>, name: &Name) -> Vec<String> {
             container,
             aside: false,
             ..
-        } if container == name => {
-            vec![format!("must be restarted{why}")]
-        }
+        } if container == name => match cause {
+            // Whoever stops it knows that; its state tells it.
+            Some(Cause::Drifted(plan::STOPPING)) => Vec::new(),
+            Some(_) | None => vec![format!("must be restarted{why}")],
+        },
         Step::Start { container } if container == name => match cause {
-            Some(Cause::Drifted(what)) => vec![(*what).to_string()],
+            Some(Cause::Drifted(what)) if *what != plan::STOPPING => vec![(*what).to_string()],
             Some(_) | None => Vec::new(),
         },
         Step::EnsureBridge { bridge, .. } => {

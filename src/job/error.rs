@@ -103,6 +103,12 @@ pub enum JobError {
         /// Short name.
         name: Name,
     },
+    /// A container that must run is waiting for its next try, or for what it needs.
+    #[error("container `{name}` does not run now: its service is about to start it")]
+    Tried {
+        /// Short name.
+        name: Name,
+    },
     /// A container that must be there is not.
     #[error("container `{name}` has not been made")]
     NotMade {
@@ -244,6 +250,7 @@ impl JobError {
             | Self::Observe(_)
             | Self::Verify(_)
             | Self::NotRunning { .. }
+            | Self::Tried { .. }
             | Self::NotMade { .. }
             | Self::NotInFile { .. }
             | Self::NotOnce { .. }

@@ -53,12 +53,15 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
         "exec"
     };
     let opened = road::open(setting, command)?;
-    let (name, state) = found(&opened, request).await?;
+    let (name, state, tried) = found(&opened, request).await?;
     match state {
         Some(State::Running) => {}
         Some(State::Frozen) => return Err(JobError::Frozen { name }),
         Some(State::Absent | State::Stopped | State::Starting | State::Unknown) | None => {
-            return Err(JobError::NotRunning { name });
+            return Err(match tried {
+                true => JobError::Tried { name },
+                false => JobError::NotRunning { name },
+            });
         }
     }
     let argv = if request.argv.is_empty() {
@@ -78,11 +81,12 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     Ok(backend.inside().attach(&name, &argv, &options).await?)
 }
 
-/// The container that is meant, and its state: one that is about to run is waited for.
+/// The container that is meant, its state, and whether systemd is about to start it: one that is about to run is
+/// waited for.
 async fn found(
     opened: &road::Opened,
     request: &ExecRequest,
-) -> Result<(Name, Option<State>), JobError> {
+) -> Result<(Name, Option<State>, bool), JobError> {
     let begun = Instant::now();
     loop {
         let observed = opened.host.observe(&opened.project, None).await?;
@@ -92,7 +96,8 @@ async fn found(
             answers(&opened.project, &observed, &name)?;
         }
         if state != Some(State::Starting) || begun.elapsed() >= ABOUT_TO_RUN {
-            return Ok((name, state));
+            let tried = observed.units.starts(&name);
+            return Ok((name, state, tried));
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -30,7 +30,7 @@ impl Condition {
     fn of(word: &'static str, seen: Probe) -> Option<Self> {
         let failed = match seen {
             // One that has not been asked yet has said nothing.
-            Probe::Failing(failed) | Probe::Unhealthy(failed) => {
+            Probe::Failing(failed) | Probe::Unhealthy(failed, _) => {
                 (failed != FailedCheck::default()).then_some(failed)
             }
             Probe::Healthy | Probe::Running => None,
@@ -79,7 +79,7 @@ pub(super) async fn health(
     };
     match seen {
         Probe::Healthy | Probe::Running => Some(Condition::HEALTHY),
-        Probe::Failing(_) | Probe::Unhealthy(_) | Probe::Ended(_) => Condition::of(word, seen),
+        Probe::Failing(_) | Probe::Unhealthy(..) | Probe::Ended(_) => Condition::of(word, seen),
     }
 }
 

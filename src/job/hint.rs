@@ -24,11 +24,8 @@ impl JobError {
                 hint_of(error)
             });
         }
-        if let Self::Verify(VerifyError::Ended { first, .. }) = self {
-            return Some(format!(
-                "`locker logs {first}` shows all that it printed; `locker stop {first}` ends the tries, \
-                 and once it is mended `locker up` begins anew"
-            ));
+        if let Self::Verify(VerifyError::Ended { ended, tried }) = self {
+            return Some(mend(ended, tried));
         }
         if let Self::Backend(error)
         | Self::Observe(ObserveError::Backend(error))
@@ -37,6 +34,33 @@ impl JobError {
             return hint_of(error);
         }
         None
+    }
+}
+
+/// How to look at containers that have ended, and how to go on; those of `tried` are started again meanwhile.
+fn mend(ended: &[StepError], tried: &[Name]) -> String {
+    let names = ended.iter().filter_map(|error| {
+        let StepError::Ended { container, .. } = error else {
+            return None;
+        };
+        Some(container.as_str())
+    });
+    let names: Vec<&str> = names.collect();
+    let (it, is) = match names.len() {
+        1 => ("it", "is"),
+        _ => ("they", "are"),
+    };
+    let logs = format!(
+        "`locker logs {}` shows all that {it} printed",
+        names.join(" ")
+    );
+    let tried: Vec<&str> = tried.iter().map(Name::as_str).collect();
+    match tried.is_empty() {
+        true => format!("{logs}; once {it} {is} mended `locker up` goes on"),
+        false => format!(
+            "{logs}; `locker stop {}` ends the tries, and once {it} {is} mended `locker up` begins anew",
+            tried.join(" ")
+        ),
     }
 }
 
@@ -86,14 +110,15 @@ mod tests {
 
     #[test]
     fn who_is_told_that_a_container_has_ended_is_told_its_last_lines_and_what_to_run() {
-        let first = Name::new("db").unwrap();
+        let db = Name::new("db").unwrap();
         let error = JobError::Verify(VerifyError::Ended {
             ended: vec![StepError::Ended {
-                container: first.clone(),
+                container: db.clone(),
                 code: 7,
                 log: vec!["reading".into(), "no disk".into()],
+                unwell: None,
             }],
-            first,
+            tried: vec![db],
         });
         let text = error.to_string();
         assert!(
@@ -104,6 +129,29 @@ mod tests {
         let hint = error.hint().unwrap();
         assert!(
             hint.contains("`locker logs db`") && hint.contains("`locker stop db`"),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn all_that_have_ended_are_named_and_tries_only_where_there_are_some() {
+        let ended = |word: &str, unwell: Option<&str>| StepError::Ended {
+            container: Name::new(word).unwrap(),
+            code: 137,
+            log: vec!["Please press Enter".into()],
+            unwell: unwell.map(str::to_owned),
+        };
+        let why = "its health check failed 2 times (last: exit code 1)";
+        let error = JobError::Verify(VerifyError::Ended {
+            ended: vec![ended("dk", None), ended("lx", Some(why))],
+            tried: Vec::new(),
+        });
+        let text = error.to_string();
+        let told = format!("`lx` was ended because {why}");
+        assert!(text.ends_with(&told), "{text}");
+        let hint = error.hint().unwrap();
+        assert!(
+            hint.contains("`locker logs dk lx`") && !hint.contains("tries"),
             "{hint}"
         );
     }

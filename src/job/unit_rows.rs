@@ -30,6 +30,9 @@ pub struct UnitRow {
     pub since: Option<SystemTime>,
     /// What its supervisor says.
     pub status: String,
+    /// Why its supervisor has ended the container, if the last run ended so.
+    #[serde(skip)]
+    pub unwell: Option<String>,
 }
 
 fn rfc3339<S: Serializer>(at: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
@@ -48,6 +51,7 @@ impl UnitRow {
             restarts: state.restarts,
             since,
             status: state.status,
+            unwell: None,
         }
     }
 }
@@ -70,8 +74,10 @@ pub(super) async fn units(
     let project = &opened.project.name;
     let states = opened.host.units.states(project, &asked).await;
     let states = states.map_err(ObserveError::from)?.into_iter();
+    let watch = opened.host.backend.watch();
     let row = |(name, state)| {
-        let row = UnitRow::new(project, &name, state);
+        let mut row = UnitRow::new(project, &name, state);
+        row.unwell = watch.unwell(&name);
         (name, row)
     };
     Ok(states.map(row).collect())

@@ -13,6 +13,9 @@ use super::graph::{Draft, Slot};
 use super::intent::{Intent, Power, not_made, runs};
 use super::{Cause, Goal, Loss, Problem, Step, StepId, Warning, Wish, needs};
 
+/// Why a container is restarted that runs, and will not for long.
+pub const STOPPING: &str = "its service is being stopped";
+
 /// The planner at work.
 pub(super) struct Builder<'a> {
     pub(super) project: &'a Project,
@@ -132,7 +135,7 @@ impl<'a> Builder<'a> {
         match (found.stopping, self.observed.units.stops(name)) {
             // A killed run has asked it to stop.
             (true, false) => Some(Cause::Unfinished),
-            (_, true) => Some(Cause::Drifted("its service is being stopped")),
+            (_, true) => Some(Cause::Drifted(STOPPING)),
             (false, false) => None,
         }
     }

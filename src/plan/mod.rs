@@ -56,6 +56,7 @@ use serde::Serialize;
 
 use crate::model::{Key, Name, Place};
 
+pub use build::STOPPING;
 pub use cause::Cause;
 pub use make::{belongs, plan};
 pub use ports::{closed, denied};

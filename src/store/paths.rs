@@ -220,6 +220,13 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
+    /// Why its supervisor has ended the container, when its last run did not end otherwise.
+    pub fn unwell(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("unwell")
+            .join(format!("{project}~{container}"))
+    }
+
     /// How often a service has failed to start in a row; a reboot forgives.
     pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
         self.run

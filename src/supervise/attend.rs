@@ -62,6 +62,7 @@ pub(super) trait Ask {
 pub(super) struct Notes {
     failures: PathBuf,
     ready: PathBuf,
+    unwell: PathBuf,
 }
 
 impl Notes {
@@ -69,6 +70,7 @@ impl Notes {
         Self {
             failures: paths.backoff(&unit.project, &unit.name),
             ready: paths.ready(&unit.project, &unit.name),
+            unwell: paths.unwell(&unit.project, &unit.name),
         }
     }
 }
@@ -95,6 +97,7 @@ pub(super) fn attend(
             Look::Failed(said) => {
                 if health.failed(&said) {
                     eprintln!("{said}; it is unhealthy and is ended to be started again");
+                    gate::leave_reason(&notes.unwell, &health.reason(&said));
                     ask.end();
                 }
             }
@@ -175,6 +178,16 @@ impl<'a> Health<'a> {
         }
         (self.well, self.settled, self.failures) = (true, true, 0);
         self.say(words);
+    }
+
+    /// Why it is ended; the engine alone has counted the tries of an image's check.
+    fn reason(&self, said: &str) -> String {
+        let times = match (&self.unit.healthcheck, self.failures) {
+            (None, _) => String::new(),
+            (Some(_), 1) => " once".into(),
+            (Some(_), count) => format!(" {count} times"),
+        };
+        format!("its health check failed{times} (last: {said})")
     }
 
     /// Whether it is to be ended.

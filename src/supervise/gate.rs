@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::model::{Condition, Name, UnitSpec};
-use crate::store::{Paths, Phase, phase, tell_phase};
+use crate::store::{self, Paths, Phase, phase, tell_phase};
 use crate::sys::Notifier;
 
 /// How often the others are looked at.
@@ -109,9 +109,23 @@ fn leave(note: &Path, phase: Phase) {
     }
 }
 
-/// Nothing has been started yet.
-pub(super) fn shut(note: &Path) {
-    let _ = fs::remove_file(note); // Not there is what is wanted.
+/// Nothing has been started yet, and nothing is known of how it ends.
+pub(super) fn shut(unit: &UnitSpec, paths: &Paths) {
+    for note in [
+        paths.ready(&unit.project, &unit.name),
+        paths.unwell(&unit.project, &unit.name),
+    ] {
+        let _ = fs::remove_file(note); // Not there is what is wanted.
+    }
+}
+
+/// Says why a container is ended, for whoever finds it ended.
+pub(super) fn leave_reason(note: &Path, reason: &str) {
+    if let Some(dir) = note.parent() {
+        let _ = store::make_private(dir);
+    }
+    // Without it the exit code is told, which is all the harm.
+    let _ = fs::write(note, reason);
 }
 
 /// Tells what cannot be told to others.

@@ -129,7 +129,7 @@ fn begin(
         if why == Why::Due {
             why = tries.wait(notifier, asks);
         }
-        gate::shut(&paths.ready(&unit.project, &unit.name));
+        gate::shut(unit, paths);
         if why != (Why::Asked { alone: true }) {
             gate::wait(unit, paths, notifier)?;
         }

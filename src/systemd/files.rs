@@ -221,6 +221,7 @@ impl Files {
         };
         for note in [
             self.paths.backoff(project, &name),
+            self.paths.unwell(project, &name),
             self.paths.handed_on(project, &name),
         ] {
             let _ = fs::remove_file(note); // Not there is what is wanted.

@@ -166,6 +166,32 @@ fn a_start_that_was_asked_for_begins_anew_and_those_of_systemd_go_on_counting() 
 }
 
 #[test]
+fn one_that_its_health_check_ended_is_told_so_and_tries_only_of_those_that_are_tried() {
+    on_a_host_with_docker(|host| {
+        let once = "  once:\n    image: busybox:test\n    command: [\"false\"]\n";
+        let project = Project::new(host, "both", once);
+        let up = project.locker("up").exits(1);
+        assert!(up.err.contains("`locker logs once`"), "{}", up.err);
+        assert!(!up.err.contains("tries"), "{}", up.err);
+        project.rewrite(TRIED);
+        project.locker("up --remove-orphans --yes");
+        eventually(true, || {
+            let told = project.locker("status sick").exits(0).err;
+            told.contains("it was ended because its health check failed")
+                && told.contains("times (last: exit code 1) and is started again")
+        });
+        eventually(true, || {
+            let refused = project.locker("exec sick -- true");
+            refused.err.contains("is about to start it") && refused.err.contains("locker logs sick")
+        });
+        // Whoever stops it knows that.
+        host.sh("systemctl stop --no-block locker-both.target");
+        let told = project.locker("status").exits(0);
+        assert!(!told.err.contains("being stopped"), "{}", told.err);
+    });
+}
+
+#[test]
 fn status_does_not_contradict_up_that_has_waited() {
     on_a_host_with_docker(|host| {
         // The engine's own first look comes after an interval.

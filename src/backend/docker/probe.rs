@@ -42,7 +42,7 @@ pub(super) async fn probe(
             Probe::Running
             | Probe::Healthy
             | Probe::Failing(_)
-            | Probe::Unhealthy(_)
+            | Probe::Unhealthy(..)
             | Probe::Ended(_),
             Test::Command(_) | Test::Port { .. },
         ) => Ok(seen),
@@ -123,10 +123,13 @@ fn read(state: ContainerState) -> Probe {
     let Some(health) = state.health else {
         return Probe::Running;
     };
+    let streak = health.failing_streak.unwrap_or_default();
     let said = last_failure(health.log.into_iter().flatten());
     match health.status {
         Some(HealthStatusEnum::HEALTHY) => Probe::Healthy,
-        Some(HealthStatusEnum::UNHEALTHY) => Probe::Unhealthy(said),
+        Some(HealthStatusEnum::UNHEALTHY) => {
+            Probe::Unhealthy(said, u64::try_from(streak).unwrap_or_default())
+        }
         Some(HealthStatusEnum::STARTING) => Probe::Failing(said),
         Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Probe::Running,
     }
@@ -158,12 +161,12 @@ mod tests {
             running: Some(true),
             health: Some(Health {
                 status: Some(status),
+                failing_streak: Some(57),
                 log: Some(vec![
                     result(2, "old"),
                     result(7, "no answer\n"),
                     result(0, "fine"),
                 ]),
-                ..Health::default()
             }),
             ..ContainerState::default()
         }
@@ -179,7 +182,7 @@ mod tests {
         );
         assert_eq!(
             read(running(HealthStatusEnum::UNHEALTHY)),
-            Probe::Unhealthy(said())
+            Probe::Unhealthy(said(), 57)
         );
         assert_eq!(read(running(HealthStatusEnum::NONE)), Probe::Running);
     }

@@ -227,6 +227,11 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::NotRunning { name } => {
             report.help = vec![format!("run `sudo locker start {name}`")];
         }
+        JobError::Tried { name } => {
+            report.help = vec![format!(
+                "`locker status {name}` tells what it waits for or why it ended, `locker logs {name}` what it printed"
+            )];
+        }
         JobError::NotMade { name } => {
             report.help = vec![format!("run `sudo locker up {name}`")];
         }
