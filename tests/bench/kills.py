@@ -168,7 +168,7 @@ def faults_of_down():
 COMMANDS = [
     ("up", False, False, 6.0), ("up", False, False, 6.0), ("up", True, True, 8.0), ("up", True, True, 8.0),
     ("stop", True, False, 4.0), ("restart", True, False, 8.0), ("restart api sys", True, False, 4.0),
-    ("rm -y --stop web sys", True, False, 4.0), ("down -y", True, False, 6.0), ("cleanup -y", True, False, 4.0),
+    ("rm -y web sys", True, False, 4.0), ("down -y", True, False, 6.0), ("cleanup -y", True, False, 4.0),
     ("stop api db", True, False, 3.0), ("up -y --force-recreate", True, False, 8.0),
 ]
 
@@ -179,6 +179,10 @@ def main():
     dice, begun, bad_rounds, hits, done = random.Random(seed), time.monotonic(), 0, 0, 0
     shutil.rmtree(DIR, ignore_errors=True)
     os.makedirs(DIR)
+    for words, *_ in COMMANDS:
+        # A mistyped one would be over at once, and every round with it good.
+        if locker(words + " --help")[0] != 0:
+            sys.exit("error: `locker %s` is no command" % words)
     turn = 0
     for number in range(1, rounds + 1):
         words, is_up, changes, usual = dice.choice(COMMANDS)
