@@ -230,6 +230,8 @@ pub struct ObservedContainer {
     pub estranged: BTreeSet<String>,
     /// Names of networks of the engine that it was made on and is not on any more: somebody took it off.
     pub unplugged: BTreeSet<String>,
+    /// Its configuration file, when its engine could not start it with what is in there.
+    pub broken: Option<PathBuf>,
     /// Process id of its init while it runs.
     pub pid: Option<u32>,
     /// The managed lines of its hosts file; none when there is no block.
@@ -272,10 +274,10 @@ pub struct Down {
     pub help: String,
 }
 
-/// A container whose keeper does not answer.
+/// A container whose keeper does not answer, or whose mark cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silent {
-    /// Who does not answer, and why.
+    /// Who does not answer, and why; or what is wrong with its mark.
     pub reason: String,
     /// What mends it.
     pub help: String,

@@ -161,6 +161,7 @@ mod tests {
             left_behind: false,
             estranged: Default::default(),
             unplugged: Default::default(),
+            broken: None,
             pid: None,
             names: None,
             dns: Vec::new(),

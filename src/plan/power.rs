@@ -222,6 +222,7 @@ impl Builder<'_> {
 
     fn start(&mut self, name: &Name, causes: Vec<Cause>) {
         self.refuse_parted(name);
+        self.refuse_broken(name);
         self.seed_missing(name);
         let container = name.clone();
         let step = Step::Start { container };
@@ -238,6 +239,22 @@ impl Builder<'_> {
         let message =
             format!("container `{name}` shares the network of a container that is gone by now");
         let help = format!("make it anew: locker up {name}");
+        self.problem(name, None, message, &help);
+    }
+
+    /// What could not start again is not stopped for that.
+    fn refuse_broken(&mut self, name: &Name) {
+        let config = self.there(name).and_then(|found| found.broken.as_ref());
+        let Some(config) = config.filter(|_| !self.has(Slot::Create, name)) else {
+            return;
+        };
+        let message = format!(
+            "container `{name}` could not be started: its configuration `{}` is damaged",
+            config.display()
+        );
+        let help = format!(
+            "bring that file back from a backup, or make the container anew: `locker rm {name}`, then `locker up`"
+        );
         self.problem(name, None, message, &help);
     }
 

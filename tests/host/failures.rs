@@ -283,3 +283,54 @@ fn a_foreign_container_of_the_same_name_is_not_touched() {
         );
     });
 }
+
+#[test]
+fn a_damaged_mark_or_configuration_is_named_and_nothing_is_done_to_its_container() {
+    on_a_host(|host| {
+        let two = "  web:\n    template: {name: tiny}\n  db:\n    template: {name: tiny}\n";
+        let project = Project::new(host, "shop", two);
+        project.up();
+        let init = project.init("web");
+        let (dir, kept) = ("/var/lib/lxc/shop_web", "/tmp/kept");
+        for (file, damage) in [
+            ("locker.json", "true"),
+            ("locker.json", "echo garbage"),
+            ("config", "true"),
+            ("config", "echo garbage"),
+        ] {
+            host.sh(&format!(
+                "cp -p {dir}/{file} {kept}; {damage} > {dir}/{file}"
+            ));
+            let named = format!("{dir}/{file}");
+            for words in ["restart web", "up --force-recreate --yes web", "status"] {
+                let ran = project.locker(words);
+                if file == "locker.json" || words == "restart web" {
+                    assert!(
+                        ran.out.contains(&named) || ran.err.contains(&named),
+                        "{file}, {words}: {} {}",
+                        ran.out,
+                        ran.err
+                    );
+                }
+                if words == "restart web" {
+                    assert_ne!(ran.code, 0);
+                }
+                if file == "config" {
+                    break;
+                }
+            }
+            assert_eq!(project.init("web"), init, "{file}: it does not run on");
+            if file == "locker.json" {
+                project
+                    .locker("down --yes")
+                    .exits(1)
+                    .says(&[&named, "lxc-destroy"]);
+                assert_eq!(project.init("web"), init, "`down` took it");
+            }
+            host.sh(&format!("cp -p {kept} {dir}/{file}"));
+            project.up();
+        }
+        project.locker("plan --exit-code").exits(0);
+        project.locker("restart web").exits(0);
+    });
+}

@@ -351,6 +351,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         left_behind: false,
         estranged: BTreeSet::new(),
         unplugged: BTreeSet::new(),
+        broken: None,
         pid: None,
         names: None,
         dns: Vec::new(),

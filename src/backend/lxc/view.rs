@@ -12,6 +12,7 @@ use super::site::{PARTIAL, Site, io};
 use crate::backend::{BackendError, BackendView};
 use crate::model::{IdKind, IdRange, Kind, Name};
 use crate::observed::{Mark, ObservedContainer, Silent, State};
+use crate::store;
 
 /// Looks at everything once. A broken container never hides the others.
 pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
@@ -39,11 +40,9 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
         if !dir.join("config").exists() {
             continue;
         }
-        // A mark that cannot be read is nobody's: the container is reported as foreign, and left alone.
-        let mark = mark::read(&dir)
-            .ok()
-            .flatten()
-            .filter(|mark| is_ours(site, mark));
+        let Some(mark) = mark_in(site, &mut view, &dir, &file) else {
+            continue;
+        };
         match mark {
             Some(mark) if file == mark.spec.host_name() => {
                 site.liblxc()?; // Without it nothing could be said of it.
@@ -73,6 +72,52 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
     Ok(view)
 }
 
+/// The mark of this project in a container's directory. The outer none: it cannot be read, and the view says so.
+fn mark_in(site: &Site, view: &mut BackendView, dir: &Path, file: &str) -> Option<Option<Mark>> {
+    let error = match mark::read(dir) {
+        Ok(mark) => return Some(mark.filter(|mark| is_ours(site, mark))),
+        Err(error) => error,
+    };
+    let Some(name) = known(site, file) else {
+        // It may be anybody's: it is reported as foreign, and left alone.
+        return Some(None);
+    };
+    view.ids_taken.extend(id_map(&dir.join("config")));
+    view.silent.insert(name, damaged(site, file, &error));
+    None
+}
+
+/// The container of this project that bears this name on the host, as far as is known without its mark.
+fn known(site: &Site, full: &str) -> Option<Name> {
+    let name = full
+        .strip_prefix(site.project.as_str())?
+        .strip_prefix('_')?;
+    let name = Name::new(name).ok()?;
+    let record = store::load_record(&site.paths, &site.project)
+        .ok()
+        .flatten();
+    let record = record.filter(|record| record.directory == site.directory);
+    let written = || {
+        let unit = store::load_unit_spec(&site.paths, &site.project, &name);
+        let unit = unit.ok().flatten();
+        unit.is_some_and(|unit| unit.kind == Kind::System && unit.directory == site.directory)
+    };
+    let known = record.is_some_and(|record| record.addresses.contains_key(&name)) || written();
+    known.then_some(name)
+}
+
+/// What is said of one whose mark cannot be read. What it was made with, and what was done to it since, stands
+/// nowhere else, so that it is not made up.
+fn damaged(site: &Site, full: &str, error: &BackendError) -> Silent {
+    let path = site.lxcpath.display();
+    Silent {
+        reason: error.to_string(),
+        help: format!(
+            "bring that file back from a backup, or remove the container with all that was written inside: `lxc-destroy -f -P {path} -n {full}`"
+        ),
+    }
+}
+
 fn foreign(view: &mut BackendView) -> &mut BTreeSet<String> {
     view.foreign.entry(Kind::System).or_default()
 }
@@ -99,6 +144,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             left_behind: false,
             estranged: Default::default(),
             unplugged: Default::default(),
+            broken: None,
             pid: None,
             names: None,
             dns: Vec::new(),
@@ -108,8 +154,11 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
 
 fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
     let full = mark.spec.host_name();
-    let (state, pid) = state(site, &full)?;
-    let (dir, stopped) = (site.dir(&mark.spec.name), state == State::Stopped);
+    let dir = site.dir(&mark.spec.name);
+    let (config, seen) = (dir.join("config"), read_state(site, &full)?);
+    let broken = seen.is_none() || !names_root(&config);
+    let (state, pid) = seen.unwrap_or((State::Stopped, None));
+    let stopped = state == State::Stopped;
     let inside = Inside::of(site, &mark.spec, pid);
     // What cannot be read counts as not written: the writing that follows reports why.
     let hosts = inside.read("/etc/hosts").ok().flatten().unwrap_or_default();
@@ -138,6 +187,7 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         left_behind: false,
         estranged: Default::default(),
         unplugged: Default::default(),
+        broken: broken.then_some(config),
         mark: Some(mark),
     })
 }
@@ -154,21 +204,35 @@ fn exit(dir: &Path) -> Option<i32> {
 /// # Errors
 /// [`BackendError::Silent`]: its monitor does not answer.
 pub(super) fn state(site: &Site, full: &str) -> Result<(State, Option<u32>), BackendError> {
+    Ok(read_state(site, full)?.unwrap_or((State::Stopped, None)))
+}
+
+/// The same; none when liblxc cannot read it.
+fn read_state(site: &Site, full: &str) -> Result<Option<(State, Option<u32>)>, BackendError> {
     let container = match site.container("look at", full) {
         Ok(container) => container,
         Err(error @ BackendError::Silent { .. }) => return Err(error),
-        Err(_) => return Ok((State::Stopped, None)),
+        Err(_) => return Ok(None),
     };
     let state = match container.state()?.as_str() {
         "RUNNING" | "STOPPING" | "ABORTING" | "THAWED" => State::Running,
         "STARTING" => State::Starting,
         "FROZEN" | "FREEZING" => State::Frozen,
-        _ => return Ok((State::Stopped, None)),
+        _ => return Ok(Some((State::Stopped, None))),
     };
     let init = container.init_pid()?;
     // Its monitor says so only when all of it is frozen.
     let held = state == State::Running && init.is_some_and(|init| is_held(site, init, full));
-    Ok((if held { State::Frozen } else { state }, init))
+    Ok(Some((if held { State::Frozen } else { state }, init)))
+}
+
+/// Whether a configuration file says where the root file system is, without which nothing starts. What made
+/// the container has written it there, and it is in no other file.
+fn names_root(config: &Path) -> bool {
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
+    let mut keys = text.lines().filter_map(key);
+    keys.any(|key| key == "lxc.rootfs.path" || key == "lxc.rootfs")
 }
 
 /// The `lxc.idmap` lines of a configuration file.

@@ -346,3 +346,24 @@ fn all_problems_come_in_one_run() {
     let all = refused(&file, &observed, &asked);
     assert_eq!(all.len(), 3, "{all:?}");
 }
+
+#[test]
+fn what_could_not_start_again_is_not_stopped_for_that() {
+    let mut world = World::of(&shop());
+    let web = world.seen.containers.get_mut(&name("web")).unwrap();
+    web.broken = Some("/var/lib/lxc/shop_web/config".into());
+    let said = refused(&shop(), &world.look(), &wish(Goal::Restart));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("`/var/lib/lxc/shop_web/config` is damaged"),
+        "{said:?}"
+    );
+    // It runs on, and can be stopped and removed.
+    for goal in [Goal::Up, Goal::Stop, DOWN] {
+        assert!(plan(&shop(), &world.look(), &wish(goal)).is_ok());
+    }
+    world.run(&shop(), &wish(Goal::Stop));
+    assert!(plan(&shop(), &world.look(), &wish(Goal::Up)).is_err());
+    world.run(&shop(), &wish(DOWN));
+    assert!(plan(&shop(), &world.look(), &wish(Goal::Up)).is_ok());
+}
