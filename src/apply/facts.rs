@@ -134,7 +134,15 @@ impl OfIds {
                 },
             ))
         };
-        all.filter_map(with_maps).collect()
+        let mut found: BTreeMap<PathBuf, ObservedOwner> = all.filter_map(with_maps).collect();
+        // Those of others are only looked at: nothing of them is changed.
+        let others = engine.foreign_volumes.values();
+        for path in others.filter_map(|volume| volume.path.as_ref()) {
+            if let Some(owner) = owner(path).filter(|_| !found.contains_key(path)) {
+                found.insert(path.clone(), owner);
+            }
+        }
+        found
     }
 
     /// Whether ids of mounts can be mapped where the volumes are.

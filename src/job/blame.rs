@@ -76,6 +76,18 @@ fn own_key(said: &str, owner: &Container) -> Option<(Key, String)> {
         );
         return Some((key, help));
     }
+    if let Some(driver) = after(said, "could not select device driver \"", '"') {
+        let keys = [Key::Gpus, Key::Devices, Key::Deploy];
+        let key = keys
+            .into_iter()
+            .find(|key| owner.places.contains_key(key))?;
+        let help = format!("the engine has no device driver `{driver}`: install it on the host");
+        return Some((key, help));
+    }
+    if said.contains("only when connecting to networks with user configured subnets") {
+        let help = "make that network anew with a subnet (`docker network create --subnet`), or leave the address out";
+        return Some((Key::Networks, help.into()));
+    }
     let directory = after(said, "chdir to cwd (\"", '"')?;
     let help =
         format!("`{directory}` is no directory of the image that the container's user may enter");
@@ -144,6 +156,21 @@ mod tests {
                 "the post_start command `id` ended with exit code 126: unable to find user nobody2: no matching entries",
                 owner("", &[]),
                 Some((Key::PostStart, "`nobody2`")),
+            ),
+            (
+                "could not select device driver \"nvidia\" with capabilities: [[gpu]]",
+                owner("", &[Key::Gpus]),
+                Some((Key::Gpus, "`nvidia`")),
+            ),
+            (
+                "could not select device driver \"nvidia\" with capabilities: [[gpu]]",
+                owner("", &[Key::Deploy]),
+                Some((Key::Deploy, "`nvidia`")),
+            ),
+            (
+                "user specified IP address is supported only when connecting to networks with user configured subnets",
+                owner("", &[]),
+                Some((Key::Networks, "--subnet")),
             ),
             (
                 "driver failed: address already in use",

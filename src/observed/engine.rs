@@ -1,9 +1,11 @@
 //! What the engine of application containers has beside containers, what it offers, and what was taken over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{EngineNetwork, Name};
@@ -30,6 +32,10 @@ pub struct ObservedEngine {
     pub networks: BTreeMap<Name, EngineNetwork>,
     /// Names of all other networks.
     pub foreign_networks: BTreeSet<String>,
+    /// What is known of the addresses of those, by name.
+    pub foreign_places: BTreeMap<String, ForeignPlaces>,
+    /// Containers of this project that somebody renamed: what they are called now.
+    pub renamed: BTreeMap<Name, String>,
     /// Containers that are not of this project and run on its networks, by the network's key in the file.
     pub guests: BTreeMap<Name, BTreeSet<String>>,
     /// Volumes that bear this project's mark, by name.
@@ -40,6 +46,17 @@ pub struct ObservedEngine {
     pub foreign_volumes: BTreeMap<String, ObservedVolume>,
     /// What it offers; none when that was not asked.
     pub offer: Option<EngineOffer>,
+}
+
+/// The addresses of a network that is not of this project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForeignPlaces {
+    /// Its subnets; empty when the engine does not tell them.
+    pub nets: Vec<IpNet>,
+    /// The addresses of the host there.
+    pub gateways: BTreeSet<IpAddr>,
+    /// Those of running containers that are not of this project, with their names.
+    pub taken: BTreeMap<IpAddr, String>,
 }
 
 /// What only a running engine knows of itself.

@@ -24,6 +24,24 @@ impl Builder<'_> {
         let Some(spec) = self.desired.get(name).cloned() else {
             return;
         };
+        self.check_name(name, &spec);
+        self.check_missing_files(name, spec.kind());
+        self.check_origin(name, &spec.source);
+        self.check_external(name, &spec);
+        self.check_files(name, &spec);
+        self.check_offer(name, &spec);
+        let (mounts, kept) = (spec.mounts.clone(), has_kept(&spec));
+        self.specs.insert(name.clone(), spec.clone());
+        let create = Step::Create(Box::new(spec));
+        self.draft
+            .add_in(Slot::Create, name, create, causes.clone());
+        if kept || !mounts.is_empty() {
+            self.draft_seed(name, mounts, causes);
+        }
+    }
+
+    /// The name that it gets on the host must be free and fit.
+    fn check_name(&mut self, name: &Name, spec: &ContainerSpec) {
         let host_name = spec.host_name();
         if self.is_foreign(spec.kind(), &host_name) {
             self.problem(
@@ -31,6 +49,17 @@ impl Builder<'_> {
                 None,
                 format!("a container `{host_name}` is on the host and is not of this project"),
                 "rename the container or the project",
+            );
+        }
+        let renamed = self.observed.engine.renamed.get(name);
+        if let Some(called) = renamed.filter(|_| self.there(name).is_none()).cloned() {
+            self.problem(
+                name,
+                None,
+                format!("container `{name}` of this project is called `{called}` on the host: somebody renamed it"),
+                &format!(
+                    "give it its name back: `docker rename {called} {host_name}`; or remove it with all that was written inside: `docker rm -f {called}`"
+                ),
             );
         }
         if spec.kind() == Kind::System && host_name.len() > LONGEST {
@@ -44,19 +73,6 @@ impl Builder<'_> {
                 message,
                 "shorten the container's or the project's name",
             );
-        }
-        self.check_missing_files(name, spec.kind());
-        self.check_origin(name, &spec.source);
-        self.check_external(name, &spec);
-        self.check_files(name, &spec);
-        self.check_offer(name, &spec);
-        let (mounts, kept) = (spec.mounts.clone(), has_kept(&spec));
-        self.specs.insert(name.clone(), spec.clone());
-        let create = Step::Create(Box::new(spec));
-        self.draft
-            .add_in(Slot::Create, name, create, causes.clone());
-        if kept || !mounts.is_empty() {
-            self.draft_seed(name, mounts, causes);
         }
     }
 

@@ -92,6 +92,7 @@ fn build(builder: &mut Builder<'_>) {
     builder.teardown();
     builder.volumes();
     builder.check_volumes();
+    builder.check_places();
     builder.check_owners();
     builder.order();
     builder.save_record(record.as_ref());

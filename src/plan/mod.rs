@@ -33,6 +33,7 @@ mod offer;
 mod order;
 mod owners;
 mod pick;
+mod places;
 mod ports;
 mod power;
 mod publish;

@@ -69,9 +69,11 @@ impl Builder<'_> {
             for mount in hosts.filter(|_| !spec.idmap.is_empty()) {
                 let owner = self.observed.host.owners.get(&mount.host).copied();
                 if let Some(owner) = owner.filter(|owner| !knows(spec, owner.user)) {
-                    self.nobodys(name, spec, mount, owner);
+                    let host = mount.host.display().to_string();
+                    self.nobodys(name, spec, (&host, &mount.host, mount.read_only), owner);
                 }
             }
+            self.external(name, spec);
         }
     }
 
@@ -251,20 +253,57 @@ impl Builder<'_> {
         self.problem(name, Some(Key::Volumes), message, &help);
     }
 
-    fn nobodys(&mut self, name: &Name, spec: &ContainerSpec, mount: &Mount, owner: ObservedOwner) {
+    /// Volumes of others are not given to a container with ids of its own.
+    fn external(&mut self, name: &Name, spec: &ContainerSpec) {
+        let adopted = &self.observed.adopted;
+        let unnamed = adopted.unnamed.values().flat_map(BTreeMap::values);
+        let taken_over: BTreeSet<&String> = adopted.volumes.iter().chain(unnamed).collect();
+        let apps = spec.app.iter().filter(|_| !spec.idmap.is_empty());
+        let mut found = Vec::new();
+        for mount in apps.flat_map(|app| &app.settings.engine_volumes) {
+            let EngineVolume::External(volume) = &mount.volume else {
+                continue;
+            };
+            if taken_over.contains(volume) {
+                continue;
+            }
+            let known = self.observed.engine.foreign_volumes.get(volume);
+            let path = known.and_then(|known| known.path.clone());
+            let owners = &self.observed.host.owners;
+            let owner = path.as_ref().and_then(|path| owners.get(path)).copied();
+            let owner = owner.filter(|owner| !knows(spec, owner.user));
+            found.extend(
+                owner
+                    .zip(path)
+                    .map(|o| (volume.clone(), mount.read_only, o)),
+            );
+        }
+        for (volume, read_only, (owner, path)) in found {
+            let what = volume.as_str();
+            self.nobodys(name, spec, (what, &path, read_only), owner);
+        }
+    }
+
+    fn nobodys(
+        &mut self,
+        name: &Name,
+        spec: &ContainerSpec,
+        (what, path, read_only): (&str, &Path, bool),
+        owner: ObservedOwner,
+    ) {
         const OTHERS_WRITE: u32 = 0o002;
-        let open = mount.read_only || owner.mode & OTHERS_WRITE != 0;
+        let open = read_only || owner.mode & OTHERS_WRITE != 0;
         if open || !self.has(Slot::Create, name) {
             return;
         }
         let (Some(user), Some(group)) = (own(spec, IdKind::User), own(spec, IdKind::Group)) else {
             return;
         };
-        let (host, id) = (mount.host.display(), owner.user);
+        let (path, id) = (path.display(), owner.user);
         let file = self.project.containers.get(name);
         self.warnings.push(Warning {
             message: format!(
-                "`{host}` belongs to user {id}, who is nobody in container `{name}`, which cannot write to it: `chown -R {user}:{group} {host}` gives it to the container"
+                "`{what}` belongs to user {id}, who is nobody in container `{name}`, which cannot write to it: `chown -R {user}:{group} {path}` gives it to the container"
             ),
             place: file.map(|file| file.place_of(Key::Volumes).clone()),
         });

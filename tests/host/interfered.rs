@@ -64,10 +64,59 @@ fn who_was_taken_off_is_joined_again(host: &Host) {
     host.sh("docker network rm ext78");
 }
 
+/// One of ours that was renamed is named, and taken back with its name.
+fn who_was_renamed_is_named(host: &Host) {
+    let services = "services:\n  a: {image: 'busybox:test', stop_grace_period: 0s}\n";
+    host.write("/srv/ren/compose.yaml", services);
+    let locker = |words: &str| host.try_sh(&format!("cd /srv/ren && locker {words}"));
+    locker("up -q").exits(0);
+    let first = id(host, "ren_a");
+    host.sh("docker rename ren_a foo");
+    locker("up")
+        .exits(1)
+        .says(&["`foo`", "docker rename foo ren_a"]);
+    host.sh("docker rename foo ren_a");
+    locker("up -q").exits(0);
+    assert_eq!(id(host, "ren_a"), first);
+    locker("down -q --yes").exits(0);
+}
+
+/// What a network of others cannot give is refused while the container goes on running.
+fn an_address_that_cannot_be_had_is_refused_first(host: &Host) {
+    host.sh("docker network create --subnet 192.168.79.0/24 ext79; docker run -d --name taker --network ext79 --ip 192.168.79.70 busybox:test");
+    let file = |ip: &str| {
+        let text = format!(
+            "services:\n  a: {{image: 'busybox:test', stop_grace_period: 0s, networks: {{ext79: {{ipv4_address: {ip}}}}}}}\n\
+             networks: {{ext79: {{external: true}}}}\n"
+        );
+        host.write("/srv/ips/compose.yaml", &text);
+    };
+    let locker = |words: &str| host.try_sh(&format!("cd /srv/ips && locker {words}"));
+    file("192.168.79.50");
+    locker("up -q").exits(0);
+    let first = id(host, "ips_a");
+    for (ip, why) in [
+        ("192.168.80.5", "192.168.79.0/24"),
+        ("192.168.79.1", "the host"),
+        ("192.168.79.70", "taker"),
+    ] {
+        file(ip);
+        locker("plan").exits(1).says(&["compose.yaml:2", ip, why]);
+        locker("up --yes").exits(1);
+    }
+    file("192.168.79.50");
+    locker("plan --exit-code").exits(0);
+    assert_eq!(id(host, "ips_a"), first);
+    locker("down -q --yes").exits(0);
+    host.sh("docker rm -f taker; docker network rm ext79");
+}
+
 #[test]
 fn what_others_do_to_containers_of_the_engine_is_mended_without_a_loss() {
     on_a_host_with_docker(|host| {
         a_volume_survives_its_engine(host);
         who_was_taken_off_is_joined_again(host);
+        who_was_renamed_is_named(host);
+        an_address_that_cannot_be_had_is_refused_first(host);
     });
 }

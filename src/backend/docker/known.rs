@@ -105,6 +105,14 @@ pub(super) fn ours(site: &Site, homes: &Homes, entry: &Entry) -> Option<(Name, B
     Some((name, body, known))
 }
 
+/// The container of ours in an entry of the list that somebody renamed, and what it is called now.
+pub(super) fn renamed(site: &Site, entry: &Entry) -> Option<(Name, String)> {
+    let Marked { name, .. } = site.marked(&entry.labels.0)?;
+    let called = name_of(entry)?;
+    let own = called == site.full(&name) || called == site.aside(&name);
+    (!own).then(|| (name, called.to_owned()))
+}
+
 /// Whether the place of its files is gone, and with it what was written down after it was made.
 fn lost(site: &Site, name: &Name, token: &str) -> bool {
     !site.home(name, token).exists()

@@ -60,6 +60,11 @@ pub(super) struct Place {
     /// The network by its id; empty before the first start.
     #[serde(rename = "NetworkID")]
     pub(super) network: Option<String>,
+    /// Its addresses there; empty while it does not run.
+    #[serde(rename = "IPAddress")]
+    pub(super) v4: Option<String>,
+    #[serde(rename = "GlobalIPv6Address")]
+    pub(super) v6: Option<String>,
 }
 
 /// One of its mounts.

@@ -26,6 +26,7 @@ use super::site::Site;
 use super::{known, late, list, place};
 use crate::backend::BackendError;
 use crate::model::{Attached, EngineNetwork, Name, Subnets, host_name_of};
+use crate::observed::ForeignPlaces;
 
 /// The option that says on which bridge.
 const BRIDGE: &str = "com.docker.network.bridge.name";
@@ -68,6 +69,25 @@ pub(super) fn read(site: &Site, network: Network) -> Found {
         Some(ours) => Found::Ours(ours),
         None => Found::Foreign(name),
     }
+}
+
+/// The subnets of a network and where the host is in them.
+pub(super) fn places(network: &Network) -> ForeignPlaces {
+    let all = network.ipam.iter().flat_map(|ipam| &ipam.config).flatten();
+    let mut places = ForeignPlaces::default();
+    let bridge = network.driver.as_deref() == Some("bridge");
+    for config in all {
+        let net = config.subnet.as_ref();
+        let net = net.and_then(|net| net.parse::<IpNet>().ok());
+        // Without one that is told the engine takes the first address for the bridge.
+        let usual = net.filter(|_| bridge && config.ip_range.is_none());
+        let usual = usual.and_then(|net| net.hosts().next());
+        let told = config.gateway.as_ref();
+        let told = told.and_then(|at| at.parse::<IpAddr>().ok());
+        places.nets.extend(net);
+        places.gateways.extend(told.or(usual));
+    }
+    places
 }
 
 fn ours(site: &Site, network: Network) -> Option<EngineNetwork> {

@@ -86,13 +86,14 @@ async fn rest(
     }
     let mut ids = BTreeMap::new();
     for found in networks.map_err(|e| unlisted(&e))? {
-        let id = found.id.clone();
+        let (id, places) = (found.id.clone(), network::places(&found));
         match network::read(site, found) {
             network::Found::Ours(network) => {
                 ids.extend(id.map(|id| (network.host_name(), id)));
                 engine.networks.insert(network.network.clone(), network);
             }
             network::Found::Foreign(name) => {
+                engine.foreign_places.insert(name.clone(), places);
                 engine.foreign_networks.insert(name);
             }
         }
@@ -235,6 +236,9 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
         let Some((name, known, seen)) = ours else {
             foreign.extend(known::name_of(entry).map(str::to_owned));
             guest(&mut look.engine, entry);
+            stranger(&mut look.engine, entry);
+            let renamed = known::renamed(site, entry);
+            look.engine.renamed.extend(renamed);
             continue;
         };
         let body = match seen {
@@ -301,6 +305,24 @@ fn guest(engine: &mut ObservedEngine, entry: &Entry) {
             let guests = engine.volume_guests.entry(volume.clone());
             guests.or_default().insert(name.to_owned());
         }
+    }
+}
+
+/// The addresses of a container that is not of this project, on networks that are not.
+fn stranger(engine: &mut ObservedEngine, entry: &Entry) {
+    let Some(name) = known::name_of(entry) else {
+        return;
+    };
+    let settings = entry.network_settings.iter().filter(|_| runs(entry));
+    for (network, place) in settings.flat_map(|settings| settings.networks.iter().flatten()) {
+        let Some(places) = engine.foreign_places.get_mut(network) else {
+            continue;
+        };
+        let addresses = [&place.v4, &place.v6].into_iter().flatten();
+        let addresses = addresses.filter_map(|text| text.parse().ok());
+        places
+            .taken
+            .extend(addresses.map(|address| (address, name.to_owned())));
     }
 }
 

@@ -12,6 +12,7 @@ mod name_servers;
 mod on_demand;
 mod on_networks;
 mod order;
+mod places;
 mod plans;
 mod properties;
 mod refusals;

@@ -480,3 +480,34 @@ fn a_directory_of_nobody_is_told_with_the_cure_and_a_closed_way_is_refused() {
     );
     assert!(plan(&with_ids("web", "state"), &seen, &wish(Goal::Up)).is_ok());
 }
+
+#[test]
+fn a_volume_of_others_that_an_isolated_container_cannot_write_to_is_told_with_the_cure() {
+    let path = "/var/lib/docker/volumes/ext/_data";
+    let warned = |isolate: bool, user: u32, mode: u32| {
+        let file = mixed_with("web", |c| {
+            c.isolate = isolate;
+            settings(c).engine_volumes.push(EngineMount {
+                volume: EngineVolume::External("ext".into()),
+                target: "/e".into(),
+                read_only: false,
+                no_copy: false,
+            });
+        });
+        let mut seen = World::default().look();
+        let known = ObservedVolume {
+            driver: "local".into(),
+            path: Some(path.into()),
+            ..ObservedVolume::default()
+        };
+        seen.engine.foreign_volumes.insert("ext".into(), known);
+        let mut owner = owned(user, true);
+        owner.mode = mode;
+        seen.host.owners = [(PathBuf::from(path), owner)].into();
+        let plan = plan(&file, &seen, &wish(Goal::Up)).unwrap();
+        let cure = format!("chown -R 1000000:1000000 {path}");
+        plan.warnings.iter().any(|w| w.message.contains(&cure))
+    };
+    assert!(warned(true, 0, 0o755));
+    assert!(!warned(false, 0, 0o755) && !warned(true, 1_000_000, 0o755) && !warned(true, 0, 0o777));
+}
