@@ -83,7 +83,12 @@ pub async fn change(
     let older = Older::of(&first, &looked.observed);
     if !first.steps.is_empty() {
         let planned = (&first, looked);
-        looked = images_first(setting, request, &opened, planned, (events, consent)).await?;
+        let done = images_first(setting, request, &opened, planned, (events, consent)).await;
+        if done.is_err() {
+            // One of two builds may have come to its end.
+            older.give_back(&opened, events).await;
+        }
+        looked = done?;
     }
     if !looked.plan.steps.is_empty() {
         let planned = (looked, &older);

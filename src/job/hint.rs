@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::apply::{ApplyError, ObserveError, StepError, StepFailure, VerifyError};
 use crate::backend::BackendError;
+use crate::firewall::FirewallError;
 use crate::model::Name;
 
 use super::JobError;
@@ -33,8 +34,21 @@ impl JobError {
         {
             return hint_of(error);
         }
-        None
+        match self {
+            Self::Firewall(FirewallError::Missing { program, .. }) => package_of(program),
+            _ => None,
+        }
     }
+}
+
+/// What installs a program of the firewall.
+fn package_of(program: &str) -> Option<String> {
+    let package = match program {
+        "nft" => "nftables",
+        name if name.starts_with("iptables") || name.starts_with("ip6tables") => "iptables",
+        _ => return None,
+    };
+    Some(format!("apt-get install {package}"))
 }
 
 /// How to look at containers that have ended, and how to go on; those of `tried` are started again meanwhile.
@@ -107,6 +121,17 @@ fn hint_of(error: &BackendError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_program_of_the_firewall_is_told_with_its_package() {
+        for (program, package) in [("nft", "nftables"), ("iptables", "iptables")] {
+            let error = JobError::Firewall(FirewallError::Missing {
+                program: program.into(),
+                source: std::io::ErrorKind::NotFound.into(),
+            });
+            assert_eq!(error.hint(), Some(format!("apt-get install {package}")));
+        }
+    }
 
     #[test]
     fn who_is_told_that_a_container_has_ended_is_told_its_last_lines_and_what_to_run() {

@@ -246,6 +246,42 @@ fn a_build_that_fails_shows_its_step_and_the_end_of_its_log_and_leaves_nothing()
 }
 
 #[test]
+fn a_build_whose_run_fails_gives_the_name_of_the_image_back() {
+    on_a_host(|host| {
+        with_builder(host);
+        let file = "  a: {build: ., stop_grace_period: 0s}\n";
+        let shop = Project::new(host, "shop", file);
+        let made_to = |command: &str| {
+            let text = format!("FROM busybox:test\nCMD [{command}]\n");
+            host.write("/srv/shop/Dockerfile", &text);
+        };
+        made_to("\"sleep\", \"900\"");
+        shop.up();
+        let tag = host.sh("docker inspect -f '{{.Config.Image}}' shop_a");
+        let named = || host.sh(&format!("docker image inspect -f '{{{{.Id}}}}' {tag}"));
+        let runs = || host.sh("docker inspect -f '{{.Id}} {{.State.Running}}' shop_a");
+        let (image, container) = (named(), runs());
+        // The new self ends at once.
+        made_to("\"false\"");
+        shop.locker("up --build")
+            .exits(1)
+            .says(&["again the one from before"]);
+        assert_eq!((named(), runs()), (image.clone(), container.clone()));
+        shop.locker("plan --exit-code").exits(0);
+        // Another image cannot be built.
+        host.write("/srv/shop/bad/Dockerfile", "FROM busybox:test\nRUN false\n");
+        shop.rewrite(&format!(
+            "{file}  b: {{build: ./bad, stop_grace_period: 0s}}\n"
+        ));
+        made_to("\"sleep\", \"901\"");
+        shop.locker("up --build --parallel 1").exits(1);
+        assert_eq!((named(), runs()), (image, container));
+        shop.rewrite(file);
+        host.sh("docker image prune -f");
+    });
+}
+
+#[test]
 fn a_dockerfile_that_needs_buildkit_is_built_with_it() {
     on_a_host(|host| {
         with_builder(host);

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::site::{Site, write_whole};
 use crate::backend::BackendError;
-use crate::model::{App, EngineNetwork, Name};
+use crate::model::{App, EngineNetwork, IdRange, Name};
 use crate::observed::Mark;
 
 /// The project's name.
@@ -145,6 +145,15 @@ impl Site {
     }
 }
 
+/// The ids that a container of any project of locker has for itself, by its labels.
+pub(super) fn ids_of(labels: &HashMap<String, String>) -> Vec<IdRange> {
+    let mark = labels.get(MARK).filter(|_| labels.contains_key(PROJECT));
+    let mark = mark.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let ids = mark.and_then(|mut mark| mark.pointer_mut("/spec/idmap").map(Value::take));
+    ids.and_then(|ids| serde_json::from_value(ids).ok())
+        .unwrap_or_default()
+}
+
 /// A mark as a label: settings that are at their default are left out, since the engine's list brings
 /// the labels of all containers to every look.
 fn brief(mark: &Mark) -> serde_json::Result<String> {
@@ -217,6 +226,20 @@ mod tests {
                 "app": {"settings": settings, "attached": [], "network_of": null, "healthcheck": null}}
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn the_ids_of_a_container_are_seen_whatever_project_it_is_of() {
+        let ids = json!([{"kind": "user", "container": 0, "host": 1_000_000, "count": 65_536}]);
+        let mut mark = mark(&json!({}));
+        assert!(ids_of(&site().labels_of(&mark, "0123456789abcdef").unwrap()).is_empty());
+        mark.spec.idmap = serde_json::from_value(ids).unwrap();
+        let labels = site().labels_of(&mark, "0123456789abcdef").unwrap();
+        assert_eq!(ids_of(&labels), mark.spec.idmap);
+        let other = HashMap::from([(MARK.to_owned(), labels[MARK].clone())]);
+        assert!(ids_of(&other).is_empty());
+        let torn = HashMap::from([(PROJECT.into(), "x".into()), (MARK.into(), "{".into())]);
+        assert!(ids_of(&torn).is_empty());
     }
 
     #[test]

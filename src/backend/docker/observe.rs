@@ -231,12 +231,14 @@ fn read_all(site: &Site, homes: &Homes, entries: &[Entry]) -> Vec<Ours> {
 pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
     let mut containers: BTreeMap<Name, ObservedContainer> = BTreeMap::new();
     let (mut all, mut foreign, mut aside) = (All::new(), BTreeSet::new(), Vec::new());
+    let mut ids_taken = Vec::new();
     let read = read_all(site, &look.homes, &look.containers);
     for (entry, ours) in look.containers.iter().zip(read) {
         let Some((name, known, seen)) = ours else {
             foreign.extend(known::name_of(entry).map(str::to_owned));
             guest(&mut look.engine, entry);
             stranger(&mut look.engine, entry);
+            ids_taken.extend(mark::ids_of(&entry.labels.0));
             let renamed = known::renamed(site, entry);
             look.engine.renamed.extend(renamed);
             continue;
@@ -269,7 +271,7 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
     let view = BackendView {
         containers,
         foreign: BTreeMap::from([(Kind::Application, foreign)]),
-        ids_taken: Vec::new(),
+        ids_taken,
         engine: look.engine,
         ..BackendView::default()
     };
