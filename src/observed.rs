@@ -133,6 +133,9 @@ pub struct ProjectRecord {
     pub applications: bool,
     /// Index in the subnets of each container that ever had one (2 is the first; 1 is the bridge).
     pub addresses: BTreeMap<Name, u32>,
+    /// Ids of the host that were picked for its containers, which no other project's may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<IdRange>,
     /// Indexes of older selves that may still run beside a new one; only meant while they are there.
     #[serde(default)]
     pub leaving: BTreeMap<Name, u32>,

@@ -275,24 +275,36 @@ impl<'a> Worker<'a> {
         blocking(move || store::save_record(&paths, &record)).await
     }
 
-    /// Writes the record, unless another project has got one of its new subnets since the look. Looking at the
-    /// others and writing are one thing under the host's lock: of two runs at once one is second.
+    /// Writes the record, unless another project has got one of its new subnets or ids since the look. Looking at
+    /// the others and writing are one thing under the host's lock: of two runs at once one is second.
     async fn claim(&self, record: &ProjectRecord) -> Result<(), StepError> {
         let had = self.before.nets();
         let new: Vec<IpNet> = nets_of(record).filter(|net| !had.contains(net)).collect();
-        if new.is_empty() {
+        let ids = self.before.new_ids(record);
+        if new.is_empty() && ids.is_empty() {
             return self.save_record(record).await;
         }
-        let _lock = store::acquire_host(&self.host.paths, "claim a subnet").await?;
+        let _lock = store::acquire_host(&self.host.paths, "claim subnets and ids").await?;
         let (paths, record) = (self.host.paths.clone(), record.clone());
         blocking(move || {
             let others = store::load_records(&paths)?;
             let others = others.iter().filter(|other| other.name != record.name);
-            for (other, net) in others.flat_map(|o| nets_of(o).map(move |net| (o, net))) {
+            for (other, net) in others
+                .clone()
+                .flat_map(|o| nets_of(o).map(move |net| (o, net)))
+            {
                 let meets = |mine: &&IpNet| mine.contains(&net) || net.contains(*mine);
                 if let Some(mine) = new.iter().find(meets) {
                     return Err(StepError::Claimed {
-                        net: *mine,
+                        what: format!("the subnet `{mine}` is now that"),
+                        project: other.name.clone(),
+                    });
+                }
+            }
+            for (other, range) in others.flat_map(|o| o.ids.iter().map(move |range| (o, range))) {
+                if let Some(mine) = ids.iter().find(|mine| mine.meets(range)) {
+                    return Err(StepError::Claimed {
+                        what: format!("the ids from {} on are now those", mine.host),
                         project: other.name.clone(),
                     });
                 }

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use crate::backend::{Body, Sought};
 use crate::firewall::FirewallChange;
-use crate::model::{Kind, Name, PortRule, ProjectUnits, UnitsChange};
-use crate::observed::{Observed, ObservedContainer, ObservedJob, State};
+use crate::model::{IdRange, Kind, Name, PortRule, ProjectUnits, UnitsChange};
+use crate::observed::{Observed, ObservedContainer, ObservedJob, ProjectRecord, State};
 use crate::plan::{Plan, Step};
 
 use super::back::Back;
@@ -79,6 +79,18 @@ impl<'a> Before<'a> {
     pub(super) fn nets(&self) -> BTreeSet<IpNet> {
         let record = self.observed.record.iter();
         record.flat_map(super::act::nets_of).collect()
+    }
+
+    /// The ids of `record` that the project did not have.
+    pub(super) fn new_ids(&self, record: &ProjectRecord) -> Vec<IdRange> {
+        let old = self.observed.record.as_ref();
+        let had = |range: &&IdRange| old.is_some_and(|old| old.ids.contains(range));
+        record
+            .ids
+            .iter()
+            .filter(|range| !had(range))
+            .copied()
+            .collect()
     }
 
     fn state(&self, name: &Name) -> Option<State> {

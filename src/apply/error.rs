@@ -112,11 +112,11 @@ pub enum StepError {
     /// Waiting ended because the run ends; nothing was changed.
     #[error("given up, as the run ends")]
     GivenUp,
-    /// Another project got the subnet after this one had looked.
-    #[error("the subnet `{net}` is now that of project `{project}`")]
+    /// Another project got a subnet or ids after this one had looked.
+    #[error("{what} of project `{project}`")]
     Claimed {
-        /// What both want.
-        net: ipnet::IpNet,
+        /// What both want, with "is now that" or the like.
+        what: String,
         /// The project that has it.
         project: Name,
     },

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use crate::backend::{Inside, LogWish, Probe, Runs, Watch};
+use crate::backend::{BackendError, Inside, LogWish, Probe, Runs, Watch};
 use crate::model::{Healthcheck, Kind, Name};
 
 use super::error::{StepError, Tried};
@@ -79,6 +79,14 @@ pub(super) async fn await_healthy(
             () = halted(&mut halt) => return Err(StepError::GivenUp),
             seen = watch.probe(name, wanted.check) => seen,
         };
+        if wanted.settle.is_some() && came_back(watch, name, &seen).await {
+            return Err(StepError::Unhealthy {
+                container: name.clone(),
+                tried: Tried::For(began.elapsed()),
+                said: "it ended by itself and was started again".into(),
+                log: last_lines(watch, name, Runs::Last).await,
+            });
+        }
         if let (Ok(Probe::Running), Some(rest)) = (&seen, wanted.rest(began.elapsed())) {
             tokio::select! {
                 () = halted(&mut halt) => return Err(StepError::GivenUp),
@@ -118,6 +126,13 @@ pub(super) async fn await_healthy(
             () = tokio::time::sleep(wanted.pause(tries)) => {}
         }
     }
+}
+
+/// Whether one that has nothing to go by but that it runs has ended and runs again: its engine may be quicker with
+/// that than any look.
+async fn came_back(watch: &dyn Watch, name: &Name, seen: &Result<Probe, BackendError>) -> bool {
+    // Where the engine does not answer, the next look tells what is wrong.
+    matches!(seen, Ok(Probe::Running)) && matches!(watch.comebacks(name).await, Ok(1..))
 }
 
 /// Waits until the system inside has come up, where it can tell; at most `most`.

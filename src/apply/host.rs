@@ -344,6 +344,8 @@ fn look_at_files(
     }
     let mut ids_taken = subordinate(&paths.subuid(), IdKind::User)?;
     ids_taken.extend(subordinate(&paths.subgid(), IdKind::Group)?);
+    let others = records.iter().filter(|r| &r.name != project);
+    ids_taken.extend(others.flat_map(|other| other.ids.iter().copied()));
     Ok(OnDisk {
         facts: HostFacts {
             controllers: backend::controllers(),

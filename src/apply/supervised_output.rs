@@ -77,6 +77,10 @@ impl Watch for Supervised {
         self.engines.watch().probe(name, check).await
     }
 
+    async fn comebacks(&self, name: &Name) -> Result<u64, BackendError> {
+        self.engines.watch().comebacks(name).await
+    }
+
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
         // What is followed through the journal comes by `lasting`.
         let from_engine = wish.fresh || wish.follow || wish.runs != Runs::All;

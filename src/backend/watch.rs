@@ -18,6 +18,11 @@ pub trait Watch: Send + Sync {
     /// One look at its readiness. `check` is the file's check; none asks the engine for the image's own.
     async fn probe(&self, name: &Name, check: Option<&Healthcheck>) -> Result<Probe, BackendError>;
 
+    /// How often its engine has started it again because it had ended, since it was made or started by somebody.
+    async fn comebacks(&self, _name: &Name) -> Result<u64, BackendError> {
+        Ok(0)
+    }
+
     /// Its output, oldest first, with `follow` as it comes, until the container is gone or the stream
     /// is dropped.
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError>;

@@ -27,6 +27,14 @@ pub struct IdRange {
     pub count: u32,
 }
 
+impl IdRange {
+    /// Whether both have an id of the host in common.
+    pub fn meets(&self, other: &Self) -> bool {
+        let last = |range: &Self| range.host.saturating_add(range.count);
+        self.kind == other.kind && self.host < last(other) && other.host < last(self)
+    }
+}
+
 /// `u 0 100000 65536`, as lxc.container.conf(5) writes it.
 impl fmt::Display for IdRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Key, Kind, Name, Port, default_network};
+use crate::model::{IdRange, Idmap, Key, Kind, Name, Port, default_network};
 use crate::observed::ProjectRecord;
 
 use super::build::Builder;
@@ -34,12 +34,14 @@ impl Builder<'_> {
             leaving: BTreeMap::new(),
             added_ports: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
+            ids: Vec::new(),
             picked_ports: BTreeMap::new(),
         });
         record.subnets = net.subnets;
         record.applications |= self.has_applications();
         self.keep_networks(&mut record);
         record.addresses = net.indexes.all().clone();
+        record.ids = self.picked_ids();
         self.keep_leaving(&mut record);
         self.change_ports_by_hand(&mut record);
         let full = pick::pick(self.project, self.observed, &mut record);
@@ -58,6 +60,18 @@ impl Builder<'_> {
         let mut file = self.project.containers.values();
         let mut there = self.observed.containers.values();
         file.any(|c| c.kind() == Kind::Application) || there.any(|c| c.kind == Kind::Application)
+    }
+
+    /// The ids that locker has picked for containers; whoever writes ids may give them to several.
+    fn picked_ids(&self) -> Vec<IdRange> {
+        let written = |name: &Name| {
+            let file = self.project.containers.get(name);
+            file.is_some_and(|file| matches!(file.idmap, Some(Idmap::Ranges(_))))
+        };
+        let specs = self.specs.iter().filter(|(name, _)| !written(name));
+        let mut ids: Vec<IdRange> = specs.flat_map(|(_, spec)| spec.idmap.clone()).collect();
+        ids.sort();
+        ids
     }
 
     /// The subnets of the file's networks, and of those that containers are still on.
@@ -102,6 +116,9 @@ impl Builder<'_> {
         for (name, index) in &old.leaving {
             fuller.leaving.entry(name.clone()).or_insert(*index);
         }
+        fuller.ids.extend(&old.ids);
+        fuller.ids.sort();
+        fuller.ids.dedup();
         match fuller == *old {
             true => fuller,
             false => record,

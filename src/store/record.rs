@@ -161,6 +161,7 @@ mod tests {
             addresses: [(Name::new("db").unwrap(), 2)].into(),
             added_ports: Default::default(),
             withdrawn: Default::default(),
+            ids: Default::default(),
             picked_ports: Default::default(),
         }
     }

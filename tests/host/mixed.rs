@@ -364,3 +364,31 @@ fn logs_files_processes_and_commands_are_the_same_for_both_kinds() {
         answers(host, 8081, "copied");
     });
 }
+
+#[test]
+fn a_new_self_that_ends_at_once_never_takes_the_place_of_one_that_works() {
+    on_a_host_with_docker(|host| {
+        for (supervisor, restart) in [
+            ("systemd", "\"no\""),
+            ("systemd", "always"),
+            ("none", "\"no\""),
+            // The engine starts it again, quicker than anybody looks.
+            ("none", "always"),
+        ] {
+            let file = |command: &str| {
+                format!(
+                    "  web:\n    image: busybox:test\n    supervisor: {supervisor}\n    restart: {restart}\n    \
+                     stop_grace_period: 0s\n    ports: [\"8081:80\"]\n{command}"
+                )
+            };
+            let project = Project::new(host, "early", &file(""));
+            project.up();
+            let before = id(host, "early_web");
+            project.rewrite(&file("    command: [sh, -c, \"sleep 0.5; exit 3\"]\n"));
+            project.locker("up").exits(1).says(&["web"]);
+            assert_eq!(id(host, "early_web"), before, "{supervisor} {restart}");
+            answers(host, 8081, "hello");
+            project.locker("down --yes").exits(0);
+        }
+    });
+}

@@ -420,6 +420,20 @@ fn two_isolated_containers_never_share_a_user() {
         users.sort();
         users.dedup();
         assert_eq!(users.len(), 4, "two share a user");
+        // Nor do those of two projects, also with one kind alone.
+        let app_alone = Project::new(host, "app", &format!("  e:\n{app}"));
+        app_alone.up();
+        let lxc_alone = Project::new(host, "lxc", &format!("  f:\n{lxc}"));
+        lxc_alone.up();
+        users.push(owner(pid_of(host, "app_e")));
+        users.push(owner(lxc_alone.init("f").to_string()));
+        users.sort();
+        users.dedup();
+        assert_eq!(users.len(), 6, "two projects share a user");
+        project.locker("plan --exit-code").exits(0);
+        for project in [&app_alone, &lxc_alone] {
+            project.locker("plan --exit-code").exits(0);
+        }
     });
 }
 

@@ -387,6 +387,7 @@ fn every_subnet_in_use_is_seen_with_its_user() {
         addresses: Default::default(),
         added_ports: Default::default(),
         withdrawn: Default::default(),
+        ids: Default::default(),
         picked_ports: Default::default(),
     };
     save_record(&paths, &record).unwrap();

@@ -82,6 +82,7 @@ pub(super) fn record(addresses: u32) -> ProjectRecord {
             .collect(),
         added_ports: BTreeMap::new(),
         withdrawn: BTreeMap::new(),
+        ids: Vec::new(),
         picked_ports: BTreeMap::new(),
     }
 }

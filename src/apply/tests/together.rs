@@ -6,6 +6,7 @@ use super::plans::plan_of;
 use super::stage::{Heard, Stage, name, record};
 use crate::apply::{AnonymousVolumes, ApplyError, ApplyOptions, Canceller, Host, StepError, apply};
 use crate::hosts::HostsFile;
+use crate::model::{IdKind, IdRange, Subnets};
 use crate::observed::{Observed, ProjectRecord};
 use crate::plan::Step;
 use crate::store::load_records;
@@ -51,12 +52,47 @@ async fn of_two_projects_that_want_one_subnet_at_once_one_gets_it() {
         let errors: Vec<ApplyError> = errors.into_iter().filter_map(Result::err).collect();
         assert!(errors.len() == 1 && errors[0].is_lost_race(), "{errors:?}");
         let winner = &records[0].name;
-        let StepError::Claimed { project, net } = &errors[0].failures()[0].error else {
+        let StepError::Claimed { project, what } = &errors[0].failures()[0].error else {
             panic!("{errors:?}")
         };
         assert_eq!(
-            (project, net.to_string().as_str()),
-            (winner, "10.77.0.0/24")
+            (project, what.as_str()),
+            (winner, "the subnet `10.77.0.0/24` is now that")
         );
     }
+}
+
+#[tokio::test]
+async fn ids_that_another_project_has_got_meanwhile_are_picked_anew() {
+    let stage = Stage::new();
+    let range = |kind, host| IdRange {
+        kind,
+        container: 0,
+        host,
+        count: 65_536,
+    };
+    let of = |project: &str, net: &str, ids: Vec<IdRange>| ProjectRecord {
+        name: name(project),
+        subnets: Subnets::new(net.parse().unwrap(), None),
+        ids,
+        ..record(0)
+    };
+    let host = |project: &str| Host {
+        project: name(project),
+        hosts: HostsFile::new(stage.host.paths.hosts()),
+        backend: Arc::new(stage.fake.engines()),
+        ..stage.host.clone()
+    };
+    let user = |host| vec![range(IdKind::User, host)];
+    let first = of("shop", "10.77.0.0/24", user(1_000_000));
+    up(host("shop"), first).await.unwrap();
+    let same = of("stop", "10.78.0.0/24", user(1_065_535));
+    let error = up(host("stop"), same).await.unwrap_err();
+    assert!(error.is_lost_race(), "{error}");
+    let next = of("stop", "10.78.0.0/24", user(1_065_536));
+    up(host("stop"), next).await.unwrap();
+    let groups = vec![range(IdKind::Group, 1_000_000)];
+    up(host("more"), of("more", "10.79.0.0/24", groups))
+        .await
+        .unwrap();
 }

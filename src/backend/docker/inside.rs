@@ -137,6 +137,12 @@ impl Watch for DockerBackend {
         probe::probe(docker, &self.site.full(name), &known.id, check).await
     }
 
+    async fn comebacks(&self, name: &Name) -> Result<u64, BackendError> {
+        let known = self.body("look at", name, Body::Present).await?;
+        let docker = &self.link().await?.docker;
+        probe::comebacks(docker, &self.site.full(name), &known.id).await
+    }
+
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
         self.body("read the log of", name, Body::Present).await?;
         logs::logs(&self.link().await?.docker, &self.site.full(name), wish).await

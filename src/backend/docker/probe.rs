@@ -49,6 +49,14 @@ pub(super) async fn probe(
     }
 }
 
+/// How often the engine has started it again by its restart policy.
+pub(super) async fn comebacks(docker: &Docker, full: &str, id: &str) -> Result<u64, BackendError> {
+    let count = inspect(docker, full, id).await?.restart_count;
+    Ok(count
+        .and_then(|count| u64::try_from(count).ok())
+        .unwrap_or_default())
+}
+
 /// The engine repeats a check only after its interval, which may be half a minute; one that has not
 /// passed yet is run here as well, so that who waits need not.
 async fn command(

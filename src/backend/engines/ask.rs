@@ -87,6 +87,10 @@ impl Watch for Engines {
         self.present(name).await?.watch().probe(name, check).await
     }
 
+    async fn comebacks(&self, name: &Name) -> Result<u64, BackendError> {
+        self.present(name).await?.watch().comebacks(name).await
+    }
+
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
         self.present(name).await?.watch().logs(name, wish).await
     }
