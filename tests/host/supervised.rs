@@ -391,7 +391,7 @@ fn a_container_that_fails_right_after_its_start_says_why_with_and_without_system
             done.exits(1).says(&[
                 "`web` has ended with exit code 7: no disk",
                 "locker logs web",
-                "locker stop web",
+                "once it is mended `locker up` goes on",
             ]);
             project.locker("down --yes").exits(0);
         }
