@@ -168,7 +168,9 @@ fn a_start_that_was_asked_for_begins_anew_and_those_of_systemd_go_on_counting() 
 #[test]
 fn one_that_its_health_check_ended_is_told_so_and_tries_only_of_those_that_are_tried() {
     on_a_host_with_docker(|host| {
-        let once = "  once:\n    image: busybox:test\n    command: [\"false\"]\n";
+        // The other's setup makes the run last until the engine has noticed the end.
+        let once = "  once:\n    image: busybox:test\n    command: [\"false\"]\n  late:\n    image: busybox:test\n    \
+                    stop_grace_period: 0s\n    setup: [\"sleep 3\"]\n";
         let project = Project::new(host, "both", once);
         let up = project.locker("up").exits(1);
         assert!(up.err.contains("`locker logs once`"), "{}", up.err);
