@@ -81,16 +81,18 @@ impl<'a> Before<'a> {
         record.flat_map(super::act::nets_of).collect()
     }
 
-    /// The ids of `record` that the project did not have.
+    /// The ids of `record` that the project did not have. What a container of it was made with it has, noted or not:
+    /// an older program noted none.
     pub(super) fn new_ids(&self, record: &ProjectRecord) -> Vec<IdRange> {
-        let old = self.observed.record.as_ref();
-        let had = |range: &&IdRange| old.is_some_and(|old| old.ids.contains(range));
-        record
-            .ids
-            .iter()
-            .filter(|range| !had(range))
-            .copied()
-            .collect()
+        let old = self.observed.record.iter().flat_map(|old| &old.ids);
+        let marks = self
+            .observed
+            .containers
+            .values()
+            .filter_map(|c| c.mark.as_ref());
+        let had: Vec<&IdRange> = old.chain(marks.flat_map(|mark| &mark.spec.idmap)).collect();
+        let new = record.ids.iter().filter(|range| !had.contains(range));
+        new.copied().collect()
     }
 
     fn state(&self, name: &Name) -> Option<State> {

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 
 use super::plans::plan_of;
-use super::stage::{Heard, Stage, name, record};
+use super::stage::{Heard, Stage, name, record, running_app};
 use crate::apply::{AnonymousVolumes, ApplyError, ApplyOptions, Canceller, Host, StepError, apply};
+use crate::backend::Sought;
 use crate::hosts::HostsFile;
-use crate::model::{IdKind, IdRange, Subnets};
+use crate::model::{IdKind, IdRange, Kind, Subnets};
 use crate::observed::{Observed, ProjectRecord};
 use crate::plan::Step;
 use crate::store::load_records;
 
 /// A run of a project that has looked and found its subnet free.
 async fn up(host: Host, record: ProjectRecord) -> Result<(), ApplyError> {
+    up_after(host, record, Observed::default()).await
+}
+
+/// The same of one that has seen this.
+async fn up_after(host: Host, record: ProjectRecord, seen: Observed) -> Result<(), ApplyError> {
     let plan = plan_of(vec![(Step::SaveRecord(Box::new(record)), Vec::new())]);
     let options = ApplyOptions {
         independent: false,
@@ -23,7 +29,6 @@ async fn up(host: Host, record: ProjectRecord) -> Result<(), ApplyError> {
         volumes: AnonymousVolumes::default(),
     };
     let (_mouth, ear) = Canceller::new();
-    let seen = Observed::default();
     let done = apply(&plan, &seen, &host, &options, &Heard::default(), ear).await;
     done.map(drop)
 }
@@ -95,4 +100,26 @@ async fn ids_that_another_project_has_got_meanwhile_are_picked_anew() {
     up(host("more"), of("more", "10.79.0.0/24", groups))
         .await
         .unwrap();
+    // A container that an older program gave the same ids keeps them, and its project can be changed.
+    running_app(&stage, "web");
+    let mut made = stage.fake.world.lock().unwrap().containers[&name("web")].clone();
+    made.mark.spec.idmap = user(1_000_000);
+    stage
+        .fake
+        .world
+        .lock()
+        .unwrap()
+        .containers
+        .insert(name("web"), made);
+    let sought = Sought {
+        kinds: [Kind::Application].into(),
+        ..Sought::default()
+    };
+    let view = stage.host.backend.observe(&sought);
+    let seen = Observed {
+        containers: view.await.unwrap().containers,
+        ..Observed::default()
+    };
+    let older = of("late", "10.80.0.0/24", user(1_000_000));
+    up_after(host("late"), older, seen).await.unwrap();
 }
