@@ -78,6 +78,14 @@ pub enum StepError {
         /// Why its supervisor has ended it, if that did.
         unwell: Option<String>,
     },
+    /// It runs, yet has ended by itself meanwhile: its service or its engine has started it again.
+    #[error("`{container}` ended by itself and was started again{}", last_line(&log.join("\n")))]
+    CameBack {
+        /// Short name.
+        container: Name,
+        /// The last lines of the run that ended.
+        log: Vec<String>,
+    },
     /// It should have ended in its time.
     #[error("`{container}` still runs after {} s; it is waited for until it ends", waited.as_secs())]
     StillRuns {

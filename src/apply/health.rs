@@ -80,10 +80,8 @@ pub(super) async fn await_healthy(
             seen = watch.probe(name, wanted.check) => seen,
         };
         if wanted.settle.is_some() && came_back(watch, name, &seen).await {
-            return Err(StepError::Unhealthy {
+            return Err(StepError::CameBack {
                 container: name.clone(),
-                tried: Tried::For(began.elapsed()),
-                said: "it ended by itself and was started again".into(),
                 log: last_lines(watch, name, Runs::Last).await,
             });
         }

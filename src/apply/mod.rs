@@ -9,6 +9,7 @@ mod affected;
 mod back;
 mod before;
 mod cancel;
+mod early;
 mod error;
 pub mod events;
 mod facts;

@@ -7,6 +7,7 @@ use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
 use super::StepError;
+use super::early::Early;
 use super::health::last_words;
 use super::host::{Host, ObserveError};
 
@@ -20,7 +21,8 @@ pub enum VerifyError {
     /// The host could not be looked at.
     #[error(transparent)]
     Observe(#[from] ObserveError),
-    /// Containers were started and have failed since. Each is a [`StepError::Ended`].
+    /// Containers were started and have failed since. Each is a [`StepError::Ended`] or a
+    /// [`StepError::CameBack`].
     #[error("all steps were done, yet {}", list(ended))]
     Ended {
         /// How each of them ended.
@@ -210,18 +212,51 @@ async fn ended(
     (!ended.is_empty()).then_some(VerifyError::Ended { ended, tried })
 }
 
-/// Observes and plans `wish` again and expects nothing to do.
-pub async fn verify(host: &Host, project: &Project, wish: &Wish) -> Result<(), VerifyError> {
+/// Those of `names` that run, but not for the first time.
+async fn come_back(
+    host: &Host,
+    names: Vec<Name>,
+    (project, observed): (&Project, &Observed),
+) -> VerifyError {
+    let (mut ended, mut tried) = (Vec::new(), Vec::new());
+    for container in names {
+        let found = observed.containers.get(&container);
+        let kind = found.map_or(Kind::Application, |found| found.kind);
+        if is_tried(project, observed, &container) {
+            tried.push(container.clone());
+        }
+        let log = last_words(host.backend.watch(), &container, kind).await;
+        ended.push(StepError::CameBack { container, log });
+    }
+    VerifyError::Ended { ended, tried }
+}
+
+/// Observes and plans `wish` again, now that `done` has been done, and expects nothing to do.
+pub async fn verify(
+    host: &Host,
+    project: &Project,
+    wish: &Wish,
+    done: &Plan,
+) -> Result<(), VerifyError> {
     if !is_a_state(&wish.goal) {
         return Ok(());
     }
-    let mut looks = 0;
+    let (early, mut looks) = (Early::of(done), 0);
     loop {
         let observed = host.observe(project, None).await?;
+        if let Some(rest) = early.rest(&observed) {
+            tokio::time::sleep(rest).await;
+            continue;
+        }
         looks += 1;
         if looks <= MOST_LOOKS && observed.containers.values().any(is_ending) {
             tokio::time::sleep(LOOK).await;
             continue;
+        }
+        let mut again = early.came_back(&observed);
+        again.retain(|name| !is_on_demand(name, project, wish));
+        if !again.is_empty() {
+            return Err(come_back(host, again, (project, &observed)).await);
         }
         let rest = plan(project, &observed, wish);
         let rest = rest.map_err(|problems| VerifyError::Problems { problems })?;

@@ -98,7 +98,7 @@ pub async fn change(
             store::remove_empty(&host.paths, &project.name);
         }
         looked = done.map_err(|error| blame(error, project))?;
-        verify(host, project, &lasting(&looked.wish)).await?;
+        verify(host, project, &lasting(&looked.wish), &looked.plan).await?;
     } else if unfinished.is_some() {
         // It may have been killed before it wrote down what it had done.
         if let Err(error) = remember(host, &looked.observed).await {

@@ -275,7 +275,10 @@ fn output_of(error: &StepError) -> Vec<String> {
     if let StepError::Setup { output, .. } = error {
         return output.lines().map(str::to_string).collect();
     }
-    if let StepError::Unhealthy { log, .. } | StepError::Ended { log, .. } = error {
+    if let StepError::Unhealthy { log, .. }
+    | StepError::Ended { log, .. }
+    | StepError::CameBack { log, .. } = error
+    {
         return log.clone();
     }
     if let StepError::Backend(error) = error {

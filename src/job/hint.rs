@@ -54,7 +54,8 @@ fn package_of(program: &str) -> Option<String> {
 /// How to look at containers that have ended, and how to go on; those of `tried` are started again meanwhile.
 fn mend(ended: &[StepError], tried: &[Name]) -> String {
     let names = ended.iter().filter_map(|error| {
-        let StepError::Ended { container, .. } = error else {
+        let (StepError::Ended { container, .. } | StepError::CameBack { container, .. }) = error
+        else {
             return None;
         };
         Some(container.as_str())

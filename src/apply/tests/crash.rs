@@ -11,7 +11,7 @@ use crate::model::{
     InnerCommand, NetworkWish, Place, Project, Source, Volume, VolumeSource, default_network,
 };
 use crate::observed::State;
-use crate::plan::{Goal, Recreate, Wish, plan};
+use crate::plan::{Goal, Plan, Recreate, Wish, plan};
 use crate::store::load_kept;
 
 fn wish(goal: Goal) -> Wish {
@@ -145,7 +145,7 @@ async fn one_that_fails_as_soon_as_it_runs_is_named_with_its_code_and_last_words
     let mut project = project("1");
     project.containers.retain(|name, _| name.as_str() == "db");
     assert!(run(&stage, &project, &wish(Goal::Up), None).await);
-    let error = verify(&stage.host, &project, &wish(Goal::Up)).await;
+    let error = verify(&stage.host, &project, &wish(Goal::Up), &Plan::default()).await;
     let error = error.unwrap_err();
     assert!(
         error
@@ -172,7 +172,7 @@ async fn a_card_that_is_gone_is_looked_for_again_before_that_is_believed() {
 /// Comes to its end and is so then.
 async fn settle(stage: &Stage, project: &Project, wish: &Wish) {
     assert!(run(stage, project, wish, None).await);
-    if let Err(error) = verify(&stage.host, project, wish).await {
+    if let Err(error) = verify(&stage.host, project, wish, &Plan::default()).await {
         panic!("{error}");
     }
     // What is written down for the service that keeps it is what is there.
