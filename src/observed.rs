@@ -235,6 +235,8 @@ pub struct ObservedContainer {
     pub unplugged: BTreeSet<String>,
     /// Its configuration file, when its engine could not start it with what is in there.
     pub broken: Option<PathBuf>,
+    /// Its engine says that it runs, and has not noticed yet that its first process is no more.
+    pub over: bool,
     /// Process id of its init while it runs.
     pub pid: Option<u32>,
     /// The managed lines of its hosts file; none when there is no block.

@@ -1,78 +1,112 @@
 //! The first moment of what a run has started: whether a container that ends in it is told must not depend
 //! on who is quicker, its end or the last look.
 //!
-//! Its age is that of its first process (`starttime` in proc_pid_stat(5)), so that nothing has to be noted
-//! while the run is at work, and waiting costs only what is left of the moment.
+//! Time alone does not do: on a busy host a program that fails at once may not have come to its first line yet.
+//! So the look comes a moment after the start, and later when something inside is still at work by then; what
+//! waits for a caller, a timer or a disk's answer has begun its life.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::Name;
 use crate::observed::{Observed, ObservedContainer, State};
-use crate::plan::{Plan, Step};
-use crate::sys::process::{Stat, TICKS};
+use crate::plan::Step;
+use crate::sys::process::{Stat, TICKS, descendants};
+
+use super::{Event, Events};
 
 /// How long a container must have run before the run that started it is done.
-const MOMENT: Duration = Duration::from_millis(500);
+const MOMENT: Duration = Duration::from_millis(200);
 
-/// How exact the age of a process and the time of a look are together.
-const BLUR: Duration = Duration::from_millis(50);
+/// The same for one in which something is at work all the time.
+const BUSY: Duration = Duration::from_secs(1);
 
-/// What a run has started, and since when all of it should run.
-pub(super) struct Early<'a> {
-    names: BTreeSet<&'a Name>,
-    since: Instant,
+/// How often it is looked whether that is so.
+const LOOK: Duration = Duration::from_millis(40);
+
+/// Hears when a run has started what, and hands everything on.
+pub struct Starts<'a> {
+    events: &'a dyn Events,
+    at: Mutex<BTreeMap<Name, Instant>>,
 }
 
-impl<'a> Early<'a> {
-    /// What `plan`, which has just been done, has started.
-    pub(super) fn of(plan: &'a Plan) -> Self {
-        let names = plan.steps.iter().filter_map(|planned| {
-            let Step::Start { container } = &planned.step else {
-                return None;
-            };
-            Some(container)
-        });
+impl<'a> Starts<'a> {
+    /// `events` is told all that this is told.
+    pub fn new(events: &'a dyn Events) -> Self {
         Self {
-            names: names.collect(),
-            since: Instant::now(),
+            events,
+            at: Mutex::default(),
         }
     }
 
-    /// Those that run, with their ages.
-    fn running<'o>(&self, observed: &'o Observed) -> Vec<(&'o Name, Duration)> {
-        let runs = observed.containers.iter().filter_map(|(name, found)| {
-            let ours = self.names.contains(name) && found.state == State::Running;
-            Some((name, age(found.pid.filter(|_| ours)?)?))
+    /// All that were started.
+    pub(super) fn names(&self) -> BTreeSet<Name> {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        at.keys().cloned().collect()
+    }
+
+    /// Those that run or are started again, with how long ago they were started and the process id of their init.
+    fn running(&self, observed: &Observed) -> Vec<(Name, Duration, Option<u32>)> {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = at.iter().filter_map(|(name, at)| {
+            let found: &ObservedContainer = observed.containers.get(name)?;
+            let runs = matches!(found.state, State::Running | State::Starting);
+            runs.then(|| (name.clone(), at.elapsed(), found.pid))
         });
         runs.collect()
     }
 
     /// How long to wait before a look says enough; none when this one does.
     pub(super) fn rest(&self, observed: &Observed) -> Option<Duration> {
-        let youngest = self.running(observed).into_iter().map(|(_, age)| age).min();
-        rest(self.since.elapsed(), youngest?)
+        let running = self.running(observed).into_iter();
+        running
+            .filter_map(|(_, since, pid)| rest(since, &|| pid.is_some_and(works)))
+            .max()
     }
 
-    /// Those that run anew since the run was done: they have ended by themselves meanwhile.
-    pub(super) fn came_back(&self, observed: &Observed) -> Vec<Name> {
-        let since = self.since.elapsed();
-        let mut running = self.running(observed);
-        running.retain(|(_, age)| began_after(since, *age));
-        running.into_iter().map(|(name, _)| name.clone()).collect()
+    /// Those whose present run is so young that it proves nothing: they may have ended before and been started again.
+    pub(super) fn young(&self, observed: &Observed) -> Vec<Name> {
+        let running = self.running(observed).into_iter();
+        let young = running.filter(|(_, _, pid)| pid.and_then(age).is_none_or(|age| age < BUSY));
+        young.map(|(name, ..)| name).collect()
     }
 }
 
-/// What is left of the moment. What is so young although the whole moment has passed was started again.
-fn rest(since: Duration, youngest: Duration) -> Option<Duration> {
-    let (most, rest) = (MOMENT.checked_sub(since)?, MOMENT.checked_sub(youngest)?);
-    Some(rest.min(most)).filter(|rest| !rest.is_zero())
+impl Events for Starts<'_> {
+    fn tell(&self, event: Event<'_>) {
+        if let Event::Done {
+            step: Step::Start { container },
+            already: false,
+            ..
+        } = event
+        {
+            let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+            at.insert(container.clone(), Instant::now());
+        }
+        self.events.tell(event);
+    }
 }
 
-fn began_after(since: Duration, age: Duration) -> bool {
-    age < since.saturating_sub(BLUR)
+/// What is left until the look, `since` its start.
+fn rest(since: Duration, works: &dyn Fn() -> bool) -> Option<Duration> {
+    match MOMENT.checked_sub(since).filter(|rest| !rest.is_zero()) {
+        Some(rest) => Some(rest),
+        None => (since < BUSY && works()).then_some(LOOK),
+    }
+}
+
+/// Whether one of its processes runs, waits for a processor, or for the kernel (proc_pid_stat(5)).
+fn works(init: u32) -> bool {
+    let init = i32::try_from(init).ok().and_then(Pid::from_raw);
+    let all = init
+        .into_iter()
+        .flat_map(|init| std::iter::once(init).chain(descendants(init)));
+    let mut stats = all.filter_map(|pid| Stat::of(pid.as_raw_nonzero().get().unsigned_abs()));
+    stats.any(|stat| matches!(stat.state, 'R' | 'D'))
 }
 
 /// How long a process has run; none when it has ended.
@@ -92,26 +126,41 @@ mod tests {
     }
 
     #[test]
-    fn what_was_just_started_is_looked_at_when_it_has_run_for_a_moment() {
-        assert_eq!(rest(ms(0), ms(20)), Some(ms(480)));
-        assert_eq!(rest(ms(0), ms(500)), None);
-        // What fails again and again keeps nobody waiting.
-        assert_eq!(rest(ms(480), ms(20)), Some(ms(20)));
-        assert_eq!(rest(ms(510), ms(20)), None);
+    fn what_was_just_started_is_looked_at_a_moment_later_and_what_is_at_work_later_still() {
+        assert_eq!(rest(ms(20), &|| false), Some(ms(180)));
+        assert_eq!(rest(ms(200), &|| false), None);
+        assert_eq!(rest(ms(200), &|| true), Some(LOOK));
+        // What always works keeps nobody waiting for ever.
+        assert_eq!(rest(ms(1000), &|| true), None);
     }
 
     #[test]
-    fn what_runs_for_less_than_the_run_is_done_was_started_again() {
-        assert!(!began_after(ms(0), ms(0)));
-        assert!(!began_after(ms(480), ms(500)));
-        // Both clocks are only so exact.
-        assert!(!began_after(ms(500), ms(460)));
-        assert!(began_after(ms(500), ms(300)));
+    fn a_process_that_computes_is_at_work_and_one_that_waits_is_not() {
+        let run = |script: &str| {
+            let mut child = std::process::Command::new("sh")
+                .args(["-c", script])
+                .spawn()
+                .unwrap();
+            let begun = Instant::now();
+            // A shell itself waits while its command computes.
+            let mut seen = works(child.id());
+            while begun.elapsed() < ms(300) {
+                seen = works(child.id());
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            seen
+        };
+        assert!(run("while :; do :; done"));
+        assert!(!run("exec sleep 60"));
     }
 
     #[test]
     fn the_age_of_a_process_is_told_in_the_time_since_it_began() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let (begun, young) = (Instant::now(), age(child.id()).unwrap());
         while begun.elapsed() < ms(200) {
             std::thread::yield_now();

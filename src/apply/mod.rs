@@ -13,6 +13,7 @@ mod early;
 mod error;
 pub mod events;
 mod facts;
+mod failed;
 mod halt;
 mod health;
 mod hooked;
@@ -41,6 +42,7 @@ mod fake;
 mod tests;
 
 pub use cancel::{Cancel, Canceller, SignalWatch};
+pub use early::Starts;
 pub use error::{Aftermath, ApplyError, StepError, StepFailure, Tried};
 pub use events::{Event, Events};
 pub(crate) use facts::closed_to_others;

@@ -1,19 +1,22 @@
 //! Looking again: after a change the host is observed and planned anew, and nothing may be left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::model::{Kind, Name, Project, Restart};
-use crate::observed::{Observed, ObservedContainer, State};
+use crate::model::{Name, Project};
+use crate::observed::{Observed, State};
 use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
 use super::StepError;
-use super::early::Early;
-use super::health::last_words;
+use super::early::Starts;
+use super::failed::{Failed, came_back, is_ending};
 use super::host::{Host, ObserveError};
 
 /// How often it is looked again for how a container has ended, and the time between.
 const MOST_LOOKS: u32 = 20;
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a busy engine may take to notice that a first process has ended.
+const NOTICED: Duration = Duration::from_secs(10);
 
 /// Why a change cannot be called done.
 #[derive(Debug, thiserror::Error)]
@@ -138,10 +141,7 @@ fn is_no_difference(step: &Step, observed: &Observed, (project, wish): (&Project
 }
 
 /// Whether a container that is to run has just ended, and how it did is not written down yet.
-fn has_just_ended(step: &Step, observed: &Observed) -> bool {
-    let Step::Start { container } = step else {
-        return false;
-    };
+fn has_just_ended(container: &Name, observed: &Observed) -> bool {
     let found = observed.containers.get(container);
     found.is_some_and(|c| c.state == State::Stopped && c.exit.is_none())
 }
@@ -155,128 +155,75 @@ fn may_be_late(step: &Step, project: &Project, wish: &Wish) -> bool {
     is_on_demand(container, project, wish)
 }
 
-/// Whether its first process has ended and its engine does not know that yet: whether a container that ends at
-/// once is told must not depend on who is quicker.
-fn is_ending(found: &ObservedContainer) -> bool {
-    let ended = |pid: u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        // The state follows the name in brackets (proc_pid_stat(5)).
-        stat.map_or(true, |stat| {
-            stat.rsplit(") ")
-                .next()
-                .is_some_and(|rest| rest.starts_with('Z'))
-        })
-    };
-    found.state == State::Running && found.pid.is_some_and(ended)
-}
-
-/// Whether somebody starts it again when it fails: its service, or the engine.
-fn is_tried(project: &Project, observed: &Observed, name: &Name) -> bool {
-    let served = observed.units.services.contains_key(name);
-    let file = project.containers.get(name);
-    file.is_some_and(|file| {
-        file.restart != Restart::No && (served || file.kind() == Kind::Application)
-    })
-}
-
-/// The containers that would be started again, since they have failed, with what they said last. That they
-/// would be started says nothing about why.
-async fn ended(
+/// Looks until nothing of what was started is about to end; what is seen then.
+async fn look(
     host: &Host,
     project: &Project,
-    plan: &Plan,
-    observed: &Observed,
-) -> Option<VerifyError> {
-    let (mut ended, mut tried) = (Vec::new(), Vec::new());
-    let watch = host.backend.watch();
-    for planned in &plan.steps {
-        let Step::Start { container } = &planned.step else {
-            continue;
-        };
-        let found = observed.containers.get(container);
-        let found = found.filter(|found| found.state == State::Stopped);
-        let kind = found.map_or(Kind::Application, |found| found.kind);
-        let Some(code) = found.and_then(|found| found.exit).filter(|code| *code != 0) else {
-            continue;
-        };
-        if is_tried(project, observed, container) {
-            tried.push(container.clone());
-        }
-        ended.push(StepError::Ended {
-            container: container.clone(),
-            code,
-            log: last_words(watch, container, kind).await,
-            unwell: watch.unwell(container),
-        });
-    }
-    (!ended.is_empty()).then_some(VerifyError::Ended { ended, tried })
-}
-
-/// Those of `names` that run, but not for the first time.
-async fn come_back(
-    host: &Host,
-    names: Vec<Name>,
-    (project, observed): (&Project, &Observed),
-) -> VerifyError {
-    let (mut ended, mut tried) = (Vec::new(), Vec::new());
-    for container in names {
-        let found = observed.containers.get(&container);
-        let kind = found.map_or(Kind::Application, |found| found.kind);
-        if is_tried(project, observed, &container) {
-            tried.push(container.clone());
-        }
-        let log = last_words(host.backend.watch(), &container, kind).await;
-        ended.push(StepError::CameBack { container, log });
-    }
-    VerifyError::Ended { ended, tried }
-}
-
-/// Observes and plans `wish` again, now that `done` has been done, and expects nothing to do.
-pub async fn verify(
-    host: &Host,
-    project: &Project,
-    wish: &Wish,
-    done: &Plan,
-) -> Result<(), VerifyError> {
-    if !is_a_state(&wish.goal) {
-        return Ok(());
-    }
-    let (early, mut looks) = (Early::of(done), 0);
+    starts: &Starts<'_>,
+) -> Result<Observed, ObserveError> {
+    let (begun, mut looks) = (Instant::now(), 0);
     loop {
         let observed = host.observe(project, None).await?;
-        if let Some(rest) = early.rest(&observed) {
+        if let Some(rest) = starts.rest(&observed) {
             tokio::time::sleep(rest).await;
             continue;
         }
         looks += 1;
-        if looks <= MOST_LOOKS && observed.containers.values().any(is_ending) {
-            tokio::time::sleep(LOOK).await;
-            continue;
-        }
-        let mut again = early.came_back(&observed);
-        again.retain(|name| !is_on_demand(name, project, wish));
-        if !again.is_empty() {
-            return Err(come_back(host, again, (project, &observed)).await);
-        }
-        let rest = plan(project, &observed, wish);
-        let rest = rest.map_err(|problems| VerifyError::Problems { problems })?;
-        let mut steps = rest.steps.iter().map(|planned| &planned.step);
-        let asked = (project, wish);
-        if steps
-            .clone()
-            .all(|step| is_no_difference(step, &observed, asked))
-        {
-            return Ok(());
-        }
-        let moves = |step| has_just_ended(step, &observed) || may_be_late(step, project, wish);
-        if looks > MOST_LOOKS || !steps.any(moves) {
-            return Err(match ended(host, project, &rest, &observed).await {
-                Some(ended) => ended,
-                None => VerifyError::Differs {
-                    plan: Box::new(rest),
-                },
-            });
+        let ending = begun.elapsed() < NOTICED && observed.containers.values().any(is_ending);
+        let just_ended = |name: &Name| has_just_ended(name, &observed);
+        if !ending && (looks > MOST_LOOKS || !starts.names().iter().any(just_ended)) {
+            return Ok(observed);
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Looks again, now that all is done that `starts` has heard of: nothing of that may have failed, and where `wish`
+/// is a state nothing may be left to do.
+pub async fn verify(
+    host: &Host,
+    project: &Project,
+    wish: &Wish,
+    starts: &Starts<'_>,
+) -> Result<(), VerifyError> {
+    let mut started = starts.names();
+    if !is_a_state(&wish.goal) && started.is_empty() {
+        return Ok(());
+    }
+    let mut looks = 0;
+    loop {
+        let observed = look(host, project, starts).await?;
+        looks += 1;
+        let mut young = starts.young(&observed);
+        young.retain(|name| !is_on_demand(name, project, wish));
+        let again = came_back(host, young, (project, &observed)).await;
+        let rest = match is_a_state(&wish.goal) {
+            true => plan(project, &observed, wish)
+                .map_err(|problems| VerifyError::Problems { problems })?,
+            false => Plan::default(),
+        };
+        let steps: Vec<&Step> = rest.steps.iter().map(|planned| &planned.step).collect();
+        let differs = |step: &&Step| !is_no_difference(step, &observed, (project, wish));
+        let late = |step: &&Step| differs(step) && may_be_late(step, project, wish);
+        if looks <= MOST_LOOKS && steps.iter().any(late) {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        started.extend(steps.iter().filter_map(|step| started_by(step)).cloned());
+        let failed = Failed::of(&again, &started, (host, project, &observed)).await;
+        return match failed.told() {
+            Some(failed) => Err(failed),
+            None if steps.iter().any(differs) => Err(VerifyError::Differs {
+                plan: Box::new(rest),
+            }),
+            None => Ok(()),
+        };
+    }
+}
+
+fn started_by(step: &Step) -> Option<&Name> {
+    let Step::Start { container } = step else {
+        return None;
+    };
+    Some(container)
 }

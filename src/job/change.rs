@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::apply::{
-    Aftermath, AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Unfinished,
-    apply, label, remember, verify,
+    Aftermath, AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Starts,
+    Unfinished, apply, label, remember, verify,
 };
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
@@ -91,14 +91,14 @@ pub async fn change(
         looked = done?;
     }
     if !looked.plan.steps.is_empty() {
-        let planned = (looked, &older);
-        let done = perform_or_yield(setting, request, &opened, planned, (events, consent)).await;
+        let (planned, starts) = ((looked, &older), Starts::new(events));
+        let done = perform_or_yield(setting, request, &opened, planned, (&starts, consent)).await;
         if done.is_err() {
             // Of what is undone no empty directory stays.
             store::remove_empty(&host.paths, &project.name);
         }
         looked = done.map_err(|error| blame(error, project))?;
-        verify(host, project, &lasting(&looked.wish), &looked.plan).await?;
+        verify(host, project, &lasting(&looked.wish), &starts).await?;
     } else if unfinished.is_some() {
         // It may have been killed before it wrote down what it had done.
         if let Err(error) = remember(host, &looked.observed).await {

@@ -189,6 +189,7 @@ mod tests {
             estranged: Default::default(),
             unplugged: Default::default(),
             broken: None,
+            over: false,
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -162,6 +162,7 @@ mod tests {
             estranged: Default::default(),
             unplugged: Default::default(),
             broken: None,
+            over: false,
             pid: None,
             names: None,
             dns: Vec::new(),

@@ -27,6 +27,7 @@ mod contract;
 mod crash;
 mod debian;
 mod docker;
+mod early;
 mod engines;
 mod failures;
 mod firewalls;
@@ -63,6 +64,7 @@ mod top;
 mod variants;
 mod volume_ids;
 mod volumes;
+mod walk;
 
 use machine::Host;
 

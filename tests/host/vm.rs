@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,11 +30,30 @@ strip -o locker "$2"
 rm locker
 "#;
 
+/// A copy of a disk that is made to last: with a journal, as an installation has it.
+const DISK: &str = r#"
+set -eu
+cp --sparse=always "$1" "$2"
+tune2fs -O has_journal "$2" >/dev/null
+"#;
+
 /// A booted virtual host; gone when dropped, and when the test is killed.
 pub struct Vm {
     slot: Slot,
-    qemu: Child,
+    drives: Drives,
+    qemu: RefCell<Child>,
     agent: RefCell<BufReader<UnixStream>>,
+}
+
+/// What a virtual host has of disks, and the kernel for it.
+struct Drives {
+    release: Release,
+    /// Where its kernel is.
+    made: PathBuf,
+    /// What it boots from; none is the image itself, to which nothing is written.
+    own: Option<PathBuf>,
+    /// The root file system of Debian containers, which it finds in `/opt/debian`.
+    debian: Option<PathBuf>,
 }
 
 /// What this machine lacks to run virtual test hosts, if anything.
@@ -47,26 +66,79 @@ pub fn missing() -> Option<String> {
 }
 
 impl Vm {
-    /// Boots a fresh one with the built binary as `/usr/local/bin/locker`.
+    /// Boots a fresh one with the built binary as `/usr/local/bin/locker`; what it writes is gone with it.
     pub fn boot(release: Release) -> Self {
+        Self::with(|_| Drives {
+            release,
+            made: vm_image::directory(release),
+            own: None,
+            debian: None,
+        })
+    }
+
+    /// The same with a disk that lasts when its power is cut, and with Debian for containers.
+    pub fn lasting(release: Release) -> Self {
+        let vm = Self::with(|slot| {
+            let made = vm_image::directory(release);
+            let own = slot.dir().join("disk");
+            image::run(
+                Command::new("sh")
+                    .args(["-c", DISK, "disk"])
+                    .args([&made.join("root.ext4"), &own]),
+            );
+            Drives {
+                release,
+                made,
+                own: Some(own),
+                debian: Some(vm_image::debian()),
+            }
+        });
+        vm.write("/etc/fstab", "/dev/vdb /opt/debian ext4 ro 0 0\n");
+        vm.sh("mkdir -p /opt/debian && mount /opt/debian");
+        vm
+    }
+
+    fn with(drives: impl FnOnce(&Slot) -> Drives) -> Self {
         let slot = Slot::take();
-        let (dir, made) = (slot.dir(), vm_image::directory(release));
+        let dir = slot.dir();
         fs::create_dir_all(&dir).expect("the slot's directory can be made");
-        let parts = [&dir, Path::new(env!("CARGO_BIN_EXE_locker")), &made];
+        let drives = drives(&slot);
+        let parts = [&dir, Path::new(env!("CARGO_BIN_EXE_locker")), &drives.made];
         image::run(
             Command::new("sh")
                 .args(["-c", INITRD, "initrd"])
                 .args(parts),
         );
-        let mut qemu = start(&dir, &made, release);
+        let mut qemu = start(&dir, &drives);
         let agent = connect(&dir, &mut qemu);
         let vm = Self {
             slot,
-            qemu,
+            drives,
+            qemu: RefCell::new(qemu),
             agent: RefCell::new(BufReader::new(agent)),
         };
         vm.await_boot();
         vm
+    }
+
+    /// Shuts it down as a person would, and boots it again.
+    pub fn reboot(&self) {
+        // The agent goes with it: its answer comes before.
+        self.sh("systemd-run --quiet --on-active=1s systemctl reboot");
+        self.await_boot();
+    }
+
+    /// Takes its power away in the middle of whatever it does, and boots it again. What it had not written to its
+    /// disk yet is lost.
+    pub fn cut_power(&self) {
+        let mut qemu = self.qemu.borrow_mut();
+        qemu.kill().expect("QEMU can be killed");
+        qemu.wait().expect("QEMU can be waited for");
+        let dir = self.slot.dir();
+        *qemu = start(&dir, &self.drives);
+        *self.agent.borrow_mut() = BufReader::new(connect(&dir, &mut qemu));
+        drop(qemu);
+        self.await_boot();
     }
 
     /// Starts its dockerd with the image `busybox:test`.
@@ -146,23 +218,33 @@ impl Shell for Vm {
 impl Drop for Vm {
     fn drop(&mut self) {
         // One that has ended by itself is what was wanted.
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
+        let mut qemu = self.qemu.borrow_mut();
+        let _ = qemu.kill();
+        let _ = qemu.wait();
     }
 }
 
 /// Starts QEMU, which ends with this thread. What the host writes goes to a file that has no name any more.
-fn start(dir: &Path, made: &Path, release: Release) -> Child {
+fn start(dir: &Path, drives: &Drives) -> Child {
     // Of Debian 12 without what apt recommends there are no profiles either.
-    let modules = match release {
+    let modules = match drives.release {
         Release::Bookworm => "apparmor=0 audit=0",
         Release::Trixie => "audit=0",
     };
-    let at = |name: &str| made.join(name).display().to_string();
-    let disk = format!(
-        "file={},format=raw,if=none,id=root,snapshot=on",
-        at("root.ext4")
-    );
+    let at = |name: &str| drives.made.join(name).display().to_string();
+    let mut disks = vec![match &drives.own {
+        Some(own) => format!("file={},format=raw,if=none,id=disk0", own.display()),
+        None => format!(
+            "file={},format=raw,if=none,id=disk0,snapshot=on",
+            at("root.ext4")
+        ),
+    }];
+    disks.extend(drives.debian.as_ref().map(|debian| {
+        format!(
+            "file={},format=raw,if=none,id=disk1,readonly=on",
+            debian.display()
+        )
+    }));
     let log = fs::File::create(dir.join("qemu")).expect("the log can be made");
     let mut command = Command::new("setpriv");
     command
@@ -174,7 +256,6 @@ fn start(dir: &Path, made: &Path, release: Release) -> Child {
         .arg(format!(
             "console=ttyS0 loglevel=4 panic=-1 mitigations=off {modules}"
         ))
-        .args(["-drive", &disk, "-device", "virtio-blk-pci,drive=root"])
         .args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"])
         .args(["-device", "virtio-serial-pci"])
         .args(["-device", "virtserialport,chardev=agent"])
@@ -183,6 +264,10 @@ fn start(dir: &Path, made: &Path, release: Release) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the log can be shared"))
         .stderr(log);
+    for (at, disk) in disks.iter().enumerate() {
+        let device = format!("virtio-blk-pci,drive=disk{at}");
+        command.args(["-drive", disk, "-device", &device]);
+    }
     command.spawn().expect("setpriv can be run")
 }
 

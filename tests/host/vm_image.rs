@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::debian_image;
 use crate::image::{self, Release};
 
 /// Makes `vmlinuz`, `initrd` and `root.ext4` in the directory `$2` from the root file system `$1`.
@@ -93,6 +94,27 @@ cd ..
 rm -rf kernel upper work tree initrd ./*.deb
 mv initrd.cpio initrd
 "#;
+
+/// A disk with the root file system of Debian containers, beside that.
+pub fn debian() -> PathBuf {
+    let rootfs = debian_image::rootfs();
+    let home = rootfs
+        .parent()
+        .expect("a root file system is in a directory");
+    let disk = home.join("debian.ext4");
+    let lock = File::create(home.join("disk.lock")).expect("the lock file can be made");
+    lock.lock().expect("the lock can be taken");
+    if !disk.exists() {
+        let unfinished = home.join("debian.unfinished");
+        let made = File::create(&unfinished).and_then(|file| file.set_len(1 << 30));
+        made.expect("the disk can be made");
+        let mut mke2fs = Command::new("mke2fs");
+        mke2fs.args(["-q", "-F", "-t", "ext4", "-d"]);
+        image::run(mke2fs.args([&rootfs, &unfinished]));
+        fs::rename(&unfinished, &disk).expect("the disk can be put in place");
+    }
+    disk
+}
 
 /// The directory with a release's `vmlinuz`, `initrd` and `root.ext4`; makes it first when it is not there.
 pub fn directory(release: Release) -> PathBuf {

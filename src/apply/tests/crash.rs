@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::stage::{Heard, Stage, name};
-use crate::apply::{AnonymousVolumes, ApplyOptions, Canceller, apply, verify};
+use crate::apply::{AnonymousVolumes, ApplyOptions, Canceller, Starts, apply, verify};
 use crate::model::{
     App, AppNetwork, Attachment, Condition, Container, Dependency, ExtraNetwork, Healthcheck,
     InnerCommand, NetworkWish, Place, Project, Source, Volume, VolumeSource, default_network,
 };
 use crate::observed::State;
-use crate::plan::{Goal, Plan, Recreate, Wish, plan};
+use crate::plan::{Goal, Recreate, Wish, plan};
 use crate::store::load_kept;
 
 fn wish(goal: Goal) -> Wish {
@@ -145,7 +145,13 @@ async fn one_that_fails_as_soon_as_it_runs_is_named_with_its_code_and_last_words
     let mut project = project("1");
     project.containers.retain(|name, _| name.as_str() == "db");
     assert!(run(&stage, &project, &wish(Goal::Up), None).await);
-    let error = verify(&stage.host, &project, &wish(Goal::Up), &Plan::default()).await;
+    let error = verify(
+        &stage.host,
+        &project,
+        &wish(Goal::Up),
+        &Starts::new(&Heard::default()),
+    )
+    .await;
     let error = error.unwrap_err();
     assert!(
         error
@@ -172,7 +178,7 @@ async fn a_card_that_is_gone_is_looked_for_again_before_that_is_believed() {
 /// Comes to its end and is so then.
 async fn settle(stage: &Stage, project: &Project, wish: &Wish) {
     assert!(run(stage, project, wish, None).await);
-    if let Err(error) = verify(&stage.host, project, wish, &Plan::default()).await {
+    if let Err(error) = verify(&stage.host, project, wish, &Starts::new(&Heard::default())).await {
         panic!("{error}");
     }
     // What is written down for the service that keeps it is what is there.

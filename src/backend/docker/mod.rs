@@ -28,6 +28,7 @@ mod header;
 mod homes;
 mod hosts;
 mod images;
+mod init;
 mod inside;
 mod known;
 mod late;
@@ -253,7 +254,7 @@ impl Backend for DockerBackend {
         };
         let (link, full) = (self.link().await?, self.site.full(name));
         let home = self.site.home(name, &known.token);
-        mark::begin_stop(&home, observe::init_of(&known.id));
+        mark::begin_stop(&home, init::init_of(&known.id));
         let stop = power::stop(link, &full, known, timeout);
         let nic = known.mark.spec.nic.as_ref();
         let has_ipv6 = nic.is_some_and(|nic| nic.addresses.v6.is_some());

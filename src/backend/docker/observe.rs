@@ -1,8 +1,6 @@
 //! What is: containers, networks, volumes and sought images, each asked for once and side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +12,7 @@ use futures_util::future::try_join_all;
 use super::client::{self, Client, Link};
 use super::error::{image_failed, is_missing, reason, unreachable};
 use super::homes::Homes;
+use super::init::Init;
 use super::known::{self, All, Known};
 use super::list::{self, Entry};
 use super::mark;
@@ -376,6 +375,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         estranged: BTreeSet::new(),
         unplugged: BTreeSet::new(),
         broken: None,
+        over: false,
         pid: None,
         names: None,
         dns: Vec::new(),
@@ -391,7 +391,11 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
     let home = homes.of(site, &spec.name, &known.token);
     let names = home.hosts.as_deref();
     let dns: Vec<IpAddr> = spec.dns.clone();
-    let pid = running.then(|| init_of(&known.id)).flatten();
+    let init = running.then(|| Init::of(&known.id)).flatten();
+    let pid = match init {
+        Some(Init::Runs(pid)) => Some(pid),
+        Some(Init::Over) | None => None,
+    };
     ObservedContainer {
         state,
         exit: status::exit(sentence),
@@ -401,26 +405,11 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
         mark: (!known.wreck).then(|| known.mark.clone()),
         wreck: known.wreck,
         stopping: running && mark::is_stopping(home.stopping.as_deref(), pid),
+        over: init == Some(Init::Over),
         pid,
         names: names.and_then(|text| read_block(text, site.project.as_str())),
         // Given to the engine when it was made, and kept true by it.
         dns,
         ..wreck(spec.host_name())
     }
-}
-
-/// The id of a container's first process, as the engine's own supervisor has written it down. One that
-/// keeps it elsewhere tells it in another request for each container, which is not worth it here.
-pub(super) fn init_of(id: &str) -> Option<u32> {
-    const PLACES: [&str; 2] = ["/run/containerd", "/run/docker/containerd/daemon"];
-    PLACES.iter().find_map(|place| {
-        let path = format!("{place}/io.containerd.runtime.v2.task/moby/{id}/init.pid");
-        let mut digits = [0; 16];
-        let length = File::open(path).ok()?.read(&mut digits).ok()?;
-        std::str::from_utf8(&digits[..length])
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    })
 }

@@ -7,9 +7,9 @@
 use std::fs::read_link;
 use std::path::PathBuf;
 
+use super::init::init_of;
 use super::known::{self, Known};
 use super::list::Entry;
-use super::observe::init_of;
 use crate::model::{AppNetwork, AppSpec, Name, host_name_of};
 
 /// Whether the first process `pid` of a container is in another namespace than the running container

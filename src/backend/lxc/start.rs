@@ -76,20 +76,17 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
     Ok(())
 }
 
-/// What to say of a container that was over before it was seen running: having done its work is fine.
+/// What to say of a container that was over before it was seen running. One whose init ran was started, however it
+/// has ended: that is told when all is looked at again.
 fn over(site: &Site, name: &Name, log: &Path) -> Result<(), BackendError> {
-    let code = super::ended::ended(&site.dir(name)).map(|ended| ended.code);
-    if code == Some(0) {
-        return Ok(());
-    }
     let refused = super::mounts::refused(&site.dir(name));
     let log = log_lines(&std::fs::read_to_string(log).unwrap_or_default());
-    let reason = match (code, log.first()) {
-        (None, _) if refused.is_some() => refused.unwrap_or_default(),
-        (Some(code), _) => format!("its init ended at once with exit code {code}"),
-        (None, Some(line)) => line.clone(),
-        (None, None) => "it ended at once".into(),
-    };
+    let ran = super::ended::ended(&site.dir(name)).is_some();
+    if ran && refused.is_none() && log.is_empty() {
+        return Ok(());
+    }
+    let reason = refused.or_else(|| log.first().cloned());
+    let reason = reason.unwrap_or_else(|| "it ended at once".into());
     Err(BackendError::Engine {
         verb: "start",
         container: site.full(name),

@@ -25,7 +25,8 @@ Examples:
 ///
 /// Creates what is missing, starts what does not run, and changes what differs; what is as it should
 /// be is not touched. What would destroy a root file system is listed and asked about first. It always
-/// returns: containers go on by themselves, and `logs -f` shows their output.
+/// returns: containers go on by themselves, and `logs -f` shows their output. One that ends in failure as it
+/// starts makes it fail, with the exit code and the last lines.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Up {

@@ -42,6 +42,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         estranged: Default::default(),
         unplugged: Default::default(),
         broken: None,
+        over: false,
         pid: None,
         names: None,
         dns: Vec::new(),
