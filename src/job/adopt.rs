@@ -10,7 +10,7 @@ use crate::apply::{Event, Events, SignalWatch};
 use crate::backend::{Engine, Former, FormerContainer};
 use crate::model::{EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
 use crate::observed::{Adopted, Observed};
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::store;
 
 use super::change::lock;
@@ -66,10 +66,22 @@ async fn take(
     let observed = host.observe(project, None).await?;
     check(project, &former)?;
     let adopted = adopted(project, &observed, &former);
-    if former.containers.is_empty() && former.networks.is_empty() && adopted == observed.adopted {
+    let all_taken =
+        former.containers.is_empty() && former.networks.is_empty() && adopted == observed.adopted;
+    if all_taken && adopted.is_empty() {
         return Err(nothing(project, &former));
     }
-    rehearse(&opened, request, &observed, &former, &adopted)?;
+    let up = rehearse(&opened, request, &observed, &former, &adopted)?;
+    if all_taken && up.steps.is_empty() {
+        return Err(nothing(project, &former));
+    }
+    if all_taken {
+        // A run that was killed before its `up` is gone on with.
+        events.tell(Event::Note(
+            "all that docker compose has made of it is taken over already; the rest is for `locker up`",
+        ));
+        return Ok(Taken::default());
+    }
     if !consent.agree(&question(&observed, &former, &adopted), "Take it over?")? {
         return Err(JobError::Refused);
     }
@@ -84,7 +96,7 @@ fn has_applications(project: &Project) -> bool {
     containers.any(|container| container.kind() == Kind::Application)
 }
 
-fn refused(message: String, help: &str) -> JobError {
+pub(super) fn refused(message: String, help: &str) -> JobError {
     JobError::Adopt {
         message,
         help: help.into(),
@@ -172,7 +184,7 @@ fn rehearse(
     observed: &Observed,
     former: &Former,
     adopted: &Adopted,
-) -> Result<(), JobError> {
+) -> Result<Plan, JobError> {
     let mut then = observed.clone();
     then.adopted = adopted.clone();
     let gone = |name: &String| {
@@ -193,13 +205,10 @@ fn rehearse(
     then.listeners
         .retain(|listener| !listener.owner.starts_with("docker-proxy"));
     let wish = road::wish(opened, request, None);
-    match plan::plan(&opened.project, &then, &wish) {
-        Ok(_) => Ok(()),
-        Err(problems) => Err(JobError::Problems {
-            command: "adopt",
-            problems,
-        }),
-    }
+    plan::plan(&opened.project, &then, &wish).map_err(|problems| JobError::Problems {
+        command: "adopt",
+        problems,
+    })
 }
 
 fn question(observed: &Observed, former: &Former, adopted: &Adopted) -> String {

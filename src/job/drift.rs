@@ -47,6 +47,11 @@ impl Drift {
         let jobs = observed.jobs.iter();
         let jobs = jobs.map(|(name, job)| (name.clone(), job.is_lost(true)));
         let mut useless: BTreeMap<Name, Vec<String>> = BTreeMap::new();
+        let marked = observed.containers.iter();
+        let marked = marked.filter_map(|(name, found)| Some((name, &found.mark.as_ref()?.spec)));
+        for (name, _) in marked.filter(|(_, spec)| plan::goes_out(&opened.project, spec)) {
+            useless.insert(name.clone(), plan::closed(observed).collect());
+        }
         let rules = observed.firewall.rules.iter();
         for rule in rules.filter(|rule| rule.project == opened.project.name) {
             let said = plan::closed(observed).chain(plan::denied(observed, rule));

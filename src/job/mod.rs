@@ -5,6 +5,7 @@
 
 mod adopt;
 mod begun;
+mod beside_compose;
 mod blame;
 mod change;
 mod config;

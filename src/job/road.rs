@@ -19,6 +19,7 @@ use crate::plan::{self, Goal, Plan, Step, Wish};
 use crate::store::{self, Paths, Program};
 use crate::systemd::{self, Units};
 
+use super::beside_compose;
 use super::home::{self, Moved};
 use super::images;
 use super::missing_files;
@@ -153,6 +154,7 @@ fn lxcpath(
 pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Looked, JobError> {
     let project = &opened.project;
     let observed = observe(opened, request).await?;
+    beside_compose::is_settled(opened, &request.goal, &observed).await?;
     let mut selection = select(project, &observed, &request.names)?;
     if let Some(chosen) = selection.as_mut().filter(|_| request.with_deps) {
         chosen.extend(images::scope(project, Some(&*chosen), false));

@@ -51,6 +51,9 @@ impl ObservedFirewall {
 pub struct ForeignRules {
     /// Chains that drop forwarded packets and have no rule that lets locker's bridges pass: `inet filter forward`.
     pub closed: Vec<String>,
+    /// Chains that let published ports pass and drop what containers send by themselves.
+    #[serde(default)]
+    pub one_way: Vec<String>,
     /// Ports that `ufw deny` is to close. It sees what is for the host itself, not what is led on.
     pub denied: Vec<DeniedPort>,
     /// Docker's chain for the rules of others is there, before the rules of ufw.

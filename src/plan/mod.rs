@@ -60,7 +60,7 @@ use crate::model::{Key, Name, Place};
 pub use build::STOPPING;
 pub use cause::Cause;
 pub use make::{belongs, plan};
-pub use ports::{closed, denied};
+pub use ports::{closed, denied, goes_out};
 pub(crate) use power::usual_grace;
 pub use step::Step;
 pub use wish::{Goal, Recreate, Wait, Wish};

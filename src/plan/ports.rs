@@ -9,7 +9,7 @@ use crate::model::{
 use crate::observed::{Observed, ProjectRecord};
 
 use super::pick::key;
-use super::{Problem, Warning, units};
+use super::{Problem, Warning, networks, units};
 
 /// The rules that the file and `port add` want for a container, each with its place.
 pub(super) fn wanted(
@@ -146,15 +146,34 @@ fn meets(listener: &Listener, wanted: Option<IpAddr>) -> bool {
     wide || all || address == wanted
 }
 
-/// Chains of others that drop what is led on to containers; an accept of ours does not end them.
+/// Chains of others that drop what is led on to containers, or what they send; an accept of ours does not end them.
 pub fn closed(observed: &Observed) -> impl Iterator<Item = String> + '_ {
-    let closed = observed.firewall.foreign.closed.iter();
-    closed.map(|chain| {
+    let foreign = &observed.firewall.foreign;
+    let let_pass = |chain: &str| {
         format!(
-            "the chain `{chain}` of nftables drops what is forwarded, published ports too; let locker's pass: \
-             nft insert rule {chain} iifname \"lk-*\" accept; nft insert rule {chain} oifname \"lk-*\" accept"
+            "let locker's pass: nft insert rule {chain} iifname \"lk-*\" accept; nft insert rule {chain} oifname \"lk-*\" accept"
         )
-    })
+    };
+    let closed = foreign.closed.iter().map(move |chain| {
+        let cure = let_pass(chain);
+        format!(
+            "the chain `{chain}` of nftables drops what is forwarded, published ports and what containers send; {cure}"
+        )
+    });
+    let one_way = foreign.one_way.iter().map(move |chain| {
+        let cure = let_pass(chain);
+        format!(
+            "the chain `{chain}` of nftables lets published ports pass and drops what containers send by themselves; {cure}"
+        )
+    });
+    closed.chain(one_way)
+}
+
+/// Whether what others drop of forwarded packets concerns a container: it is on a network with a way out.
+pub fn goes_out(project: &Project, spec: &ContainerSpec) -> bool {
+    let keys = networks::keys(spec);
+    let mut keys = keys.iter();
+    keys.any(|network| !networks::is_internal(project, network))
 }
 
 /// That ufw's deny of a published port has no effect, and what has: ufw asks for packets to the host itself, and
@@ -179,7 +198,11 @@ pub fn denied(observed: &Observed, rule: &PortRule) -> Option<String> {
 }
 
 /// Rules that will not do what they say.
-pub(super) fn doubts(observed: &Observed, wanted: &[(PortRule, Place)]) -> Vec<Warning> {
+pub(super) fn doubts(
+    observed: &Observed,
+    wanted: &[(PortRule, Place)],
+    goes_out: bool,
+) -> Vec<Warning> {
     let none = observed.firewall.driver == "none";
     let mut warnings = Vec::new();
     if none && !wanted.is_empty() {
@@ -192,7 +215,7 @@ pub(super) fn doubts(observed: &Observed, wanted: &[(PortRule, Place)]) -> Vec<W
         message,
         place: None,
     };
-    if !wanted.is_empty() {
+    if goes_out || !wanted.is_empty() {
         warnings.extend(closed(observed).map(said));
     }
     for (rule, place) in wanted {

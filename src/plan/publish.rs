@@ -60,7 +60,12 @@ impl Builder<'_> {
         let lost = lost.filter_map(|(rule, place)| ports::without_ipv6(rule, place));
         self.problems.extend(problems.into_iter().chain(lost));
         if self.wish.goal.scope().needs_file {
-            self.warnings.extend(ports::doubts(self.observed, &wanted));
+            let mut running = self.specs.iter();
+            let goes_out = running.any(|(name, spec)| {
+                self.running.contains(name) && ports::goes_out(self.project, spec)
+            });
+            let doubts = ports::doubts(self.observed, &wanted, goes_out);
+            self.warnings.extend(doubts);
         }
         self.say_who_rests();
         self.withdraw(early);

@@ -9,7 +9,7 @@ const COMPOSE: &str = "\
     p='--label com.docker.compose.project=shop'; w='--label com.docker.compose.project.working_dir=/srv/shop'; \
     docker network create $p --label com.docker.compose.network=default shop_default >/dev/null && \
     docker volume create $p --label com.docker.compose.volume=data shop_data >/dev/null && \
-    docker run -d --name shop-web-1 $p $w --label com.docker.compose.service=web \
+    docker run -d --stop-timeout 1 --name shop-web-1 $p $w --label com.docker.compose.service=web \
         --label com.docker.compose.container-number=1 --label com.docker.compose.oneoff=False \
         --network shop_default -p 8090:80 -v shop_data:/data -v /cache busybox:test >/dev/null && \
     docker exec shop-web-1 sh -c 'echo gold > /data/f; echo warm > /cache/f'";
@@ -119,4 +119,72 @@ fn a_project_of_docker_compose_moves_with_all_its_data_and_only_its_own_volumes_
             );
         }
     });
+}
+
+#[test]
+fn an_adopt_killed_at_any_moment_is_gone_on_with_and_loses_no_volume() {
+    on_a_host_with_docker(|host| {
+        host.write("/srv/shop/compose.yaml", FILE);
+        let (mut hit, mut refused) = (0, 0);
+        for after in ["0.05", "0.6", "1.2", "1.6", "2.2"] {
+            host.sh(COMPOSE);
+            let ran = host.try_sh(&format!(
+                "cd /srv/shop; locker adopt --yes >/dev/null 2>&1 & p=$!; sleep {after}; kill -9 $p 2>/dev/null; wait $p; [ $? = 137 ]"
+            ));
+            hit += u32::from(ran.code == 0);
+            // While docker compose's own is there, nothing is started beside it on the same data.
+            let there = host.try_sh("docker inspect shop-web-1").code == 0;
+            let up = locker(host, "up");
+            if there && up.code == 1 {
+                assert!(up.err.contains("`locker adopt`"), "{after}: {}", up.err);
+                refused += 1;
+                locker(host, "adopt --yes").exits(0);
+            } else {
+                up.exits(0);
+            }
+            assert_eq!(
+                inside(host, "shop_web", "cat /data/f /cache/f"),
+                "gold\nwarm",
+                "after a kill at {after} s"
+            );
+            assert_eq!(locker(host, "plan").exits(0).out.trim(), "nothing to do");
+            assert_eq!(host.sh("docker ps -aq --filter name=shop-web-1"), "");
+            assert_eq!(host.sh("docker volume ls -q | wc -l"), "2", "{after}");
+            locker(host, "down --volumes --yes").exits(0);
+            assert_eq!(host.sh("docker volume ls -q"), "");
+        }
+        assert!(
+            hit >= 2 && refused >= 1,
+            "{hit} were killed, {refused} refused"
+        );
+        taken_over_and_no_more(host);
+    });
+}
+
+/// All is taken over and nothing is up, as a run leaves it that was killed between the two: `adopt` goes on.
+fn taken_over_and_no_more(host: &Host) {
+    host.sh(COMPOSE);
+    locker(host, "adopt --yes --no-up").exits(0);
+    locker(host, "adopt --yes").exits(0);
+    assert_eq!(
+        inside(host, "shop_web", "cat /data/f /cache/f"),
+        "gold\nwarm"
+    );
+    // Somebody brings docker compose's up again on the same data: told, not joined.
+    locker(host, "down --yes").exits(0);
+    host.sh(&COMPOSE.replace(
+        "docker volume create",
+        "docker volume inspect shop_data >/dev/null || docker volume create",
+    ));
+    for words in ["plan", "up", "start"] {
+        let told = locker(host, words).exits(1);
+        assert!(
+            told.err.contains("`shop-web-1` is still there"),
+            "{words}: {}",
+            told.err
+        );
+    }
+    locker(host, "adopt --yes").exits(0);
+    locker(host, "down --volumes --yes").exits(0);
+    host.sh("docker volume prune -f");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::beside::{answers, on_a_host_with_docker};
 use crate::machine::Host;
-use crate::project::Project;
+use crate::project::{Project, eventually};
 
 /// Ten containers of both kinds. What each waits for: `healthy` unless it says otherwise.
 ///
@@ -111,6 +111,16 @@ fn all_is_back(host: &Host, project: &Project) {
     assert_eq!(host.sh("systemctl --failed --no-legend"), "");
 }
 
+/// A host that forwards anyway: else dockerd closes the forward chain only when it is the first
+/// to ask for forwarding, which is another one before and after the reboot.
+fn forwards(host: &Host) {
+    host.sh(
+        "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/90-forward.conf; sysctl -qw net.ipv4.ip_forward=1; \
+         iptables -P FORWARD ACCEPT",
+    );
+    host.remember_as_clean();
+}
+
 #[test]
 fn a_mixed_project_of_ten_comes_back_after_a_reboot_in_its_order() {
     let reboots = std::env::var("LOCKER_REBOOTS").ok();
@@ -118,13 +128,7 @@ fn a_mixed_project_of_ten_comes_back_after_a_reboot_in_its_order() {
         count.parse().expect("LOCKER_REBOOTS is a number")
     });
     on_a_host_with_docker(|host| {
-        // A host that forwards anyway: else dockerd closes the forward chain only when it is the first
-        // to ask for forwarding, which is another one before and after the reboot.
-        host.sh(
-            "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/90-forward.conf; sysctl -qw net.ipv4.ip_forward=1; \
-             iptables -P FORWARD ACCEPT",
-        );
-        host.remember_as_clean();
+        forwards(host);
         let project = Project::new(host, "ten", TEN);
         project.up();
         project.locker("enable").exits(0);
@@ -150,5 +154,97 @@ fn a_mixed_project_of_ten_comes_back_after_a_reboot_in_its_order() {
         assert_eq!(project.state("api"), "STOPPED");
         project.up();
         all_is_back(host, &project);
+    });
+}
+
+/// One on demand that is enabled for boot and one that is not, of each kind, and what is plainly published.
+const HELD: &str = r#"  wiki: &lxc
+    template: {name: tiny}
+    stop_grace_period: 0s
+    ports: ["8090:80"]
+    on_demand: true
+  auto:
+    <<: *lxc
+    ports: ["8091:80"]
+    autostart: true
+  web:
+    template: {name: tiny}
+    stop_grace_period: 0s
+    ports: ["8092:80"]
+    autostart: true
+    links: [api]
+  off:
+    template: {name: tiny}
+    stop_grace_period: 0s
+    ports: ["8093:80"]
+  api: &docker
+    image: busybox:test
+    stop_grace_period: 0s
+    ports: ["8094:80"]
+    autostart: true
+  tool:
+    <<: *docker
+    ports: ["8095:80"]
+    on_demand: true
+    autostart: false
+"#;
+
+/// What a boot leads to, whatever ran before: what is enabled runs or is held, with its ports and names, and nothing
+/// else has a port.
+#[track_caller]
+fn as_enabled(host: &Host, project: &Project, when: &str) {
+    for (port, wanted) in [(8092, "web"), (8094, "hello"), (8091, "auto")] {
+        answers(host, port, wanted);
+    }
+    eventually(Some("hello".to_owned()), || {
+        let page = project.inside("web", "wget -qO- http://api/");
+        (page.code == 0).then(|| page.out.trim().to_owned())
+    });
+    for port in [8090, 8093, 8095] {
+        assert_eq!(host.fetch_from_outside(port), None, "{when}: {port}");
+    }
+    for name in ["wiki", "off"] {
+        assert_eq!(project.state(name), "STOPPED", "{when}: {name}");
+    }
+    assert_eq!(
+        host.sh("docker ps -q --filter name=rest_tool"),
+        "",
+        "{when}"
+    );
+    let told = project.locker("status").exits(0).err;
+    for name in ["wiki", "tool"] {
+        let closed =
+            format!("{name}: no caller starts it: the ports that systemd holds for it are closed");
+        assert!(told.contains(&closed), "{when}: {told}");
+    }
+    assert!(
+        !told.contains("auto:") && !told.contains("off:"),
+        "{when}: {told}"
+    );
+}
+
+#[test]
+fn what_is_open_and_runs_after_a_reboot_is_what_is_enabled_also_after_a_stop() {
+    on_a_host_with_docker(|host| {
+        forwards(host);
+        host.sh("systemctl -q enable docker");
+        let project = Project::new(host, "rest", HELD);
+        project.up();
+        for (port, wanted) in [(8090, "wiki"), (8093, "off"), (8095, "hello")] {
+            answers(host, port, wanted);
+        }
+        host.reboot();
+        as_enabled(host, &project, "a reboot");
+        project.locker("stop").exits(0);
+        for port in 8090..=8095 {
+            assert_eq!(host.fetch_from_outside(port), None, "stopped: {port}");
+        }
+        host.reboot();
+        as_enabled(host, &project, "a reboot after a stop");
+        project.up();
+        for (port, wanted) in [(8090, "wiki"), (8093, "off"), (8095, "hello")] {
+            answers(host, port, wanted);
+        }
+        project.locker("plan --exit-code").exits(0);
     });
 }

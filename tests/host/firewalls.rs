@@ -241,3 +241,68 @@ fn firewalld_is_passed_and_may_reload() {
         host.remember_as_clean();
     });
 }
+
+/// What `up`, `plan` and `status` say of a chain of somebody else's.
+fn said(project: &Project) -> [String; 3] {
+    ["up", "plan", "status"].map(|words| project.locker(words).exits(0).err)
+}
+
+#[test]
+fn a_closed_forward_chain_of_somebody_else_is_told_with_the_rules_that_open_it() {
+    on_a_host(|host| {
+        guest(host);
+        host.remember_as_clean();
+        let project = Project::new(
+            host,
+            "shop",
+            &format!("{WEB}  api:\n    template: {{name: tiny}}\n"),
+        );
+        project.up();
+        reachable(host);
+        let out = || {
+            let ping = format!("ping -c1 -W1 {}", host.outer_address());
+            project.inside("api", &ping).code == 0
+        };
+        let quiet = |why: &str| {
+            for told in said(&project) {
+                assert!(!told.contains("nftables"), "{why}: {told}");
+            }
+            assert!(out(), "{why}");
+            reachable(host);
+        };
+        quiet("nobody else");
+        host.sh("nft add table inet theirs");
+        let chain = "nft 'add chain inet theirs forward { type filter hook forward priority 0; policy POLICY; }'";
+        host.sh(&chain.replace("POLICY", "accept"));
+        host.sh("nft add rule inet theirs forward ip saddr 203.0.113.0/24 drop");
+        quiet("a rule about others");
+        host.sh(&chain.replace("POLICY", "drop"));
+        host.sh("nft add rule inet theirs forward ct state established,related accept");
+        assert_eq!((host.fetch_from_outside(8080), out()), (None, false));
+        for told in said(&project) {
+            assert!(
+                told.contains("`inet theirs forward` of nftables drops what is forwarded"),
+                "{told}"
+            );
+        }
+        host.sh("nft add rule inet theirs forward ct status dnat accept");
+        reachable(host);
+        assert!(!out());
+        let told = said(&project);
+        for told in &told {
+            let said = "`inet theirs forward` of nftables lets published ports pass and drops what containers send";
+            assert!(told.contains(said), "{told}");
+        }
+        // Who publishes nothing is told as well: it does not get out.
+        assert!(told[2].contains("api: the chain"), "{}", told[2]);
+        let (_, cure) = told[0].split_once("let locker's pass: ").unwrap();
+        let cure = cure.lines().next().unwrap();
+        for rule in cure.split("; ") {
+            host.sh(&rule
+                .replace("nft insert", "nft 'insert")
+                .replace("accept", "accept'"));
+        }
+        quiet("the rules that were told");
+        host.sh("nft delete table inet theirs");
+    });
+}

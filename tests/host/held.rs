@@ -1,5 +1,6 @@
 //! Ports that were not written down, and ports that somebody else has.
 
+use crate::beside::{answers, on_a_host_with_docker};
 use crate::machine::Host;
 use crate::on_a_host;
 use crate::project::{Project, eventually};
@@ -87,6 +88,117 @@ fn one<'h>(host: &'h Host, name: &'static str, (on_demand, port): (bool, &str)) 
     Project::new(host, name, &text)
 }
 
+/// Brings `shop` and `blog` up in the same moment: their exit codes, and all that they said.
+fn both_up(host: &Host) -> (Vec<String>, String) {
+    let codes = host.sh(
+        "cd /tmp; for p in shop blog; do (cd /srv/$p; locker up >/tmp/$p.out 2>&1; echo $? >/tmp/$p.rc) & done; \
+         wait; cat shop.rc blog.rc",
+    );
+    let codes = codes.split_whitespace().map(str::to_owned).collect();
+    (codes, host.sh("cat /tmp/shop.out /tmp/blog.out"))
+}
+
+/// Which of the two failed; one of them must.
+#[track_caller]
+fn loser(codes: &[String], told: &str) -> usize {
+    match codes {
+        [first, second] if first == "0" && second == "1" => 1,
+        [first, second] if first == "1" && second == "0" => 0,
+        _ => panic!("{codes:?}: {told}"),
+    }
+}
+
+const LXC: &str = "template: {name: tiny}";
+const DOCKER: &str = "image: busybox:test\n    stop_grace_period: 0s";
+
+/// A project of one container of a kind that publishes `port` the plain way.
+fn plain<'h>(
+    host: &'h Host,
+    name: &'static str,
+    (source, port): (&str, &str),
+    supervisor: &str,
+) -> Project<'h> {
+    let text =
+        format!("  web:\n    {source}\n    supervisor: {supervisor}\n    ports: [\"{port}\"]\n");
+    Project::new(host, name, &text)
+}
+
+/// What a project that was undone has left in engines, on the network, in the rules and on disk.
+fn left_of(host: &Host, name: &str) -> String {
+    host.sh(&format!(
+        "ls -d /var/lib/lxc/{name}_* 2>/dev/null; docker ps -aq --filter name={name}_; docker network ls -q --filter name={name}_; \
+         ip -o link | grep -w 'alias locker:{name}'; nft list ruleset | grep -w 'locker:{name}'; \
+         ls /etc/systemd/system /var/lib/locker/projects | grep -w {name}; true"
+    ))
+}
+
+#[test]
+fn of_two_projects_that_publish_one_plain_port_at_once_one_gets_it_and_the_other_leaves_nothing() {
+    on_a_host_with_docker(|host| {
+        let any = "8080:80";
+        let races = [
+            ((LXC, any), (LXC, any), "systemd"),
+            ((LXC, any), (DOCKER, any), "systemd"),
+            ((DOCKER, any), (LXC, any), "none"),
+            ((LXC, any), (LXC, any), "none"),
+        ];
+        for (first, second, supervisor) in races {
+            let names = ["shop", "blog"];
+            let projects = [
+                plain(host, names[0], first, supervisor),
+                plain(host, names[1], second, supervisor),
+            ];
+            let (codes, told) = both_up(host);
+            let loser = loser(&codes, &format!("{first:?} {second:?}: {told}"));
+            let error = host.sh(&format!("cat /tmp/{}.out", names[loser]));
+            let by = names[1 - loser];
+            for said in [
+                "8080:80/tcp` of container `web` is in use by container `web`",
+                &format!("of project `{by}`"),
+            ] {
+                assert!(error.contains(said), "{first:?} {second:?}: {error}");
+            }
+            assert!(!error.contains("nft"), "{error}");
+            assert_eq!(
+                left_of(host, names[loser]),
+                "",
+                "{first:?} {second:?}: {error}"
+            );
+            projects[1 - loser].locker("plan --exit-code").exits(0);
+            projects[1 - loser].locker("down --yes").exits(0);
+        }
+    });
+}
+
+#[test]
+fn one_port_on_two_addresses_protocols_or_families_is_no_clash() {
+    on_a_host_with_docker(|host| {
+        let own = host.address();
+        let (here, there) = ("127.0.0.1:8080:80", format!("{own}:8080:80"));
+        for (first, second) in [
+            ((LXC, here), (DOCKER, there.as_str())),
+            ((DOCKER, "8080:80"), (LXC, "8080:80/udp")),
+            ((LXC, "0.0.0.0:8080:80"), (LXC, "[::]:8080:80")),
+        ] {
+            let projects = [
+                plain(host, "shop", first, "systemd"),
+                plain(host, "blog", second, "systemd"),
+            ];
+            let (codes, told) = both_up(host);
+            assert_eq!(codes, ["0", "0"], "{first:?} {second:?}: {told}");
+            if first.1 == here {
+                answers(host, 8080, "hello");
+                let page = "curl -s --max-time 2 http://127.0.0.1:8080/";
+                eventually("web".to_owned(), || host.try_sh(page).out.trim().to_owned());
+            }
+            for project in projects {
+                project.locker("plan --exit-code").exits(0);
+                project.locker("down --yes").exits(0);
+            }
+        }
+    });
+}
+
 #[test]
 fn of_two_projects_that_hold_or_publish_one_port_at_once_one_gets_it() {
     on_a_host(|host| {
@@ -100,17 +212,8 @@ fn of_two_projects_that_hold_or_publish_one_port_at_once_one_gets_it() {
         ] {
             let names = ["shop", "blog"];
             let projects = [one(host, names[0], first), one(host, names[1], second)];
-            let ran = host.sh(
-                "cd /tmp; for p in shop blog; do (cd /srv/$p; locker up >/tmp/$p.out 2>&1; echo $? >/tmp/$p.rc) & done; \
-                 wait; cat shop.rc blog.rc; cat shop.out blog.out >&2",
-            );
-            let codes: Vec<&str> = ran.split_whitespace().collect();
-            let told = host.sh("cat /tmp/shop.out /tmp/blog.out");
-            let loser = match codes[..] {
-                ["0", "1"] => 1,
-                ["1", "0"] => 0,
-                _ => panic!("{first:?} {second:?}: {codes:?}\n{told}"),
-            };
+            let (codes, told) = both_up(host);
+            let loser = loser(&codes, &format!("{first:?} {second:?}: {told}"));
             let winner = &projects[1 - loser];
             let said = format!(
                 "/tcp` of container `web` is in use by container `web` of project `{}`",

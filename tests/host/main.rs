@@ -32,6 +32,7 @@ mod engines;
 mod failures;
 mod firewalls;
 mod first_locker;
+mod flows;
 mod granted;
 mod held;
 mod hooks;

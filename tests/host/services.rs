@@ -312,24 +312,40 @@ fn a_container_that_is_not_ready_is_stopped_at_once_and_set_up_before_it_is_chec
 
 #[test]
 fn a_plain_dependency_that_ends_keeps_nobody_waiting_and_is_told() {
+    const SCRIPT: &str = "echo the last word; exit 3";
     on_a_host_with_docker(|host| {
-        for supervisor in ["systemd", "none"] {
+        host.write("/opt/ends", SCRIPT);
+        let docker = format!("image: busybox:test\n    command: [sh, -c, \"{SCRIPT}\"]");
+        let lxc = "template: {name: tiny}\n    volumes: [\"/opt/ends:/ends:ro\"]\n    config: [\"lxc.init.cmd = /bin/sh /ends\"]";
+        for (supervisor, db, web, key) in [
+            (
+                "systemd",
+                docker.as_str(),
+                "image: busybox:test",
+                "depends_on",
+            ),
+            ("none", &docker, "image: busybox:test", "depends_on"),
+            ("systemd", lxc, "template: {name: tiny}", "depends_on"),
+            ("none", lxc, "template: {name: tiny}", "links"),
+        ] {
             let project = Project::new(
                 host,
                 "both",
                 &format!(
-                    "  web:\n    image: busybox:test\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n    depends_on: [db]\n  \
-                     db:\n    image: busybox:test\n    supervisor: {supervisor}\n    command: [sh, -c, \"echo the last word; exit 3\"]\n"
+                    "  web:\n    {web}\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n    {key}: [db]\n  \
+                     db:\n    {db}\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n"
                 ),
             );
-            for _ in 0..3 {
+            // Whether it is seen running before it ends is chance, and another one each time.
+            for round in ["made anew", "again", "again"] {
                 let ran = host.try_sh("cd /srv/both && exec timeout -s KILL 60 locker up");
-                assert_eq!(ran.code, 1, "{supervisor}: {}", ran.err);
+                assert_eq!(ran.code, 1, "{supervisor} {round}: {}", ran.err);
+                let state = row(&project, "web")["state"].to_string();
+                assert_eq!(state, "\"running\"", "{supervisor} {round}: {}", ran.err);
                 ran.says(&["`db` has ended with exit code 3", "the last word"]);
-                let runs = host.sh("docker inspect -f '{{.State.Running}}' both_web");
-                assert_eq!(runs, "true", "{supervisor}");
-                project.locker("down --yes").exits(0);
+                project.locker("stop").exits(0);
             }
+            project.locker("down --yes").exits(0);
         }
     });
 }
@@ -339,14 +355,20 @@ fn a_plain_dependency_that_never_gets_healthy_keeps_nobody_waiting() {
     const CHECK: &str = "healthcheck: {test: \"false\", interval: 1s, retries: 2}";
     on_a_host_with_docker(|host| {
         for supervisor in ["systemd", "none"] {
-            for db in [
-                format!("template: {{name: tiny}}\n    setup: [\"true\"]\n    {CHECK}"),
-                format!("template: {{name: tiny}}\n    {CHECK}"),
-                format!("image: busybox:test\n    stop_grace_period: 0s\n    {CHECK}"),
+            for (db, key) in [
+                (
+                    format!("template: {{name: tiny}}\n    setup: [\"true\"]\n    {CHECK}"),
+                    "depends_on",
+                ),
+                (format!("template: {{name: tiny}}\n    {CHECK}"), "links"),
+                (
+                    format!("image: busybox:test\n    stop_grace_period: 0s\n    {CHECK}"),
+                    "depends_on",
+                ),
             ] {
                 let file = format!(
                     "  db:\n    {db}\n    supervisor: {supervisor}\n  web:\n    template: {{name: tiny}}\n    \
-                     supervisor: {supervisor}\n    depends_on: [db]\n"
+                     supervisor: {supervisor}\n    {key}: [db]\n"
                 );
                 let project = Project::new(host, "ill", &file);
                 let ran = host.try_sh("cd /srv/ill && exec timeout -s KILL 60 locker up");

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{
@@ -13,8 +14,10 @@ use bollard::query_parameters::{
 use futures_util::future::try_join_all;
 
 use super::client::Link;
-use super::error::{failed, is_missing, reason};
+use super::error::{failed, is_missing, reason, status};
 use super::known::is_anonymous;
+use super::network::remove_when_let_go;
+use super::remove::{CONFLICT, LOOK, OLD_REQUEST};
 use crate::backend::{BackendError, Former, FormerContainer};
 use crate::model::Name;
 
@@ -96,24 +99,10 @@ pub(super) async fn clear(link: &Link, former: &Former) -> Result<(), BackendErr
     )
     .await?;
     for container in &former.containers {
-        let options = RemoveContainerOptions {
-            v: false,
-            force: false,
-            link: false,
-        };
-        match link
-            .docker
-            .remove_container(&container.id, Some(options))
-            .await
-        {
-            Err(error) if !is_missing(&error) => {
-                return Err(failed("remove", &container.name, &error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        remove(link, container).await?;
     }
     for (id, name) in &former.networks {
-        match link.docker.remove_network(id).await {
+        match remove_when_let_go(&link.docker, id).await {
             Err(error) if !is_missing(&error) => {
                 return Err(BackendError::Network {
                     verb: "remove",
@@ -125,6 +114,33 @@ pub(super) async fn clear(link: &Link, former: &Former) -> Result<(), BackendErr
         }
     }
     Ok(())
+}
+
+/// Removes one that was stopped. The engine may still be at work for a run that was killed: it removes the container
+/// already, or somebody has started it again.
+async fn remove(link: &Link, container: &FormerContainer) -> Result<(), BackendError> {
+    let options = RemoveContainerOptions {
+        v: false,
+        force: false,
+        link: false,
+    };
+    let begun = Instant::now();
+    loop {
+        let removed = link
+            .docker
+            .remove_container(&container.id, Some(options.clone()));
+        match removed.await {
+            Err(error) if status(&error) == Some(CONFLICT) && begun.elapsed() < OLD_REQUEST => {
+                // One that is removed cannot be stopped any more; what keeps it is told by the next removal.
+                let _ = stop(link, container).await;
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(error) if !is_missing(&error) => {
+                return Err(failed("remove", &container.name, &error));
+            }
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
 }
 
 /// With the time that the container itself asks for; one that does not run is fine.

@@ -355,7 +355,7 @@ pub(super) fn left(network: &EngineNetwork, reason: &str) -> String {
 
 /// The engine lets go of a container's place in a network a moment after it has answered that the
 /// container is gone, and refuses to remove the network until then.
-async fn remove_when_let_go(docker: &Docker, name: &str) -> Result<(), Error> {
+pub(super) async fn remove_when_let_go(docker: &Docker, name: &str) -> Result<(), Error> {
     let begun = Instant::now();
     loop {
         match docker.remove_network(name).await {

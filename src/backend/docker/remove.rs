@@ -16,6 +16,12 @@ use super::site::Site;
 use crate::backend::{BackendError, Body};
 use crate::model::{Name, STOP_GRACE};
 
+/// What the engine answers when it cannot remove a container now.
+pub(super) const CONFLICT: u16 = 409;
+/// How long the engine may still be at work for a run that was killed, and how often it is asked again.
+pub(super) const OLD_REQUEST: Duration = Duration::from_secs(30);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+
 /// Destroys a stopped container with its files, and with `volumes` also its volumes without a name.
 pub(super) async fn destroy(
     site: &Site,
@@ -58,9 +64,6 @@ async fn remove(
     known: &Known,
     options: RemoveContainerOptions,
 ) -> Result<(), BackendError> {
-    const CONFLICT: u16 = 409;
-    const OLD_REQUEST: Duration = Duration::from_secs(30);
-    const LOOK: Duration = Duration::from_millis(50);
     let begun = Instant::now();
     loop {
         let removed = link

@@ -79,9 +79,18 @@ pub(super) fn passed(chains: &Value) -> Vec<([String; 3], bool)> {
     passed.collect()
 }
 
-/// Whether a chain, as `nft list chain` prints it, drops what is led on to containers: by policy, by a rule
-/// without a condition, or by a rule for locker's bridges. A rule that lets it pass stands before that.
-pub(super) fn drops(text: &str, by_policy: bool) -> bool {
+/// What a chain of others drops of what containers get and send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dropped {
+    Nothing,
+    /// What they send by themselves; what was led on to them by a published port passes.
+    Sent,
+    All,
+}
+
+/// What a chain, as `nft list chain` prints it, drops: by policy, by a rule without a condition, or by a rule for
+/// locker's bridges. A rule that lets it pass stands before that.
+pub(super) fn drops(text: &str, by_policy: bool) -> Dropped {
     let is_rule = |line: &&str| {
         let head = ["table ", "chain ", "type ", "policy ", "#", "}", "comment "];
         !line.is_empty() && !head.iter().any(|start| line.starts_with(start))
@@ -102,7 +111,10 @@ pub(super) fn drops(text: &str, by_policy: bool) -> bool {
     let all = before
         .iter()
         .any(|rule| bare(rule).split_whitespace().next() == Some("accept"));
-    (by_policy || end.is_some()) && !all && !lets_pass(&before.join("\n"))
+    if all || !(by_policy || end.is_some()) {
+        return Dropped::Nothing;
+    }
+    passes(before)
 }
 
 /// A rule without what decides nothing: a counter at its begin, and a line for the log.
@@ -128,12 +140,22 @@ fn is_drop(verdict: &str) -> bool {
     matches!(word, Some("drop" | "reject"))
 }
 
-/// Whether a chain, as `nft list chain` prints it, has a rule for locker's bridges or for all that is led on.
-fn lets_pass(text: &str) -> bool {
-    let lines = text.lines().filter(|line| line.contains("accept"));
-    let mut words =
-        lines.flat_map(|line| [line.contains("\"lk-"), line.contains("ct status dnat")]);
-    words.any(|found| found)
+/// What is dropped below the rules of a chain. A rule for locker's bridges lets all pass, one for what was led on by
+/// somebody the published ports. Beside that one, what any other rule lets pass may be what containers send: who
+/// asks for a state of the connection alone lets no new one pass.
+fn passes(rules: &[&str]) -> Dropped {
+    let accepts = || rules.iter().filter(|rule| rule.contains("accept"));
+    if accepts().any(|rule| rule.contains("\"lk-")) {
+        return Dropped::Nothing;
+    }
+    if !accepts().any(|rule| rule.contains("ct status dnat")) {
+        return Dropped::All;
+    }
+    let of_state = |rule: &&&str| rule.starts_with("ct st") && !rule.contains("new");
+    match accepts().all(|rule| of_state(&rule)) {
+        true => Dropped::Sent,
+        false => Dropped::Nothing,
+    }
 }
 
 #[cfg(test)]
@@ -179,11 +201,24 @@ mod tests {
                 (named(["inet", "open", "forward"]), false)
             ]
         );
-        assert!(lets_pass("  oifname \"lk-*\" accept\n"));
-        assert!(lets_pass("  ct status dnat accept\n"));
-        assert!(!lets_pass(
-            "  ct state established,related accept\n  oifname \"lk-*\" drop\n"
-        ));
+        let (state, dnat) = (
+            "ct state established,related accept",
+            "ct status dnat accept",
+        );
+        for (rules, dropped) in [
+            (&["oifname \"lk-*\" accept"][..], Dropped::Nothing),
+            (&[dnat], Dropped::Sent),
+            (&[state, dnat], Dropped::Sent),
+            // It may be the way out.
+            (&[dnat, "oifname \"eth0\" accept"], Dropped::Nothing),
+            (
+                &[dnat, "ct state new oifname \"eth0\" accept"],
+                Dropped::Nothing,
+            ),
+            (&[state, "oifname \"lk-*\" drop"], Dropped::All),
+        ] {
+            assert_eq!(passes(rules), dropped, "{rules:?}");
+        }
     }
 
     #[test]
@@ -203,7 +238,7 @@ mod tests {
             "\t\tiifname \"lk-shop\" counter packets 0 bytes 0 drop\n",
             "\t\tdrop\n\t\toifname \"lk-*\" accept\n",
         ] {
-            assert!(drops(&chain(rules), false), "{rules}");
+            assert_eq!(drops(&chain(rules), false), Dropped::All, "{rules}");
         }
         for rules in [
             "",
@@ -213,13 +248,21 @@ mod tests {
             "\t\tct state invalid drop\n",
             "\t\tip saddr 10.0.0.0/8 counter packets 0 bytes 0 drop\n",
             "\t\tjump guests\n",
-            "\t\tct status dnat accept\n\t\tdrop\n",
             "\t\toifname \"lk-*\" accept\n\t\tdrop\n",
             "\t\toifname \"lk-shop\" ip saddr 10.0.0.1 drop\n",
         ] {
-            assert!(!drops(&chain(rules), false), "{rules}");
+            assert_eq!(drops(&chain(rules), false), Dropped::Nothing, "{rules}");
         }
-        assert!(drops(&chain("\t\tct state established accept\n"), true));
-        assert!(!drops(&chain("\t\tct status dnat accept\n"), true));
+        for (rules, by_policy, dropped) in [
+            ("\t\tct state established accept\n", true, Dropped::All),
+            ("\t\tct status dnat accept\n", true, Dropped::Sent),
+            (
+                "\t\tct status dnat accept\n\t\tdrop\n",
+                false,
+                Dropped::Sent,
+            ),
+        ] {
+            assert_eq!(drops(&chain(rules), by_policy), dropped, "{rules}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use self::firewalld::Zones;
+use self::foreign::Dropped;
 use super::{FirewallError, apart, mark};
 use crate::model::NetworkRules;
 use crate::observed::ForeignRules;
@@ -101,6 +102,8 @@ pub(super) struct Gate {
     zones: Option<Zones>,
     /// Chains of nftables that drop what is forwarded, by policy or by a rule, and have none for our bridges.
     closed: Vec<String>,
+    /// Those that let published ports pass, and nothing that containers send by themselves.
+    one_way: Vec<String>,
 }
 
 impl Gate {
@@ -113,19 +116,26 @@ impl Gate {
             Some(chains) => Zones::look(chains).await?,
             None => None,
         };
-        let mut closed = Vec::new();
+        let (mut closed, mut one_way) = (Vec::new(), Vec::new());
         for ([family, table, chain], by_policy) in chains.map(foreign::passed).unwrap_or_default() {
             let words = ["list", "chain", &family, &table, &chain];
             // One that is gone by now closes nothing.
             let text = Exec::new("nft", words).output().await?;
-            if text.code == Some(0) && foreign::drops(&text.stdout, by_policy) {
-                closed.push(format!("{family} {table} {chain}"));
+            if text.code != Some(0) {
+                continue;
+            }
+            let chain = format!("{family} {table} {chain}");
+            match foreign::drops(&text.stdout, by_policy) {
+                Dropped::Nothing => {}
+                Dropped::Sent => one_way.push(chain),
+                Dropped::All => closed.push(chain),
             }
         }
         Ok(Self {
             doors,
             zones,
             closed,
+            one_way,
         })
     }
 
@@ -134,6 +144,7 @@ impl Gate {
         let denied = self.doors.iter();
         ForeignRules {
             closed: self.closed.clone(),
+            one_way: self.one_way.clone(),
             denied: denied
                 .flat_map(|door| foreign::denied(&door.saved))
                 .collect(),

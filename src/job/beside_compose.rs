@@ -1,0 +1,54 @@
+//! Nothing is started on volumes that were taken over while containers of docker compose are still there.
+
+use crate::observed::Observed;
+use crate::plan::Goal;
+
+use super::JobError;
+use super::adopt::refused;
+use super::road::Opened;
+
+/// Refuses to start what would work on volumes beside containers of docker compose: its volumes were taken over, and
+/// the run that did so was killed before those were gone, or somebody has brought them up again.
+pub(super) async fn is_settled(
+    opened: &Opened,
+    goal: &Goal,
+    observed: &Observed,
+) -> Result<(), JobError> {
+    let engine = opened.host.backend.engine();
+    let Some(engine) = engine.filter(|_| !observed.adopted.is_empty() && begins(goal)) else {
+        return Ok(());
+    };
+    let former = engine.former().await?;
+    former.containers.first().map_or(Ok(()), |container| {
+        Err(refused(
+            format!(
+                "the volumes of docker compose's project `{}` were taken over, yet its container `{}` is still there",
+                opened.project.name, container.name
+            ),
+            "`locker adopt` stops and removes it, and goes on; `docker compose down` removes it as well",
+        ))
+    })
+}
+
+/// Whether containers begin to run, or are made, that did not before.
+fn begins(goal: &Goal) -> bool {
+    match goal {
+        Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => true,
+        Goal::Stop
+        | Goal::Remove
+        | Goal::Down { .. }
+        | Goal::Ports
+        | Goal::Unports
+        | Goal::PortAdd(_)
+        | Goal::PortRemove(_)
+        | Goal::Links
+        | Goal::Unlinks
+        | Goal::Limits
+        | Goal::Freeze
+        | Goal::Unfreeze
+        | Goal::Enable(_)
+        | Goal::Pull
+        | Goal::Build
+        | Goal::Cleanup => false,
+    }
+}
