@@ -371,8 +371,16 @@ fn look_at_files(
                 .collect(),
         },
         record,
-        adopted: store::load_adopted(paths, project)?,
+        adopted: adopted(paths, project),
         listeners: listeners(paths, &wanted)?,
+    })
+}
+
+/// What was taken over; whoever would need it and cannot have it says why.
+fn adopted(paths: &Paths, project: &Name) -> Adopted {
+    store::load_adopted(paths, project).unwrap_or_else(|error| Adopted {
+        damage: Some(error.to_string()),
+        ..Adopted::default()
     })
 }
 

@@ -176,7 +176,9 @@ impl Worker<'_> {
     /// One volume goes after the other, so nobody writes the file at the same time.
     fn forget_adopted(&self, volume: &str) -> Result<(), StepError> {
         let (paths, project) = (&self.host.paths, &self.host.project);
-        let mut adopted = crate::store::load_adopted(paths, project)?;
+        let Ok(mut adopted) = crate::store::load_adopted(paths, project) else {
+            return Ok(()); // nothing of it goes while it cannot be read
+        };
         if adopted.forget(volume) {
             crate::store::save_adopted(paths, project, &adopted)?;
         }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::apply::{Event, Events, SignalWatch};
 use crate::backend::{Engine, Former, FormerContainer};
 use crate::model::{EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
-use crate::observed::{Adopted, Observed};
+use crate::observed::{Adopted, Observed, ObservedCompose};
 use crate::plan::{self, Plan};
 use crate::store;
 
@@ -17,6 +17,10 @@ use super::change::lock;
 use super::consent::Consent;
 use super::road::{self, Opened};
 use super::{ChangeRequest, JobError, Setting};
+
+/// How docker compose gets its project back once its containers are gone.
+pub const WAY_BACK: &str = "`locker down`, then `docker compose up -d` makes docker compose's containers anew, with the data of the \
+     volumes that have a name; volumes without a name stay in the engine (`docker volume ls`), and it begins with new ones";
 
 /// What was taken over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +69,13 @@ async fn take(
     let former = engine.former().await?;
     let observed = host.observe(project, None).await?;
     check(project, &former)?;
+    if let Some(damage) = &observed.adopted.damage {
+        return Err(refused(
+            format!("{damage}; it says which volumes the project has taken over already"),
+            "put it back from a copy; or move it away and run `locker adopt` again: volumes with a name are taken over again, those \
+             without a name that were taken over before stay in the engine (`docker volume ls`)",
+        ));
+    }
     let adopted = adopted(project, &observed, &former);
     let all_taken =
         former.containers.is_empty() && former.networks.is_empty() && adopted == observed.adopted;
@@ -201,6 +212,7 @@ fn rehearse(
         let bridge = format!("br-{}", id.get(..12).unwrap_or(id));
         then.network.taken.retain(|net| !net.by.contains(&bridge));
     }
+    then.engine.compose = ObservedCompose::default();
     // Which of its ports the engine holds for whom cannot be told; those of others are told by `up`.
     then.listeners
         .retain(|listener| !listener.owner.starts_with("docker-proxy"));
@@ -238,6 +250,11 @@ fn question(observed: &Observed, former: &Former, adopted: &Adopted) -> String {
     for volume in adopted.volumes.difference(&observed.adopted.volumes) {
         text.push_str(&format!(
             "  volume {volume}, to be taken over with its data\n"
+        ));
+    }
+    if !former.containers.is_empty() {
+        text.push_str(&format!(
+            "the way back, also when `locker up` fails after this: {WAY_BACK}\n"
         ));
     }
     text

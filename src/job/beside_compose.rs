@@ -9,21 +9,20 @@ use super::road::Opened;
 
 /// Refuses to start what would work on volumes beside containers of docker compose: its volumes were taken over, and
 /// the run that did so was killed before those were gone, or somebody has brought them up again.
-pub(super) async fn is_settled(
+pub(super) fn is_settled(
     opened: &Opened,
     goal: &Goal,
     observed: &Observed,
 ) -> Result<(), JobError> {
-    let engine = opened.host.backend.engine();
-    let Some(engine) = engine.filter(|_| !observed.adopted.is_empty() && begins(goal)) else {
+    if observed.adopted.is_empty() || !begins(goal) {
         return Ok(());
-    };
-    let former = engine.former().await?;
-    former.containers.first().map_or(Ok(()), |container| {
+    }
+    let former = observed.engine.compose.containers.keys().next();
+    former.map_or(Ok(()), |container| {
         Err(refused(
             format!(
-                "the volumes of docker compose's project `{}` were taken over, yet its container `{}` is still there",
-                opened.project.name, container.name
+                "the volumes of docker compose's project `{}` were taken over, yet its container `{container}` is still there",
+                opened.project.name
             ),
             "`locker adopt` stops and removes it, and goes on; `docker compose down` removes it as well",
         ))

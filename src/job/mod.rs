@@ -39,6 +39,7 @@ mod road;
 mod select;
 mod status;
 mod supplies;
+mod template_options;
 mod top;
 mod unit_rows;
 mod usage;
@@ -60,7 +61,7 @@ pub use crate::model::PullPolicy;
 pub use crate::observed::{Health, State};
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
 
-pub use adopt::{Taken, adopt};
+pub use adopt::{Taken, WAY_BACK, adopt};
 pub use change::{Changed, change};
 pub use config::{Resolved, config, schema};
 pub use consent::{Consent, ConsentError, PricedLoss};

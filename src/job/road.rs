@@ -154,7 +154,7 @@ fn lxcpath(
 pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Looked, JobError> {
     let project = &opened.project;
     let observed = observe(opened, request).await?;
-    beside_compose::is_settled(opened, &request.goal, &observed).await?;
+    beside_compose::is_settled(opened, &request.goal, &observed)?;
     let mut selection = select(project, &observed, &request.names)?;
     if let Some(chosen) = selection.as_mut().filter(|_| request.with_deps) {
         chosen.extend(images::scope(project, Some(&*chosen), false));

@@ -9,6 +9,8 @@ use crate::file::diagnostic::nearest;
 use crate::model::{Build, Container, ContainerSpec, Key, Name, Project, Source};
 use crate::plan::{Plan, Problem, Step};
 
+use super::template_options;
+
 /// Where LXC's packages put templates.
 const TEMPLATES: &str = "/usr/share/lxc/templates";
 
@@ -16,6 +18,8 @@ const TEMPLATES: &str = "/usr/share/lxc/templates";
 struct Host {
     templates: PathBuf,
     path: Vec<PathBuf>,
+    /// Its root directory.
+    root: PathBuf,
 }
 
 /// Whether it is one of LXC's scripts for Debian and its kin, which debootstrap fills.
@@ -29,6 +33,7 @@ pub(super) fn missing(project: &Project, plan: &Plan) -> Vec<Problem> {
     let host = Host {
         templates: TEMPLATES.into(),
         path: std::env::split_paths(&path).collect(),
+        root: "/".into(),
     };
     host.missing(project, plan)
 }
@@ -58,9 +63,16 @@ impl Host {
 
     fn of_source(&self, source: &Source) -> Vec<Want> {
         match source {
-            Source::Template { name, .. } => self.of_template(name),
-            Source::Download { .. } => {
-                self.programs(Key::Download, &[("wget", "wget"), ("xz", "xz-utils")])
+            Source::Template { name, args } => {
+                let mut wants = self.of_template(name);
+                wants.extend(self.of_options(Key::Template, name, args));
+                wants
+            }
+            Source::Download { args } => {
+                let mut wants =
+                    self.programs(Key::Download, &[("wget", "wget"), ("xz", "xz-utils")]);
+                wants.extend(self.of_options(Key::Download, "download", args));
+                wants
             }
             Source::Rootfs(path) => {
                 let want = || Want::path(Key::Rootfs, path, "the root file system to start from");
@@ -98,12 +110,35 @@ impl Host {
         }
     }
 
-    fn of_template(&self, name: &str) -> Vec<Want> {
-        let is_path = name.starts_with('/');
-        let script = match is_path {
+    /// The script of a template.
+    fn script(&self, name: &str) -> PathBuf {
+        match name.starts_with('/') {
             true => PathBuf::from(name),
             false => self.templates.join(format!("lxc-{name}")),
-        };
+        }
+    }
+
+    /// What the template would refuse of what it is told, as far as this host tells.
+    fn of_options(&self, key: Key, name: &str, args: &[(String, String)]) -> Vec<Want> {
+        let mut wants = Vec::new();
+        let script = std::fs::read_to_string(self.script(name)).unwrap_or_default();
+        for (option, help) in template_options::unknown(&script, args) {
+            wants.push(Want {
+                key,
+                message: format!("the LXC template `{name}` has no option `{option}`"),
+                help,
+            });
+        }
+        if is_debian(name) {
+            let refused = template_options::refused(&self.root, name, args);
+            wants.extend(refused.map(|(message, help)| Want { key, message, help }));
+        }
+        wants
+    }
+
+    fn of_template(&self, name: &str) -> Vec<Want> {
+        let is_path = name.starts_with('/');
+        let script = self.script(name);
         // Packages of other distributions may have them elsewhere.
         if (is_path || self.templates.is_dir()) && !script.exists() {
             let known = self.template_names();
@@ -222,6 +257,7 @@ mod tests {
         Host {
             templates: dir.join("templates"),
             path: vec![dir.join("bin")],
+            root: dir.into(),
         }
     }
 

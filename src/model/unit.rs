@@ -78,6 +78,17 @@ pub struct UnitSpec {
     pub at_boot: Option<bool>,
 }
 
+impl UnitSpec {
+    /// What is said of it when it had to be killed at the end of a stop.
+    pub fn was_killed(&self) -> String {
+        let grace = self.stop_timeout.as_secs_f64();
+        format!(
+            "`{}` did not end within {grace} s and was killed",
+            self.name
+        )
+    }
+}
+
 /// A port that systemd holds for a container that may not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DemandPort {

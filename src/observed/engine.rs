@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EngineNetwork, Name};
+use crate::model::{EngineNetwork, Listener, Name};
 
 /// Where the engine of application containers listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,21 @@ pub struct ObservedEngine {
     pub volume_guests: BTreeMap<String, BTreeSet<String>>,
     /// All other volumes, by name.
     pub foreign_volumes: BTreeMap<String, ObservedVolume>,
+    /// What docker compose has of a project of this name in this directory.
+    pub compose: ObservedCompose,
     /// What it offers; none when that was not asked.
     pub offer: Option<EngineOffer>,
+}
+
+/// What docker compose has made of the project and nobody has taken over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedCompose {
+    /// Its containers by name, and whether each runs.
+    pub containers: BTreeMap<String, bool>,
+    /// Its networks by name.
+    pub networks: BTreeSet<String>,
+    /// The ports of the host that those containers have.
+    pub ports: Vec<Listener>,
 }
 
 /// The addresses of a network that is not of this project.
@@ -168,6 +181,9 @@ pub struct Adopted {
     pub volumes: BTreeSet<String>,
     /// Those without a name: by container, the path inside and the engine's word for it.
     pub unnamed: BTreeMap<Name, BTreeMap<PathBuf, String>>,
+    /// Why nobody knows what was taken over: what was written down cannot be read.
+    #[serde(skip)]
+    pub damage: Option<String>,
 }
 
 impl Adopted {

@@ -9,6 +9,7 @@ use crate::model::{ContainerSpec, Key, Name, Project, VolumeSource};
 use crate::observed::{Mark, Observed, ObservedContainer};
 
 use super::addresses::Net;
+use super::compose::InTheWay;
 use super::graph::{Draft, Slot};
 use super::intent::{Intent, Power, not_made, runs};
 use super::{Cause, Goal, Loss, Problem, Step, StepId, Warning, Wish, needs};
@@ -36,6 +37,8 @@ pub(super) struct Builder<'a> {
     /// The step that swaps port rules.
     pub(super) published: Option<StepId>,
     pub(super) problems: Vec<Problem>,
+    /// What docker compose has and the project wants.
+    pub(super) in_the_way: Vec<InTheWay>,
     pub(super) warnings: Vec<Warning>,
     /// What is to be said before anything is touched.
     pub(super) notices: Vec<String>,

@@ -38,6 +38,9 @@ pub(super) fn changes(
         return vec![(Reach::Recreate, cause)];
     }
     let mut table = both(old, new, setup_done);
+    if new.kind() == Kind::Application && old.idmap.is_empty() != new.idmap.is_empty() {
+        table.insert(0, (true, Reach::Recreate, &[Key::Isolate]));
+    }
     match new.kind() {
         Kind::System => table.extend(system(old, new)),
         Kind::Application => table.extend(diff_app::rows(old, new)),
@@ -55,7 +58,7 @@ pub(super) fn changes(
 }
 
 /// The cause, with the place of the first of `keys` that the file has.
-fn changed(file: &Container, keys: &[Key]) -> Cause {
+pub(super) fn changed(file: &Container, keys: &[Key]) -> Cause {
     if keys == [Key::Dns] && name_servers::by_default(file) {
         return Cause::Drifted(name_servers::CAUSE);
     }
@@ -183,7 +186,7 @@ fn system(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
 }
 
 /// The keys that limit a system container.
-const LIMITS: &[Key] = &[
+pub(super) const LIMITS: &[Key] = &[
     Key::Cgroup,
     Key::MemLimit,
     Key::MemReservation,

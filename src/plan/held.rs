@@ -40,11 +40,21 @@ impl Builder<'_> {
     }
 
     /// Why the units are written anew when nothing else than their being in place is wanted.
-    pub(super) fn causes(&self, same: bool, linked: bool, opened: Vec<Name>) -> Vec<Cause> {
+    pub(super) fn causes(
+        &self,
+        services: &BTreeMap<Name, UnitSpec>,
+        linked: bool,
+        opened: Vec<Name>,
+    ) -> Vec<Cause> {
+        let same = *services == self.observed.units.services;
         let units = &self.observed.units;
         // Files of services that nobody remembers are no wish of the file.
         if !same && !units.drifted {
-            return vec![Cause::ForProject];
+            let changed = self.changed_services(services);
+            return match changed.is_empty() {
+                true => vec![Cause::ForProject],
+                false => changed,
+            };
         }
         let lost = !units.lost.is_empty();
         let lost = lost.then_some("what was written down of its services is lost");
@@ -123,8 +133,10 @@ impl Builder<'_> {
             .filter(|rule| rule.project != self.project.name)
             .collect();
         let observed = self.observed;
-        let problems = ports::conflicts(observed, &wanted, &stay, |_| false);
+        let goes = |listener: &Listener| self.is_of_compose(listener);
+        let problems = ports::conflicts(observed, &wanted, &stay, goes);
         self.problems.extend(problems);
+        self.compose_ports(&wanted);
     }
 
     /// Whether the project itself holds the port, and gives it up with this plan.

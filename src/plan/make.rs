@@ -10,7 +10,7 @@ use super::addresses;
 use super::build::Builder;
 use super::graph::Draft;
 use super::intent::intents;
-use super::{Goal, Plan, Problem, Warning, Wish, desire, down};
+use super::{Goal, Plan, Problem, Warning, Wish, desire, down, volumes};
 
 /// Works out what to do, so that `wish` comes true on a host that is as `observed`.
 ///
@@ -33,6 +33,7 @@ pub(super) fn of_known(
         // What is of another directory's project would be told once more for each container.
         return Err(problems);
     }
+    problems.extend(volumes::unknown(observed, wish));
     let (mut warnings, mut desired, mut net) = (Vec::new(), BTreeMap::new(), None);
     let intents = intents(project, observed, wish, &mut problems, &mut warnings);
     let strict = wish.goal.scope().needs_file;
@@ -67,6 +68,7 @@ pub(super) fn of_known(
         remade: BTreeSet::new(),
         published: None,
         problems,
+        in_the_way: Vec::new(),
         warnings,
         notices: Vec::new(),
         losses: Vec::new(),
@@ -94,6 +96,7 @@ fn build(builder: &mut Builder<'_>) {
     builder.check_volumes();
     builder.check_places();
     builder.check_owners();
+    builder.tell_compose();
     builder.order();
     builder.save_record(record.as_ref());
     orphans(builder);

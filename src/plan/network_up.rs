@@ -11,6 +11,7 @@ use crate::model::{
 use crate::observed::ObservedBridge;
 
 use super::build::Builder;
+use super::compose::InTheWay;
 use super::graph::Slot;
 use super::{Cause, Problem, Step, StepId, networks};
 
@@ -179,21 +180,32 @@ impl Builder<'_> {
         if !self.observed.engine.foreign_networks.contains(&name) {
             return;
         }
-        self.problems.push(Problem {
+        let of_compose = self.observed.engine.compose.networks.contains(&name);
+        let alone = Problem {
             message: format!("a network `{name}` is on the host and is not of this project"),
             container: None,
             key: None,
             place: Some(networks::place(self.project, network).clone()),
-            help: Some(match wanted.name {
-                Some(_) => format!(
+            help: Some(match (of_compose, &wanted.name) {
+                (true, _) => {
+                    "docker compose made it for this project: `locker adopt` takes it over with its containers and volumes"
+                        .into()
+                }
+                (false, Some(_)) => format!(
                     "write `external: true` at network `{network}` to use it, or give it another `name`"
                 ),
-                None => format!(
-                    "where docker compose made it, `locker adopt` takes it over with its containers and volumes; else remove it \
-                     (`docker network rm {name}`), or rename the project"
-                ),
+                (false, None) => {
+                    format!("remove it (`docker network rm {name}`), or rename the project")
+                }
             }),
-        });
+        };
+        match of_compose {
+            true => self.in_the_way.push(InTheWay {
+                what: format!("network `{name}`"),
+                alone,
+            }),
+            false => self.problems.push(alone),
+        }
     }
 
     /// The cause when a network itself changed.

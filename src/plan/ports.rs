@@ -121,7 +121,8 @@ fn owner_by_rule<'a>(
     })
 }
 
-fn in_use(rule: &PortRule, place: &Place, owner: &str) -> Problem {
+/// That `owner` has the port of a rule.
+pub(super) fn in_use(rule: &PortRule, place: &Place, owner: &str) -> Problem {
     Problem {
         message: format!(
             "port `{}` of container `{}` is in use by {owner}",
@@ -132,6 +133,14 @@ fn in_use(rule: &PortRule, place: &Place, owner: &str) -> Problem {
         place: place.is_somewhere().then(|| place.clone()),
         help: Some("publish another port, or free this one".into()),
     }
+}
+
+/// Whether a socket has one of the ports that a rule is for.
+pub(super) fn is_taken_by(rule: &PortRule, listener: &Listener) -> bool {
+    let host = rule.port.host;
+    rule.port.protocol == listener.protocol
+        && (host.first..=host.last).contains(&listener.port)
+        && meets(listener, rule.port.host_ip)
 }
 
 /// Whether a socket that listens gets packets that a rule for `wanted` would take.

@@ -54,8 +54,9 @@ impl Builder<'_> {
             .partition(|rule| !self.running.contains(&rule.container));
         let foreign = all.iter().filter(|r| r.project != self.project.name);
         let stay: BTreeSet<&PortRule> = foreign.chain(mine.intersection(&want).copied()).collect();
-        let goes = |listener: &Listener| self.is_given_up(listener);
+        let goes = |listener: &Listener| self.is_given_up(listener) || self.is_of_compose(listener);
         let problems = ports::conflicts(self.observed, &add, &stay, goes);
+        self.compose_ports(&add);
         let lost = add.iter();
         let lost = lost.filter_map(|(rule, place)| ports::without_ipv6(rule, place));
         self.problems.extend(problems.into_iter().chain(lost));

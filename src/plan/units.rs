@@ -55,7 +55,7 @@ impl Builder<'_> {
         }
         let causes = match &self.wish.goal {
             Goal::Up | Goal::Create | Goal::Start { .. } | Goal::Restart => {
-                self.causes(same, linked, opened)
+                self.causes(&services, linked, opened)
             }
             Goal::Stop
             | Goal::Remove

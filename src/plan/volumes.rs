@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::{ContainerSpec, EngineVolume, Key, Name, host_name_of};
-use crate::observed::ObservedVolume;
+use crate::observed::{Observed, ObservedVolume};
 
 use super::build::Builder;
+use super::compose::InTheWay;
 use super::intent::Settings;
-use super::{Cause, Goal, Loss};
+use super::{Cause, Goal, Loss, Problem, Wish};
 
 /// What the file wants under one name of the engine.
 enum Wanted<'a> {
@@ -60,6 +61,30 @@ fn wanted(spec: &ContainerSpec) -> Vec<(String, Wanted<'_>)> {
     ours.chain(kept).collect()
 }
 
+/// Refuses to make containers, and to remove volumes, while nobody knows which volumes were taken over from docker
+/// compose: a new container would begin without the data of those that have no name.
+pub(super) fn unknown(observed: &Observed, wish: &Wish) -> Option<Problem> {
+    let damage = observed.adopted.damage.as_ref()?;
+    let matters = matches!(
+        wish.goal,
+        Goal::Up | Goal::Create | Goal::Cleanup | Goal::Down { volumes: true, .. }
+    );
+    matters.then(|| Problem {
+        message: format!(
+            "{damage}; it says which volumes this project has taken over from docker compose, and without it they cannot be mounted \
+             or removed"
+        ),
+        container: None,
+        key: None,
+        place: None,
+        help: Some(
+            "put it back from a copy; or move it away and run `locker adopt`, which takes volumes with a name over again; those without \
+             a name stay in the engine (`docker volume ls`), and can be named in the file with `external: true`"
+                .into(),
+        ),
+    })
+}
+
 impl Builder<'_> {
     /// Refuses what the engine would take for the volume that the file means.
     pub(super) fn check_volumes(&mut self) {
@@ -67,7 +92,7 @@ impl Builder<'_> {
             return;
         }
         let mut told = BTreeSet::new();
-        let mut found: Vec<(Name, String, String)> = Vec::new();
+        let mut found: Vec<(Name, String, String, String)> = Vec::new();
         for (name, spec) in &self.desired {
             let intent = self.intents.get(name).copied().unwrap_or_default();
             if !intent.make && intent.settings != Settings::All {
@@ -75,14 +100,24 @@ impl Builder<'_> {
             }
             for (volume, wanted) in wanted(spec) {
                 if let Some((message, help)) = self.in_the_way(name, &volume, &wanted)
-                    && told.insert(volume)
+                    && told.insert(volume.clone())
                 {
-                    found.push((name.clone(), message, help));
+                    found.push((name.clone(), volume, message, help));
                 }
             }
         }
-        for (name, message, help) in found {
+        for (name, volume, message, help) in found {
+            let theirs = self.observed.engine.foreign_volumes.get(&volume);
+            let theirs = theirs.and_then(|found| found.compose_project());
+            let adopted = self.observed.adopted.volumes.contains(&volume);
             self.problem(&name, Some(Key::Volumes), message, &help);
+            if theirs == Some(self.project.name.as_str()) && !adopted {
+                self.in_the_way
+                    .extend(self.problems.pop().map(|alone| InTheWay {
+                        what: format!("volume `{volume}`"),
+                        alone,
+                    }));
+            }
         }
     }
 

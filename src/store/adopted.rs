@@ -29,6 +29,12 @@ pub fn load_adopted(paths: &Paths, project: &Name) -> Result<Adopted, StoreError
         path: path.clone(),
         reason: error.to_string(),
     })?;
+    if read.version == 0 {
+        return Err(StoreError::Damaged {
+            path,
+            reason: "it has no version".into(),
+        });
+    }
     if read.version > ADOPTED_VERSION {
         return Err(StoreError::Newer {
             path,
@@ -97,5 +103,10 @@ mod tests {
             load_adopted(&paths, &shop),
             Err(StoreError::Newer { .. })
         ));
+        for text in ["", "{", "{}", "[]", "\0\0"] {
+            fs::write(paths.adopted(&shop), text).unwrap();
+            let said = load_adopted(&paths, &shop).unwrap_err().to_string();
+            assert!(said.contains("adopted.json` is damaged"), "{said}");
+        }
     }
 }

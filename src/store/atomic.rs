@@ -35,7 +35,7 @@ pub enum StoreError {
         reason: String,
     },
     /// A newer locker wrote it.
-    #[error("`{}` has version {version}, written by a newer locker; this one reads up to {known}", path.display())]
+    #[error("`{}` has version {version}, written by a newer locker; this one reads up to {known}: use the newer one", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -79,6 +79,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreErr
         _ => fs::create_dir_all(dir),
     };
     made.map_err(StoreError::io("make", dir))?;
+    if path.is_dir() {
+        let why = "it is a directory; move it away and run this again";
+        return Err(StoreError::io("write", path)(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            why,
+        )));
+    }
     replace(path, dir, bytes, mode).map_err(StoreError::io("write", path))
 }
 

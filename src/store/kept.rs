@@ -63,6 +63,17 @@ pub fn load_kept(paths: &Paths, project: &Name) -> Result<Option<Kept>, StoreErr
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::IsADirectory | ErrorKind::InvalidData
+            ) =>
+        {
+            return Err(StoreError::Damaged {
+                path,
+                reason: error.to_string(),
+            });
+        }
         Err(source) => return Err(StoreError::io("read", &path)(source)),
     };
     let damaged = |reason: String| StoreError::Damaged {

@@ -36,6 +36,12 @@ fn read_record(paths: &Paths, project: &Name) -> Result<Option<ProjectRecord>, S
     let text = match fs::read(&path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            return Err(StoreError::Damaged {
+                path,
+                reason: "it is a directory".into(),
+            });
+        }
         Err(source) => return Err(StoreError::io("read", &path)(source)),
     };
     parse(&path, project, &text).map(Some)
@@ -203,6 +209,14 @@ mod tests {
             let said = record_damage(&paths, &name).unwrap().to_string();
             assert!(said.contains("project.json` is damaged"), "{said}");
         }
+        fs::remove_file(paths.record(&name)).unwrap();
+        fs::create_dir(paths.record(&name)).unwrap();
+        assert_eq!(load_record(&paths, &name).unwrap(), None, "a directory");
+        let said = save_record(&paths, &record("shop"))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("it is a directory; move it away"), "{said}");
+        fs::remove_dir(paths.record(&name)).unwrap();
         let foreign = serde_json::to_string(&record("other")).unwrap();
         for (text, expected) in [
             ("{\"version\": 2, \"what\": []}", "newer locker"),

@@ -48,7 +48,12 @@ fn read(path: &Path) -> Result<Option<UnitSpec>, StoreError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(serde_json::from_str(&text).ok()),
         // It was taken away meanwhile, or is none of ours.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::IsADirectory
+            ) =>
+        {
             Ok(None)
         }
         Err(source) => Err(StoreError::io("read", path)(source)),

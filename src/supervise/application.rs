@@ -74,8 +74,15 @@ pub(super) fn supervise(
         return Err(reason);
     }
     let ended = stay(unit, paths, notifier, &engine, &full).map_err(failed("attend to"))?;
-    Ok(told_code(&stopped, ended))
+    let code = told_code(&stopped, ended);
+    if code != ended && ended == KILLED && !unit.stop_timeout.is_zero() {
+        eprintln!("{}", unit.was_killed());
+    }
+    Ok(code)
 }
+
+/// The exit code of what SIGKILL ended, as the engine tells it.
+const KILLED: u8 = 128 + 9;
 
 /// The code of one that was told to stop says how it was ended, not that it has failed: systemd would
 /// remember a failure of a service that was only stopped.

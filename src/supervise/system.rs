@@ -42,7 +42,10 @@ pub(super) fn supervise(
 
 /// Stops it within the time that its unit allows.
 pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
-    supervised::stop(unit, paths)
+    if supervised::stop(unit, paths)? && !unit.stop_timeout.is_zero() {
+        eprintln!("{}", unit.was_killed());
+    }
+    Ok(0)
 }
 
 /// Runs the commands around its life, in their order, up to the first that fails.

@@ -34,6 +34,17 @@ fn a_project_of_docker_compose_moves_with_all_its_data_and_only_its_own_volumes_
                 told.err
             );
             assert!(!told.err.contains("volume rm"), "{}", told.err);
+            // One thing is wrong, and it is said once.
+            assert_eq!(told.err.matches("error:").count(), 1, "{}", told.err);
+            for word in [
+                "`shop-web-1` (runs)",
+                "network `shop_default`",
+                "volume `shop_data`",
+                "port `8090:80",
+                "docker compose down",
+            ] {
+                assert!(told.err.contains(word), "{word}: {}", told.err);
+            }
         }
         let asked = locker(host, "adopt").exits(2);
         for word in [
@@ -41,6 +52,8 @@ fn a_project_of_docker_compose_moves_with_all_its_data_and_only_its_own_volumes_
             "shop_default",
             "volume shop_data",
             "at /cache",
+            "the way back",
+            "docker compose up -d",
         ] {
             assert!(asked.err.contains(word), "{word}: {}", asked.err);
         }
@@ -60,6 +73,20 @@ fn a_project_of_docker_compose_moves_with_all_its_data_and_only_its_own_volumes_
         assert_eq!(locker(host, "plan").exits(0).out.trim(), "nothing to do");
         let again = locker(host, "adopt --yes").exits(1);
         assert!(again.err.contains("has nothing"), "{}", again.err);
+        // Without knowing what was taken over nothing is made and no volume goes; all else works.
+        let state = "/var/lib/locker/projects/shop/adopted.json";
+        host.sh(&format!("cp {state} /root/whole; truncate -s 20 {state}"));
+        for words in ["plan", "up --yes", "down --volumes --yes", "adopt --yes"] {
+            let told = locker(host, words).exits(1);
+            for word in ["adopted.json` is damaged", "locker adopt"] {
+                assert!(told.err.contains(word), "{words}: {}", told.err);
+            }
+        }
+        for words in ["status", "logs web", "exec web -- true", "stop", "start"] {
+            locker(host, words).exits(0);
+        }
+        host.sh(&format!("mv /root/whole {state}"));
+        assert_eq!(locker(host, "plan").exits(0).out.trim(), "nothing to do");
         // It outlives `down`, and goes with its volumes only when that was asked for.
         locker(host, "down --yes").exits(0);
         locker(host, "up").exits(0);

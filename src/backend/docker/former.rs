@@ -16,13 +16,12 @@ use futures_util::future::try_join_all;
 use super::client::Link;
 use super::error::{failed, is_missing, reason, status};
 use super::known::is_anonymous;
+use super::list::{COMPOSE_DIRECTORY as DIRECTORY, COMPOSE_PROJECT as PROJECT};
 use super::network::remove_when_let_go;
 use super::remove::{CONFLICT, LOOK, OLD_REQUEST};
 use crate::backend::{BackendError, Former, FormerContainer};
 use crate::model::Name;
 
-const PROJECT: &str = "com.docker.compose.project";
-const DIRECTORY: &str = "com.docker.compose.project.working_dir";
 const SERVICE: &str = "com.docker.compose.service";
 const NUMBER: &str = "com.docker.compose.container-number";
 const ONE_OFF: &str = "com.docker.compose.oneoff";

@@ -21,6 +21,9 @@ use crate::backend::BackendError;
 const USUAL: usize = 512 << 10;
 /// How all labels of ours begin.
 const OURS: &str = "locker.";
+/// Those by which docker compose says whose a container is.
+pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+pub(super) const COMPOSE_DIRECTORY: &str = "com.docker.compose.project.working_dir";
 
 /// A container in the list.
 #[derive(Debug, Default, Deserialize)]
@@ -37,6 +40,17 @@ pub(super) struct Entry {
     pub(super) network_settings: Option<Settings>,
     pub(super) host_config: Option<HostConfig>,
     pub(super) mounts: Option<Vec<Mount>>,
+    pub(super) ports: Option<Vec<Published>>,
+}
+
+/// A port of the container, and where it is on the host.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Published {
+    #[serde(rename = "IP")]
+    pub(super) address: Option<String>,
+    pub(super) public_port: Option<u16>,
+    pub(super) r#type: Option<String>,
 }
 
 /// Whose network it is in.
@@ -77,7 +91,7 @@ pub(super) struct Mount {
     pub(super) source: Option<String>,
 }
 
-/// Labels of ours; others are passed over.
+/// Labels of ours and two of docker compose; others are passed over.
 #[derive(Debug, Default)]
 pub(super) struct Labels(pub(super) HashMap<String, String>);
 
@@ -103,7 +117,8 @@ impl<'de> Visitor<'de> for OnlyOurs {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
         let mut labels = HashMap::new();
         while let Some(key) = map.next_key::<String>()? {
-            if key.starts_with(OURS) {
+            let of_compose = key == COMPOSE_PROJECT || key == COMPOSE_DIRECTORY;
+            if key.starts_with(OURS) || of_compose {
                 labels.insert(key, map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;

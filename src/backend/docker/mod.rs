@@ -7,6 +7,7 @@
 
 mod archive;
 mod attach;
+mod beside;
 mod body;
 mod build;
 mod build_log;

@@ -9,6 +9,7 @@ use bollard::models::SystemInfoCgroupDriverEnum;
 use bollard::query_parameters::{ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join_all;
 
+use super::beside;
 use super::client::{self, Client, Link};
 use super::error::{image_failed, is_missing, reason, unreachable};
 use super::homes::Homes;
@@ -86,12 +87,16 @@ async fn rest(
     let mut ids = BTreeMap::new();
     for found in networks.map_err(|e| unlisted(&e))? {
         let (id, places) = (found.id.clone(), network::places(&found));
+        let of_compose = beside::is_of(site, found.labels.iter().flatten());
         match network::read(site, found) {
             network::Found::Ours(network) => {
                 ids.extend(id.map(|id| (network.host_name(), id)));
                 engine.networks.insert(network.network.clone(), network);
             }
             network::Found::Foreign(name) => {
+                if of_compose {
+                    engine.compose.networks.insert(name.clone());
+                }
                 engine.foreign_places.insert(name.clone(), places);
                 engine.foreign_networks.insert(name);
             }
@@ -237,6 +242,7 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
             foreign.extend(known::name_of(entry).map(str::to_owned));
             guest(&mut look.engine, entry);
             stranger(&mut look.engine, entry);
+            beside::container(site, &mut look.engine.compose, entry);
             ids_taken.extend(mark::ids_of(&entry.labels.0));
             let renamed = known::renamed(site, entry);
             look.engine.renamed.extend(renamed);
@@ -277,7 +283,7 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
     (view, all)
 }
 
-fn runs(entry: &Entry) -> bool {
+pub(super) fn runs(entry: &Entry) -> bool {
     let state = status::state(entry.state);
     matches!(
         state,

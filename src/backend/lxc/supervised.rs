@@ -22,7 +22,7 @@ use super::post::Guarded;
 use super::site::{Site, io as failed_io};
 use super::tether::{Tether, tether};
 use super::{ended, mark, settings};
-use crate::backend::{BackendError, Body};
+use crate::backend::{BackendError, Body, End};
 use crate::model::{HookAt, UnitSpec};
 use crate::store::Paths;
 use crate::sys::Hierarchies;
@@ -146,14 +146,15 @@ pub fn is_done(unit: &UnitSpec) -> bool {
     ended::is_done(&unit.lxcpath.join(full))
 }
 
-/// Stops the unit's container within the time that its unit allows.
+/// Stops the unit's container within the time that its unit allows; whether it had to be killed.
 ///
 /// # Errors
 /// Why it could not be stopped.
-pub fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
+pub fn stop(unit: &UnitSpec, paths: &Paths) -> Result<bool, String> {
     let site = site(unit, paths)?;
     let done = super::stop::stop(&site, &unit.name, Body::Present, unit.stop_timeout);
-    done.map(|_| 0).map_err(|error| match &error {
+    let killed = done.map(|end| end == End::Killed);
+    killed.map_err(|error| match &error {
         BackendError::Silent { help, .. } => format!("{error}; {help}"),
         _ => error.to_string(),
     })

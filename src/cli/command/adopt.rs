@@ -36,19 +36,29 @@ impl Adopt {
         let setting = global.setting_for(&[])?;
         let events = ui.events();
         let adopting = job::adopt(&setting, &request, events.as_ref(), &consent);
-        match change::block_on(adopting)? {
+        let cleared = match change::block_on(adopting)? {
             Err(job::JobError::Refused) if global.dry_run => return Ok(0),
             Err(error) => return Err(error.into()),
             Ok(taken) => {
+                let cleared = !taken.containers.is_empty();
                 for volume in taken.volumes {
                     ui.say(&format!("volume {volume} is the project's own now\n"));
                 }
+                cleared
             }
-        }
+        };
         if self.no_up {
             return Ok(0);
         }
         let request = change::request("up", Goal::Up, &[], global);
-        change::run_in(&setting, &request, global, ui, false)
+        let done = change::run_in(&setting, &request, global, ui, false);
+        if done.is_err() && cleared {
+            ui.say(&format!(
+                "docker compose's containers are gone, and `up` did not come to its end. What was taken over stays taken over: \
+                 `locker up` goes on once the cause below is mended. The way back: {}\n",
+                job::WAY_BACK
+            ));
+        }
+        done
     }
 }

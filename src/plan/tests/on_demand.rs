@@ -304,3 +304,28 @@ fn services_of_which_only_the_unit_files_are_left_are_written_anew() {
         }
     }
 }
+
+#[test]
+fn the_plan_names_the_key_that_changes_a_service() {
+    let on_demand = |idle: u64| {
+        mixed_with("web", |c| {
+            c.on_demand = true;
+            c.idle = Some(Duration::from_secs(idle));
+        })
+    };
+    let world = up_with_systemd(&on_demand(60));
+    let units = |file: &Project| {
+        let text = world.text(file, &wish(Goal::Up));
+        let line = text.lines().find(|line| line.contains("units"));
+        line.unwrap_or_default().to_string()
+    };
+    let told = units(&on_demand(90));
+    assert!(told.contains("`idle` changed"), "{told}");
+    let told = units(&mixed());
+    assert!(told.contains("`on_demand` changed"), "{told}");
+    let mut file = on_demand(60);
+    let db = file.containers.get_mut("db").unwrap();
+    db.healthcheck = Some(Healthcheck::new(InnerCommand::Shell("true".into())));
+    let told = units(&file);
+    assert!(told.contains("`healthcheck` changed"), "{told}");
+}

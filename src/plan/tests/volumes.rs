@@ -6,7 +6,7 @@ use super::apps::{mixed, mixed_with, settings};
 use super::shop::volume;
 use super::world::World;
 use super::*;
-use crate::model::{IdKind, IdRange};
+use crate::model::{IdKind, IdRange, Listener, Protocol};
 use crate::observed::{Observed, ObservedVolume, State, UnnamedVolume};
 
 const DOWN_ALL: Goal = Goal::Down {
@@ -510,4 +510,71 @@ fn a_volume_of_others_that_an_isolated_container_cannot_write_to_is_told_with_th
     };
     assert!(warned(true, 0, 0o755));
     assert!(!warned(false, 0, 0o755) && !warned(true, 1_000_000, 0o755) && !warned(true, 0, 0o777));
+}
+
+#[test]
+fn all_that_docker_compose_has_of_the_project_is_told_in_one_piece_with_both_ways_out() {
+    let mut world = World::default();
+    let engine = &mut world.seen.engine;
+    engine
+        .foreign_volumes
+        .insert("shop_data".into(), of_compose("shop"));
+    engine.foreign_networks.insert("shop_default".into());
+    engine.compose.networks.insert("shop_default".into());
+    engine.compose.containers.insert("shop-web-1".into(), true);
+    let theirs = |owner: &str| Listener {
+        protocol: Protocol::Tcp,
+        address: "0.0.0.0".parse().unwrap(),
+        port: 8080,
+        owner: owner.into(),
+        held_for: None,
+    };
+    engine.compose.ports = vec![theirs("shop-web-1")];
+    world.seen.listeners = vec![theirs("docker-proxy (pid 7)")];
+    let mut file = sharing();
+    let web = file.containers.get_mut("web").unwrap();
+    web.ports = vec![(port("8080:80"), place(12))];
+    let told = refusals(&world, &file, Goal::Up);
+    let [(said, cure)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    for word in [
+        "docker compose has made its project `shop`",
+        "`shop-web-1` (runs)",
+        "network `shop_default`",
+        "volume `shop_data`",
+        "port `8080:80",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(
+        cure.contains("`locker adopt`") && cure.contains("`docker compose down`"),
+        "{cure}"
+    );
+    // What others have is told beside it.
+    let others = &mut world.seen.listeners;
+    others[0].owner = "nginx (pid 8)".into();
+    assert_eq!(refusals(&world, &file, Goal::Up).len(), 2);
+}
+
+#[test]
+fn while_nobody_knows_what_was_taken_over_nothing_is_made_and_no_volume_goes_but_all_else_works() {
+    let file = sharing();
+    let mut world = World::of(&file);
+    world.seen.adopted.damage = Some("`adopted.json` is damaged: EOF".into());
+    let down = |volumes| Goal::Down {
+        keep: false,
+        volumes,
+    };
+    for goal in [Goal::Up, Goal::Create, Goal::Cleanup, down(true)] {
+        let told = refusals(&world, &file, goal);
+        let [(said, cure)] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(said.contains("`adopted.json` is damaged"), "{said}");
+        assert!(cure.contains("locker adopt"), "{cure}");
+    }
+    for goal in [Goal::Stop, Goal::Restart, Goal::Ports, down(false)] {
+        assert_eq!(refusals(&world, &file, goal), []);
+    }
 }
