@@ -52,18 +52,20 @@ start_host() {
     boot_host
 }
 
+# boot_host [SECONDS]: until all that starts at boot runs, at most so long; 30 unless given.
 boot_host() {
     lxc-start -P "$dir/lxc" -n $name
-    for _ in $(seq 1 300); do
+    for _ in $(seq 1 $((${1:-30} * 10))); do
         [ "$(inside systemctl is-system-running 2>/dev/null)" = running ] && return
         sleep 0.1
     done
     die "the test host does not come up"
 }
 
+# reboot_host [SECONDS]: as a person would; a shutdown has as long as the boot.
 reboot_host() {
-    lxc-stop -P "$dir/lxc" -n $name -t 60
-    boot_host
+    lxc-stop -P "$dir/lxc" -n $name -t "${1:-60}"
+    boot_host "${1:-30}"
 }
 
 # The settings of tests/host/machine.rs; the engine's data are not on the overlay, which it could not stack on.

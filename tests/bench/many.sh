@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Hundreds of containers of each kind under systemd on one test host: up, ps, status, stop, start and down without a
-# failure, and what each costs for a container, beside the same with few of them.
+# Hundreds of containers of each kind under systemd on one test host: up, ps, status, stop, start, a reboot of the host
+# and down without a failure, and what each costs for a container, beside the same with few of them.
 #
 # Usage: tests/bench/many.sh [MANY [FEW]]   as root; 200 and 30 unless given
 # LOCKER=PATH measures that binary instead of building the optimised one.
@@ -34,7 +34,7 @@ project() {
     mkdir -p "$dir/root/srv/many"
     {
         printf 'name: many\nsupervisor: systemd\ncontainers:\n'
-        for number in $(seq "$count"); do printf '  c%d: {%s, restart: always}\n' "$number" "$source"; done
+        for number in $(seq "$count"); do printf '  c%d: {%s, restart: always, autostart: true}\n' "$number" "$source"; done
     } >"$dir/root/srv/many/locker.yaml"
 }
 
@@ -60,6 +60,23 @@ expect() {
     [ "$found" = "$1" ] || die "$found containers are $2, not $1"
 }
 
+# The host goes down and comes up with all of them, and there is nothing left to do. Its own boot is counted as well.
+booted() {
+    local kind=$1 count=$2 begun took
+    begun=$(date +%s%N)
+    reboot_host 600
+    for _ in $(seq 1 600); do
+        [ "$(in_state running)" != "$count" ] || break
+        sleep 1
+    done
+    expect "$count" running
+    took=$((($(date +%s%N) - begun) / 1000000))
+    inside sh -c 'cd /srv/many && locker plan --exit-code' >"$dir/said" 2>&1 ||
+        { cat "$dir/said" >&2; die "after a reboot with $count $kind containers there is something to do"; }
+    printf '%-11s %4d  %-16s %8d ms  %8d ms of processor time\n' "$kind" "$count" reboot "$took" "$(used)" >&2
+    echo "$kind $count reboot $took $(used)" >>"$results"
+}
+
 walk() {
     local kind=$1 count=$2 source=$3
     project "$count" "$source"
@@ -71,6 +88,7 @@ walk() {
     expect 0 running
     step "$kind" "$count" start --quiet
     expect "$count" running
+    booted "$kind" "$count"
     step "$kind" "$count" down --yes --quiet
     [ -z "$(inside sh -c 'ls /etc/systemd/system | grep ^locker; systemctl --failed --no-legend')" ] ||
         die "units are left of $count $kind containers"

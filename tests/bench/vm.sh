@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Walks limits on virtual hosts of Debian 12 and 13 and writes into docs/tested-on.md what came of it.
+# Walks limits, Debian containers, boots and power cuts on virtual hosts of Debian 12 and 13, and writes into
+# docs/tested-on.md what came of it.
 #
 # Usage: tests/bench/vm.sh [bookworm|trixie…]   both without a word
-# QEMU emulates each host (no KVM is asked for), which takes ten minutes and more; beside other work the times
+# QEMU emulates each host (no KVM is asked for), which takes an hour each; beside other work the times
 # are theirs as well. Exits with 1 when a promise was broken; the table says so, too.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
@@ -15,7 +16,8 @@ trap 'exit 143' TERM HUP
 for release; do
     begun=$SECONDS
     LOCKER_VM=$release LOCKER_REQUIRE=kernel,host cargo nextest run --locked --config-file tests/nextest.toml \
-        --retries 0 --no-capture -E 'binary(host) & test(/^limits::/)' 2>&1 | tee "$log"
+        --retries 0 --no-capture --no-fail-fast --run-ignored all \
+        -E 'binary(host) & test(/^(limits|walk)::/)' 2>&1 | tee "$log"
     result=passed
     [ "${PIPESTATUS[0]}" = 0 ] || { result=FAILED; failed=1; }
     host=$(sed -n 's/^host: //p' "$log" | head -n 1)

@@ -141,6 +141,10 @@ fn of_two_projects_that_publish_one_plain_port_at_once_one_gets_it_and_the_other
             ((LXC, any), (DOCKER, any), "systemd"),
             ((DOCKER, any), (LXC, any), "none"),
             ((LXC, any), (LXC, any), "none"),
+            // Rules that nft itself would take side by side.
+            ((DOCKER, "127.0.0.1:8080:80"), (LXC, any), "none"),
+            ((LXC, "127.0.0.1:8080:80"), (LXC, any), "none"),
+            ((LXC, "127.0.0.1:8080:80"), (LXC, any), "systemd"),
         ];
         for (first, second, supervisor) in races {
             let names = ["shop", "blog"];
@@ -153,7 +157,7 @@ fn of_two_projects_that_publish_one_plain_port_at_once_one_gets_it_and_the_other
             let error = host.sh(&format!("cat /tmp/{}.out", names[loser]));
             let by = names[1 - loser];
             for said in [
-                "8080:80/tcp` of container `web` is in use by container `web`",
+                ":80/tcp` of container `web` is in use by container `web`",
                 &format!("of project `{by}`"),
             ] {
                 assert!(error.contains(said), "{first:?} {second:?}: {error}");

@@ -11,6 +11,7 @@ mod script;
 mod seen;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -34,6 +35,21 @@ use crate::sys::Exec;
 #[derive(Clone, Debug)]
 pub struct Nftables {
     paths: Paths,
+    /// How the kernel's rules were numbered when this run looked. What another run has seen since is no look of this
+    /// one.
+    looked: Arc<Mutex<Looked>>,
+}
+
+/// What is known of this run's last look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Looked {
+    /// There was none.
+    #[default]
+    Never,
+    /// At rules that may have changed meanwhile: nobody numbers them.
+    Unnumbered,
+    /// At these.
+    At(At),
 }
 
 impl Nftables {
@@ -41,6 +57,22 @@ impl Nftables {
     pub fn new(paths: &Paths) -> Self {
         Self {
             paths: paths.clone(),
+            looked: Arc::default(),
+        }
+    }
+
+    fn note(&self, at: Option<&At>) {
+        let looked = at.map_or(Looked::Unnumbered, |at| Looked::At(at.clone()));
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = looked;
+    }
+
+    /// Whether the kernel's rules may have changed since this run has looked at them.
+    fn is_outdated(&self) -> bool {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*looked {
+            Looked::Never => seen::is_outdated(&self.paths),
+            Looked::Unnumbered => true,
+            Looked::At(at) => At::now().as_ref() != Some(at),
         }
     }
 }
@@ -94,6 +126,7 @@ impl Firewall for Nftables {
 
     async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
         let at = At::now();
+        self.note(at.as_ref());
         if let Some(seen) = at.as_ref().and_then(|at| seen::recall(&self.paths, at)) {
             return Ok(seen);
         }
@@ -112,8 +145,9 @@ impl Firewall for Nftables {
         let _lock = acquire_host(&self.paths, "change the firewall").await?;
         refuse_held(&self.paths, change)?;
         // Most often nothing has changed since the look, and one more port costs no look at all others.
-        if !change.add.is_empty() && seen::is_outdated(&self.paths) {
-            refuse_taken(self.observe().await?.rules.iter(), change)?;
+        if !change.add.is_empty() && self.is_outdated() {
+            let there = self.observe().await?;
+            refuse_taken(there.rules.iter().chain(&there.torn.rules), change)?;
         }
         if change.open.is_empty() && change.close.is_empty() {
             transact(change, None).await?;
