@@ -4,7 +4,6 @@
 //! too: a container that will not stop keeps its bridge, its settings and its record.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -14,8 +13,9 @@ use crate::model::Mount;
 use crate::network::BridgeWish;
 use crate::plan::StepId;
 use crate::store;
+use crate::sys::Made;
 
-use super::act::{Worker, blocking, remove_tree};
+use super::act::{Worker, blocking};
 use super::back::Back;
 use super::cancel::Cancel;
 use super::error::{Aftermath, StepFailure};
@@ -248,35 +248,22 @@ pub(super) fn unseed(seeded: Seeded, mounts: &[Mount]) -> Result<(), StepError> 
 
 /// Removes what filling the volumes made: the mounts' own paths with all in them, and the
 /// directories above only where nothing else has come to lie in them.
-fn remove_made(mut made: Vec<PathBuf>, mounts: &[Mount]) -> Result<(), StepError> {
-    made.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-    for path in made {
-        if mounts.iter().any(|mount| path.starts_with(&mount.host)) {
-            remove_tree(path)?;
-        } else {
-            remove_if_empty(&path)?;
-        }
+fn remove_made(mut made: Vec<Made>, mounts: &[Mount]) -> Result<(), StepError> {
+    made.sort_by_key(|made| std::cmp::Reverse(made.path().components().count()));
+    for made in made {
+        let whole = mounts
+            .iter()
+            .any(|mount| made.path().starts_with(&mount.host));
+        let removed = match whole {
+            true => made.remove(),
+            false => made.remove_if_empty(),
+        };
+        removed.map_err(|source| StepError::Remove {
+            path: made.path().into(),
+            source,
+        })?;
     }
     Ok(())
-}
-
-fn remove_if_empty(path: &Path) -> Result<(), StepError> {
-    use std::io::ErrorKind;
-    match std::fs::remove_dir(path) {
-        Ok(()) => Ok(()),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
-            ) =>
-        {
-            Ok(())
-        }
-        Err(source) => Err(StepError::Remove {
-            path: path.into(),
-            source,
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -296,15 +283,12 @@ mod tests {
             read_only: false,
             named: false,
         };
-        remove_made(
-            vec![parent.clone(), mine.clone()],
-            std::slice::from_ref(&mount),
-        )
-        .unwrap();
+        let made = [&parent, &mine].map(|path| Made::at(path.clone()).unwrap());
+        remove_made(made.to_vec(), std::slice::from_ref(&mount)).unwrap();
         assert!(!mine.exists());
         assert!(parent.join("foreign").exists());
         std::fs::remove_file(parent.join("foreign")).unwrap();
-        remove_made(vec![parent.clone(), mine], &[mount]).unwrap();
+        remove_made(made.to_vec(), &[mount]).unwrap();
         assert!(!parent.exists());
     }
 }

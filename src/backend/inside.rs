@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use super::BackendError;
 use crate::model::{Hook, HostsLine, Mount, Name};
+use crate::sys::Made;
 
 /// The side of a copy that is not in a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Outer<'_> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seeded {
     /// Paths that were made, parents first.
-    pub made: Vec<PathBuf>,
+    pub made: Vec<Made>,
     /// Notes of trees whose owners were changed; `owners::give_back` brings them back.
     pub given: Vec<PathBuf>,
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use locker::backend::{BackendError, Body};
 use locker::model::Kind;
 use locker::observed::{Health, State};
+use locker::sys::Made;
 use serde_json::json;
 
 use crate::contract::rig::{self, Rig, name, network};
@@ -100,7 +101,7 @@ async fn volumes_are_filled_and_handed_on(rig: &Rig) {
         .await
         .unwrap();
     assert_eq!(
-        made.made,
+        made.made.iter().map(Made::path).collect::<Vec<_>>(),
         [Path::new(own), Path::new("/srv/made")],
         "made with the container"
     );

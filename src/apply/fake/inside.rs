@@ -1,7 +1,7 @@
 //! The inside of the fake's containers, and what they tell.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use crate::backend::{
 };
 use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name, Test};
 use crate::observed::State;
+use crate::sys::Made;
 
 #[async_trait]
 impl Inside for Fake {
@@ -35,10 +36,11 @@ impl Inside for Fake {
     async fn seed(&self, name: &Name, mounts: &[Mount], _: bool) -> Result<Seeded, BackendError> {
         self.backend(format!("seed {name}")).await?;
         let missing = mounts.iter().filter(|mount| !mount.host.exists());
-        let made: Vec<PathBuf> = missing.map(|mount| mount.host.clone()).collect();
-        for path in &made {
-            std::fs::create_dir_all(path).unwrap();
-        }
+        let make = |mount: &Mount| {
+            std::fs::create_dir_all(&mount.host).unwrap();
+            Made::at(mount.host.clone()).unwrap()
+        };
+        let made = missing.map(make).collect();
         let given = Vec::new();
         Ok(Seeded { made, given })
     }

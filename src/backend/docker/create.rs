@@ -26,6 +26,7 @@ use super::{files, hosts, older, owners, place, volume};
 use crate::backend::{BackendError, Seeded};
 use crate::model::{AppLimits, AppSpec, ContainerSpec, Mount};
 use crate::observed::Mark;
+use crate::sys;
 
 /// What the engine answers when a name is taken.
 const IN_USE: u16 = 409;
@@ -392,7 +393,10 @@ pub(super) fn seed(
             return Err(error);
         }
     }
-    done.made = all;
+    let noted = all
+        .into_iter()
+        .map(|path| sys::Made::at(path.clone()).map_err(io("read", path)));
+    done.made = noted.collect::<Result<_, _>>()?;
     Ok(done)
 }
 

@@ -22,6 +22,7 @@ use super::volume_ids;
 use crate::backend::owners::{self, host_id};
 use crate::backend::{BackendError, Seeded};
 use crate::model::{ContainerSpec, IdKind, Mount};
+use crate::sys::Made;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
@@ -57,7 +58,8 @@ fn given(
         return Ok(());
     }
     let ids = volume_ids::of(site, spec, mount);
-    let fresh = done.made.contains(&mount.host) || done.filled.contains(&mount.host);
+    let mut ours = done.made.iter().chain(&done.filled);
+    let fresh = ours.any(|made| made.path() == mount.host);
     let note = owners::note_of(&site.paths, &spec.project, &mount.host)?;
     let changed = volume_ids::give(site, spec, mount, ids, fresh, &note);
     if changed.as_ref().is_err() || changed.as_ref().is_ok_and(|changed| *changed) {
@@ -68,10 +70,10 @@ fn given(
 
 #[derive(Default)]
 struct Done {
-    /// Paths that were not there.
-    made: Vec<PathBuf>,
+    /// What was not there.
+    made: Vec<Made>,
     /// Directories that were there, empty.
-    filled: Vec<PathBuf>,
+    filled: Vec<Made>,
     /// Notes of volumes that were given.
     given: Vec<PathBuf>,
 }
@@ -82,16 +84,13 @@ impl Done {
         for note in &self.given {
             let _ = owners::give_back(note);
         }
-        for path in &self.filled {
-            let _ = std::fs::remove_dir_all(path);
-            let _ = std::fs::create_dir(path);
+        for filled in &self.filled {
+            if filled.remove().is_ok() {
+                let _ = std::fs::create_dir(filled.path());
+            }
         }
-        for path in self.made.iter().rev() {
-            let _ = match std::fs::symlink_metadata(path) {
-                Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(path),
-                Ok(_) => std::fs::remove_file(path),
-                Err(error) => Err(error),
-            };
+        for made in self.made.iter().rev() {
+            let _ = made.remove();
         }
     }
 }
@@ -105,6 +104,11 @@ struct Spot {
 }
 
 impl Spot {
+    /// What bears its name now.
+    fn made(&self) -> Result<Made, BackendError> {
+        Made::of(&self.dir, &self.name, self.path.clone()).map_err(io("read", &self.path))
+    }
+
     fn staging(&self) -> PathBuf {
         PathBuf::from(format!(".{}.locker-seed", self.name.display()))
     }
@@ -193,7 +197,8 @@ fn spot(host: &Path, named: bool, done: &mut Done) -> Result<Spot, BackendError>
     for path in parents.iter().take(missing).rev() {
         let made = path.file_name().unwrap_or_default();
         mkdirat(&dir, made, mode).map_err(|e| io("create", *path)(e.into()))?;
-        done.made.push(path.to_path_buf());
+        let noted = Made::of(&dir, Path::new(made), path.to_path_buf());
+        done.made.push(noted.map_err(io("read", *path))?);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | DIRECTORY;
         dir = openat(&dir, made, flags, Mode::empty()).map_err(|e| io("open", *path)(e.into()))?;
     }
@@ -229,9 +234,10 @@ fn fill(
         let _ = clear(spot, &staging); // The first error counts.
         return Err(error);
     }
+    let placed = spot.made()?;
     match there {
-        true => done.filled.push(spot.path.clone()),
-        false => done.made.push(spot.path.clone()),
+        true => done.filled.push(placed),
+        false => done.made.push(placed),
     }
     Ok(())
 }
@@ -281,7 +287,7 @@ fn fill_file(inner: &OwnedFd, spot: &Spot, done: &mut Done) -> Result<(), Backen
         let _ = clear(spot, &staging); // The first error counts.
         return Err(io("fill", &spot.path)(error));
     }
-    done.made.push(spot.path.clone());
+    done.made.push(spot.made()?);
     Ok(())
 }
 
@@ -312,7 +318,7 @@ fn make(
 ) -> Result<(), BackendError> {
     let told = |e: Errno| io("create", &spot.path)(e.into());
     mkdirat(&spot.dir, &spot.name, Mode::from_raw_mode(0o755)).map_err(told)?;
-    done.made.push(spot.path.clone());
+    done.made.push(spot.made()?);
     if mount.named {
         return Ok(()); // its owner comes with those of all named volumes
     }
