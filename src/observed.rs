@@ -206,7 +206,7 @@ pub struct ObservedContainer {
     pub kind: Kind,
     /// Its state; never [`State::Absent`].
     pub state: State,
-    /// The exit code with which it ended, when it is stopped and the code is known.
+    /// The exit code with which it ended, when it is stopped or waits to be started again and the code is known.
     pub exit: Option<i32>,
     /// What the engine's own health check says; none without one.
     pub health: Option<Health>,

@@ -68,10 +68,11 @@ impl<'a> Starts<'a> {
             .max()
     }
 
-    /// Those whose present run is so young that it proves nothing: they may have ended before and been started again.
+    /// Those that run and whose present run is so young that it proves nothing: they may have ended before and been
+    /// started again.
     pub(super) fn young(&self, observed: &Observed) -> Vec<Name> {
         let running = self.running(observed).into_iter();
-        let young = running.filter(|(_, _, pid)| pid.and_then(age).is_none_or(|age| age < BUSY));
+        let young = running.filter(|(_, _, pid)| pid.and_then(age).is_some_and(|age| age < BUSY));
         young.map(|(name, ..)| name).collect()
     }
 }

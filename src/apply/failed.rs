@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::model::{Kind, Name, Project, Restart};
 use crate::observed::{Observed, ObservedContainer, State};
 
+use crate::sys::process::Stat;
+
 use super::StepError;
 use super::health::last_words;
 use super::host::Host;
@@ -13,16 +15,13 @@ use super::verify::VerifyError;
 /// Whether its first process has ended and its engine does not know that yet: whether a container that ends at
 /// once is told must not depend on who is quicker.
 pub(super) fn is_ending(found: &ObservedContainer) -> bool {
-    let ended = |pid: u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        // The state follows the name in brackets (proc_pid_stat(5)).
-        stat.map_or(true, |stat| {
-            stat.rsplit(") ")
-                .next()
-                .is_some_and(|rest| rest.starts_with('Z'))
-        })
-    };
+    let ended = |pid: u32| Stat::of(pid).is_none_or(|stat| stat.state == 'Z');
     found.over || found.state == State::Running && found.pid.is_some_and(ended)
+}
+
+/// Whether it has ended, and whether it waits to be started again does not matter.
+pub(super) fn rests(found: &ObservedContainer) -> bool {
+    matches!(found.state, State::Stopped | State::Starting)
 }
 
 /// Whether somebody starts it again when it fails: its service, or the engine.
@@ -72,23 +71,16 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// Those of `again`, which run, but not for the first time, and those of `names` that have ended in failure.
+    /// Those of `names` that have ended in failure.
     pub(super) async fn of(
-        again: &[Name],
         names: &BTreeSet<Name>,
         (host, project, observed): (&Host, &Project, &Observed),
     ) -> Self {
         let mut failed = Self::default();
         let watch = host.backend.watch();
-        for container in again {
-            let found = observed.containers.get(container);
-            let kind = found.map_or(Kind::Application, |found| found.kind);
-            let (container, log) = (container.clone(), last_words(watch, container, kind).await);
-            failed.add(StepError::CameBack { container, log }, project, observed);
-        }
         for container in names {
             let found = observed.containers.get(container);
-            let found = found.filter(|found| found.state == State::Stopped);
+            let found = found.filter(|found| rests(found));
             let kind = found.map_or(Kind::Application, |found| found.kind);
             let Some(code) = found.and_then(|found| found.exit).filter(|code| *code != 0) else {
                 continue;
@@ -102,6 +94,25 @@ impl Failed {
             failed.add(ended, project, observed);
         }
         failed
+    }
+
+    /// And those that run, but not for the first time.
+    pub(super) async fn and_back(
+        mut self,
+        again: Vec<Name>,
+        (host, project, observed): (&Host, &Project, &Observed),
+    ) -> Self {
+        for container in again {
+            let found = observed.containers.get(&container);
+            let kind = found.map_or(Kind::Application, |found| found.kind);
+            let log = last_words(host.backend.watch(), &container, kind).await;
+            self.add(StepError::CameBack { container, log }, project, observed);
+        }
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ended.is_empty()
     }
 
     fn add(&mut self, error: StepError, project: &Project, observed: &Observed) {

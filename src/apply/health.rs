@@ -82,7 +82,7 @@ pub(super) async fn await_healthy(
         if wanted.settle.is_some() && came_back(watch, name, &seen).await {
             return Err(StepError::CameBack {
                 container: name.clone(),
-                log: last_lines(watch, name, Runs::Last).await,
+                log: last_lines(watch, name, Runs::Ended).await,
             });
         }
         if let (Ok(Probe::Running), Some(rest)) = (&seen, wanted.rest(began.elapsed())) {

@@ -1,5 +1,6 @@
 //! Looking again: after a change the host is observed and planned anew, and nothing may be left.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::model::{Name, Project};
@@ -8,12 +9,15 @@ use crate::plan::{Goal, Plan, Problem, Step, Wish, plan};
 
 use super::StepError;
 use super::early::Starts;
-use super::failed::{Failed, came_back, is_ending};
+use super::failed::{Failed, came_back, is_ending, rests};
 use super::host::{Host, ObserveError};
 
 /// How often it is looked again for how a container has ended, and the time between.
 const MOST_LOOKS: u32 = 20;
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long it is looked for the exit code of what was started again.
+const CAUGHT: Duration = Duration::from_secs(5);
 
 /// How long a busy engine may take to notice that a first process has ended.
 const NOTICED: Duration = Duration::from_secs(10);
@@ -186,17 +190,21 @@ pub async fn verify(
     wish: &Wish,
     starts: &Starts<'_>,
 ) -> Result<(), VerifyError> {
-    let mut started = starts.names();
+    let started = starts.names();
     if !is_a_state(&wish.goal) && started.is_empty() {
         return Ok(());
     }
-    let mut looks = 0;
+    let (begun, mut looks, mut well) = (Instant::now(), 0, BTreeSet::new());
     loop {
         let observed = look(host, project, starts).await?;
         looks += 1;
+        // One that may rest until somebody calls has not failed when it does.
+        let is_at_rest =
+            |name: &Name| is_on_demand(name, project, wish) && !observed.units.is_active(name);
         let mut young = starts.young(&observed);
-        young.retain(|name| !is_on_demand(name, project, wish));
+        young.retain(|name| !is_on_demand(name, project, wish) && !well.contains(name));
         let again = came_back(host, young, (project, &observed)).await;
+        well.extend(done_of(&observed, &started));
         let rest = match is_a_state(&wish.goal) {
             true => plan(project, &observed, wish)
                 .map_err(|problems| VerifyError::Problems { problems })?,
@@ -209,8 +217,16 @@ pub async fn verify(
             tokio::time::sleep(LOOK).await;
             continue;
         }
-        started.extend(steps.iter().filter_map(|step| started_by(step)).cloned());
-        let failed = Failed::of(&again, &started, (host, project, &observed)).await;
+        let mut failing = started.clone();
+        failing.extend(steps.iter().filter_map(|step| started_by(step)).cloned());
+        failing.retain(|name| !is_at_rest(name));
+        let failed = Failed::of(&failing, (host, project, &observed)).await;
+        if failed.is_empty() && !again.is_empty() && begun.elapsed() < CAUGHT {
+            // How it ended is known when it ends once more, and it is well when it does not.
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        let failed = failed.and_back(again, (host, project, &observed)).await;
         return match failed.told() {
             Some(failed) => Err(failed),
             None if steps.iter().any(differs) => Err(VerifyError::Differs {
@@ -219,6 +235,15 @@ pub async fn verify(
             None => Ok(()),
         };
     }
+}
+
+/// Those of `names` that have ended with 0 and may be started again.
+fn done_of(observed: &Observed, names: &BTreeSet<Name>) -> Vec<Name> {
+    let done = |name: &&Name| {
+        let found = observed.containers.get(*name);
+        found.is_some_and(|found| rests(found) && found.exit == Some(0))
+    };
+    names.iter().filter(done).cloned().collect()
 }
 
 fn started_by(step: &Step) -> Option<&Name> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::apply::{Event, Events, SignalWatch};
 use crate::backend::{Engine, Former, FormerContainer};
 use crate::model::{EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
-use crate::observed::{Adopted, Observed, ObservedCompose};
+use crate::observed::{Adopted, Observed};
 use crate::plan::{self, Plan};
 use crate::store;
 
@@ -31,6 +31,8 @@ pub struct Taken {
     pub containers: Vec<String>,
     /// Networks of docker compose that were removed.
     pub networks: Vec<String>,
+    /// docker compose has no container of it any more, whichever run removed them.
+    pub gone: bool,
 }
 
 /// Takes over what docker compose has of the project. `request` is the `up` that follows.
@@ -72,8 +74,7 @@ async fn take(
     if let Some(damage) = &observed.adopted.damage {
         return Err(refused(
             format!("{damage}; it says which volumes the project has taken over already"),
-            "put it back from a copy; or move it away and run `locker adopt` again: volumes with a name are taken over again, those \
-             without a name that were taken over before stay in the engine (`docker volume ls`)",
+            plan::WITHOUT_ADOPTED,
         ));
     }
     let adopted = adopted(project, &observed, &former);
@@ -91,7 +92,10 @@ async fn take(
         events.tell(Event::Note(
             "all that docker compose has made of it is taken over already; the rest is for `locker up`",
         ));
-        return Ok(Taken::default());
+        return Ok(Taken {
+            gone: true,
+            ..Taken::default()
+        });
     }
     if !consent.agree(&question(&observed, &former, &adopted), "Take it over?")? {
         return Err(JobError::Refused);
@@ -212,10 +216,8 @@ fn rehearse(
         let bridge = format!("br-{}", id.get(..12).unwrap_or(id));
         then.network.taken.retain(|net| !net.by.contains(&bridge));
     }
-    then.engine.compose = ObservedCompose::default();
-    // Which of its ports the engine holds for whom cannot be told; those of others are told by `up`.
-    then.listeners
-        .retain(|listener| !listener.owner.starts_with("docker-proxy"));
+    let compose = std::mem::take(&mut then.engine.compose);
+    then.listeners.retain(|listener| !compose.holds(listener));
     let wish = road::wish(opened, request, None);
     plan::plan(&opened.project, &then, &wish).map_err(|problems| JobError::Problems {
         command: "adopt",
@@ -277,6 +279,7 @@ async fn clear(engine: &dyn Engine, former: &Former, events: &dyn Events) -> Res
 fn taken(observed: &Observed, former: &Former, adopted: &Adopted) -> Taken {
     let volumes = adopted.volumes.difference(&observed.adopted.volumes);
     Taken {
+        gone: !former.containers.is_empty(),
         volumes: volumes.cloned().collect(),
         containers: former.containers.iter().map(|c| c.name.clone()).collect(),
         networks: former

@@ -21,7 +21,8 @@ pub(super) fn is_settled(
     former.map_or(Ok(()), |container| {
         Err(refused(
             format!(
-                "the volumes of docker compose's project `{}` were taken over, yet its container `{container}` is still there",
+                "nothing is started: volumes of docker compose's project `{}` were taken over, its container `{container}` is still there, and both \
+                 would write to the same data",
                 opened.project.name
             ),
             "`locker adopt` stops and removes it, and goes on; `docker compose down` removes it as well",

@@ -49,12 +49,14 @@ impl Drift {
         let mut useless: BTreeMap<Name, Vec<String>> = BTreeMap::new();
         let marked = observed.containers.iter();
         let marked = marked.filter_map(|(name, found)| Some((name, &found.mark.as_ref()?.spec)));
-        for (name, _) in marked.filter(|(_, spec)| plan::goes_out(&opened.project, spec)) {
-            useless.insert(name.clone(), plan::closed(observed).collect());
+        // All of them share what drops what they send: it is told once.
+        let mut senders = marked.filter(|(_, spec)| plan::goes_out(&opened.project, spec));
+        if let Some((name, _)) = senders.next() {
+            useless.insert(name.clone(), plan::closed(observed, false).collect());
         }
         let rules = observed.firewall.rules.iter();
         for rule in rules.filter(|rule| rule.project == opened.project.name) {
-            let said = plan::closed(observed).chain(plan::denied(observed, rule));
+            let said = plan::closed(observed, true).chain(plan::denied(observed, rule));
             let notes = useless.entry(rule.container.clone()).or_default();
             for text in said {
                 if !notes.contains(&text) {

@@ -18,7 +18,9 @@ const CACHE: &str = "var/cache/lxc";
 /// The options of `args` that the text of a template's script does not have, each with what to do. A script that does not
 /// read its options by getopt(1) may hand them on, and tells nothing.
 pub(super) fn unknown(script: &str, args: &[(String, String)]) -> Vec<(String, String)> {
-    if !script.contains("getopt") {
+    let script = &script.replace("\\\n", "");
+    let reads = |line: &str| !line.trim_start().starts_with('#') && line.contains("getopt ");
+    if !script.lines().any(reads) {
         return Vec::new();
     }
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -47,7 +49,7 @@ pub(super) fn unknown(script: &str, args: &[(String, String)]) -> Vec<(String, S
         .collect()
 }
 
-/// The long options that a script tells getopt(1), but for those that LXC gives.
+/// The long options that a script, whose lines are whole, tells getopt(1), but for those that LXC gives.
 fn options(script: &str) -> BTreeSet<&str> {
     let lines = script.lines().filter(|line| line.contains("getopt "));
     let lists = lines.filter_map(|line| {
@@ -87,10 +89,14 @@ pub(super) fn refused<'a>(
 
 /// Whether the template has made the release before, for any architecture.
 fn is_kept(root: &Path, template: &str, release: &str) -> bool {
-    let made = std::fs::read_dir(root.join(CACHE).join(template));
-    let start = format!("rootfs-{release}-");
-    let mut names = made.into_iter().flatten().flatten();
-    names.any(|entry| entry.file_name().to_string_lossy().starts_with(&start))
+    let cache = root.join(CACHE);
+    let has = |dir: &Path, start: &str| {
+        let mut names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        names.any(|entry| entry.file_name().to_string_lossy().starts_with(start))
+    };
+    // That of Ubuntu has a directory for each release.
+    has(&cache.join(template), &format!("rootfs-{release}-"))
+        || has(&cache.join(release), "rootfs-")
 }
 
 fn no_release(root: &Path, release: &str) -> Option<(String, String)> {

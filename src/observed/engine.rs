@@ -61,6 +61,15 @@ pub struct ObservedCompose {
     pub ports: Vec<Listener>,
 }
 
+impl ObservedCompose {
+    /// Whether a socket is the engine's for a port of one of these containers.
+    pub fn holds(&self, listener: &Listener) -> bool {
+        let at = |l: &Listener| (l.protocol, l.address, l.port);
+        let mut same = self.ports.iter().filter(|own| at(own) == at(listener));
+        listener.owner.starts_with("docker-proxy") && same.next().is_some()
+    }
+}
+
 /// The addresses of a network that is not of this project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForeignPlaces {

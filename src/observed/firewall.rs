@@ -51,6 +51,9 @@ impl ObservedFirewall {
 pub struct ForeignRules {
     /// Chains that drop forwarded packets and have no rule that lets locker's bridges pass: `inet filter forward`.
     pub closed: Vec<String>,
+    /// Chains that drop what published ports lead on, and may let out what containers send.
+    #[serde(default)]
+    pub led: Vec<String>,
     /// Chains that let published ports pass and drop what containers send by themselves.
     #[serde(default)]
     pub one_way: Vec<String>,

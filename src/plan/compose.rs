@@ -17,10 +17,7 @@ impl Builder<'_> {
     /// Whether a socket is that of a port which docker compose's containers have; its rules are told by
     /// [`Self::compose_ports`].
     pub(super) fn is_of_compose(&self, listener: &Listener) -> bool {
-        let compose = self.observed.engine.compose.ports.iter();
-        let at = |l: &Listener| (l.protocol, l.address, l.port);
-        let mut same = compose.filter(|theirs| at(theirs) == at(listener));
-        listener.owner.starts_with("docker-proxy") && same.next().is_some()
+        self.observed.engine.compose.holds(listener)
     }
 
     /// Notes the ports that are wanted and that docker compose's containers have.
@@ -61,7 +58,7 @@ impl Builder<'_> {
         let first = beside.swap_remove(0).alone;
         self.problems.push(Problem {
             message: format!(
-                "docker compose has made its project `{project}` of this directory, which is in the way: {}",
+                "docker compose runs project `{project}` from this directory and has what this file needs: {}",
                 all.join(", ")
             ),
             container: None,

@@ -65,6 +65,7 @@ pub use make::{belongs, plan};
 pub use ports::{closed, denied, goes_out};
 pub(crate) use power::usual_grace;
 pub use step::Step;
+pub use volumes::WITHOUT_ADOPTED;
 pub use wish::{Goal, Recreate, Wait, Wish};
 
 /// Index of a step in its plan.

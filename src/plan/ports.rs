@@ -156,11 +156,12 @@ fn meets(listener: &Listener, wanted: Option<IpAddr>) -> bool {
 }
 
 /// Chains of others that drop what is led on to containers, or what they send; an accept of ours does not end them.
-pub fn closed(observed: &Observed) -> impl Iterator<Item = String> + '_ {
+/// `publishes` is whether ports are published.
+pub fn closed(observed: &Observed, publishes: bool) -> impl Iterator<Item = String> + '_ {
     let foreign = &observed.firewall.foreign;
     let let_pass = |chain: &str| {
         format!(
-            "let locker's pass: nft insert rule {chain} iifname \"lk-*\" accept; nft insert rule {chain} oifname \"lk-*\" accept"
+            "to let locker's traffic through, run: nft insert rule {chain} iifname \"lk-*\" accept && nft insert rule {chain} oifname \"lk-*\" accept"
         )
     };
     let closed = foreign.closed.iter().map(move |chain| {
@@ -175,7 +176,12 @@ pub fn closed(observed: &Observed) -> impl Iterator<Item = String> + '_ {
             "the chain `{chain}` of nftables lets published ports pass and drops what containers send by themselves; {cure}"
         )
     });
-    closed.chain(one_way)
+    let led = foreign.led.iter().filter(move |_| publishes);
+    let led = led.map(move |chain| {
+        let cure = let_pass(chain);
+        format!("the chain `{chain}` of nftables has no rule for published ports, and drops what it has none for; {cure}")
+    });
+    closed.chain(one_way).chain(led)
 }
 
 /// Whether what others drop of forwarded packets concerns a container: it is on a network with a way out.
@@ -225,7 +231,7 @@ pub(super) fn doubts(
         place: None,
     };
     if goes_out || !wanted.is_empty() {
-        warnings.extend(closed(observed).map(said));
+        warnings.extend(closed(observed, !wanted.is_empty()).map(said));
     }
     for (rule, place) in wanted {
         warnings.extend(denied(observed, rule).map(|message| Warning {

@@ -52,7 +52,9 @@ impl Builder<'_> {
         let (early, late): (Vec<PortRule>, Vec<PortRule>) = gone
             .cloned()
             .partition(|rule| !self.running.contains(&rule.container));
-        let foreign = all.iter().filter(|r| r.project != self.project.name);
+        // What is torn is its project's still, which mends it.
+        let theirs = all.iter().chain(&self.observed.firewall.torn.rules);
+        let foreign = theirs.filter(|r| r.project != self.project.name);
         let stay: BTreeSet<&PortRule> = foreign.chain(mine.intersection(&want).copied()).collect();
         let goes = |listener: &Listener| self.is_given_up(listener) || self.is_of_compose(listener);
         let problems = ports::conflicts(self.observed, &add, &stay, goes);

@@ -61,6 +61,11 @@ fn wanted(spec: &ContainerSpec) -> Vec<(String, Wanted<'_>)> {
     ours.chain(kept).collect()
 }
 
+/// What to do without what was written down of volumes that were taken over.
+pub const WITHOUT_ADOPTED: &str = "put it back from a copy, or use the newer locker that wrote it; if it is lost, move it away and run \
+    `locker adopt`: volumes with a name are taken over again, those without a name stay in the engine (`docker volume ls`), and can be \
+    named in the file with `external: true`";
+
 /// Refuses to make containers, and to remove volumes, while nobody knows which volumes were taken over from docker
 /// compose: a new container would begin without the data of those that have no name.
 pub(super) fn unknown(observed: &Observed, wish: &Wish) -> Option<Problem> {
@@ -77,18 +82,16 @@ pub(super) fn unknown(observed: &Observed, wish: &Wish) -> Option<Problem> {
         container: None,
         key: None,
         place: None,
-        help: Some(
-            "put it back from a copy; or move it away and run `locker adopt`, which takes volumes with a name over again; those without \
-             a name stay in the engine (`docker volume ls`), and can be named in the file with `external: true`"
-                .into(),
-        ),
+        help: Some(WITHOUT_ADOPTED.into()),
     })
 }
 
 impl Builder<'_> {
     /// Refuses what the engine would take for the volume that the file means.
     pub(super) fn check_volumes(&mut self) {
-        if !matches!(self.wish.goal, Goal::Up | Goal::Create) {
+        // Whose volumes these are is not known without what was written down; that is told.
+        let unknown = self.observed.adopted.damage.is_some();
+        if unknown || !matches!(self.wish.goal, Goal::Up | Goal::Create) {
             return;
         }
         let mut told = BTreeSet::new();

@@ -54,10 +54,21 @@ pub(super) async fn look(
         .iter()
         .filter_map(|found| label(found, PROJECT));
     Ok(Former {
-        containers: of_project.iter().filter_map(container).collect(),
+        containers: of_project
+            .iter()
+            .filter(is_composes)
+            .filter_map(container)
+            .collect(),
         networks: networks.collect(),
         other: other.filter(|other| other != project.as_str()).collect(),
     })
+}
+
+/// Whether docker compose has made it. One without its directory has the labels of an image that docker compose has
+/// built, and may be anybody's; one with locker's mark is not docker compose's in any case.
+fn is_composes(found: &&ContainerSummary) -> bool {
+    let mut labels = found.labels.iter().flatten();
+    label(found, DIRECTORY).is_some() && !labels.any(|(key, _)| key.starts_with("locker."))
 }
 
 fn label(found: &ContainerSummary, key: &str) -> Option<String> {

@@ -21,22 +21,30 @@ impl Init {
     /// not worth it here.
     pub(super) fn of(id: &str) -> Option<Self> {
         const PLACES: [&str; 2] = ["/run/containerd", "/run/docker/containerd/daemon"];
-        PLACES.iter().find_map(|place| {
-            let tasks = format!("{place}/io.containerd.runtime.v2.task/moby");
-            Self::in_place(Path::new(&tasks), id)
-        })
+        let places = PLACES.map(|place| format!("{place}/io.containerd.runtime.v2.task/moby"));
+        Self::among(&places, id)
     }
 
-    fn in_place(tasks: &Path, id: &str) -> Option<Self> {
-        let mut digits = [0; 16];
-        let mut file = match File::open(tasks.join(id).join("init.pid")) {
-            Ok(file) => file,
-            Err(_) => return tasks.is_dir().then_some(Self::Over),
-        };
-        let length = file.read(&mut digits).ok()?;
-        let pid = std::str::from_utf8(&digits[..length]).ok()?.trim();
-        pid.parse().ok().map(Self::Runs)
+    /// One of `places` is the engine's; the other may be left over, or somebody else's.
+    fn among(places: &[impl AsRef<Path>], id: &str) -> Option<Self> {
+        let mut places = places.iter().map(AsRef::as_ref);
+        places.clone().find(|tasks| tasks.is_dir())?;
+        match places.find(|tasks| tasks.join(id).exists()) {
+            None => Some(Self::Over),
+            // Not every runtime writes it down.
+            Some(tasks) => pid_in(&tasks.join(id)).map(Self::Runs),
+        }
     }
+}
+
+fn pid_in(task: &Path) -> Option<u32> {
+    let mut digits = [0; 16];
+    let length = File::open(task.join("init.pid"))
+        .ok()?
+        .read(&mut digits)
+        .ok()?;
+    let pid = std::str::from_utf8(&digits[..length]).ok()?;
+    pid.trim().parse().ok()
 }
 
 /// The id of a container's first process, where it is known and there.
@@ -54,14 +62,19 @@ mod tests {
     #[test]
     fn a_container_without_a_task_is_over_where_tasks_are_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let tasks = dir.path().join("moby");
-        assert_eq!(Init::in_place(&tasks, "a1"), None);
+        let (tasks, other) = (dir.path().join("moby"), dir.path().join("other"));
+        let look = |id: &str| Init::among(&[&other, &tasks], id);
+        assert_eq!(look("a1"), None);
         std::fs::create_dir_all(tasks.join("b2")).unwrap();
-        assert_eq!(Init::in_place(&tasks, "a1"), Some(Init::Over));
-        std::fs::write(tasks.join("b2/init.pid"), "4711").unwrap();
-        assert_eq!(Init::in_place(&tasks, "b2"), Some(Init::Runs(4711)));
-        // It is just being written.
+        assert_eq!(look("a1"), Some(Init::Over));
+        // It is just being written, or of a runtime that does not write it.
+        assert_eq!(look("b2"), None);
         std::fs::write(tasks.join("b2/init.pid"), "").unwrap();
-        assert_eq!(Init::in_place(&tasks, "b2"), None);
+        assert_eq!(look("b2"), None);
+        std::fs::write(tasks.join("b2/init.pid"), "4711").unwrap();
+        assert_eq!(look("b2"), Some(Init::Runs(4711)));
+        // Another place is no reason to call it over.
+        std::fs::create_dir_all(&other).unwrap();
+        assert_eq!(look("b2"), Some(Init::Runs(4711)));
     }
 }

@@ -235,7 +235,7 @@ fn read_all(site: &Site, homes: &Homes, entries: &[Entry]) -> Vec<Ours> {
 pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
     let mut containers: BTreeMap<Name, ObservedContainer> = BTreeMap::new();
     let (mut all, mut foreign, mut aside) = (All::new(), BTreeSet::new(), Vec::new());
-    let mut ids_taken = Vec::new();
+    let (mut ids_taken, mut elsewhere) = (Vec::new(), false);
     let read = read_all(site, &look.homes, &look.containers);
     for (entry, ours) in look.containers.iter().zip(read) {
         let Some((name, known, seen)) = ours else {
@@ -243,6 +243,7 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
             guest(&mut look.engine, entry);
             stranger(&mut look.engine, entry);
             beside::container(site, &mut look.engine.compose, entry);
+            elsewhere |= beside::is_elsewhere(site, entry);
             ids_taken.extend(mark::ids_of(&entry.labels.0));
             let renamed = known::renamed(site, entry);
             look.engine.renamed.extend(renamed);
@@ -263,6 +264,10 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
             }
         };
         *all.entry(name).or_default().slot(body) = Some(known);
+    }
+    if elsewhere {
+        // Its networks bear no directory.
+        look.engine.compose.networks.clear();
     }
     for (name, runs, mark) in aside {
         let full = site.full(&name);

@@ -19,9 +19,10 @@ pub(super) fn state(word: Option<Word>) -> Option<State> {
     }
 }
 
-/// The exit code in `Exited (137) 5 minutes ago`.
+/// The exit code in `Exited (137) 5 minutes ago`, and in `Restarting (1) 5 seconds ago`.
 pub(super) fn exit(sentence: &str) -> Option<i32> {
-    let rest = sentence.strip_prefix("Exited (")?;
+    let rest = ["Exited (", "Restarting ("].iter();
+    let rest = rest.copied().find_map(|head| sentence.strip_prefix(head))?;
     rest.split_once(')')?.0.parse().ok()
 }
 
@@ -54,7 +55,7 @@ mod tests {
             ("Up 2 minutes (Paused)", None, None),
             ("Exited (137) 5 minutes ago", Some(137), None),
             ("Exited (0) Less than a second ago", Some(0), None),
-            ("Restarting (1) 5 seconds ago", None, None),
+            ("Restarting (1) 5 seconds ago", Some(1), None),
             ("Created", None, None),
             ("Removal In Progress", None, None),
             ("", None, None),

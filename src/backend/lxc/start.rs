@@ -81,8 +81,9 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
 fn over(site: &Site, name: &Name, log: &Path) -> Result<(), BackendError> {
     let refused = super::mounts::refused(&site.dir(name));
     let log = log_lines(&std::fs::read_to_string(log).unwrap_or_default());
-    let ran = super::ended::ended(&site.dir(name)).is_some();
-    if ran && refused.is_none() && log.is_empty() {
+    let ended = super::ended::ended(&site.dir(name)).map(|ended| ended.code);
+    let ran = ended == Some(0) || (ended.is_some() && log.is_empty());
+    if ran && refused.is_none() {
         return Ok(());
     }
     let reason = refused.or_else(|| log.first().cloned());

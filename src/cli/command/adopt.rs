@@ -40,7 +40,7 @@ impl Adopt {
             Err(job::JobError::Refused) if global.dry_run => return Ok(0),
             Err(error) => return Err(error.into()),
             Ok(taken) => {
-                let cleared = !taken.containers.is_empty();
+                let cleared = taken.gone;
                 for volume in taken.volumes {
                     ui.say(&format!("volume {volume} is the project's own now\n"));
                 }

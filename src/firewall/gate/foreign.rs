@@ -83,6 +83,8 @@ pub(super) fn passed(chains: &Value) -> Vec<([String; 3], bool)> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
     Nothing,
+    /// What published ports lead on to them, as far as can be told; other rules may let out what they send.
+    Led,
     /// What they send by themselves; what was led on to them by a published port passes.
     Sent,
     All,
@@ -148,13 +150,13 @@ fn passes(rules: &[&str]) -> Dropped {
     if accepts().any(|rule| rule.contains("\"lk-")) {
         return Dropped::Nothing;
     }
-    if !accepts().any(|rule| rule.contains("ct status dnat")) {
-        return Dropped::All;
-    }
     let of_state = |rule: &&&str| rule.starts_with("ct st") && !rule.contains("new");
-    match accepts().all(|rule| of_state(&rule)) {
-        true => Dropped::Sent,
-        false => Dropped::Nothing,
+    let led = accepts().any(|rule| rule.contains("ct status dnat"));
+    match (led, accepts().all(|rule| of_state(&rule))) {
+        (true, true) => Dropped::Sent,
+        (true, false) => Dropped::Nothing,
+        (false, true) => Dropped::All,
+        (false, false) => Dropped::Led,
     }
 }
 

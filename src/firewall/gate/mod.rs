@@ -104,6 +104,8 @@ pub(super) struct Gate {
     closed: Vec<String>,
     /// Those that let published ports pass, and nothing that containers send by themselves.
     one_way: Vec<String>,
+    /// Those that drop what published ports lead on, and may let out what containers send.
+    led: Vec<String>,
 }
 
 impl Gate {
@@ -116,7 +118,7 @@ impl Gate {
             Some(chains) => Zones::look(chains).await?,
             None => None,
         };
-        let (mut closed, mut one_way) = (Vec::new(), Vec::new());
+        let (mut closed, mut one_way, mut led) = (Vec::new(), Vec::new(), Vec::new());
         for ([family, table, chain], by_policy) in chains.map(foreign::passed).unwrap_or_default() {
             let words = ["list", "chain", &family, &table, &chain];
             // One that is gone by now closes nothing.
@@ -127,6 +129,7 @@ impl Gate {
             let chain = format!("{family} {table} {chain}");
             match foreign::drops(&text.stdout, by_policy) {
                 Dropped::Nothing => {}
+                Dropped::Led => led.push(chain),
                 Dropped::Sent => one_way.push(chain),
                 Dropped::All => closed.push(chain),
             }
@@ -136,6 +139,7 @@ impl Gate {
             zones,
             closed,
             one_way,
+            led,
         })
     }
 
@@ -145,6 +149,7 @@ impl Gate {
         ForeignRules {
             closed: self.closed.clone(),
             one_way: self.one_way.clone(),
+            led: self.led.clone(),
             denied: denied
                 .flat_map(|door| foreign::denied(&door.saved))
                 .collect(),

@@ -539,7 +539,7 @@ fn all_that_docker_compose_has_of_the_project_is_told_in_one_piece_with_both_way
         panic!("{told:?}")
     };
     for word in [
-        "docker compose has made its project `shop`",
+        "docker compose runs project `shop` from this directory",
         "`shop-web-1` (runs)",
         "network `shop_default`",
         "volume `shop_data`",
