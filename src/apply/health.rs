@@ -145,7 +145,7 @@ pub(super) async fn await_system(
     let state = tokio::select! {
         biased;
         () = halted(&mut halt) => return Err(StepError::GivenUp),
-        state = inside.settle(name) => state?,
+        state = inside.settle(name, most) => state?,
         _ = over(most) => Some("it is still starting".into()),
     };
     match state {

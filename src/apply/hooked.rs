@@ -78,7 +78,7 @@ impl Supervised {
         let inside = self.engines.inside();
         if at == HookAt::PostStart {
             // One that is slow is met as it is: its commands tell what they lack.
-            let _ = inside.settle(name).await?;
+            let _ = inside.settle(name, None).await?;
         }
         for hook in self.of(name).hooks.at(at) {
             let ran = match inside.run(name, hook, None).await {

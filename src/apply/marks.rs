@@ -97,7 +97,7 @@ impl Worker<'_> {
         commands: &[InnerCommand],
     ) -> Result<(), StepError> {
         let inside = self.host.backend.inside();
-        if let Some(state) = inside.settle(container).await? {
+        if let Some(state) = inside.settle(container, None).await? {
             self.events
                 .tell(Event::Note(&still_starting(container, &state)));
         }

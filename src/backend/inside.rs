@@ -70,9 +70,13 @@ pub trait Inside: Send + Sync {
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError>;
 
-    /// Waits, with a limit, until the system inside has come up, so that a command meets all of it. The state that
-    /// it is in when it has not come up by then; none where it has, or where nothing inside tells.
-    async fn settle(&self, _name: &Name) -> Result<Option<String>, BackendError> {
+    /// Waits until the system inside has come up, so that a command meets all of it; at most `most`, two minutes without
+    /// one. The state that it is in when it has not come up by then; none where it has, or where nothing inside tells.
+    async fn settle(
+        &self,
+        _name: &Name,
+        _most: Option<Duration>,
+    ) -> Result<Option<String>, BackendError> {
         Ok(None)
     }
 

@@ -295,7 +295,9 @@ fn a_closed_forward_chain_of_somebody_else_is_told_with_the_rules_that_open_it()
         }
         // Who publishes nothing is told as well: it does not get out.
         assert!(told[2].contains("api: the chain"), "{}", told[2]);
-        let (_, cure) = told[0].split_once("let locker's traffic through, run: ").unwrap();
+        let (_, cure) = told[0]
+            .split_once("let locker's traffic through, run: ")
+            .unwrap();
         let cure = cure.lines().next().unwrap();
         for rule in cure.split(" && ") {
             host.sh(&rule

@@ -17,7 +17,7 @@ const FILE: &str = r#"  box:
     restart: always
     autostart: true
     ports: ["2222:22"]
-    healthcheck: {test: [CMD, systemctl, is-system-running], interval: 2s, retries: 90}
+    healthcheck: {test: [CMD, systemctl, is-system-running], interval: 2s, retries: 200}
   safe:
     rootfs: /opt/debian
     idmap: auto
@@ -135,7 +135,13 @@ fn a_whole_project_lives_on_a_real_machine() {
 }
 
 fn debian_runs_inside(vm: &Vm, project: &Project<'_>) {
-    for words in ["create", "start box", "start --wait", "up --wait"] {
+    // An emulated system takes minutes to come up.
+    for words in [
+        "create",
+        "start box",
+        "start --wait-timeout 200s safe",
+        "up --wait-timeout 200s",
+    ] {
         project.locker(words).exits(0);
     }
     for name in ["box", "safe"] {

@@ -52,8 +52,12 @@ impl Inside for Engines {
         inside.run(name, command, timeout).await
     }
 
-    async fn settle(&self, name: &Name) -> Result<Option<String>, BackendError> {
-        self.present(name).await?.inside().settle(name).await
+    async fn settle(
+        &self,
+        name: &Name,
+        most: Option<Duration>,
+    ) -> Result<Option<String>, BackendError> {
+        self.present(name).await?.inside().settle(name, most).await
     }
 
     async fn attach(

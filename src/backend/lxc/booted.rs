@@ -15,8 +15,8 @@ use crate::backend::BackendError;
 use crate::model::{Hook, InnerCommand, Name};
 use crate::observed::State;
 
-/// How long a system may take to come up; what waits for it goes on then.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a system may take to come up where nobody says; what waits for it goes on then.
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(200);
@@ -32,11 +32,12 @@ enum First {
     Other,
 }
 
-/// Waits for it, at most [`LIMIT`]; the state that it is in when it has not come up by then. None as well when
+/// Waits for it, at most `most`; the state that it is in when it has not come up by then. None as well when
 /// the container has ended, or when it has no system that tells. Ends early when the leash is cut.
 pub(super) fn wait(
     site: &Site,
     name: &Name,
+    most: Duration,
     leash: &Leash,
 ) -> Result<Option<String>, BackendError> {
     let begun = Instant::now();
@@ -53,8 +54,11 @@ pub(super) fn wait(
         if is_up(&said) || leash.is_cut() {
             return Ok(None);
         }
-        if begun.elapsed() >= LIMIT {
-            return Ok(Some(said));
+        if begun.elapsed() >= most {
+            return Ok(Some(match said.as_str() {
+                "" => "its `systemctl is-system-running` does not answer".into(),
+                _ => said,
+            }));
         }
         std::thread::sleep(LOOK);
     }

@@ -280,12 +280,19 @@ impl Inside for LxcBackend {
         .await
     }
 
-    async fn settle(&self, name: &Name) -> Result<Option<String>, BackendError> {
+    async fn settle(
+        &self,
+        name: &Name,
+        most: Option<Duration>,
+    ) -> Result<Option<String>, BackendError> {
         let name = name.clone();
         let handle = attach::Handle::default();
         let leash = handle.0.clone();
-        self.blocking("look at", move |site| booted::wait(site, &name, &leash))
-            .await
+        let most = most.unwrap_or(booted::LIMIT);
+        self.blocking("look at", move |site| {
+            booted::wait(site, &name, most, &leash)
+        })
+        .await
     }
 
     async fn attach(

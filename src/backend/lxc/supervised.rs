@@ -122,7 +122,7 @@ pub fn run_hooks(
 ) -> Result<(), String> {
     let site = site(unit, paths)?;
     if at == HookAt::PostStart {
-        let state = super::booted::wait(&site, &unit.name, &Leash::default());
+        let state = super::booted::wait(&site, &unit.name, super::booted::LIMIT, &Leash::default());
         if let Some(state) = state.map_err(|error| error.to_string())? {
             hear(&format!(
                 "the system inside has not come up in time ({state}); its post_start commands run all the same\n"
