@@ -89,9 +89,26 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreErr
     replace(path, dir, bytes, mode).map_err(StoreError::io("write", path))
 }
 
+/// How the name of a file begins that is not yet in its place.
+const UNFINISHED: &str = ".locker-";
+
+/// Removes what killed runs have left of files in a directory that holds nothing else, and the directory. To be called
+/// where nobody else writes there.
+pub(super) fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    let entries: Vec<_> = fs::read_dir(dir)?.collect::<Result<_, _>>()?;
+    let unfinished =
+        |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+    if entries.iter().all(|entry| unfinished(&entry.file_name())) {
+        entries
+            .iter()
+            .try_for_each(|entry| fs::remove_file(entry.path()))?;
+    }
+    fs::remove_dir(dir)
+}
+
 fn replace(path: &Path, dir: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
-        .prefix(".locker-")
+        .prefix(UNFINISHED)
         .tempfile_in(dir)?;
     file.write_all(bytes)?;
     // Not at creation: the umask would take bits away there.
@@ -105,6 +122,21 @@ fn replace(path: &Path, dir: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_keeps_no_directory_and_nothing_of_anybody_else_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let shop = dir.path().join("shop");
+        fs::create_dir(&shop).unwrap();
+        for name in [".locker-a1b2c3", "record.json"] {
+            fs::write(shop.join(name), "{").unwrap();
+        }
+        assert!(remove_unfinished(&shop).is_err());
+        assert_eq!(fs::read_dir(&shop).unwrap().count(), 2);
+        fs::remove_file(shop.join("record.json")).unwrap();
+        remove_unfinished(&shop).unwrap();
+        assert!(!shop.exists());
+    }
 
     #[test]
     fn the_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it() {

@@ -128,12 +128,13 @@ fn remove_notes(paths: &Paths, project: &Name) {
 /// that was taken down. To be called under its lock, which keeps others from filling one just then.
 pub fn remove_empty(paths: &Paths, project: &Name) {
     for dir in [
+        paths.unit_specs(project),
         paths.project(project),
         paths.logs(project),
         paths.volumes(project),
     ] {
         // Most often there is something in it; an empty directory that cannot be removed is no harm.
-        let _ = fs::remove_dir(dir);
+        let _ = super::atomic::remove_unfinished(&dir);
     }
 }
 
