@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::{Event, Events, SignalWatch};
 use crate::backend::{Engine, Former, FormerContainer};
-use crate::model::{EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
+use crate::model::{Container, EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
 use crate::observed::{Adopted, Observed};
 use crate::plan::{self, Plan};
 use crate::store;
@@ -176,17 +176,23 @@ fn adopted(project: &Project, observed: &Observed, former: &Former) -> Adopted {
 
 /// The volumes of the engine that the file names, by their names there.
 fn wanted(project: &Project) -> BTreeSet<String> {
+    let containers = project.containers.values();
+    containers
+        .flat_map(|container| volumes_of(project, container))
+        .collect()
+}
+
+/// Those of one container.
+pub(super) fn volumes_of(project: &Project, container: &Container) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for container in project.containers.values() {
-        for (volume, _) in &container.volumes {
-            if let VolumeSource::Named(name) = &volume.source {
-                names.insert(host_name_of(&project.name, name));
-            }
+    for (volume, _) in &container.volumes {
+        if let VolumeSource::Named(name) = &volume.source {
+            names.insert(host_name_of(&project.name, name));
         }
-        for mount in container.app.iter().flat_map(|app| &app.engine_volumes) {
-            if let EngineVolume::Driver { name, .. } = &mount.volume {
-                names.insert(name.clone());
-            }
+    }
+    for mount in container.app.iter().flat_map(|app| &app.engine_volumes) {
+        if let EngineVolume::Driver { name, .. } = &mount.volume {
+            names.insert(name.clone());
         }
     }
     names

@@ -262,7 +262,7 @@ impl Events for QuietPull<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::{App, Condition, Dependency};
     use crate::plan::Cause;
@@ -271,7 +271,7 @@ mod tests {
         Name::new(word).unwrap()
     }
 
-    fn project() -> Project {
+    pub(in crate::job) fn project() -> Project {
         let container = |word: &str, source: Source, on: &[&str]| {
             let mut container = Container::bare(name(word));
             container.source = source;

@@ -154,8 +154,11 @@ fn lxcpath(
 pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Looked, JobError> {
     let project = &opened.project;
     let observed = observe(opened, request).await?;
-    beside_compose::is_settled(opened, &request.goal, &observed)?;
     let mut selection = select(project, &observed, &request.names)?;
+    if request.goal.begins() {
+        let begun = images::scope(project, selection.as_ref(), request.no_deps);
+        beside_compose::check(project, &observed, &begun)?;
+    }
     if let Some(chosen) = selection.as_mut().filter(|_| request.with_deps) {
         chosen.extend(images::scope(project, Some(&*chosen), false));
     }

@@ -97,6 +97,12 @@ impl Goal {
         }
     }
 
+    /// Whether containers are made, or begin to run, that did not before.
+    pub fn begins(&self) -> bool {
+        let scope = self.scope();
+        scope == START || scope == MAKE
+    }
+
     /// Whether it is about ports alone: of a unit nothing else is touched.
     pub(super) fn is_of_ports(&self) -> bool {
         match self {
