@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::stage::{Heard, Stage, name};
-use crate::apply::{AnonymousVolumes, ApplyOptions, Canceller, Starts, apply, verify};
+use crate::apply::{
+    AnonymousVolumes, ApplyOptions, Canceller, Event, Events, Starts, apply, verify,
+};
 use crate::model::{
     App, AppNetwork, Attachment, Condition, Container, Dependency, ExtraNetwork, Healthcheck,
     InnerCommand, NetworkWish, Place, Project, Source, Volume, VolumeSource, default_network,
 };
 use crate::observed::State;
-use crate::plan::{Goal, Recreate, Wish, plan};
+use crate::plan::{Goal, Recreate, Step, Wish, plan};
 use crate::store::load_kept;
 
 fn wish(goal: Goal) -> Wish {
@@ -159,6 +161,33 @@ async fn one_that_fails_as_soon_as_it_runs_is_named_with_its_code_and_last_words
             .contains("`db` has ended with exit code 7"),
         "{error}"
     );
+}
+
+/// It idles out while another one of the run takes its time; that its service has stopped it is no failure.
+#[tokio::test]
+async fn one_on_demand_that_has_come_to_rest_since_its_start_has_not_failed() {
+    let stage = Stage::new();
+    stage.fake.ledger.lock().unwrap().ends = [("db".to_string(), 137)].into();
+    let mut project = project("1");
+    project.containers.retain(|name, _| name.as_str() == "db");
+    assert!(run(&stage, &project, &wish(Goal::Up), None).await);
+    let heard = Heard::default();
+    let starts = Starts::new(&heard);
+    starts.tell(Event::Done {
+        id: 0,
+        step: &Step::Start {
+            container: name("db"),
+        },
+        took: Duration::ZERO,
+        already: false,
+    });
+    let again = wish(Goal::Start { restart: true });
+    let failed = verify(&stage.host, &project, &again, &starts).await;
+    assert!(failed.is_err());
+    let db = project.containers.get_mut(&name("db")).unwrap();
+    (db.on_demand, db.idle) = (true, Some(Duration::from_secs(30)));
+    let rests = verify(&stage.host, &project, &again, &starts).await;
+    assert!(rests.is_ok(), "{}", rests.unwrap_err());
 }
 
 /// It may have ended between the look at the containers and that at the cards.
