@@ -340,6 +340,7 @@ fn look_at_files(
     let mut resolv = read_or_empty(&paths.resolv())?;
     if sys::is_stub(&resolv) {
         // systemd-resolved answers on a loopback address; whom it asks stands in a file beside its own.
+        resolv.push('\n');
         resolv.push_str(&read_or_empty(&paths.resolved())?);
     }
     let mut ids_taken = subordinate(&paths.subuid(), IdKind::User)?;

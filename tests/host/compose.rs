@@ -339,6 +339,9 @@ services:
     image: hcimg
     entrypoint: ""
     network_mode: bridge
+  e:
+    image: busybox:test
+    mac_address: 02:42:ac:11:00:37
 networks:
   px: {name: proxynet, ipam: {config: [{subnet: 172.28.77.0/24, gateway: 172.28.77.254}]}}
   br78: {external: true}
@@ -368,6 +371,7 @@ fn the_engine_is_told_what_docker_compose_tells_it() {
             "shop_a",
             r#"{"max-size":"5m"}"#,
         );
+        shows(".Config.Healthcheck.Retries", "shop_c", "7");
         shows(".Config.Cmd", "shop_c", r#"["/bin/sleep","77"]"#);
         shows(".Config.Cmd", "shop_d", r#"["/bin/sleep","77"]"#);
         shows(
@@ -386,6 +390,8 @@ fn the_engine_is_told_what_docker_compose_tells_it() {
         let card = inside(host, "shop_b", "ip addr show eth0");
         assert!(card.contains("192.168.78.50/24"), "{card}");
         assert!(card.contains("02:42:ac:11:00:36"), "{card}");
+        let card = inside(host, "shop_e", "cat /sys/class/net/eth0/address");
+        assert_eq!(card, "02:42:ac:11:00:37", "on the project's own network");
         locker(host, "plan --exit-code").exits(0);
 
         // Another project finds the network by its name, and cannot make one of that name.

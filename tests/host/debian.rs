@@ -131,7 +131,7 @@ fn a_container_without_dns_resolves_what_the_host_does() {
             "mkdir -p /run/systemd/resolve; echo nameserver {} > /run/systemd/resolve/resolv.conf",
             host.outer_address()
         ));
-        let file = "  plain:\n    rootfs: /opt/debian\n    idmap: auto\n  own:\n    rootfs: /opt/debian\n    dns: none\n    \
+        let file = "  plain:\n    rootfs: /opt/debian\n    idmap: auto\n  copied:\n    rootfs: /opt/debian\n    dns: [\"$copy\"]\n  own:\n    rootfs: /opt/debian\n    dns: none\n    \
                     setup:\n      - systemctl enable --quiet systemd-networkd\n      \
                     - ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf\n";
         let project = Project::new(host, "shop", file);
@@ -148,7 +148,7 @@ fn a_container_without_dns_resolves_what_the_host_does() {
         project
             .locker("exec cloned -- systemctl is-active systemd-networkd")
             .exits(0);
-        for name in ["plain", "cloned"] {
+        for name in ["plain", "copied", "cloned"] {
             assert_eq!(
                 resolve(name, "host.example").as_deref(),
                 Some("192.0.2.77"),

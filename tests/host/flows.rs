@@ -67,12 +67,17 @@ fn an_established_udp_flow_follows_a_rule_that_comes_changes_its_target_and_goes
         host.remember_as_clean();
         let project = Project::new(host, "flow", &file("", ""));
         project.up();
-        let (a, b) = (
-            project.init("a").to_string(),
-            host.sh("docker inspect -f '{{.State.Pid}}' flow_b"),
-        );
-        for (pid, word, port) in [(&a, "a", 53), (&a, "a2", 54), (&b, "b", 53), (&b, "b2", 54)] {
-            serve(host, pid, word, port);
+        let pid = |name: &str| match name {
+            "a" => project.init("a").to_string(),
+            _ => host.sh("docker inspect -f '{{.State.Pid}}' flow_b"),
+        };
+        for (name, word, port) in [
+            ("a", "a", 53),
+            ("a", "a2", 54),
+            ("b", "b", 53),
+            ("b", "b2", 54),
+        ] {
+            serve(host, &pid(name), word, port);
         }
         for (unit, address) in [("said4", "198.51.100.1"), ("said6", "2001:db8::1")] {
             host.sh(&format!(
@@ -98,8 +103,23 @@ fn an_established_udp_flow_follows_a_rule_that_comes_changes_its_target_and_goes
         both_get(host, "none");
         project.locker("ports").exits(0);
         both_get(host, "b");
+        project.locker("port rm b 5000:53/udp").exits(0);
+        both_get(host, "none");
+        project.locker("ports").exits(0);
+        both_get(host, "b");
         project.locker("stop b").exits(0);
         both_get(host, "none");
+        // In another subnet the containers have other addresses, of which the client knows nothing.
+        for (subnet, system, app, name) in [
+            ("10.250.0.0/24", "\"5000:53/udp\"", "", "a"),
+            ("10.251.0.0/24", "", "\"5000:53/udp\"", "b"),
+        ] {
+            let text = format!("{}network: {{subnet: {subnet}}}\n", file(system, app));
+            project.rewrite(&text);
+            project.up();
+            serve(host, &pid(name), name, 53);
+            both_get(host, name);
+        }
         host.sh("systemctl stop said4 said6");
     });
 }

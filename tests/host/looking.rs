@@ -108,13 +108,25 @@ fn what_a_failed_health_check_said_is_shown_with_its_exit_code() {
     on_a_host_with_docker(|host| {
         let check = "    healthcheck: {test: \"printf 'no\\\\tanswer'; exit 7\", interval: 300ms, retries: 1}\n";
         let file = format!(
-            "  lx:\n    template: {{name: tiny}}\n{check}  app:\n    image: busybox:test\n    \
-             stop_grace_period: 0s\n{check}"
+            "  lx:\n    template: {{name: tiny}}\n    restart: always\n{check}  app:\n    image: busybox:test\n    \
+             stop_grace_period: 0s\n    restart: always\n{check}"
         );
         let project = Project::new(host, "shop", &file);
         let failed = project.locker("up --wait").exits(1).err;
         let wanted = "no\\tanswer (exit code 7)";
         assert!(failed.contains(wanted), "{failed}");
+        let services = "systemctl show -P NRestarts -P ActiveState locker-shop-lx locker-shop-app";
+        let never_again = || {
+            (
+                project.init("lx"),
+                host.sh("docker inspect -f '{{.State.Pid}}' shop_app"),
+            )
+        };
+        let first = never_again();
+        assert_eq!(
+            host.sh(services).split_whitespace().collect::<Vec<_>>(),
+            ["0", "active", "0", "active"]
+        );
         eventually(2, || {
             let told = project.locker("status -e").exits(0).err;
             told.matches(&format!("its health check fails: {wanted}"))
@@ -124,5 +136,11 @@ fn what_a_failed_health_check_said_is_shown_with_its_exit_code() {
         let rows: serde_json::Value = serde_json::from_str(&told).expect("status is JSON");
         let check = serde_json::json!({"exit_code": 7, "output": "no\\tanswer"});
         assert_eq!(rows[0]["failed_check"], check);
+        // Many checks later nobody has ended what only does not answer.
+        assert_eq!(never_again(), first);
+        assert_eq!(
+            host.sh(services).split_whitespace().collect::<Vec<_>>(),
+            ["0", "active", "0", "active"]
+        );
     });
 }

@@ -184,8 +184,23 @@ fn another_firewall(host: &Host, project: &Project) {
 
 fn a_guest(host: &Host, project: &Project) {
     host.sh("docker run -d --name foreign --network shop_default busybox:test");
-    let ran = project.locker("down --yes").exits(0);
-    assert!(ran.err.contains("container `foreign`"), "{}", ran.err);
+    let began =
+        || host.sh("docker inspect -f '{{.State.StartedAt}}' $(docker ps -q --filter name=shop_)");
+    let before = began();
+    project.rewrite(&format!(
+        "{}network: {{subnet: 10.250.0.0/24}}\n",
+        by_hand()
+    ));
+    project
+        .locker("up --yes")
+        .exits(1)
+        .says(&["container `foreign`"]);
+    assert_eq!(began(), before, "refused before anything was stopped");
+    project.rewrite(&by_hand());
+    for command in ["cleanup --yes", "down --yes"] {
+        let ran = project.locker(command).exits(0);
+        assert!(ran.err.contains("container `foreign`"), "{}", ran.err);
+    }
     assert_eq!(host.sh("docker ps -aq --filter name=shop_"), "");
     assert_eq!(
         host.sh("docker exec foreign sh -c 'ip -o -4 addr | grep -c eth0'"),

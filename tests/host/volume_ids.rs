@@ -130,9 +130,17 @@ fn an_isolated_container_gets_all_volumes_that_are_its_own_and_they_go_back_with
         run("for at in /state /anon /img; do echo y > $at/y; done").exits(0);
         assert_eq!(project.locker("plan").exits(0).out.trim(), "nothing to do");
         project.locker("down --yes --volumes").exits(0);
-        // New ones are its own from the beginning, without a question.
+        // New ones are its own from the beginning, without a question; a directory that is made for it as well.
+        project.rewrite(&file("    isolate: true\n").replace("/anon]", "/anon, \"./new:/new\"]"));
         project.locker("up").exits(0);
-        run("for at in /state /anon /img; do echo y > $at/y; done").exits(0);
+        run("for at in /state /anon /img /new; do echo y > $at/y; done").exits(0);
+        let volumes = || host.sh("docker volume ls -q | sort");
+        let (had, asked) = (
+            volumes(),
+            project.locker("down --volumes </dev/null").exits(2),
+        );
+        asked.says(&["/anon of container app", "/img of container app"]);
+        assert_eq!(volumes(), had, "nothing goes unasked");
         project.locker("down --yes --volumes").exits(0);
         host.sh("docker rmi img:test >/dev/null");
     });

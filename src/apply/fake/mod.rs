@@ -77,6 +77,8 @@ pub(super) struct World {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) calls: Vec<String>,
+    /// How long each container that was stopped had to end.
+    pub(super) graces: Vec<(Name, Duration)>,
     /// Looks at the engines.
     pub(super) looks: Vec<String>,
     pub(super) at_once: usize,
@@ -413,8 +415,11 @@ impl Backend for Fake {
         })
     }
 
-    async fn stop(&self, name: &Name, body: Body, _: Duration) -> Result<End, BackendError> {
+    async fn stop(&self, name: &Name, body: Body, grace: Duration) -> Result<End, BackendError> {
         self.backend(format!("stop {name}{}", sign(body))).await?;
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.graces.push((name.clone(), grace));
+        drop(ledger);
         self.change(name, body, &ANY, |c| c.state = State::Stopped)?;
         Ok(End::Own)
     }

@@ -194,6 +194,31 @@ async fn whatever_fails_while_containers_are_renewed_the_old_ones_run_on() {
 }
 
 #[tokio::test]
+async fn an_undo_gives_each_container_its_own_time_to_end_and_no_other() {
+    for (own, wanted) in [(Some(0), 0), (Some(3), 3), (None, 10)] {
+        let mut stage = stage();
+        stage.stop_timeout = None;
+        let own = own.map(Duration::from_secs);
+        let mut plan = renewal();
+        for step in &mut plan.steps {
+            if let Step::Create(spec) = &mut step.step {
+                spec.stop_grace = own;
+            }
+        }
+        stage.fake.ledger.lock().unwrap().fail = vec!["publish".into()];
+        stage.run(&plan).await.unwrap_err();
+        let ledger = stage.fake.ledger.lock().unwrap();
+        let of_new: Vec<_> = ledger
+            .graces
+            .iter()
+            .filter(|(stopped, _)| *stopped == name("api"))
+            .map(|(_, grace)| grace.as_secs())
+            .collect();
+        assert_eq!(of_new, [wanted], "{own:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_signal_while_containers_are_renewed_leaves_the_old_ones() {
     let calls = {
         let stage = stage();

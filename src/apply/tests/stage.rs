@@ -125,6 +125,8 @@ pub(super) struct Stage {
     pub(super) fake: Fake,
     pub(super) host: Host,
     pub(super) dir: tempfile::TempDir,
+    /// What `--timeout` says.
+    pub(super) stop_timeout: Option<Duration>,
 }
 
 /// Everything that a run may change, to be compared.
@@ -151,7 +153,12 @@ impl Stage {
             hosts: HostsFile::new(paths.hosts()),
             paths,
         };
-        Self { fake, host, dir }
+        Self {
+            fake,
+            host,
+            dir,
+            stop_timeout: Some(Duration::from_secs(1)),
+        }
     }
 
     /// `web` runs, `old` is stopped, `ice` is frozen, all with a record, a bridge and rules.
@@ -258,7 +265,7 @@ impl Stage {
             keep_failed,
             command: "up".into(),
             parallel,
-            stop_timeout: Some(Duration::from_secs(1)),
+            stop_timeout: self.stop_timeout,
             volumes: AnonymousVolumes::default(),
         };
         let observed = self.observed().await;

@@ -224,6 +224,13 @@ fn plain_booleans_and_numbers_are_spelled_as_compose_does() {
     );
     let all = project(text);
     assert_eq!(all.containers["a"].labels["on"], "true");
+    let built = project("services: {a: {build: {context: ., args: {X: True, N: 0755}}}}");
+    let crate::model::Source::Build(build) = &built.containers["a"].source else {
+        panic!("{:?}", built.containers["a"].source)
+    };
+    let args = &build.args;
+    assert_eq!(args["X"].as_deref(), Some("true"));
+    assert_eq!(args["N"].as_deref(), Some("493"));
     // A list holds texts already, and locker's own layouts keep what is written.
     assert_eq!(
         environment("services: {a: {image: x, environment: ['M=0755']}}"),

@@ -617,6 +617,20 @@ fn a_network_on_which_a_container_of_others_runs_is_left_and_all_else_is_done() 
 }
 
 #[test]
+fn cleanup_leaves_a_network_on_which_a_container_of_others_runs_as_well() {
+    let mut world = World::of(&mixed());
+    let guests = [(name("default"), ["foreign".to_string()].into())];
+    world.seen.engine.guests = guests.into();
+    let made = plan(&mixed(), &world.look(), &wish(Goal::Cleanup)).unwrap();
+    assert_eq!(made.notices.len(), 1, "{:?}", made.notices);
+    world.run(&mixed(), &wish(Goal::Cleanup));
+    assert!(!world.seen.containers.is_empty(), "they rest");
+    assert!(world.seen.network.bridges.contains_key("lk-shop"));
+    assert!(world.seen.record.is_some());
+    assert_eq!(world.text(&mixed(), &wish(Goal::Cleanup)), "nothing to do");
+}
+
+#[test]
 fn a_changed_network_is_refused_while_a_container_of_others_runs_on_it() {
     let mut file = mixed();
     file.network.subnet = "10.250.0.0/24".parse().ok();

@@ -103,3 +103,26 @@ fn search_domains_that_were_changed_inside_are_set_back_while_it_runs() {
     );
     assert_eq!(world.text(&shop(), &wish(Goal::Up)).trim(), NOTHING);
 }
+
+#[test]
+fn those_of_the_host_are_copied_where_the_file_asks_and_their_absence_is_told() {
+    let file = with("web", |web| web.dns = vec![Dns::Copy]);
+    let mut world = World::default();
+    world.seen.host.name_servers = servers(&["192.0.2.1", "192.0.2.2"]);
+    world.run(&file, &wish(Goal::Up));
+    let both = servers(&["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(world.container("web").dns, both);
+    assert_eq!(world.text(&file, &wish(Goal::Up)).trim(), NOTHING);
+    // It follows the host, and one that has only itself to ask is told of.
+    world.seen.host.name_servers = servers(&["192.0.2.9"]);
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.container("web").dns, servers(&["192.0.2.9"]));
+    world.seen.host.name_servers.clear();
+    let made = plan(&file, &world.look(), &wish(Goal::Up)).unwrap();
+    let told: Vec<_> = made
+        .warnings
+        .iter()
+        .filter(|warning| warning.message.contains("none but loopback ones"))
+        .collect();
+    assert_eq!(told.len(), 1, "{:?}", made.warnings);
+}
