@@ -70,7 +70,14 @@ pub(super) fn is_lockers(path: &Path) -> bool {
 /// # Errors
 /// See [`find`].
 pub(super) fn first(options: &LoadOptions) -> Result<PathBuf, LoadError> {
-    find(&options.cwd, options.files.first().map(PathBuf::as_path))
+    if let Some(file) = options.files.first() {
+        return find(&options.cwd, Some(file));
+    }
+    let Some(directory) = &options.project_directory else {
+        return find(&options.cwd, None);
+    };
+    // As docker compose does, and as its first version did.
+    find(&options.cwd.join(directory), None).or_else(|_| find(&options.cwd, None))
 }
 
 /// All files of a project in the order in which they are merged: those of `-f`, else those of the

@@ -83,6 +83,8 @@ pub struct LoadOptions {
 pub struct Loaded {
     /// What it says.
     pub project: Project,
+    /// The files that were merged, absolute.
+    pub files: Vec<PathBuf>,
     /// What the user should know.
     pub warnings: Vec<Diagnostic>,
 }
@@ -137,7 +139,8 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     let found = gather::gather(options)?;
     let (desk, given) = opened(&found);
     let project = lower_files(&desk, &given, options);
-    finish(desk, project)
+    let files = found.files.iter().map(|file| file.path.clone());
+    finish(desk, project, files.collect())
 }
 
 /// A desk with the files on it.
@@ -174,12 +177,17 @@ fn opened(found: &Gathered) -> (Desk<'_>, Vec<Given>) {
     (desk, given)
 }
 
-fn finish(desk: Desk<'_>, project: Option<Project>) -> Result<Loaded, LoadError> {
+fn finish(
+    desk: Desk<'_>,
+    project: Option<Project>,
+    files: Vec<PathBuf>,
+) -> Result<Loaded, LoadError> {
     let clean = desk.is_clean();
     let diagnostics = desk.finish();
     match project {
         Some(project) if clean => Ok(Loaded {
             project,
+            files,
             warnings: diagnostics,
         }),
         Some(_) | None => Err(LoadError::Invalid(diagnostics)),

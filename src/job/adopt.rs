@@ -58,7 +58,7 @@ async fn take(
     events: &dyn Events,
     consent: &dyn Consent,
 ) -> Result<Taken, JobError> {
-    let opened = road::open(setting, "adopt")?;
+    let opened = road::open(setting, "adopt").await?;
     let (host, project) = (&opened.host, &opened.project);
     let engine = host.backend.engine().filter(|_| has_applications(project));
     let Some(engine) = engine else {

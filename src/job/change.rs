@@ -44,7 +44,7 @@ pub async fn change(
     events: &dyn Events,
     consent: &dyn Consent,
 ) -> Result<Changed, JobError> {
-    let mut opened = road::open_for(setting, request.command, request.no_deps)?;
+    let mut opened = road::open_for(setting, request.command, request.no_deps).await?;
     request.images.put_into(&mut opened.project);
     let _lock = lock(setting, request, &opened, events).await?;
     let (host, project) = (&opened.host, &opened.project);
@@ -109,6 +109,10 @@ pub async fn change(
     if matches!(request.goal, Goal::Down { volumes: true, .. }) {
         // Of what was taken over nothing is left.
         store::save_adopted(&host.paths, &project.name, &Adopted::default())?;
+    }
+    if request.goal.begins() && host.paths.record(&project.name).exists() {
+        // Without it the project is found in its directory all the same.
+        let _ = store::save_origins(&host.paths, &project.name, &opened.origins);
     }
     store::remove_empty(&host.paths, &project.name);
     Ok(Changed {

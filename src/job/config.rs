@@ -9,7 +9,7 @@ use crate::model::{EngineVolume, Name, Project, VolumeSource, stable_hash};
 use crate::observed::Observed;
 
 use super::select::one;
-use super::{JobError, Setting};
+use super::{JobError, Setting, located, road};
 
 /// What the file says in the end.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
 
 /// Reads the file and resolves it.
 pub fn config(setting: &Setting) -> Result<Resolved, JobError> {
-    let loaded = file::load(&setting.load)?;
+    let loaded = located::load(setting, &road::paths(setting))?;
     Ok(Resolved {
         project: loaded.project,
         warnings: loaded.warnings,

@@ -33,7 +33,7 @@ pub struct CopyRequest {
 
 /// Copies a file or a directory with all that is in it; a container that does not run is fine.
 pub async fn copy(setting: &Setting, request: &CopyRequest) -> Result<(), JobError> {
-    let opened = road::open(setting, "cp")?;
+    let opened = road::open(setting, "cp").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let name = one(&opened.project, &observed, &request.name, request.index)?;
     all_answer(&opened.project, &observed, [&name])?;

@@ -42,6 +42,7 @@ impl Drift {
             state_dir: opened.state_dir.clone(),
             renew_anonymous: false,
             settle: Duration::ZERO,
+            moved: None,
         };
         let plan = plan::plan(&opened.project, observed, &wish).unwrap_or_default();
         let jobs = observed.jobs.iter();

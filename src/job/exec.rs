@@ -52,7 +52,7 @@ pub async fn exec(setting: &Setting, request: &ExecRequest) -> Result<i32, JobEr
     } else {
         "exec"
     };
-    let opened = road::open(setting, command)?;
+    let opened = road::open(setting, command).await?;
     let (name, state, tried) = found(&opened, request).await?;
     match state {
         Some(State::Running) => {}

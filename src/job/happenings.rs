@@ -15,7 +15,7 @@ pub async fn happenings(
     names: &[String],
     out: &mut (dyn FnMut(&Happening) -> ControlFlow<()> + Send),
 ) -> Result<(), JobError> {
-    let opened = road::open(setting, "events")?;
+    let opened = road::open(setting, "events").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
     let mut stream = opened.host.backend.watch().events().await?;

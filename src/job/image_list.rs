@@ -29,7 +29,7 @@ pub struct ImageRow {
 
 /// The images of the selected application containers, by container.
 pub async fn images(setting: &Setting, names: &[String]) -> Result<Vec<ImageRow>, JobError> {
-    let opened = road::open(setting, "images")?;
+    let opened = road::open(setting, "images").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
     let mut wanted: BTreeMap<&Name, &str> = BTreeMap::new();

@@ -56,7 +56,7 @@ pub struct JobRow {
 
 /// The jobs of the project, the oldest first.
 pub async fn jobs(setting: &Setting, wanted: &[String]) -> Result<Vec<JobRow>, JobError> {
-    let opened = road::open(setting, "jobs")?;
+    let opened = road::open(setting, "jobs").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     if let Some(word) = wanted
         .iter()

@@ -41,7 +41,7 @@ pub async fn logs(
     out: Out<'_>,
     missing: Missing<'_>,
 ) -> Result<(), JobError> {
-    let opened = road::open(setting, "logs")?;
+    let opened = road::open(setting, "logs").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
     let chosen = |name: &Name| selection.as_ref().is_none_or(|some| some.contains(name));

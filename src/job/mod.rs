@@ -26,6 +26,7 @@ mod jobs;
 pub mod keep_network;
 #[cfg(test)]
 mod listening;
+mod located;
 mod logs;
 mod missing_files;
 mod once;

@@ -74,8 +74,11 @@ pub async fn once(
     events: &dyn Events,
     consent: &dyn Consent,
 ) -> Result<Once, JobError> {
-    let mut opened = road::open(setting, COMMAND)?;
+    let mut opened = road::open(setting, COMMAND).await?;
     request.images.put_into(&mut opened.project);
+    if let Some(moved) = &opened.moved {
+        moved.agree((&opened.project, &opened.host.paths), consent)?;
+    }
     let observed = opened.host.observe(&opened.project, None).await?;
     let name = one(&opened.project, &observed, &request.name, None)?;
     let copy = copy_of(&opened, &name, request, setting)?;

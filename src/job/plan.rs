@@ -20,7 +20,7 @@ pub struct Planned {
 
 /// The plan that [`super::change`] would carry out now, images first.
 pub async fn plan(setting: &Setting, request: &ChangeRequest) -> Result<Planned, JobError> {
-    let mut opened = road::open(setting, request.command)?;
+    let mut opened = road::open(setting, request.command).await?;
     request.images.put_into(&mut opened.project);
     let looked = road::look(&opened, request).await?;
     request.images.check(&looked.plan, request)?;

@@ -24,7 +24,7 @@ pub struct PortRow {
 
 /// The rules of the selected containers, by container and in the order of file, record and kernel.
 pub async fn ports(setting: &Setting, names: &[String]) -> Result<Vec<PortRow>, JobError> {
-    let opened = road::open(setting, "port list")?;
+    let opened = road::open(setting, "port list").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
     let mut rules: BTreeMap<Name, Rules> = BTreeMap::new();

@@ -21,7 +21,7 @@ pub struct Processes {
 
 /// The processes of the selected containers that run, by name.
 pub async fn processes(setting: &Setting, names: &[String]) -> Result<Vec<Processes>, JobError> {
-    let opened = road::open(setting, "top")?;
+    let opened = road::open(setting, "top").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
     all_answer(&opened.project, &observed, selection.iter().flatten())?;

@@ -8,20 +8,20 @@ use crate::apply::{Host, Supervised, closed_to_others};
 use crate::backend::docker::DockerBackend;
 use crate::backend::engines::Engines;
 use crate::backend::lxc::LxcBackend;
-use crate::file;
 use crate::file::diagnostic::Diagnostic;
 use crate::firewall;
 use crate::hosts::HostsFile;
 use crate::model::{Name, Port, ProgramCopy, Project, Supervisor};
 use crate::network::KernelNetwork;
-use crate::observed::{Observed, ProjectRecord};
+use crate::observed::Observed;
 use crate::plan::{self, Goal, Plan, Step, Wish};
-use crate::store::{self, Paths, Program};
+use crate::store::{self, Origins, Paths, Program};
 use crate::systemd::{self, Units};
 
 use super::beside_compose;
-use super::home::{self, Moved};
+use super::home::{self, Moved, Traces};
 use super::images;
+use super::located;
 use super::missing_files;
 use super::select::select;
 use super::supplies;
@@ -42,6 +42,8 @@ pub(super) struct Opened {
     pub(super) copy: Option<ProgramCopy>,
     /// It was elsewhere until now, and nobody has agreed to that yet.
     pub(super) moved: Option<Moved>,
+    /// The files that it was read from.
+    pub(super) origins: Origins,
     /// Where its state is when it is not where it usually is.
     pub(super) state_dir: Option<PathBuf>,
 }
@@ -54,29 +56,37 @@ pub(super) struct Looked {
 }
 
 /// Reads the file, then opens the drivers. Errors of the file come before any question of rights.
-pub(super) fn open(setting: &Setting, command: &'static str) -> Result<Opened, JobError> {
-    open_for(setting, command, false)
+pub(super) async fn open(setting: &Setting, command: &'static str) -> Result<Opened, JobError> {
+    open_for(setting, command, false).await
 }
 
 /// The same; `alone` leaves alone what a container depends on when it is started.
-pub(super) fn open_for(
+pub(super) async fn open_for(
     setting: &Setting,
     command: &'static str,
     alone: bool,
 ) -> Result<Opened, JobError> {
-    let loaded = file::load(&setting.load)?;
+    let paths = paths(setting);
+    let loaded = located::load(setting, &paths)?;
     if !rustix::process::geteuid().is_root() {
         return Err(JobError::NotRoot { command });
     }
+    let origins = located::origins(setting, &loaded);
     let mut project = loaded.project;
-    let paths = paths(setting);
     let record = store::load_record(&paths, &project.name)?;
-    let moved = home::settle(&mut project, record.as_ref());
+    let usual = setting.lxcpath.as_deref().unwrap_or(Path::new(LXCPATH));
+    let traces = match &record {
+        Some(_) => Traces::default(),
+        None => Traces::of(&project, &paths, usual).await?,
+    };
+    let files = store::load_origins(&paths, &project.name).files;
+    let moved = home::settle(&mut project, record.as_ref(), &traces, &files);
     let moved = moved.map_err(|problem| JobError::Problems {
         command,
         problems: vec![*problem],
     })?;
-    let lxcpath = lxcpath(setting, &project, record)?;
+    let recorded = record.map(|record| record.lxcpath).or(traces.lxcpath);
+    let lxcpath = lxcpath(setting, &project, recorded)?;
     let name = project.name.clone();
     let choice = setting.firewall.unwrap_or(project.firewall);
     let engines = Arc::new(engines(&project, &lxcpath, &paths));
@@ -107,6 +117,7 @@ pub(super) fn open_for(
         program: path,
         copy: install,
         moved,
+        origins,
         state_dir: setting.state_dir.clone(),
     })
 }
@@ -124,7 +135,7 @@ fn engines(project: &Project, lxcpath: &Path, paths: &Paths) -> Engines {
     Engines::new(Arc::new(system), Arc::new(application))
 }
 
-fn paths(setting: &Setting) -> Paths {
+pub(super) fn paths(setting: &Setting) -> Paths {
     match &setting.state_dir {
         Some(dir) => Paths::under(dir),
         None => Paths::system(),
@@ -135,9 +146,8 @@ fn paths(setting: &Setting) -> Paths {
 fn lxcpath(
     setting: &Setting,
     project: &Project,
-    record: Option<ProjectRecord>,
+    recorded: Option<PathBuf>,
 ) -> Result<PathBuf, JobError> {
-    let recorded = record.map(|record| record.lxcpath);
     match (&setting.lxcpath, recorded) {
         (Some(asked), Some(recorded)) if *asked != recorded => Err(JobError::Elsewhere {
             project: project.name.clone(),
@@ -240,6 +250,7 @@ pub(super) fn wish(
         state_dir: opened.state_dir.clone(),
         renew_anonymous: request.renew_anonymous,
         settle: request.settle,
+        moved: opened.moved.as_ref().map(|moved| moved.to().into()),
     }
 }
 

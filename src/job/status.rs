@@ -87,7 +87,7 @@ pub async fn status(
     setting: &Setting,
     request: &StatusRequest,
 ) -> Result<Vec<StatusRow>, JobError> {
-    let opened = road::open(setting, "status")?;
+    let opened = road::open(setting, "status").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
     let mut units = units(&opened, &observed, request.units).await?;

@@ -105,7 +105,7 @@ pub async fn top(
     request: &TopRequest,
     out: Samples<'_>,
 ) -> Result<(), JobError> {
-    let opened = road::open(setting, "top")?;
+    let opened = road::open(setting, "top").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
     all_answer(&opened.project, &observed, selection.iter().flatten())?;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::file::{self, diagnostic::Diagnostic};
+use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
 
-use super::{JobError, Setting};
+use super::{JobError, Setting, located, road};
 
 /// A file without errors.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Valid {
 
 /// Reads the file; all its errors come at once.
 pub fn validate(setting: &Setting) -> Result<Valid, JobError> {
-    let loaded = file::load(&setting.load)?;
+    let loaded = located::load(setting, &road::paths(setting))?;
     Ok(Valid {
         file: loaded.project.file,
         project: loaded.project.name,

@@ -28,7 +28,7 @@ pub async fn wait(
     names: &[String],
     told: &mut (dyn FnMut(&Ended) + Send),
 ) -> Result<Vec<Ended>, JobError> {
-    let opened = road::open(setting, "wait")?;
+    let opened = road::open(setting, "wait").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
     match &selection {

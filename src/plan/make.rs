@@ -200,8 +200,14 @@ fn problem(message: String, help: &str) -> Problem {
 fn identity(project: &Project, observed: &Observed) -> Vec<Problem> {
     let recorded = observed.record.iter().map(|record| &record.directory);
     let marks = observed.containers.values().filter_map(|c| c.mark.as_ref());
+    let lost = &observed.units.lost;
+    let services = observed.units.services.iter();
+    // A unit file alone shows a directory only for people.
+    let services = services.filter(|(name, _)| !lost.contains(*name));
+    let services = services.map(|(_, unit)| &unit.directory);
     let others: BTreeSet<_> = recorded
         .chain(marks.map(|mark| &mark.directory))
+        .chain(services)
         .filter(|directory| **directory != project.directory)
         .collect();
     let tell = |there: &PathBuf| belongs(&project.name, there, &project.directory);
@@ -212,8 +218,8 @@ fn identity(project: &Project, observed: &Observed) -> Vec<Problem> {
 pub fn belongs(project: &Name, there: &Path, here: &Path) -> Problem {
     let (there, here) = (there.display(), here.display());
     let help = format!(
-        "give this project another name with `name:` or `-p`; if it was moved here, take its file out of `{there}` and run this \
-         again"
+        "run this in `{there}` to change that one, or give this one another name with `name:` or `-p`; if the project was moved \
+         here, take its file out of `{there}` and run this again"
     );
     problem(
         format!("project `{project}` belongs to `{there}`, not to `{here}`"),

@@ -25,7 +25,7 @@ impl Builder<'_> {
             version: RECORD_VERSION,
             name: self.project.name.clone(),
             directory: self.project.directory.clone(),
-            moved: None,
+            moved: self.wish.moved.clone(),
             lxcpath: self.wish.lxcpath.clone(),
             subnets: net.subnets,
             networks: BTreeMap::new(),

@@ -96,6 +96,8 @@ pub struct Wish {
     pub renew_anonymous: bool,
     /// How long a new self without a health check must have run before the older one goes; zero is not at all.
     pub settle: Duration,
+    /// Where the project is now when it was moved here from the directory that its marks bear.
+    pub moved: Option<PathBuf>,
 }
 
 /// How long to wait for containers to be ready.

@@ -36,15 +36,42 @@ pub fn units_of_files(files: &BTreeMap<String, String>) -> Units {
     found
 }
 
+/// The services of `project` by what is written beside their unit files and by those files, where both are of this state.
+///
+/// # Errors
+/// A directory or a file in it cannot be read.
+pub fn services_left(paths: &Paths, project: &Name) -> Result<Vec<UnitSpec>, StoreError> {
+    let mut services: Vec<UnitSpec> = super::load_unit_specs(paths, project)?
+        .into_values()
+        .collect();
+    let files = unit_files(paths, &|name| name.ends_with(".service"))?;
+    let ours = |unit: &UnitSpec| {
+        let state = unit.state_dir.as_deref().map(Paths::under);
+        let state = state.unwrap_or_else(Paths::system);
+        &unit.project == project && state.state() == paths.state()
+    };
+    services.extend(units_of_files(&files).into_values().filter(ours));
+    Ok(services)
+}
+
 /// The same of all projects, as far as systemd holds ports for them.
 ///
 /// # Errors
 /// The directory of units or a file in it cannot be read.
 pub(super) fn demand_units(paths: &Paths) -> Result<Units, StoreError> {
+    let files = unit_files(paths, &|name| name.contains("-on\\x2ddemand-"))?;
+    Ok(units_of_files(&files))
+}
+
+/// The texts of locker's unit files whose name is a `wanted` one.
+fn unit_files(
+    paths: &Paths,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<BTreeMap<String, String>, StoreError> {
     let dir = paths.units();
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Units::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(source) => return Err(StoreError::io("list", &dir)(source)),
     };
     let mut files = BTreeMap::new();
@@ -52,13 +79,13 @@ pub(super) fn demand_units(paths: &Paths) -> Result<Units, StoreError> {
         let path = entry.map_err(StoreError::io("list", &dir))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = || fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
-        if name.starts_with("locker-") && name.contains("-on\\x2ddemand-") && plain() {
+        if name.starts_with("locker-") && wanted(&name) && plain() {
             // It may be taken away just now, or hold anything.
             let text = fs::read_to_string(&path).unwrap_or_default();
             files.insert(name.into_owned(), text);
         }
     }
-    Ok(units_of_files(&files))
+    Ok(files)
 }
 
 /// The words of the command that a unit file of ours runs, as they were before they were quoted.

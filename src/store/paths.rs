@@ -72,6 +72,11 @@ impl Paths {
         self.project(project).join("mounts.json")
     }
 
+    /// From which files the project was brought up.
+    pub fn origins(&self, project: &Name) -> PathBuf {
+        self.project(project).join("files.json")
+    }
+
     /// What is under way in the project.
     pub fn journal(&self, project: &Name) -> PathBuf {
         self.project(project).join("journal.jsonl")

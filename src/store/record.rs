@@ -96,6 +96,7 @@ pub fn remove_record(paths: &Paths, project: &Name) -> Result<(), StoreError> {
         Err(source) => return Err(StoreError::io("remove", &path)(source)),
     }
     super::save_sources(paths, project, &super::Sources::new())?;
+    super::origins::remove_origins(paths, project)?;
     remove_notes(paths, project);
     let dir = paths.project(project);
     match fs::remove_dir(&dir) {
@@ -138,15 +139,22 @@ pub fn remove_empty(paths: &Paths, project: &Name) {
     }
 }
 
-/// The records of all projects by name. A directory without a record, or with a damaged one, is passed over:
-/// the subnet of such a project is seen on its bridge.
+/// The records of all projects by name. A directory without a record, or with one that is damaged, of a newer locker
+/// or of another project (a copy), is passed over: it keeps nobody else from work, and the subnet of such a project is
+/// seen on its bridge.
 ///
 /// # Errors
-/// As [`load_record`].
+/// A record cannot be read.
 pub fn load_records(paths: &Paths) -> Result<Vec<ProjectRecord>, StoreError> {
-    let records = project_names(paths)?.into_iter();
-    let records = records.map(|project| load_record(paths, &project));
-    records.filter_map(Result::transpose).collect()
+    let mut records = Vec::new();
+    for project in project_names(paths)? {
+        match load_record(paths, &project) {
+            Ok(record) => records.extend(record),
+            Err(StoreError::Newer { .. } | StoreError::Misplaced { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
 }
 
 #[cfg(test)]
@@ -230,7 +238,9 @@ mod tests {
                 error.contains(expected) && error.contains("project.json"),
                 "{error}"
             );
-            assert!(load_records(&paths).is_err());
+            save_record(&paths, &record("one")).unwrap();
+            let others = load_records(&paths).unwrap();
+            assert_eq!(others, [record("one")], "nobody else is stopped by it");
         }
     }
 

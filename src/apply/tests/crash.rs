@@ -18,6 +18,7 @@ use crate::store::load_kept;
 
 fn wish(goal: Goal) -> Wish {
     Wish {
+        moved: None,
         goal,
         selection: None,
         no_ports: false,

@@ -4,12 +4,14 @@
 //! in a container that lives on (limits, whether the setup has run) is kept in a file beside them, which
 //! counts only for the container with the id that stands in it. A lost file loses nothing that matters.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::client::Client;
+use super::list;
 use super::site::{Site, write_whole};
 use crate::backend::BackendError;
 use crate::model::{App, EngineNetwork, IdRange, Name};
@@ -52,6 +54,20 @@ pub(super) fn end_stop(home: &Path) {
 pub(super) fn is_stopping(note: Option<&str>, init: Option<u32>) -> bool {
     let asked: Option<u32> = note.and_then(|note| note.parse().ok());
     asked.is_some_and(|asked| init.is_none_or(|init| init == asked))
+}
+
+/// The directories that the marks of `project`'s containers bear. An engine that is not there or does not answer knows
+/// of none.
+pub async fn directories_of(project: &Name) -> BTreeSet<PathBuf> {
+    let client = Client::default();
+    let Ok(link) = client.link().await else {
+        return BTreeSet::new();
+    };
+    let list = list::containers(&link.endpoint).await.unwrap_or_default();
+    let labels = list.iter().map(|entry| &entry.labels.0);
+    let ours = labels.filter(|labels| labels.get(PROJECT).is_some_and(|of| of == project.as_str()));
+    ours.filter_map(|labels| labels.get(DIRECTORY).map(PathBuf::from))
+        .collect()
 }
 
 /// The labels of a container's marks.

@@ -78,6 +78,7 @@ use client::{Client, Link};
 use error::refused;
 use homes::Homes;
 use known::{All, Bodies, Known};
+pub use mark::directories_of;
 use site::Site;
 
 /// The Docker driver of one project. Dropping it stops nothing.

@@ -3,8 +3,9 @@
 //! The mark (`locker.json`) is written last at creation and removed first at destruction; between
 //! the two a note beside the container's directory names who is at work. Neither is ever guessed.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,16 @@ pub(super) fn read(dir: &Path) -> Result<Option<Mark>, BackendError> {
         return Err(BackendError::Mark { path, reason });
     }
     Ok(Some(mark))
+}
+
+/// The directories that the marks of `project`'s containers below `lxcpath` bear. What cannot be read has none.
+pub fn directories_of(lxcpath: &Path, project: &Name) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(lxcpath).into_iter().flatten().flatten();
+    let stem = format!("{project}_");
+    let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&stem));
+    let marks = named.filter_map(|entry| read(&entry.path()).ok().flatten());
+    let ours = marks.filter(|mark| &mark.spec.project == project);
+    ours.map(|mark| mark.directory).collect()
 }
 
 /// The mark of a container of this project, which must be there.

@@ -76,6 +76,7 @@ use super::{
 use crate::model::{Hook, HostsLine, Kind, Mount, Name};
 use crate::observed::Mark;
 use crate::store::Paths;
+pub use mark::directories_of;
 use site::{Site, failed};
 
 /// The LXC driver of one project. Dropping it stops nothing.

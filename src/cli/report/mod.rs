@@ -178,7 +178,7 @@ fn dress_job(error: &JobError, report: &mut Report) {
         JobError::Load(LoadError::NotFound { .. }) => {
             report.kind = Kind::Usage;
             report.help =
-                vec!["name a file with `-f FILE`, or go to the directory of a project".into()];
+                vec!["name a file with `-f FILE`, a project that is up with `-p NAME`, or go to the directory of a project".into()];
         }
         JobError::Load(LoadError::Io { source, .. }) => {
             report.kind = Kind::Usage;

@@ -38,7 +38,7 @@ fn read_text(text: &str) -> Result<Loaded, LoadError> {
         text: text.into(),
     };
     let project = lower_files(&desk, &[file], &LoadOptions::default());
-    finish(desk, project)
+    finish(desk, project, Vec::new())
 }
 
 /// A directory of files that are read as a project.

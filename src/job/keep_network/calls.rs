@@ -1,5 +1,5 @@
-//! Told by supervisors: a container runs, or has ended. Each waits for an answer, so that a service is ready
-//! with its ports in place.
+//! Told by supervisors: a container runs, or has ended. Each waits for an answer, so that what comes after the start of
+//! a container finds its ports in place.
 
 use std::fs::{self, Permissions};
 use std::io;

@@ -116,7 +116,7 @@ pub async fn port_check(
     setting: &Setting,
     names: &[String],
 ) -> Result<Vec<PortCheckRow>, JobError> {
-    let opened = way::open(setting, "port check")?;
+    let opened = way::open(setting, "port check").await?;
     let looked = way::look(&opened, &request(names)).await?;
     let observed = &looked.observed;
     let selected = |name: &Name| {

@@ -63,6 +63,7 @@ fn wish(goal: Goal) -> Wish {
         state_dir: None,
         renew_anonymous: false,
         settle: Duration::ZERO,
+        moved: None,
     }
 }
 

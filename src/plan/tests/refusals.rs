@@ -100,7 +100,7 @@ fn foreign_containers_and_bridges_are_never_taken() {
 fn a_project_of_another_directory_is_refused_by_its_directory() {
     let mut world = World::of(&shop());
     world.seen.record.as_mut().unwrap().directory = "/home/ada/shop".into();
-    let expected = "0: project `shop` belongs to `/home/ada/shop`, not to `/srv/shop` [give this project another name with `name:` or `-p`; if it was moved here, take its file out of `/home/ada/shop` and run this again]";
+    let expected = "0: project `shop` belongs to `/home/ada/shop`, not to `/srv/shop` [run this in `/home/ada/shop` to change that one, or give this one another name with `name:` or `-p`; if the project was moved here, take its file out of `/home/ada/shop` and run this again]";
     assert_eq!(up(&world.look()), [expected]);
     world.seen.record = None;
     world.container("web").mark.as_mut().unwrap().directory = "/home/ada/shop".into();
