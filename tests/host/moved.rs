@@ -59,30 +59,25 @@ fn a_project_whose_directory_is_gone_is_taken_over_and_another_of_its_name_is_re
         host.sh("mkdir -p /srv/other && echo 'containers: {x: {template: {name: tiny}}}' >/srv/other/locker.yaml");
         let other = host.try_sh("cd /srv/other && locker -p mm stop").exits(1);
         other.says(&["run this in `/srv/mm`"]);
-        // Moved while its record is lost, with everything else that locker wrote down or without; and not moved.
-        for (from, to, lost) in [
-            (
-                "/srv/mm",
-                "/root/mm",
-                ": >/var/lib/locker/projects/mm/project.json",
-            ),
-            ("/root/mm", "/srv/mm", "rm -r /var/lib/locker/projects"),
+        // Moved while its record is lost, of which its services tell, and then its marks alone.
+        let init = project.init("web");
+        for lost in [
+            ": >/var/lib/locker/projects/mm/project.json",
+            "rm -r /var/lib/locker/projects",
         ] {
-            let init = project.init("web");
-            host.sh(lost);
-            host.sh(&format!(
-                "mkdir -p /tmp/twin && cp {from}/locker.yaml /tmp/twin/ && mv {from} {to}"
-            ));
-            host.sh(&format!("mkdir {from} && cp /tmp/twin/locker.yaml {from}/"));
+            host.sh(&format!("{lost}; cp -r /srv/mm /root/mm"));
             for words in ["down --yes", "plan", "up --yes"] {
-                let refused = host.try_sh(&format!("cd {to} && locker {words}")).exits(1);
-                refused.says(&["project `mm` belongs to"]);
+                here(words)
+                    .exits(1)
+                    .says(&["project `mm` belongs to `/srv/mm`"]);
             }
-            host.sh(&format!("rm -r {from}"));
-            let moved = |words: &str| host.try_sh(&format!("cd {to} && locker {words}"));
-            moved("plan").exits(0).says(&["is any more"]);
-            moved("up --yes").exits(0);
-            moved("plan --exit-code").exits(0);
+            host.sh("rm -r /root/mm; mv /srv/mm /root/mm");
+            here("plan").exits(0).says(&["was in `/srv/mm`"]);
+            here("up --yes").exits(0);
+            here("plan --exit-code").exits(0);
+            host.sh("mv /root/mm /srv/mm");
+            project.locker("up --yes").exits(0);
+            project.locker("plan --exit-code").exits(0);
             assert_eq!(project.init("web"), init, "it goes on as it is");
             assert_eq!(host.sh("docker exec mm_app cat /d/f"), "kept");
         }
