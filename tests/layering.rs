@@ -197,3 +197,60 @@ fn the_house_rules_hold_in_every_file() {
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
+
+/// The crates that Cargo.toml names below this heading.
+fn crates(heading: &str) -> BTreeSet<String> {
+    let manifest = include_str!("../Cargo.toml");
+    let (_, below) = manifest.split_once(heading).unwrap();
+    let lines = below
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| line.split_once(" = "));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn each_dependency_is_used_and_has_its_reason_and_no_other_is_named() {
+    let (crates, for_tests) = (crates("\n[dependencies]"), crates("\n[dev-dependencies]"));
+    let mut code = String::new();
+    for (_, text) in all_sources() {
+        code.push_str(&text);
+    }
+    let all = || crates.union(&for_tests);
+    let unused = all().filter(|name| !code.contains(&format!("{}::", name.replace('-', "_"))));
+    assert_eq!(unused.collect::<Vec<_>>(), [""; 0], "nothing uses them");
+
+    let page = include_str!("../docs/dependencies.md");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let cells = |row: &str| row.split('|').map(str::to_owned).collect::<Vec<_>>();
+    let reasoned: BTreeSet<String> = rows
+        .flat_map(|row| cells(row).into_iter().skip(1).take(2).collect::<Vec<_>>())
+        .flat_map(|cell| {
+            let words = cell.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
+            words.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    let untold = all().filter(|name| !reasoned.contains(*name));
+    assert_eq!(
+        untold.collect::<Vec<_>>(),
+        [""; 0],
+        "docs/dependencies.md has no reason for them"
+    );
+
+    let (_, rest) = page.split_once("\n## The rest\n").unwrap();
+    let rows = rest.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let named: Vec<String> = rows
+        .flat_map(|row| {
+            cells(row)[1]
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .filter(|name| !all().any(|known| known == name))
+        .collect();
+    assert_eq!(
+        named, [""; 0],
+        "docs/dependencies.md names what Cargo.toml does not"
+    );
+}
