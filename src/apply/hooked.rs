@@ -6,6 +6,7 @@
 
 use crate::backend::{BackendError, Body, Probe};
 use crate::model::{HookAt, Name, STOP_GRACE, UnitState, host_name_of};
+use crate::plan::usual_grace;
 
 use super::supervised::Supervised;
 
@@ -29,7 +30,8 @@ impl Supervised {
             // It cannot run them; that it has ended by itself is told as of any other.
             return Ok(());
         }
-        let grace = self.of(name).grace.unwrap_or(STOP_GRACE);
+        let usual = self.of(name).kind.map_or(STOP_GRACE, usual_grace);
+        let grace = self.of(name).grace.unwrap_or(usual);
         // The first error is the one to tell.
         let _ = self.engines.stop(name, body, grace).await;
         Err(error)

@@ -104,9 +104,12 @@ impl Worker<'_> {
         let wishes = provisions.iter();
         let wishes = wishes.map(|wish| (provision::command(wish), format!("`{wish}`")));
         let own = commands.iter();
-        let own = own.map(|command| (command.clone(), format!("setup command `{command}`")));
+        let own = own.map(|command| {
+            let what = format!("setup command `{command}`");
+            (command.clone().into(), what)
+        });
         for (command, what) in wishes.chain(own) {
-            let ran = inside.run(container, &command.into(), None).await?;
+            let ran = inside.run(container, &command, None).await?;
             for line in ran.output.lines() {
                 self.events.tell(Event::Output { id, step, line });
             }

@@ -1,10 +1,10 @@
 //! How a wish of a system container is fulfilled inside it: a script for its own shell, with the values as
 //! arguments, so that none of them is ever read as part of a script.
 
-use crate::model::{InnerCommand, Provision};
+use crate::model::{Hook, InnerCommand, Provision};
 
-/// The command that does it.
-pub(super) fn command(wish: &Provision) -> InnerCommand {
+/// The command that does it, as the user whose files it writes.
+pub(super) fn command(wish: &Provision) -> Hook {
     let (script, arguments) = match wish {
         Provision::Packages(names) => (
             include_str!("../../templates/provision/packages.sh"),
@@ -34,7 +34,22 @@ pub(super) fn command(wish: &Provision) -> InnerCommand {
         }
     };
     let shell = ["/bin/sh", "-c", script, "locker"].map(str::to_owned);
-    InnerCommand::Exec(shell.into_iter().chain(arguments).collect())
+    let command = InnerCommand::Exec(shell.into_iter().chain(arguments).collect());
+    Hook {
+        user: owner(wish),
+        ..command.into()
+    }
+}
+
+/// Whose files it writes: a user's own home directory holds whatever links the user likes.
+fn owner(wish: &Provision) -> Option<String> {
+    match wish {
+        Provision::SshKeys { user, .. } => Some(user.clone()),
+        Provision::Packages(_)
+        | Provision::Timezone(_)
+        | Provision::Locale(_)
+        | Provision::User(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +66,7 @@ mod tests {
             home: Some("/srv/al".into()),
             groups: vec!["sudo".into()],
         };
-        let argv = command(&Provision::User(user)).argv();
+        let argv = command(&Provision::User(user)).command.argv();
         assert_eq!(argv[..2], ["/bin/sh", "-c"]);
         assert_eq!(argv[3..], ["locker", "al", "1000", "", "/srv/al", "sudo"]);
         assert!(!argv[2].contains("al1000"));

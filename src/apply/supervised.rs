@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::backend::{
     Backend, BackendError, BackendView, Body, End, Engine, Inside, Probe, Progress, Sought, Watch,
 };
-use crate::model::{Hooks, Name, UnitState, host_name_of};
+use crate::model::{Hooks, Kind, Name, UnitState, host_name_of};
 use crate::observed::Mark;
 use crate::store::{self, Paths};
 use crate::sys;
@@ -40,6 +40,8 @@ pub struct Supervised {
 /// What is known of a container by its mark.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
+    /// Which engine runs it; none while no mark is known.
+    pub(super) kind: Option<Kind>,
     /// systemd runs it.
     supervised: bool,
     /// What runs around it.
@@ -84,6 +86,7 @@ impl Supervised {
 
     fn learn(&self, mark: &Mark) {
         let known = Known {
+            kind: Some(mark.spec.kind()),
             supervised: mark.spec.supervised,
             hooks: mark.spec.hooks.clone(),
             grace: mark.spec.stop_grace,

@@ -142,7 +142,7 @@ impl<'a> Begun<'a> {
                 self.record.of, self.host.project
             ),
             argv: call("__run", last.into()),
-            stop: call("__end", grace.as_secs().to_string()),
+            stop: call("__end", grace.as_secs_f64().ceil().to_string()),
             grace,
             identifier: self.spec.name.to_string(),
         }

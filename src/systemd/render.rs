@@ -156,7 +156,7 @@ fn container(unit: &UnitSpec, walls: Walls) -> Result<Values, UnitsError> {
 
 /// What a supervisor needs beyond the container's own time. An engine of a busy host takes many seconds to
 /// kill a container, and a stop that is cut short is a failed unit.
-const STOP_MORE: Duration = Duration::from_secs(30);
+pub(super) const STOP_MORE: Duration = Duration::from_secs(30);
 
 /// Each command before the stop has as long as the container.
 fn stop_time(unit: &UnitSpec) -> Duration {

@@ -1,4 +1,5 @@
-# Writes the block of public keys of a user: NAME KEY…; what others have put into the file stays.
+# Writes the block of public keys of a user: NAME KEY…; what others have put into the file stays. It runs as that user,
+# so that a link in the home directory leads to nothing that is somebody else's.
 name=$1
 shift
 home=$(getent passwd "$name" 2>/dev/null | cut -d: -f6)
@@ -16,4 +17,4 @@ mkdir -p "$home/.ssh" || exit
         echo '# <<< locker'
     fi
 } >"$file.locker" || exit
-chown "$name:$(id -g "$name")" "$home/.ssh" "$file.locker" && chmod 600 "$file.locker" && mv "$file.locker" "$file"
+chmod 600 "$file.locker" && mv "$file.locker" "$file"

@@ -11,7 +11,7 @@ const FILE: &str = "  a:
     devices: [/dev/many, \"/dev/none:/srv/none:rw\"]
     cap_drop: [NET_RAW]
     cap_add: [SYS_TIME]
-    sysctls: {net.ipv4.ip_default_ttl: 99}
+    sysctls: {net.ipv4.ip_default_ttl: 99, net/ipv4/ip_forward: 1}
     ulimits: {nofile: {soft: 333, hard: 444}}
     tmpfs: [\"/scratch:size=1m\"]
     shm_size: 3m
@@ -85,7 +85,7 @@ fn devices_and_memory_belong_to_the_root_of_an_id_map_and_reach_its_own_dev() {
 fn a_read_only_root_a_privileged_one_and_one_for_containers_inside_start() {
     on_a_host(|host| {
         let file = "  ro: {template: {name: tiny}, read_only: true, stop_grace_period: 0s}\n  \
-                    all: {template: {name: tiny}, privileged: true, stop_grace_period: 0s}\n  \
+                    all: {template: {name: tiny}, privileged: true, sysctls: {kernel.shmmax: 1048576}, stop_grace_period: 0s}\n  \
                     nest: {template: {name: tiny}, nesting: true, stop_grace_period: 0s}\n";
         let project = Project::new(host, "shop", file);
         project.up();
@@ -95,6 +95,8 @@ fn a_read_only_root_a_privileged_one_and_one_for_containers_inside_start() {
                 .err
                 .contains("Read-only file system")
         );
+        let shown = project.inside("all", "cat /proc/sys/kernel/shmmax").out;
+        assert_eq!(shown, "1048576\n");
         project.inside("all", "mknod /dev/mine b 254 0").exits(0);
         let seen = project
             .inside("all", "grep CapBnd /proc/self/status")
@@ -104,6 +106,19 @@ fn a_read_only_root_a_privileged_one_and_one_for_containers_inside_start() {
         assert_eq!(seen.trim(), host_has.trim());
         let mounts = project.inside("nest", "cat /proc/mounts").exits(0).out;
         assert!(mounts.contains(" /dev/.lxc/proc "), "{mounts}");
+        project.locker("plan --exit-code").exits(0);
+        // Its names change while it runs, as those of any other.
+        let init = project.init("ro");
+        project.rewrite(&file.replace(
+            "read_only: true",
+            "read_only: true, links: [nest], extra_hosts: [\"far=192.0.2.1\"]",
+        ));
+        project.up();
+        let names = "grep -c -w far /etc/hosts; grep -q -w nest /etc/hosts && echo linked";
+        assert_eq!(project.inside("ro", names).out, "1\nlinked\n");
+        assert_eq!(project.init("ro"), init);
+        project.locker("stop nest").exits(0);
+        project.locker("start nest").exits(0);
         project.locker("plan --exit-code").exits(0);
         project.locker("down --yes").exits(0);
     });
@@ -128,7 +143,7 @@ fn a_device_that_is_missing_is_told_before_the_first_change() {
 /// A package manager, and the programs for accounts that this small system lacks: each notes what it is asked for.
 const TOOL: &str = r#"#!/bin/sh
 echo "${0##*/} $*" >> /asked
-[ "${0##*/}" != useradd ] || { echo "deploy:x:2000:2000::/home/deploy:/bin/sh" >> /etc/passwd; mkdir -p /home/deploy; }
+[ "${0##*/}" != useradd ] || { echo "deploy:x:2000:2000::/home/deploy:/bin/sh" >> /etc/passwd; mkdir -p /home/deploy; chown 2000:2000 /home/deploy; }
 "#;
 
 #[test]
@@ -205,6 +220,51 @@ fn a_wish_that_cannot_be_fulfilled_is_told_with_the_last_line_of_who_tried() {
             "{}",
             ran.err
         );
+        project.locker("down --yes").exits(0);
+    });
+}
+
+#[test]
+fn settings_that_liblxc_refuses_take_the_place_of_none_and_signals_of_real_time_are_none_of_them() {
+    on_a_host(|host| {
+        let file = |more: &str| {
+            format!("  a:\n    template: {{name: tiny}}\n    stop_grace_period: 1s\n{more}")
+        };
+        let project = Project::new(host, "shop", &file(""));
+        project.up();
+        project.rewrite(&file("    config: [\"lxc.mount.auto = nosuch\"]\n"));
+        let refused = project.locker("up").exits(1);
+        refused.says(&["liblxc refuses `lxc.mount.auto = nosuch`"]);
+        project.inside("a", "true").exits(0);
+        for signal in ["RTMIN", "SIGRTMAX", "SIGRTMIN+3", "UNUSED", "15"] {
+            project.rewrite(&file(&format!("    stop_signal: {signal}\n")));
+            project.up();
+            project.inside("a", "true").exits(0);
+        }
+        project.rewrite(&file(""));
+        project.up();
+        project.locker("plan --exit-code").exits(0);
+        // A first one is told before it starts, and leaves nothing.
+        project.locker("down --yes").exits(0);
+        project.rewrite(&file("    config: [\"lxc.signal.halt = SIGFOO\"]\n"));
+        project
+            .locker("up")
+            .exits(1)
+            .says(&["liblxc refuses `lxc.signal.halt = SIGFOO`"]);
+        assert_eq!(project.state("a"), "ABSENT");
+    });
+}
+
+#[test]
+fn a_check_has_the_variables_of_the_file_and_a_user_its_groups() {
+    on_a_host(|host| {
+        let file = "  a:\n    template: {name: tiny}\n    environment: {WORD: good}\n    stop_grace_period: 0s\n    \
+                    healthcheck: {test: '[ \"$$WORD\" = good ] && [ \"$$HOME\" = /root ]', interval: 200ms, retries: 3}\n    \
+                    setup: [\"echo al:x:1000:1000::/:/bin/sh >> /etc/passwd\", \"printf 'www:x:80:al\\nsudo:x:27:root,al\\n' >> /etc/group\"]\n";
+        let project = Project::new(host, "shop", file);
+        project.locker("up --wait").exits(0);
+        let ids = |user: &str| project.locker(&format!("exec {user} a id -G")).exits(0).out;
+        assert_eq!(ids("-u al"), "1000 27 80\n");
         project.locker("down --yes").exits(0);
     });
 }

@@ -17,7 +17,7 @@ use super::{ended, keeper};
 use crate::backend::BackendError;
 
 /// How long an answer may take that a monitor gives at once: what takes longer hangs.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// The same for what the kernel does with all processes of a container.
 const WORK: Duration = Duration::from_secs(30);
 
@@ -69,12 +69,23 @@ impl Asked {
 
     /// `STOPPED`, `RUNNING`, `FROZEN`, …
     pub(super) fn state(&self) -> Result<String, BackendError> {
-        self.call(ANSWER, |container| container.state())
+        self.state_within(ANSWER)
+    }
+
+    /// The same; `most` is how long the answer may take.
+    pub(super) fn state_within(&self, most: Duration) -> Result<String, BackendError> {
+        self.call(most, |container| container.state())
     }
 
     /// Process id of its init while it runs.
     pub(super) fn init_pid(&self) -> Result<Option<u32>, BackendError> {
         self.call(ANSWER, |container| container.init_pid())
+    }
+
+    /// Reads a file of settings into this object; false when liblxc refuses one.
+    pub(super) fn load_config(&self, file: &Path) -> Result<bool, BackendError> {
+        let file = file.to_owned();
+        self.call(ANSWER, move |container| container.load_config(&file))
     }
 
     /// Freezes it; false when liblxc refuses.

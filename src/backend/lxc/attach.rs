@@ -12,7 +12,7 @@ use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
 use crate::backend::{AttachOptions, BackendError, Ran};
-use crate::model::{Hook, Name};
+use crate::model::{ContainerSpec, Hook, Name};
 use crate::observed::State;
 
 /// Output that is kept, from its end.
@@ -125,6 +125,15 @@ fn last_of(mut stream: impl Read) -> String {
     String::from_utf8_lossy(kept.get(start..).unwrap_or_default()).into_owned()
 }
 
+/// The variables of a container's checks, for who has no look at its files: a login of root, and those of the file.
+pub(super) fn of_checks(spec: &ContainerSpec) -> Vec<String> {
+    let mut environment = User::find("", None).map_or_else(Vec::new, |root| root.environment(&[]));
+    environment.push("container=lxc".into());
+    let own = spec.environment.iter();
+    environment.extend(own.map(|(key, value)| format!("{key}={value}")));
+    environment
+}
+
 /// What a helper is to do inside.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -175,6 +184,10 @@ pub(super) fn request(site: &Site, session: &Session) -> Result<(Request, u32), 
         let user = wanted.unwrap_or_default();
         refuse(format!("it has no user `{user}`"))
     })?;
+    let groups = match wanted {
+        Some(_) => user.groups(&files.read("/etc/group")?.unwrap_or_default()),
+        None => Vec::new(),
+    };
     let locales = LOCALES.map(|path| files.read(path).ok().flatten().unwrap_or_default());
     let mut environment = user.environment(&locales);
     environment.push("container=lxc".into());
@@ -208,6 +221,7 @@ pub(super) fn request(site: &Site, session: &Session) -> Result<(Request, u32), 
                 .map(|dir| dir.display().to_string()),
             uid: wanted.map(|_| user.uid),
             gid: wanted.map(|_| user.gid),
+            groups,
             manner: *manner,
         }),
     };

@@ -28,6 +28,8 @@ pub struct Attended {
     /// The console log.
     pub console: PathBuf,
     pub(super) guarded: Option<Guarded>,
+    /// The variables of a command inside, as `exec` sets them.
+    pub(super) environment: Vec<String>,
     pub(super) monitor: Pid,
     /// Its pidfd.
     pub(super) alive: OwnedFd,
@@ -105,10 +107,11 @@ impl Attended {
             log: None,
             task: Task::Attach(Inner {
                 argv: inner.argv(),
-                environment: vec![super::attach::PATH.into()],
+                environment: self.environment.clone(),
                 workdir: None,
                 uid: None,
                 gid: None,
+                groups: Vec::new(),
                 manner: Manner::Hook,
             }),
         };

@@ -19,7 +19,8 @@ use tokio::io::unix::AsyncFd;
 
 use super::card::{CardAddress, Instruction};
 use super::layout::{
-    ATTACH_CLEAR_ENV, ATTACH_DEFAULT, Argv, AttachOptions, Pointer, Raw, Unused, Words,
+    ATTACH_CLEAR_ENV, ATTACH_DEFAULT, ATTACH_SETGROUPS, Argv, AttachOptions, Pointer, Raw, Unused,
+    Words,
 };
 
 /// The opened library.
@@ -87,6 +88,8 @@ pub(super) struct Command<'a> {
     /// `u32::MAX` leaves the id as it is.
     pub(super) uid: u32,
     pub(super) gid: u32,
+    /// Further groups; only meant with a user.
+    pub(super) groups: &'a [u32],
     /// Its standard input is a terminal, which its session gets for its own.
     pub(super) terminal: bool,
     /// It leads a session, and so a process group, of its own.
@@ -270,7 +273,10 @@ impl Object<'_> {
     pub(super) fn attach(&self, how: &Command<'_>) -> Option<c_int> {
         let [input, output, errors] = how.streams.map(|fd| fd.as_raw_fd());
         let mut options = AttachOptions {
-            flags: ATTACH_DEFAULT,
+            flags: match how.groups {
+                [] => ATTACH_DEFAULT,
+                [..] => ATTACH_DEFAULT | ATTACH_SETGROUPS,
+            },
             namespaces: -1,
             personality: -1,
             initial_cwd: c"/".as_ptr(),
@@ -284,7 +290,7 @@ impl Object<'_> {
             stderr_fd: errors,
             log_fd: -9, // -EBADF, as LXC_ATTACH_OPTIONS_DEFAULT has it
             lsm_label: null(),
-            groups: (0, null()),
+            groups: (how.groups.len(), how.groups.as_ptr()),
             later: [0; 8],
         };
         let argv = &how.argv.pointers;

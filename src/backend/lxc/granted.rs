@@ -48,7 +48,8 @@ pub(super) fn lines(
         put(&format!("lxc.prlimit.{name}"), &prlimit(*limit));
     }
     for (name, value) in &system.granted.sysctls {
-        put(&format!("lxc.sysctl.{name}"), value);
+        // sysctl(8) takes both.
+        put(&format!("lxc.sysctl.{}", name.replace('/', ".")), value);
     }
     if let Some(signal) = &system.stop_signal {
         put("lxc.signal.halt", &signal_word(signal));
@@ -72,12 +73,17 @@ fn prlimit(limit: Ulimit) -> String {
     }
 }
 
-/// LXC knows signals by names with `SIG` and by numbers.
+/// LXC knows signals by names with `SIG` and by numbers, those of real time by their distance alone.
 fn signal_word(signal: &str) -> String {
     let word = signal.to_ascii_uppercase();
-    match word.starts_with("SIG") || word.starts_with(|c: char| c.is_ascii_digit()) {
-        true => word,
-        false => format!("SIG{word}"),
+    let bare = word.strip_prefix("SIG").unwrap_or(&word);
+    match bare {
+        "RTMIN" => "SIGRTMIN+0".to_owned(),
+        "RTMAX" => "SIGRTMAX-0".to_owned(),
+        // Not every C library has the name.
+        "UNUSED" => "31".to_owned(),
+        number if number.starts_with(|c: char| c.is_ascii_digit()) => number.to_owned(),
+        name => format!("SIG{name}"),
     }
 }
 

@@ -3,7 +3,8 @@
 //! A container's root may do anything to its own tree, so every path is resolved by the kernel below
 //! an open directory (openat2(2), `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`). A running container is
 //! entered through `/proc/<init>/root`, where its volumes are mounted; for a stopped one a path under a
-//! volume is looked up in the volume's host directory.
+//! volume is looked up in the volume's host directory. What a running one has mounted read-only as a whole is
+//! written where it lies on the host.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -54,7 +55,7 @@ impl<'a> Inside<'a> {
             in_place: false,
             read_only: false,
         };
-        if let Some(pid) = self.pid {
+        if let Some(pid) = self.pid.filter(|_| !self.shows_tree(path)) {
             return plain(format!("/proc/{pid}/root").into(), path);
         }
         let covering = self
@@ -82,6 +83,14 @@ impl<'a> Inside<'a> {
             in_place,
             read_only: mount.read_only,
         }
+    }
+
+    /// Whether a running container sees there what its root file system has on the host, and can only read it.
+    fn shows_tree(&self, path: &Path) -> bool {
+        let mounts = self.spec.mounts.iter().map(|mount| &mount.target);
+        let granted = &self.spec.system.granted;
+        let mut covering = mounts.chain(granted.tmpfs.keys());
+        granted.read_only && !covering.any(|target| path.starts_with(target))
     }
 
     fn link(&self, path: &Path) -> BackendError {

@@ -41,6 +41,8 @@ pub(super) struct Inner {
     pub(super) workdir: Option<String>,
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
+    /// Further groups; only meant with a user.
+    pub(super) groups: Vec<u32>,
     pub(super) manner: Manner,
 }
 
@@ -200,6 +202,7 @@ fn begin(container: &Container<'_>, inner: &Inner) -> Result<Begun, Trouble> {
         workdir: &workdir,
         uid: inner.uid.unwrap_or(u32::MAX),
         gid: inner.gid.unwrap_or(u32::MAX),
+        groups: &inner.groups,
         terminal: matches!(inner.manner, Manner::Terminal { .. }),
         session: inner.manner != Manner::Hook,
         tied: !detached,
@@ -314,6 +317,7 @@ mod tests {
             workdir: Some("/no\nwhere".into()),
             uid: None,
             gid: None,
+            groups: Vec::new(),
             manner: Manner::Hook,
         }
     }

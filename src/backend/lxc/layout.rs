@@ -101,6 +101,7 @@ pub(super) struct AttachOptions {
 }
 
 pub(super) const ATTACH_DEFAULT: c_int = 0xffff;
+pub(super) const ATTACH_SETGROUPS: c_int = 0x0020_0000;
 pub(super) const ATTACH_CLEAR_ENV: c_int = 1;
 
 /// C strings and the null-terminated vector that points into them.

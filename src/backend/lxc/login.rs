@@ -52,6 +52,22 @@ impl User {
         })
     }
 
+    /// The groups of a group(5) file that name the user, beside its own.
+    pub(super) fn groups(&self, groups: &str) -> Vec<u32> {
+        let Some(name) = self.name.as_deref() else {
+            return Vec::new();
+        };
+        let named = groups.lines().filter_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            let [_, _, gid, members] = fields.as_slice() else {
+                return None;
+            };
+            let is_member = members.split(',').any(|member| member == name);
+            is_member.then(|| gid.parse().ok()).flatten()
+        });
+        named.collect()
+    }
+
     fn of_line(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, uid, gid, _, home, shell @ ..] = fields.as_slice() else {
@@ -111,6 +127,14 @@ mod tests {
         assert_eq!(find("500").map(|user| user.gid), Some(500));
         assert_eq!(find("nobody"), None);
         assert_eq!(find("odd"), None);
+    }
+
+    #[test]
+    fn a_user_is_in_the_groups_that_name_it() {
+        let groups =
+            "root:x:0:\nweb:x:34:\nsudo:x:27:al,web\nodd:x:x:web\nwww:x:80:web\nwebs:x:81:webs\n";
+        assert_eq!(find("web").unwrap().groups(groups), [27, 80]);
+        assert_eq!(find("500").unwrap().groups(groups), [0; 0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
@@ -16,6 +17,9 @@ use crate::backend::{BackendError, controllers};
 use crate::model::{CgroupVersion, ContainerSpec, IdKind, Limit};
 use crate::observed::Mark;
 use crate::sys;
+
+/// Where settings are tried out, and the container that they are tried for; no name of a project's begins so.
+const TRIAL: &str = ".locker-trial";
 
 /// Writes what a stopped container starts with: its settings, and the names that it may have changed inside.
 pub(super) fn write_for_start(site: &Site, spec: &ContainerSpec) -> Result<(), BackendError> {
@@ -37,6 +41,7 @@ pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), Backen
     let text = text_of(site, spec)?;
     let ours = dir.join("locker.conf");
     if std::fs::read_to_string(&ours).ok().as_deref() != Some(&text) {
+        try_out(site, spec, &dir, &text)?;
         write_whole(&ours, text.as_bytes())?;
     }
     let config = dir.join("config");
@@ -46,6 +51,39 @@ pub(super) fn write_conf(site: &Site, spec: &ContainerSpec) -> Result<(), Backen
         write_whole(&config, after.as_bytes())?;
     }
     Ok(())
+}
+
+/// Has liblxc read the settings before they take the place of others: with a line that it refuses it would never read
+/// anything of the container again.
+fn try_out(site: &Site, spec: &ContainerSpec, dir: &Path, text: &str) -> Result<(), BackendError> {
+    let trial = dir.join(TRIAL);
+    // A container that nobody has, so that what is there already does not count.
+    let reads = |text: &str| -> Result<bool, BackendError> {
+        let file = crate::store::create_private(&trial);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(io("write", &trial))?;
+        site.container("configure", TRIAL)?.load_config(&trial)
+    };
+    let read = reads(text).and_then(|whole| match whole {
+        true => Ok(None),
+        false => {
+            // Some lines mean nothing without those before.
+            let ends = text.match_indices('\n').map(|(end, _)| end);
+            let mut upto = ends.filter_map(|end| text.get(..=end));
+            let wrong = upto.find(|lines| !reads(lines).unwrap_or(true));
+            let line = wrong.and_then(|lines| lines.lines().next_back());
+            Ok(Some(line.unwrap_or("its settings as a whole").to_owned()))
+        }
+    });
+    let _ = std::fs::remove_file(&trial); // the next one replaces it
+    match read? {
+        None => Ok(()),
+        Some(line) => Err(failed(
+            "configure",
+            &spec.host_name(),
+            format!("liblxc refuses `{line}`"),
+        )),
+    }
 }
 
 /// Keeps all others out of a container's directory: a file of its root file system that sets an id works
@@ -108,23 +146,30 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
     let (spec, full) = (&mark.spec, mark.spec.host_name());
     let before = mark::ours(site, "configure", &spec.name)?;
     text_of(site, spec)?; // what can never be written is refused before anything changes
-    let container = site.container("configure", &full)?;
-    let live = match container.init_pid()? {
-        Some(pid) => Some((Live::apply(&container, &before.spec, spec)?, pid)),
+    // One that does not run needs no liblxc: what that cannot read is mended by what is written here.
+    let (_, pid) = super::view::state(site, &full)?;
+    let live = match pid {
+        Some(pid) => {
+            let container = site.container("configure", &full)?;
+            let done = Live::apply(&container, &before.spec, spec)?;
+            Some((done, container, pid))
+        }
         None => None,
     };
     // A stopped one gets it when it starts.
     let named = match &live {
-        Some((_, pid)) => rename(&Inside::of(site, spec, Some(*pid)), &before.spec),
+        Some((_, _, pid)) => rename(&Inside::of(site, spec, Some(*pid)), &before.spec),
         None => Ok(()),
     };
     let done = named
         .and_then(|()| write_conf(site, spec))
         .and_then(|()| mark::write(site, mark));
-    if let (Err(_), Some((live, pid))) = (&done, &live) {
-        live.take_back(&container);
-        // The first error is the one to tell, here and below.
-        let _ = rename(&Inside::of(site, &before.spec, Some(*pid)), spec);
+    if done.is_err() {
+        // The first error is the one to tell.
+        if let Some((live, container, pid)) = &live {
+            live.take_back(container);
+            let _ = rename(&Inside::of(site, &before.spec, Some(*pid)), spec);
+        }
         let _ = write_conf(site, &before.spec);
     }
     done

@@ -55,8 +55,14 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
     let attended =
         locked(&note).map_err(|error| format!("cannot lock `{}`: {error}", note.display()))?;
     let mark = mark::read(&dir).map_err(|error| error.to_string())?;
-    let guarded = mark.and_then(|mark| Guarded::of(&mark.spec));
-    let split = attendant(unit, &full, console, guarded, attend);
+    let environment = mark
+        .as_ref()
+        .map(|mark| super::attach::of_checks(&mark.spec));
+    let inside = Inside {
+        guarded: mark.and_then(|mark| Guarded::of(&mark.spec)),
+        environment: environment.unwrap_or_default(),
+    };
+    let split = attendant(unit, &full, console, inside, attend);
     let split = split.map_err(|error| format!("cannot make an attendant: {error}"))?;
     drop(attended); // held on by the attendant alone
     let Some(tether) = split else {
@@ -237,11 +243,17 @@ fn last_words(request: &Request) -> String {
 
 /// Splits the attendant off; it is no child of the monitor, since liblxc waits for all of those. What ties
 /// the monitor to it; none in the attendant, when that has ended, and in the process in between.
+/// What an attendant has to know of the container's mark.
+struct Inside {
+    guarded: Option<Guarded>,
+    environment: Vec<String>,
+}
+
 fn attendant(
     unit: &UnitSpec,
     full: &str,
     console: PathBuf,
-    guarded: Option<Guarded>,
+    inside: Inside,
     attend: &dyn Fn(Attended),
 ) -> io::Result<Option<Tether>> {
     let (tether, held) = tether()?;
@@ -258,7 +270,8 @@ fn attendant(
             full: full.into(),
             dir: unit.lxcpath.join(full),
             console,
-            guarded,
+            guarded: inside.guarded,
+            environment: inside.environment,
             monitor,
             alive,
             word: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,

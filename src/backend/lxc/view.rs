@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
+use super::asked::ANSWER;
 use super::ended;
 use super::frozen::is_held;
 use super::inner_file::Inside;
@@ -13,6 +15,9 @@ use crate::backend::{BackendError, BackendView};
 use crate::model::{IdKind, IdRange, Kind, Name};
 use crate::observed::{Mark, ObservedContainer, Silent, State};
 use crate::store;
+
+/// How long a monitor is waited for until it is asked once more.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Looks at everything once. A broken container never hides the others.
 pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
@@ -211,12 +216,24 @@ pub(super) fn state(site: &Site, full: &str) -> Result<(State, Option<u32>), Bac
 
 /// The same; none when liblxc cannot read it.
 fn read_state(site: &Site, full: &str) -> Result<Option<(State, Option<u32>)>, BackendError> {
+    // A monitor that begins its container anew listens anew, and who has just asked the old ear hears nothing.
+    match ask_state(site, full, AGAIN) {
+        Err(BackendError::Silent { .. }) => ask_state(site, full, ANSWER),
+        seen => seen,
+    }
+}
+
+fn ask_state(
+    site: &Site,
+    full: &str,
+    most: Duration,
+) -> Result<Option<(State, Option<u32>)>, BackendError> {
     let container = match site.container("look at", full) {
         Ok(container) => container,
         Err(error @ BackendError::Silent { .. }) => return Err(error),
         Err(_) => return Ok(None),
     };
-    let state = match container.state()?.as_str() {
+    let state = match container.state_within(most)?.as_str() {
         "RUNNING" | "STOPPING" | "ABORTING" | "THAWED" => State::Running,
         "STARTING" => State::Starting,
         "FROZEN" | "FREEZING" => State::Frozen,

@@ -10,7 +10,8 @@ use super::volumes::Mounts;
 use super::{deploy, provisions};
 use crate::file::desk::Desk;
 use crate::model::{
-    Container, Fqdn, Idmap, Key, Limit, Place, System, check_plain, check_signal, limits_of,
+    Container, Fqdn, Idmap, Key, Limit, Place, SysctlOf, System, check_plain, check_signal,
+    limits_of,
 };
 
 /// Puts all of it in.
@@ -33,7 +34,7 @@ pub(super) fn fill(
         }),
         provisions: provisions::lower(desk, layers),
     };
-    kernel::check_sysctls(desk, layers, |_| None);
+    kernel::check_sysctls(desk, layers, |of| read_only(container, of));
     container.network = app::of_system(desk, shared, layers);
     // What `cgroup` says of the same comes later, and counts.
     let own = std::mem::take(&mut container.cgroup);
@@ -65,6 +66,18 @@ fn cgroup(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Limit, Place)> {
     };
     let limits = limits_of(&all).into_iter();
     limits.map(|(limit, key)| (limit, place(key))).collect()
+}
+
+/// LXC sets a parameter when it has made the kernel's files read-only already, but for those of the network.
+fn read_only(container: &Container, of: SysctlOf) -> Option<(String, &'static str)> {
+    match of {
+        SysctlOf::Network => None,
+        SysctlOf::Ipc | SysctlOf::Uts if container.system.granted.privileged => None,
+        SysctlOf::Ipc | SysctlOf::Uts => Some((
+            "cannot be set in an LXC container, whose kernel files are read-only but for the network's".into(),
+            "write `privileged: true`, which makes them writable, or run it as a Docker container",
+        )),
+    }
 }
 
 /// What excludes each other.

@@ -131,6 +131,11 @@ fn what_a_system_container_cannot_have_is_refused_with_what_to_write() {
             "`devices`",
         ),
         (
+            "sysctls: {kernel.shmmax: 1048576}",
+            "cannot be set in an LXC container",
+            "privileged: true",
+        ),
+        (
             "sysctls: {kernel.panic: 1}",
             "is a parameter of the whole host",
             "",

@@ -4,7 +4,6 @@
 //! is remembered. A reboot forgets all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use zbus::{OwnedVariant, Variant};
@@ -12,10 +11,9 @@ use zbus::{OwnedVariant, Variant};
 use super::Systemd;
 use super::states::{Listed, number};
 use crate::model::{JobState, Name};
+use crate::systemd::render::STOP_MORE;
 use crate::systemd::{Job, Jobs, TransientJob, UnitsError, names};
 
-/// What the manager needs more than what is stopped.
-const MORE: Duration = Duration::from_secs(5);
 /// `CLD_EXITED` of wait(2): it ended by itself.
 const EXITED: i32 = 1;
 
@@ -122,7 +120,7 @@ fn properties(job: &TransientJob) -> Vec<(&'static str, Variant<'static>)> {
         let program = argv.first().cloned().unwrap_or_default();
         Variant::from(vec![(program, argv.to_vec(), false)])
     };
-    let stop = u64::try_from((job.grace + MORE).as_micros()).unwrap_or(u64::MAX);
+    let stop = u64::try_from((job.grace + STOP_MORE).as_micros()).unwrap_or(u64::MAX);
     let engine = vec!["docker.service".to_owned(), "docker.socket".to_owned()];
     vec![
         ("Description", job.description.clone().into()),

@@ -38,11 +38,12 @@ pub(in crate::file::lower) fn lower(
     }
 }
 
-/// Refuses parameters that are the whole host's; `shared` names the key by which a namespace is.
+/// Refuses parameters that are the whole host's; `refused` says why one of the container's own cannot be set, and what to
+/// do instead.
 pub(in crate::file::lower) fn check_sysctls(
     desk: &Desk<'_>,
     layers: &Layers<'_>,
-    shared: impl Fn(SysctlOf) -> Option<&'static str>,
+    refused: impl Fn(SysctlOf) -> Option<(String, &'static str)>,
 ) {
     let scope = layers.scope(Key::Sysctls);
     for pair in layers
@@ -56,21 +57,24 @@ pub(in crate::file::lower) fn check_sysctls(
         let Some(of) = desk.check(pair.spot, sysctl_of(&pair.key)) else {
             continue;
         };
-        if let Some(shared) = shared(of) {
-            let message = format!("`{}` is the host's with `{shared}`", pair.key);
-            desk.error_help(pair.spot, message, "leave one of the two out");
+        if let Some((reason, help)) = refused(of) {
+            desk.error_help(pair.spot, format!("`{}` {reason}", pair.key), help);
         }
     }
 }
 
 /// A parameter of a namespace that the container shares with the host is the host's.
-pub(super) fn shared_with_host(app: &App, of: SysctlOf) -> Option<&'static str> {
-    match of {
+pub(super) fn shared_with_host(app: &App, of: SysctlOf) -> Option<(String, &'static str)> {
+    let key = match of {
         SysctlOf::Network if app.network == AppNetwork::Host => Some("network_mode: host"),
         SysctlOf::Ipc if app.ipc.as_deref() == Some("host") => Some("ipc: host"),
         SysctlOf::Uts if app.uts.is_some() => Some("uts: host"),
         SysctlOf::Network | SysctlOf::Ipc | SysctlOf::Uts => None,
-    }
+    }?;
+    Some((
+        format!("is the host's with `{key}`"),
+        "leave one of the two out",
+    ))
 }
 
 fn ulimits(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<String, Ulimit> {
