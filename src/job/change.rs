@@ -8,7 +8,7 @@ use crate::apply::{
 };
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
-use crate::observed::{Adopted, Observed};
+use crate::observed::Observed;
 use crate::plan::{Goal, Loss, Plan, Recreate, Step, Wish};
 use crate::store::{self, ProjectLock};
 
@@ -107,8 +107,10 @@ pub async fn change(
         Unfinished::clear(&host.paths, &project.name)?;
     }
     if matches!(request.goal, Goal::Down { volumes: true, .. }) {
-        // Of what was taken over nothing is left.
-        store::save_adopted(&host.paths, &project.name, &Adopted::default())?;
+        // What was taken over and is gone, whoever removed it, would be taken for lost by the next `up`.
+        let observed = &looked.observed;
+        let left = observed.adopted.left_after_down(&observed.engine);
+        store::save_adopted(&host.paths, &project.name, &left)?;
     }
     if request.goal.begins() && host.paths.record(&project.name).exists() {
         // Without it the project is found in its directory all the same.

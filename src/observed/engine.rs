@@ -40,7 +40,7 @@ pub struct ObservedEngine {
     pub guests: BTreeMap<Name, BTreeSet<String>>,
     /// Volumes that bear this project's mark, by name.
     pub volumes: BTreeMap<String, ObservedVolume>,
-    /// Containers that are not of this project and have its volumes, by the volume's name.
+    /// Containers that are not of this project and have volumes, by the volume's name.
     pub volume_guests: BTreeMap<String, BTreeSet<String>>,
     /// All other volumes, by name.
     pub foreign_volumes: BTreeMap<String, ObservedVolume>,
@@ -199,6 +199,22 @@ impl Adopted {
     /// Whether nothing was taken over.
     pub fn is_empty(&self) -> bool {
         self.volumes.is_empty() && self.unnamed.is_empty()
+    }
+
+    /// What is left of it after a `down --volumes` that was planned from this look of the engine: what others hold
+    /// stays, and all of it where the engine was not asked.
+    pub fn left_after_down(&self, engine: &ObservedEngine) -> Self {
+        let mut left = self.clone();
+        let all = self.unnamed.values().flat_map(BTreeMap::values);
+        let all: BTreeSet<&String> = self.volumes.iter().chain(all).collect();
+        let is_held = |volume: &String| {
+            let there = engine.foreign_volumes.contains_key(volume);
+            engine.at.is_none() || there && engine.volume_guests.contains_key(volume)
+        };
+        for volume in all.into_iter().filter(|volume| !is_held(volume)) {
+            left.forget(volume);
+        }
+        left
     }
 
     /// Forgets a volume that is gone; whether it was known.

@@ -150,7 +150,7 @@ impl Builder<'_> {
     }
 
     /// Whether containers of others have the volume, which the engine keeps then; says so.
-    fn is_held(&mut self, volume: &str) -> bool {
+    pub(super) fn is_held(&mut self, volume: &str) -> bool {
         let Some(guests) = self.observed.engine.volume_guests.get(volume) else {
             return false;
         };

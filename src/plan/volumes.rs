@@ -202,6 +202,9 @@ impl Builder<'_> {
             let Some(found) = self.observed.engine.foreign_volumes.get(&name) else {
                 continue;
             };
+            if self.is_held(&name) {
+                continue;
+            }
             self.losses.push(Loss {
                 what: format!("the volume {name}, taken over from docker compose"),
                 container: None,

@@ -297,7 +297,8 @@ pub(super) fn runs(entry: &Entry) -> bool {
 }
 
 /// Whom else the project's networks and volumes serve: a container that is not of this project. On a network
-/// is who runs; a volume is held by whoever has been made with it.
+/// is who runs; a volume is held by whoever has been made with it. Which volumes are the project's is not known
+/// here: those that were taken over bear no mark of it.
 fn guest(engine: &mut ObservedEngine, entry: &Entry) {
     let Some(name) = known::name_of(entry) else {
         return;
@@ -313,10 +314,8 @@ fn guest(engine: &mut ObservedEngine, entry: &Entry) {
     }
     let mounts = entry.mounts.iter().flatten();
     for volume in mounts.filter_map(|mount| mount.name.as_ref()) {
-        if engine.volumes.contains_key(volume) {
-            let guests = engine.volume_guests.entry(volume.clone());
-            guests.or_default().insert(name.to_owned());
-        }
+        let guests = engine.volume_guests.entry(volume.clone());
+        guests.or_default().insert(name.to_owned());
     }
 }
 

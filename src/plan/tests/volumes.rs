@@ -248,6 +248,53 @@ fn what_was_taken_over_is_mounted_by_both_kinds_and_goes_only_when_asked_for() {
 }
 
 #[test]
+fn what_was_taken_over_and_another_container_has_is_named_and_stays_the_projects() {
+    let mut world = World::default();
+    let unnamed = ["0a".repeat(32), "0b".repeat(32)];
+    for volume in ["shop_data", "shop_free", &unnamed[0], &unnamed[1]] {
+        let foreign = &mut world.seen.engine.foreign_volumes;
+        foreign.insert(volume.into(), of_compose("shop"));
+    }
+    let adopted = &mut world.seen.adopted;
+    adopted
+        .volumes
+        .extend(["shop_data", "shop_free", "shop_gone"].map(String::from));
+    let held = adopted.unnamed.entry(name("web")).or_default();
+    held.insert("/cache".into(), unnamed[0].clone());
+    held.insert("/spool".into(), unnamed[1].clone());
+    for volume in ["shop_data", &unnamed[0]] {
+        let guests = &mut world.seen.engine.volume_guests;
+        guests.insert(volume.into(), ["foreign".to_string()].into());
+    }
+    let plan = plan(&sharing(), &world.look(), &wish(DOWN_ALL)).unwrap();
+    let removed = plan.steps.iter().filter_map(|planned| match &planned.step {
+        Step::RemoveVolume { engine, .. } => engine.clone(),
+        _ => None,
+    });
+    assert_eq!(
+        removed.collect::<Vec<_>>(),
+        [unnamed[1].clone(), "shop_free".into()]
+    );
+    for volume in ["shop_data", &unnamed[0]] {
+        let said = format!("volume `{volume}` stays: container `foreign`");
+        let mut notices = plan.notices.iter();
+        assert!(notices.any(|notice| notice.starts_with(&said)), "{said}");
+        assert!(plan.losses.iter().all(|loss| !loss.what.contains(volume)));
+    }
+    let (adopted, engine) = (&world.seen.adopted, &mut world.seen.engine);
+    assert_eq!(
+        adopted.left_after_down(engine),
+        *adopted,
+        "the engine was not asked"
+    );
+    engine.at = Some(crate::observed::EngineAt::Socket("/run/docker.sock".into()));
+    let left = adopted.left_after_down(engine);
+    assert_eq!(left.volumes, ["shop_data".to_string()].into());
+    let web = &left.unnamed[&name("web")];
+    assert_eq!(*web, [("/cache".into(), unnamed[0].clone())].into());
+}
+
+#[test]
 fn a_missing_path_in_the_short_form_whose_name_says_file_is_refused() {
     let mut world = World::default();
     let told = |source: &str, short: bool, gone: bool, world: &mut World| {
