@@ -3,7 +3,7 @@
 //!
 //! LXC has none of it. An engine is told what to make and remove, and decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -79,10 +79,32 @@ pub trait Once: Send + Sync {
 pub struct Former {
     /// Its containers.
     pub containers: Vec<FormerContainer>,
-    /// Its networks: id and name.
-    pub networks: Vec<(String, String)>,
+    /// Its networks.
+    pub networks: Vec<FormerNetwork>,
     /// Other projects of docker compose that were started in the same directory.
     pub other: BTreeSet<String>,
+}
+
+/// A network that docker compose has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerNetwork {
+    /// The engine's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Containers of others that are on it, and whether each runs: then it cannot be removed.
+    pub guests: BTreeMap<String, bool>,
+}
+
+/// Where docker compose has started a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// In the project's directory.
+    Here,
+    /// In one where no project's file is any more: it may have been moved here.
+    Gone,
+    /// In another one.
+    Elsewhere,
 }
 
 /// A container that docker compose has made.
@@ -92,12 +114,18 @@ pub struct FormerContainer {
     pub id: String,
     /// Its name on the host.
     pub name: String,
-    /// The service of which it is the first container; none for further ones and for commands.
+    /// The service that it is of.
     pub service: Option<String>,
+    /// It is the first one of its service, and no further one or one for a command.
+    pub first: bool,
     /// The directory where it was started.
-    pub directory: Option<PathBuf>,
+    pub directory: PathBuf,
+    /// Where that is.
+    pub started: Started,
     /// Whether it runs.
     pub runs: bool,
+    /// Its volumes that have a name.
+    pub named: Vec<String>,
     /// Its volumes without a name: path inside and the engine's word for it.
     pub unnamed: Vec<(PathBuf, String)>,
 }

@@ -24,7 +24,9 @@ use crate::model::{IdRange, Kind, Name};
 use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine, Silent};
 
 pub use controllers::controllers;
-pub use engine::{Engine, Former, FormerContainer, ImageInfo, Once, RunOptions};
+pub use engine::{
+    Engine, Former, FormerContainer, FormerNetwork, ImageInfo, Once, RunOptions, Started,
+};
 pub use error::BackendError;
 pub use failed_check::FailedCheck;
 pub use inside::{AttachOptions, Inside, Outer, Ran, Seeded};

@@ -34,10 +34,7 @@ pub(super) fn project_name(
 fn directory_name(desk: &Desk<'_>, root: Spot) -> Option<Name> {
     let last = desk.directory.file_name().unwrap_or_default();
     let directory = last.to_string_lossy();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let fit = directory.replace(|c| !allowed(c), "-");
-    let fit = fit.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    let name = Name::new(fit).ok();
+    let name = Name::of_directory(&directory).ok();
     if name.is_none() {
         desk.error_help(
             root,

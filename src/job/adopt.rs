@@ -4,19 +4,23 @@
 //! begin with the data of the old ones. Then the containers and networks of docker compose are removed, as
 //! `docker compose down` does. All that can stand in the way of the `up` that follows is found out before.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod told;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::apply::{Event, Events, SignalWatch};
-use crate::backend::{Engine, Former, FormerContainer};
+use crate::backend::{Engine, Former, FormerContainer, FormerNetwork};
 use crate::model::{Container, EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
 use crate::observed::{Adopted, Observed};
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::store;
 
 use super::change::lock;
 use super::consent::Consent;
 use super::road::{self, Opened};
 use super::{ChangeRequest, JobError, Setting};
+use told::{check, check_guests, half_way, nothing, question};
 
 /// How docker compose gets its project back once its containers are gone.
 pub const WAY_BACK: &str = "`locker down`, then `docker compose up -d` makes docker compose's containers anew, with the data of the \
@@ -44,19 +48,24 @@ pub async fn adopt(
 ) -> Result<Taken, JobError> {
     let (_watch, mut cancel) =
         SignalWatch::begin().map_err(|source| JobError::Signals { source })?;
-    tokio::select! {
+    let begun = AtomicBool::new(false);
+    let taken = tokio::select! {
         biased;
-        taken = take(setting, request, events, consent) => taken,
+        taken = take(setting, request, &begun, (events, consent)) => taken,
         signal = cancel.next() => Err(JobError::Cut { signal }),
+    };
+    if taken.is_err() && begun.load(Ordering::Relaxed) {
+        events.tell(Event::Note(&half_way()));
     }
+    taken
 }
 
-/// The same, to its end.
+/// The same, to its end; `begun` once containers of docker compose are stopped.
 async fn take(
     setting: &Setting,
     request: &ChangeRequest,
-    events: &dyn Events,
-    consent: &dyn Consent,
+    begun: &AtomicBool,
+    (events, consent): (&dyn Events, &dyn Consent),
 ) -> Result<Taken, JobError> {
     let opened = road::open(setting, "adopt").await?;
     let (host, project) = (&opened.host, &opened.project);
@@ -69,14 +78,8 @@ async fn take(
     };
     let _lock = lock(setting, request, &opened, events).await?;
     let former = engine.former().await?;
-    let observed = host.observe(project, None).await?;
-    check(project, &former)?;
-    if let Some(damage) = &observed.adopted.damage {
-        return Err(refused(
-            format!("{damage}; it says which volumes the project has taken over already"),
-            plan::WITHOUT_ADOPTED,
-        ));
-    }
+    let observed = road::observe(&opened, request).await?;
+    check(project, &observed, &former)?;
     let adopted = adopted(project, &observed, &former);
     let all_taken =
         former.containers.is_empty() && former.networks.is_empty() && adopted == observed.adopted;
@@ -97,11 +100,17 @@ async fn take(
             ..Taken::default()
         });
     }
-    if !consent.agree(&question(&observed, &former, &adopted), "Take it over?")? {
+    check_guests(&former)?;
+    let what = question(&opened, &observed, &former, &adopted);
+    if !consent.agree(&what, "Take it over?")? {
         return Err(JobError::Refused);
+    }
+    if let Some(moved) = &opened.moved {
+        moved.write_down(project, &host.paths)?;
     }
     // First: what is written down too early harms nothing, and a second run goes on from here.
     store::save_adopted(&host.paths, &project.name, &adopted)?;
+    begun.store(!former.containers.is_empty(), Ordering::Relaxed);
     clear(engine, &former, events).await?;
     Ok(taken(&observed, &former, &adopted))
 }
@@ -118,60 +127,43 @@ pub(super) fn refused(message: String, help: &str) -> JobError {
     }
 }
 
-fn nothing(project: &Project, former: &Former) -> JobError {
-    let name = &project.name;
-    let message = format!("docker compose has nothing of project `{name}` that is not taken over");
-    match former.other.first() {
-        Some(other) => refused(
-            message,
-            &format!(
-                "in this directory it calls its project `{other}`: `locker -p {other} adopt`, or `name: {other}` in the file"
-            ),
-        ),
-        None => refused(message, "run `locker up`"),
-    }
-}
-
-/// A project of the same name elsewhere is somebody else's.
-fn check(project: &Project, former: &Former) -> Result<(), JobError> {
-    let elsewhere = former.containers.iter().find_map(|container| {
-        let there = container.directory.as_ref()?;
-        let real = std::fs::canonicalize(there).unwrap_or_else(|_| there.clone());
-        (real != project.directory).then(|| (container.name.clone(), there.clone()))
-    });
-    match elsewhere {
-        None => Ok(()),
-        Some((container, there)) => Err(refused(
-            format!(
-                "container `{container}` of docker compose's project `{}` was started in `{}`",
-                project.name,
-                there.display()
-            ),
-            "run `locker adopt` there, or give this project another name",
-        )),
-    }
-}
-
 /// What is the project's once this is done.
 fn adopted(project: &Project, observed: &Observed, former: &Former) -> Adopted {
     let mut adopted = observed.adopted.clone();
     let foreign = &observed.engine.foreign_volumes;
-    for volume in wanted(project) {
-        let found = foreign.get(&volume);
-        let theirs = found.and_then(|found| found.compose_project());
-        if theirs == Some(project.name.as_str()) {
-            adopted.volumes.insert(volume);
-        }
-    }
+    let is_theirs = |volume: &String| {
+        let theirs = foreign
+            .get(volume)
+            .and_then(|found| found.compose_project());
+        theirs == Some(project.name.as_str())
+    };
+    adopted
+        .volumes
+        .extend(wanted(project).into_iter().filter(is_theirs));
     for container in &former.containers {
-        let service = container.service.as_deref().and_then(|s| Name::new(s).ok());
-        let service = service.filter(|service| project.containers.contains_key(service));
-        if let Some(service) = service.filter(|_| !container.unnamed.is_empty()) {
+        let Some(service) = service_of(project, container) else {
+            continue;
+        };
+        if !project.containers.contains_key(&service) {
+            // The file does not tell what one has that takes no part now.
+            let named = container.named.iter().filter(|volume| is_theirs(volume));
+            adopted.volumes.extend(named.cloned());
+        }
+        if container.first && !container.unnamed.is_empty() {
             let unnamed = container.unnamed.iter().cloned();
             adopted.unnamed.entry(service).or_default().extend(unnamed);
         }
     }
     adopted
+}
+
+/// The service of the file that a container is of, whether it takes part now or not.
+fn service_of(project: &Project, container: &FormerContainer) -> Option<Name> {
+    let service = Name::new(container.service.as_deref()?).ok()?;
+    let known = project.containers.contains_key(&service)
+        || project.disabled.contains_key(&service)
+        || project.none.contains(&service);
+    known.then_some(service)
 }
 
 /// The volumes of the engine that the file names, by their names there.
@@ -206,6 +198,15 @@ fn rehearse(
     former: &Former,
     adopted: &Adopted,
 ) -> Result<Plan, JobError> {
+    let then = without(observed, former, adopted);
+    let wish = road::wish(opened, request, None);
+    let looked = road::planned(opened, then, wish, request.command)?;
+    road::first(opened, &looked, request)?;
+    Ok(looked.plan)
+}
+
+/// What is there once docker compose has nothing any more.
+fn without(observed: &Observed, former: &Former, adopted: &Adopted) -> Observed {
     let mut then = observed.clone();
     then.adopted = adopted.clone();
     let gone = |name: &String| {
@@ -217,61 +218,14 @@ fn rehearse(
     if let Some(names) = then.foreign.get_mut(&Kind::Application) {
         names.retain(|name| !gone(name));
     }
-    for (id, name) in &former.networks {
+    for FormerNetwork { id, name, .. } in &former.networks {
         then.engine.foreign_networks.remove(name);
         let bridge = format!("br-{}", id.get(..12).unwrap_or(id));
         then.network.taken.retain(|net| !net.by.contains(&bridge));
     }
     let compose = std::mem::take(&mut then.engine.compose);
     then.listeners.retain(|listener| !compose.holds(listener));
-    let wish = road::wish(opened, request, None);
-    plan::plan(&opened.project, &then, &wish).map_err(|problems| JobError::Problems {
-        command: "adopt",
-        problems,
-    })
-}
-
-fn question(observed: &Observed, former: &Former, adopted: &Adopted) -> String {
-    let mut text = String::from("docker compose has made these of this project:\n");
-    for container in &former.containers {
-        let does = if container.runs {
-            "stopped and removed"
-        } else {
-            "removed"
-        };
-        text.push_str(&format!("  container {}, to be {does}\n", container.name));
-        for (target, volume) in &container.unnamed {
-            let target = target.display();
-            let short = volume.get(..12).unwrap_or(volume);
-            let goes = match is_handed_on(adopted, container) {
-                true => "handed on",
-                false => "kept, and mounted by nobody",
-            };
-            text.push_str(&format!(
-                "    its volume without a name at {target} ({short}…), {goes}\n"
-            ));
-        }
-    }
-    for (_, name) in &former.networks {
-        text.push_str(&format!("  network {name}, to be removed\n"));
-    }
-    for volume in adopted.volumes.difference(&observed.adopted.volumes) {
-        text.push_str(&format!(
-            "  volume {volume}, to be taken over with its data\n"
-        ));
-    }
-    if !former.containers.is_empty() {
-        text.push_str(&format!(
-            "the way back, also when `locker up` fails after this: {WAY_BACK}\n"
-        ));
-    }
-    text
-}
-
-fn is_handed_on(adopted: &Adopted, container: &FormerContainer) -> bool {
-    let name = container.service.as_deref().and_then(|s| Name::new(s).ok());
-    let held: Option<&BTreeMap<_, _>> = name.and_then(|name| adopted.unnamed.get(&name));
-    held.is_some()
+    then
 }
 
 async fn clear(engine: &dyn Engine, former: &Former, events: &dyn Events) -> Result<(), JobError> {
@@ -291,7 +245,44 @@ fn taken(observed: &Observed, former: &Former, adopted: &Adopted) -> Taken {
         networks: former
             .networks
             .iter()
-            .map(|(_, name)| name.clone())
+            .map(|network| network.name.clone())
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Started;
+    use crate::observed::ObservedVolume;
+
+    #[test]
+    fn what_a_service_has_that_takes_no_part_now_is_taken_over_and_what_the_file_does_not_know_is_left()
+     {
+        let mut project = super::super::images::tests::project();
+        let name = |word: &str| Name::new(word).unwrap();
+        project.disabled.insert(name("tool"), vec!["debug".into()]);
+        let mut observed = Observed::default();
+        let label = |project: &str| ("com.docker.compose.project".into(), project.into());
+        for (volume, of) in [
+            ("shop_tool", "shop"),
+            ("shop_gone", "shop"),
+            ("others", "others"),
+        ] {
+            let volumes = &mut observed.engine.foreign_volumes;
+            let found = ObservedVolume {
+                labels: [label(of)].into(),
+                ..ObservedVolume::default()
+            };
+            volumes.insert(volume.into(), found);
+        }
+        let containers = ["tool", "gone"].map(|word| told::tests::container(word, Started::Here));
+        let former = Former {
+            containers: containers.into(),
+            ..Former::default()
+        };
+        let adopted = adopted(&project, &observed, &former);
+        assert_eq!(adopted.volumes, ["shop_tool".to_string()].into());
+        assert_eq!(adopted.unnamed.keys().collect::<Vec<_>>(), [&name("tool")]);
     }
 }

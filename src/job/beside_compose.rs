@@ -70,7 +70,7 @@ mod tests {
         };
         assert!(!refused(&observed, "data"), "docker compose has nothing");
         let compose = &mut observed.engine.compose.containers;
-        compose.insert("shop-data-1".into(), true);
+        compose.insert("shop-data-1".into(), Default::default());
         assert!(refused(&observed, "data"));
         assert!(refused(&observed, "plain"), "a volume without a name");
         assert!(!refused(&observed, "other"));

@@ -12,6 +12,7 @@ use crate::model::{Kind, Project};
 use crate::observed::ProjectRecord;
 use crate::plan::{self, Problem};
 use crate::store::{self, Paths, StoreError};
+use crate::sys;
 
 use super::{Consent, JobError};
 
@@ -102,22 +103,12 @@ pub(super) fn settle(
 /// Whether a project may still be in `directory`: it has a file that could be one, or all of those from which it was
 /// brought up are where they were.
 fn has_project(directory: &Path, files: &[PathBuf]) -> bool {
-    let is_file = |path: &Path| {
-        let ending = path.extension().unwrap_or_default();
-        (ending == "yaml" || ending == "yml") && path.is_file()
-    };
     // What cannot be looked at may be there.
     let may_be = |error: std::io::Error| {
         !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
     };
     let is_there = |path: &PathBuf| path.metadata().map_or_else(may_be, |_| true);
-    if !files.is_empty() && files.iter().all(is_there) {
-        return true;
-    }
-    match std::fs::read_dir(directory) {
-        Ok(entries) => entries.flatten().any(|entry| is_file(&entry.path())),
-        Err(error) => may_be(error),
-    }
+    !files.is_empty() && files.iter().all(is_there) || sys::has_yaml(directory)
 }
 
 impl Moved {
@@ -149,7 +140,8 @@ impl Moved {
         Ok(())
     }
 
-    fn write_down(&self, project: &Project, paths: &Paths) -> Result<(), StoreError> {
+    /// Writes down where the project is now.
+    pub(super) fn write_down(&self, project: &Project, paths: &Paths) -> Result<(), StoreError> {
         let Some(mut record) = store::load_record(paths, &project.name)? else {
             return Ok(());
         };

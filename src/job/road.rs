@@ -44,6 +44,8 @@ pub(super) struct Opened {
     pub(super) moved: Option<Moved>,
     /// The files that it was read from.
     pub(super) origins: Origins,
+    /// The command line gave its name.
+    pub(super) named: bool,
     /// Where its state is when it is not where it usually is.
     pub(super) state_dir: Option<PathBuf>,
 }
@@ -80,6 +82,7 @@ pub(super) async fn open_for(
         None => Traces::of(&project, &paths, usual).await?,
     };
     let files = store::load_origins(&paths, &project.name).files;
+    let here = project.directory.clone();
     let moved = home::settle(&mut project, record.as_ref(), &traces, &files);
     let moved = moved.map_err(|problem| JobError::Problems {
         command,
@@ -89,7 +92,7 @@ pub(super) async fn open_for(
     let lxcpath = lxcpath(setting, &project, recorded)?;
     let name = project.name.clone();
     let choice = setting.firewall.unwrap_or(project.firewall);
-    let engines = Arc::new(engines(&project, &lxcpath, &paths));
+    let engines = Arc::new(engines(&project, here, &lxcpath, &paths));
     // What the file wishes is the planner's business; units of an older file must be seen in any case.
     let units: Arc<dyn Units> = Arc::from(systemd::open(Supervisor::Auto, &paths)?);
     let Program { path, install } = store::program(&paths)?;
@@ -118,12 +121,13 @@ pub(super) async fn open_for(
         copy: install,
         moved,
         origins,
+        named: setting.load.project_name.is_some(),
         state_dir: setting.state_dir.clone(),
     })
 }
 
 /// Both engines. One that is not on this host is missed only where the project needs it.
-fn engines(project: &Project, lxcpath: &Path, paths: &Paths) -> Engines {
+fn engines(project: &Project, here: PathBuf, lxcpath: &Path, paths: &Paths) -> Engines {
     let (name, directory) = (project.name.clone(), project.directory.clone());
     let system = LxcBackend::open(
         name.clone(),
@@ -131,7 +135,7 @@ fn engines(project: &Project, lxcpath: &Path, paths: &Paths) -> Engines {
         lxcpath.into(),
         paths.clone(),
     );
-    let application = DockerBackend::open(name, directory, paths.clone());
+    let application = DockerBackend::open(name, directory, paths.clone()).moved_to(here);
     Engines::new(Arc::new(system), Arc::new(application))
 }
 
@@ -191,16 +195,25 @@ pub(super) async fn look_for(
     planned(opened, observed, wish, request.command)
 }
 
-async fn observe(opened: &Opened, request: &ChangeRequest) -> Result<Observed, JobError> {
+/// Looks at the host.
+pub(super) async fn observe(
+    opened: &Opened,
+    request: &ChangeRequest,
+) -> Result<Observed, JobError> {
     let project = &opened.project;
     let mut observed = opened.host.observe(project, asked_port(request)).await?;
     if project.containers.values().any(|c| c.idmap.is_some()) {
         observed.host.closed = closed_to_others(&opened.lxcpath);
     }
+    if opened.named {
+        // Whoever names the project means that one, whatever else was begun in its directory.
+        observed.engine.compose_else.clear();
+    }
     Ok(observed)
 }
 
-fn planned(
+/// Plans for what was observed, with all that else can be known before the first change.
+pub(super) fn planned(
     opened: &Opened,
     observed: Observed,
     wish: Wish,

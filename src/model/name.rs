@@ -52,6 +52,16 @@ pub struct Name(
 );
 
 impl Name {
+    /// What a project in a directory called `directory` is called that has no other name.
+    ///
+    /// # Errors
+    /// Nothing of the directory's name can be one.
+    pub fn of_directory(directory: &str) -> Result<Self, NameError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let fit = directory.replace(|c| !allowed(c), "-");
+        Self::new(fit.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()))
+    }
+
     /// Checks `word`.
     pub fn new(word: &str) -> Result<Self, NameError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');

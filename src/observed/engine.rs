@@ -46,15 +46,28 @@ pub struct ObservedEngine {
     pub foreign_volumes: BTreeMap<String, ObservedVolume>,
     /// What docker compose has of a project of this name in this directory.
     pub compose: ObservedCompose,
+    /// The same of this directory's projects of other names, by their names.
+    pub compose_else: BTreeMap<String, ObservedCompose>,
     /// What it offers; none when that was not asked.
     pub offer: Option<EngineOffer>,
+}
+
+/// A container that docker compose has made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ComposeContainer {
+    /// The service of the file that it is of; none when it is for one command.
+    pub service: Option<String>,
+    /// It runs.
+    pub runs: bool,
+    /// The directory where it was started, when no project's file is there any more.
+    pub from: Option<PathBuf>,
 }
 
 /// What docker compose has made of the project and nobody has taken over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedCompose {
-    /// Its containers by name, and whether each runs.
-    pub containers: BTreeMap<String, bool>,
+    /// Its containers by name.
+    pub containers: BTreeMap<String, ComposeContainer>,
     /// Its networks by name.
     pub networks: BTreeSet<String>,
     /// The ports of the host that those containers have.

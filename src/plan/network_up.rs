@@ -199,8 +199,12 @@ impl Builder<'_> {
                 }
             }),
         };
-        match of_compose {
+        let mut others = self.observed.engine.compose_else.iter();
+        let other = others.find(|(_, compose)| compose.networks.contains(&name));
+        let of = other.map(|(project, _)| project.clone());
+        match of_compose || of.is_some() {
             true => self.in_the_way.push(InTheWay {
+                of,
                 what: format!("network `{name}`"),
                 alone,
             }),

@@ -114,9 +114,13 @@ impl Builder<'_> {
             let theirs = theirs.and_then(|found| found.compose_project());
             let adopted = self.observed.adopted.volumes.contains(&volume);
             self.problem(&name, Some(Key::Volumes), message, &help);
-            if theirs == Some(self.project.name.as_str()) && !adopted {
+            let own = theirs == Some(self.project.name.as_str());
+            let other = theirs.filter(|name| self.observed.engine.compose_else.contains_key(*name));
+            if (own || other.is_some()) && !adopted {
+                let of = other.map(str::to_owned);
                 self.in_the_way
                     .extend(self.problems.pop().map(|alone| InTheWay {
+                        of,
                         what: format!("volume `{volume}`"),
                         alone,
                     }));

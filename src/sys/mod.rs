@@ -29,6 +29,7 @@ mod resolv;
 mod ruleset;
 pub mod sysctls;
 pub mod terminal;
+mod yaml_files;
 
 pub use addresses::addresses;
 pub use attention::Attention;
@@ -51,3 +52,4 @@ pub use mounts::{mount_point_of, mount_points, mount_points_of};
 pub use notify::{Notifier, tell_failure};
 pub use resolv::{is_stub, name_servers};
 pub use ruleset::Generation;
+pub use yaml_files::has_yaml;

@@ -9,6 +9,7 @@
 mod support;
 
 mod beside;
+mod beside_compose;
 mod debian_image;
 mod image;
 mod machine;

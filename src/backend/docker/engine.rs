@@ -61,8 +61,7 @@ impl Engine for DockerBackend {
     }
 
     async fn former(&self) -> Result<Former, BackendError> {
-        let directory = self.site.directory.to_string_lossy();
-        former::look(self.link().await?, &self.site.project, &directory).await
+        former::look(&self.site, self.link().await?).await
     }
 
     async fn clear_former(&self, former: &Former) -> Result<(), BackendError> {

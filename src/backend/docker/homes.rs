@@ -86,6 +86,7 @@ mod tests {
         let site = Site {
             project: Name::new("shop").unwrap(),
             directory: "/srv/shop".into(),
+            here: "/srv/shop".into(),
             paths: Paths::under(root.path()),
         };
         let (web, db) = (Name::new("web").unwrap(), Name::new("db").unwrap());

@@ -24,6 +24,17 @@ const OURS: &str = "locker.";
 /// Those by which docker compose says whose a container is.
 pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 pub(super) const COMPOSE_DIRECTORY: &str = "com.docker.compose.project.working_dir";
+/// And by which files it was made, of which service, and whether for one command.
+pub(super) const COMPOSE_FILES: &str = "com.docker.compose.project.config_files";
+pub(super) const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+pub(super) const COMPOSE_ONE_OFF: &str = "com.docker.compose.oneoff";
+const OF_COMPOSE: [&str; 5] = [
+    COMPOSE_PROJECT,
+    COMPOSE_DIRECTORY,
+    COMPOSE_FILES,
+    COMPOSE_SERVICE,
+    COMPOSE_ONE_OFF,
+];
 
 /// A container in the list.
 #[derive(Debug, Default, Deserialize)]
@@ -91,7 +102,7 @@ pub(super) struct Mount {
     pub(super) source: Option<String>,
 }
 
-/// Labels of ours and two of docker compose; others are passed over.
+/// Labels of ours and some of docker compose; others are passed over.
 #[derive(Debug, Default)]
 pub(super) struct Labels(pub(super) HashMap<String, String>);
 
@@ -117,8 +128,7 @@ impl<'de> Visitor<'de> for OnlyOurs {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
         let mut labels = HashMap::new();
         while let Some(key) = map.next_key::<String>()? {
-            let of_compose = key == COMPOSE_PROJECT || key == COMPOSE_DIRECTORY;
-            if key.starts_with(OURS) || of_compose {
+            if key.starts_with(OURS) || OF_COMPOSE.contains(&key.as_str()) {
                 labels.insert(key, map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;

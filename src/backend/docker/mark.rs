@@ -229,6 +229,7 @@ mod tests {
         Site {
             project: Name::new("shop").unwrap(),
             directory: "/srv/shop".into(),
+            here: "/srv/shop".into(),
             paths: crate::store::Paths::system(),
         }
     }

@@ -101,6 +101,7 @@ impl DockerBackend {
     pub fn open(project: Name, directory: PathBuf, paths: Paths) -> Self {
         let site = Site {
             project,
+            here: directory.clone(),
             directory,
             paths,
         };
@@ -111,6 +112,18 @@ impl DockerBackend {
             stops: Arc::default(),
             remarks: Arc::default(),
             left: Arc::default(),
+        }
+    }
+
+    /// The same for a project that is in another directory than its marks bear, since it was moved.
+    pub fn moved_to(self, here: PathBuf) -> Self {
+        let site = Site {
+            here,
+            ..(*self.site).clone()
+        };
+        Self {
+            site: Arc::new(site),
+            ..self
         }
     }
 

@@ -8,6 +8,7 @@ fn site() -> Site {
     Site {
         project: Name::new("shop").unwrap(),
         directory: "/srv/shop".into(),
+        here: "/srv/shop".into(),
         paths: crate::store::Paths::system(),
     }
 }

@@ -87,15 +87,22 @@ async fn rest(
     let mut ids = BTreeMap::new();
     for found in networks.map_err(|e| unlisted(&e))? {
         let (id, places) = (found.id.clone(), network::places(&found));
-        let of_compose = beside::is_of(site, found.labels.iter().flatten());
+        let by_compose = beside::project_of(found.labels.iter().flatten()).map(str::to_owned);
         match network::read(site, found) {
             network::Found::Ours(network) => {
                 ids.extend(id.map(|id| (network.host_name(), id)));
                 engine.networks.insert(network.network.clone(), network);
             }
             network::Found::Foreign(name) => {
-                if of_compose {
-                    engine.compose.networks.insert(name.clone());
+                match by_compose {
+                    Some(project) if project == site.project.as_str() => {
+                        engine.compose.networks.insert(name.clone());
+                    }
+                    Some(project) => {
+                        let other = engine.compose_else.entry(project).or_default();
+                        other.networks.insert(name.clone());
+                    }
+                    None => {}
                 }
                 engine.foreign_places.insert(name.clone(), places);
                 engine.foreign_networks.insert(name);
@@ -242,7 +249,7 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
             foreign.extend(known::name_of(entry).map(str::to_owned));
             guest(&mut look.engine, entry);
             stranger(&mut look.engine, entry);
-            beside::container(site, &mut look.engine.compose, entry);
+            beside::container(site, &mut look.engine, entry);
             elsewhere |= beside::is_elsewhere(site, entry);
             ids_taken.extend(mark::ids_of(&entry.labels.0));
             let renamed = known::renamed(site, entry);
@@ -265,6 +272,9 @@ pub(super) fn view(site: &Site, mut look: Look) -> (BackendView, All) {
         };
         *all.entry(name).or_default().slot(body) = Some(known);
     }
+    // Networks bear no directory: those of projects that have no container here are others' business.
+    let others = &mut look.engine.compose_else;
+    others.retain(|_, other| !other.containers.is_empty());
     if elsewhere {
         // Its networks bear no directory.
         look.engine.compose.networks.clear();

@@ -131,7 +131,7 @@ pub(super) async fn set_frozen(
     }
 }
 
-async fn thaw(docker: &Docker, full: &str, id: &str) -> Result<(), BackendError> {
+pub(super) async fn thaw(docker: &Docker, full: &str, id: &str) -> Result<(), BackendError> {
     match docker.unpause_container(id).await {
         // The engine says `is not paused`, also of one that does not run.
         Err(error) if !reason(&error).contains("not paused") => Err(failed("thaw", full, &error)),

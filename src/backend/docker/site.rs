@@ -23,7 +23,10 @@ use crate::store::Paths;
 #[derive(Clone, Debug)]
 pub(super) struct Site {
     pub(super) project: Name,
+    /// The directory that its marks bear.
     pub(super) directory: PathBuf,
+    /// The one that it is in: another one when it was moved.
+    pub(super) here: PathBuf,
     pub(super) paths: Paths,
 }
 
@@ -141,6 +144,7 @@ mod tests {
         Site {
             project: Name::new("shop").unwrap(),
             directory: "/srv/shop".into(),
+            here: "/srv/shop".into(),
             paths: Paths::under(dir),
         }
     }

@@ -3,6 +3,7 @@
 mod app_plans;
 mod app_rules;
 mod apps;
+mod beside_compose;
 mod converge;
 mod engine_down;
 mod granted;

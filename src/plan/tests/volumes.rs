@@ -7,7 +7,7 @@ use super::shop::volume;
 use super::world::World;
 use super::*;
 use crate::model::{IdKind, IdRange, Listener, Protocol};
-use crate::observed::{Observed, ObservedVolume, State, UnnamedVolume};
+use crate::observed::{ComposeContainer, Observed, ObservedVolume, State, UnnamedVolume};
 
 const DOWN_ALL: Goal = Goal::Down {
     keep: false,
@@ -568,7 +568,13 @@ fn all_that_docker_compose_has_of_the_project_is_told_in_one_piece_with_both_way
         .insert("shop_data".into(), of_compose("shop"));
     engine.foreign_networks.insert("shop_default".into());
     engine.compose.networks.insert("shop_default".into());
-    engine.compose.containers.insert("shop-web-1".into(), true);
+    let runs = |service: &str| ComposeContainer {
+        service: Some(service.into()),
+        runs: true,
+        from: None,
+    };
+    let containers = &mut engine.compose.containers;
+    containers.insert("shop-web-1".into(), runs("web"));
     let theirs = |owner: &str| Listener {
         protocol: Protocol::Tcp,
         address: "0.0.0.0".parse().unwrap(),
