@@ -117,6 +117,8 @@ pub async fn change(
         let _ = store::save_origins(&host.paths, &project.name, &opened.origins);
     }
     store::remove_empty(&host.paths, &project.name);
+    // They were told before anything was touched.
+    looked.plan.notices.clear();
     Ok(Changed {
         project: opened.project.name,
         plan: join(first, looked.plan),

@@ -237,6 +237,7 @@ pub(super) fn join(first: Plan, second: Plan) -> Plan {
         }
     }
     all.losses.extend(second.losses);
+    all.notices.extend(second.notices);
     for warning in second.warnings {
         if !all.warnings.contains(&warning) {
             all.warnings.push(warning);
@@ -398,9 +399,11 @@ pub(super) mod tests {
         };
         let second = Plan {
             steps: vec![pull("b", &[]), pull("c", &[0])],
+            notices: vec!["what is told first".into()],
             ..Plan::default()
         };
         let all = join(first, second);
+        assert_eq!(all.notices.len(), 1);
         assert_eq!(all.steps.len(), 3);
         assert_eq!(all.steps[2], pull("c", &[1]));
     }

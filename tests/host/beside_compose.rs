@@ -93,8 +93,9 @@ fn another_name(host: &Host) {
         "`locker -p shop adopt`",
     ]);
     host.sh("docker stop shop-ha-1");
-    let planned = locker(host, directory, "plan").exits(0).out;
-    assert!(planned.contains("`locker -p shop adopt`"), "{planned}");
+    let _ = locker(host, directory, "plan")
+        .exits(0)
+        .says(&["`locker -p shop adopt`"]);
     host.sh("docker start shop-ha-1");
     locker(host, directory, "-p shop adopt --yes").exits(0);
     assert!(runs(host, "shop_ha") && !runs(host, "shop-ha-1"));
