@@ -12,6 +12,7 @@ mod health;
 mod hooks;
 mod inside;
 mod ipv6;
+mod managed;
 mod networks;
 mod order;
 mod ports;

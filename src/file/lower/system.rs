@@ -7,7 +7,7 @@ use super::app::{self, kernel, limits};
 use super::container::{Layers, Shared};
 use super::values::{flag, one, parsed};
 use super::volumes::Mounts;
-use super::{deploy, provisions};
+use super::{deploy, managed, provisions};
 use crate::file::desk::Desk;
 use crate::model::{
     Container, Fqdn, Idmap, Key, Limit, Place, SysctlOf, System, check_plain, check_signal,
@@ -83,6 +83,7 @@ fn read_only(container: &Container, of: SysctlOf) -> Option<(String, &'static st
 /// What excludes each other.
 fn check(desk: &Desk<'_>, layers: &Layers<'_>, container: &Container) {
     let mapped = matches!(container.idmap, Some(Idmap::Auto | Idmap::Ranges(_)));
+    managed::check(desk, container);
     let Some(entry) = layers.last(Key::Privileged) else {
         return;
     };

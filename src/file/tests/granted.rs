@@ -265,3 +265,38 @@ fn what_it_cannot_be_furnished_with_is_refused_with_its_line() {
         );
     }
 }
+
+#[test]
+fn what_locker_writes_inside_is_never_the_hosts_own_file() {
+    for (keys, message) in [
+        (
+            "volumes: [\"/etc/hosts:/etc/hosts\"]",
+            "would be the host's own here",
+        ),
+        (
+            "volumes: [\"/etc/resolv.conf:/etc/resolv.conf\"]",
+            "without `dns` it has the name servers",
+        ),
+        (
+            "volumes: [\"/run/systemd/resolve/resolv.conf:/etc/resolv.conf\"]",
+            "would be the host's own here",
+        ),
+        (
+            "volumes: [\"./hostname:/etc/hostname:ro\"]",
+            "could only be read here",
+        ),
+    ] {
+        let said = drawn(&format!("containers:\n  a: {{template: x, {keys}}}\n"));
+        assert!(
+            said.contains(message) && said.contains(":2:"),
+            "{message}:\n{said}"
+        );
+    }
+    for keys in [
+        "volumes: [\"./hosts:/etc/hosts\"]",
+        "dns: none, volumes: [\"/etc/resolv.conf:/etc/resolv.conf:ro\"]",
+    ] {
+        project(&format!("containers:\n  a: {{template: x, {keys}}}\n"));
+    }
+    project("services: {a: {image: x, volumes: ['/etc/hosts:/etc/hosts:ro']}}");
+}
