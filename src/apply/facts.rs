@@ -78,7 +78,7 @@ impl OfIds {
     pub(super) fn of(project: &Project) -> Self {
         let mut found = Self::default();
         for container in project.containers.values() {
-            let own = container.idmap.is_some() || container.isolate;
+            let own = container.idmap.is_some() || container.isolate || container.ids_of.is_some();
             let system = container.kind() == Kind::System;
             found.own |= own;
             for (volume, _) in &container.volumes {

@@ -41,6 +41,7 @@ mod select;
 mod status;
 mod supplies;
 mod template_options;
+mod template_programs;
 mod top;
 mod unit_rows;
 mod usage;

@@ -147,7 +147,10 @@ async fn prepare(
         return Err(no_engine());
     };
     know_others(&mut spec, &parts.hosts);
-    make_directories(spec.mounts.iter().map(|mount| mount.host.clone()).collect()).await?;
+    // For one with ids of its own the engine's driver makes them, which gives them to its user.
+    if spec.idmap.is_empty() {
+        make_directories(spec.mounts.iter().map(|mount| mount.host.clone()).collect()).await?;
+    }
     Ok(spec)
 }
 

@@ -39,7 +39,9 @@ pub(super) fn copy_of(
         supervisor: Some(Supervisor::None),
         on_demand: false,
         idle: None,
-        isolate: false,
+        // With another user it is not kept apart, and reads and writes what the original has all the same.
+        isolate: original.isolate && request.user.is_none(),
+        ids_of: original.isolate.then(|| original.name.clone()),
         ..original.clone()
     };
     if !request.service_ports {

@@ -3,13 +3,15 @@
 //!
 //! Looks only; a template's own demands beyond its programs are its own to tell.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::file::diagnostic::nearest;
 use crate::model::{Build, Container, ContainerSpec, Key, Name, Project, Source};
 use crate::plan::{Plan, Problem, Step};
 
-use super::template_options;
+use super::template_options::{self, Options};
+use super::template_programs::{self, Program};
 
 /// Where LXC's packages put templates.
 const TEMPLATES: &str = "/usr/share/lxc/templates";
@@ -64,19 +66,20 @@ impl Host {
     fn of_source(&self, source: &Source) -> Vec<Want> {
         match source {
             Source::Template { name, args } => {
-                let mut wants = self.of_template(name);
-                wants.extend(self.of_options(Key::Template, name, args));
+                let mut wants = self.of_script(name);
+                if wants.is_empty() {
+                    wants = self.of_options(Key::Template, name, args);
+                }
                 wants
             }
-            Source::Download { args } => {
-                let mut wants =
-                    self.programs(Key::Download, &[("wget", "wget"), ("xz", "xz-utils")]);
-                wants.extend(self.of_options(Key::Download, "download", args));
-                wants
+            Source::Download { args } => self.of_options(Key::Download, "download", args),
+            Source::Rootfs(path) if !path.exists() => {
+                let what = "the root file system to start from";
+                vec![Want::path(Key::Rootfs, path, what)]
             }
             Source::Rootfs(path) => {
-                let want = || Want::path(Key::Rootfs, path, "the root file system to start from");
-                (!path.exists()).then(want).into_iter().collect()
+                let unpacks = template_programs::of_archive(path);
+                self.programs(Key::Rootfs, unpacks.as_slice())
             }
             Source::CloneSibling(_)
             | Source::CloneHost(_)
@@ -118,53 +121,65 @@ impl Host {
         }
     }
 
-    /// What the template would refuse of what it is told, as far as this host tells.
+    /// The programs that the template lacks, and what it would refuse of what it is told, as far as this host tells.
     fn of_options(&self, key: Key, name: &str, args: &[(String, String)]) -> Vec<Want> {
-        let mut wants = Vec::new();
-        let script = std::fs::read_to_string(self.script(name)).unwrap_or_default();
-        for (option, help) in template_options::unknown(&script, args) {
-            wants.push(Want {
-                key,
-                message: format!("the LXC template `{name}` has no option `{option}`"),
-                help,
-            });
-        }
+        let script = std::fs::read(self.script(name)).unwrap_or_default();
+        let options = Options::of(&String::from_utf8_lossy(&script));
+        let has = |wanted: &str| args.iter().any(|(given, _)| options.whole(given) == wanted);
+        let called = template_programs::of_template(name, has, &self.root);
+        let mut wants = self.programs(key, &called);
+        let mut refused = options.refused(name, args);
         if is_debian(name) {
-            let refused = template_options::refused(&self.root, name, args);
-            wants.extend(refused.map(|(message, help)| Want { key, message, help }));
+            refused.extend(template_options::refused(&self.root, name, &options, args));
         }
+        wants.extend(
+            refused
+                .into_iter()
+                .map(|(message, help)| Want { key, message, help }),
+        );
         wants
     }
 
-    fn of_template(&self, name: &str) -> Vec<Want> {
+    /// The script of a template, if it is not there or cannot be run.
+    fn of_script(&self, name: &str) -> Vec<Want> {
         let is_path = name.starts_with('/');
         let script = self.script(name);
         // Packages of other distributions may have them elsewhere.
-        if (is_path || self.templates.is_dir()) && !script.exists() {
-            let known = self.template_names();
-            let near = nearest(name, known.iter().map(String::as_str));
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "it would be `{}`; more templates: apt-get install lxc-templates",
-                    script.display()
-                ),
-            };
-            return vec![Want {
-                key: Key::Template,
-                message: format!("there is no LXC template `{name}` on this host"),
-                help,
-            }];
+        if !is_path && !self.templates.is_dir() {
+            return Vec::new();
         }
-        let debootstrap = ("debootstrap", "debootstrap");
-        match name {
-            // It looks the number of a release up.
-            "debian" => {
-                let names = ("debian-distro-info", "distro-info");
-                self.programs(Key::Template, &[debootstrap, names])
-            }
-            name if is_debian(name) => self.programs(Key::Template, &[debootstrap]),
-            _ => Vec::new(),
+        let want = match std::fs::metadata(&script) {
+            Err(_) => self.no_script(name, &script),
+            Ok(meta) if meta.is_dir() => Want {
+                key: Key::Template,
+                message: format!("the LXC template `{name}` is a directory"),
+                help: "name the script that makes the container".into(),
+            },
+            Ok(meta) if meta.permissions().mode() & 0o111 == 0 => Want {
+                key: Key::Template,
+                message: format!("the LXC template `{name}` is not executable"),
+                help: format!("`chmod +x {}`", script.display()),
+            },
+            Ok(_) => return Vec::new(),
+        };
+        vec![want]
+    }
+
+    fn no_script(&self, name: &str, script: &Path) -> Want {
+        let known = self.template_names();
+        let near = nearest(name, known.iter().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if name.starts_with('/') => "correct the path, or put it there".into(),
+            None => format!(
+                "it would be `{}`; more templates: apt-get install lxc-templates",
+                script.display()
+            ),
+        };
+        Want {
+            key: Key::Template,
+            message: format!("there is no LXC template `{name}` on this host"),
+            help,
         }
     }
 
@@ -177,10 +192,10 @@ impl Host {
     }
 
     /// Programs that are not in `PATH`, with the packages that have them.
-    fn programs(&self, key: Key, wanted: &[(&str, &str)]) -> Vec<Want> {
+    fn programs(&self, key: Key, wanted: &[Program]) -> Vec<Want> {
         let is_there = |program: &str| self.path.iter().any(|dir| dir.join(program).is_file());
         let absent = wanted.iter().filter(|(program, _)| !is_there(program));
-        let want = |(program, package): &(&str, &str)| Want {
+        let want = |(program, package): &Program| Want {
             key,
             message: format!("the program `{program}`, by which it is made, is not installed"),
             help: format!("apt-get install {package}"),
@@ -282,23 +297,30 @@ mod tests {
             absent[0].starts_with("there is no LXC template `debian`"),
             "{absent:?}"
         );
-        std::fs::write(dir.path().join("templates/lxc-debian"), "").unwrap();
-        let absent = template("debian");
-        assert!(
-            absent[0].contains("`debootstrap`")
-                && absent[0].ends_with("apt-get install debootstrap")
-        );
-        std::fs::write(dir.path().join("bin/debootstrap"), "").unwrap();
-        let absent = template("debian");
-        assert!(
-            absent[0].ends_with("apt-get install distro-info"),
-            "{absent:?}"
-        );
-        std::fs::write(dir.path().join("bin/debian-distro-info"), "").unwrap();
+        let script = dir.path().join("templates/lxc-debian");
+        std::fs::write(&script, "").unwrap();
+        assert!(template("debian")[0].contains("is not executable; `chmod +x "));
+        let run = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&script, run).unwrap();
+        for (program, package) in [
+            ("debootstrap", "debootstrap"),
+            ("debian-distro-info", "distro-info"),
+            ("rsync", "rsync"),
+            ("wget", "wget"),
+        ] {
+            let first = template("debian").remove(0);
+            assert!(first.contains(&format!("`{program}`")), "{first}");
+            assert!(first.ends_with(&format!("apt-get install {package}")));
+            std::fs::write(dir.path().join("bin").join(program), "").unwrap();
+        }
         assert!(template("debian").is_empty());
         assert!(template("debain")[0].ends_with("did you mean `debian`?"));
         let own = dir.path().join("own");
         assert_eq!(template(own.to_str().unwrap()).len(), 1);
+        std::fs::create_dir(&own).unwrap();
+        assert!(template(own.to_str().unwrap())[0].contains("is a directory"));
+        std::fs::remove_dir(&own).unwrap();
+        std::fs::remove_file(dir.path().join("bin/wget")).unwrap();
         let download = told(&host.of_source(&Source::Download { args: Vec::new() }));
         assert!(
             download
@@ -309,7 +331,31 @@ mod tests {
         let rootfs = told(&host.of_source(&Source::Rootfs(own.clone())));
         assert!(rootfs[0].contains(&own.display().to_string()), "{rootfs:?}");
         std::fs::write(&own, "").unwrap();
-        assert!(host.of_source(&Source::Rootfs(own)).is_empty());
+        assert!(host.of_source(&Source::Rootfs(own.clone())).is_empty());
+        std::fs::write(&own, b"\xfd7zXZ\0\0").unwrap();
+        let packed = told(&host.of_source(&Source::Rootfs(own)));
+        assert!(
+            packed[0].ends_with("apt-get install xz-utils"),
+            "{packed:?}"
+        );
+    }
+
+    #[test]
+    fn the_busybox_of_a_template_is_the_hosts_unless_another_one_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(dir.path());
+        let script = dir.path().join("templates/lxc-busybox");
+        std::fs::write(&script, "getopt -l name:,busybox-path: -- \"$@\"").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let told = |args: &[(&str, &str)]| {
+            let args = args.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+            told(&host.of_source(&Source::Template {
+                name: "busybox".into(),
+                args: args.collect(),
+            }))
+        };
+        assert!(told(&[])[0].ends_with("apt-get install busybox-static"));
+        assert!(told(&[("busybox", "/srv/busybox")]).is_empty());
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub struct Container {
     pub supervisor: Option<Supervisor>,
     /// Whether it is kept apart from the other containers of the project.
     pub isolate: bool,
+    /// Whose ids it has: it is a copy of that one, for one command.
+    pub ids_of: Option<Name>,
     /// Whether it is started by the first connection to one of its ports.
     pub on_demand: bool,
     /// How long it is left running without a connection; none is without end.
@@ -140,6 +142,7 @@ impl Container {
             stop_grace: None,
             supervisor: None,
             isolate: false,
+            ids_of: None,
             on_demand: false,
             idle: None,
             replica_of: None,

@@ -128,6 +128,11 @@ pub enum SourceError {
     /// An argument that LXC itself gives to the template.
     #[error("the argument `{0}` is given to every template by LXC itself")]
     Reserved(String),
+    /// An abbreviation of such an argument, which getopt(1) would take for it.
+    #[error(
+        "the argument `{0}` is short for `{1}`, which LXC itself gives to every template; write the whole word of the one that is meant"
+    )]
+    Short(String, &'static str),
     /// A value with a control character.
     #[error("the argument `{0}` holds a control character")]
     Control(String),
@@ -189,17 +194,22 @@ fn is_word(word: &str, signs: &[char]) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || signs.contains(&c))
 }
 
+/// The argument that LXC itself gives to every template, by its name or by a beginning of it, as getopt(1) takes them.
+pub fn given_by_lxc(option: &str) -> Option<&'static str> {
+    // lxc-create(1) passes these to each template.
+    let all = ["name", "path", "rootfs", "mapped-uid", "mapped-gid"];
+    all.into_iter().find(|given| given.starts_with(option))
+}
+
 fn check_args(args: &[(String, String)]) -> Result<(), SourceError> {
     for (key, value) in args {
         if !is_word(key, &['_', '-']) {
             return Err(SourceError::Argument(key.clone()));
         }
-        // lxc-create(1) passes these to each template.
-        if matches!(
-            key.as_str(),
-            "name" | "path" | "rootfs" | "mapped-uid" | "mapped-gid"
-        ) {
-            return Err(SourceError::Reserved(key.clone()));
+        match given_by_lxc(key) {
+            Some(given) if given == key => return Err(SourceError::Reserved(key.clone())),
+            Some(given) => return Err(SourceError::Short(key.clone(), given)),
+            None => {}
         }
         if value.chars().any(char::is_control) {
             return Err(SourceError::Control(key.clone()));
@@ -235,6 +245,9 @@ mod tests {
             ("x", "a b", "b"),
             ("x", "rootfs", "/"),
             ("x", "name", "y"),
+            ("x", "root", "/srv"),
+            ("x", "r", "bookworm"),
+            ("x", "mapped-u", "y"),
             ("x", "a", "b\n"),
         ] {
             assert!(

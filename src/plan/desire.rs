@@ -26,10 +26,10 @@ pub(super) fn specs(
     warnings: &mut Vec<Warning>,
 ) -> Result<BTreeMap<Name, ContainerSpec>, Vec<Problem>> {
     let taken = taken_ids(project, observed);
-    let mut first = FIRST_ID;
+    let mut blocks = Blocks::new(&taken);
     let (mut specs, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, container) in &project.containers {
-        let Some(idmap) = idmap(container, observed, &taken, &mut first) else {
+        let Some(idmap) = blocks.idmap(container, observed) else {
             let message = format!("there is no free block of {BLOCK} ids for container `{name}`");
             problems.push(refusal(container, Key::Idmap, None, message));
             continue;
@@ -255,32 +255,56 @@ fn servers(
     servers
 }
 
-/// The ranges of a container; `auto` keeps what it has, else takes the next free block.
-fn idmap(
-    container: &Container,
-    observed: &Observed,
-    taken: &[IdRange],
-    first: &mut u32,
-) -> Option<Vec<IdRange>> {
-    match &container.idmap {
-        None if !container.isolate => Some(Vec::new()),
-        Some(Idmap::Ranges(ranges)) => Some(ranges.clone()),
-        None | Some(Idmap::Auto) => {
-            let found = observed.containers.get(&container.name);
-            let mark = found.and_then(|found| found.mark.as_ref());
-            if let Some(mark) = mark.filter(|mark| !mark.spec.idmap.is_empty()) {
-                return Some(mark.spec.idmap.clone());
-            }
-            let host = free_block(taken, *first)?;
-            *first = host.checked_add(BLOCK)?;
-            let range = |kind| IdRange {
-                kind,
-                container: 0,
-                host,
-                count: BLOCK,
-            };
-            Some(vec![range(IdKind::User), range(IdKind::Group)])
+/// Automatic blocks of ids, as they are given out.
+struct Blocks<'a> {
+    taken: &'a [IdRange],
+    first: u32,
+    /// Given out in this plan, so that a copy of a container gets the same.
+    given: BTreeMap<Name, Vec<IdRange>>,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(taken: &'a [IdRange]) -> Self {
+        Self {
+            taken,
+            first: FIRST_ID,
+            given: BTreeMap::new(),
         }
+    }
+
+    /// The ranges of a container; `auto` keeps what it has, else takes the next free block.
+    fn idmap(&mut self, container: &Container, observed: &Observed) -> Option<Vec<IdRange>> {
+        let owner = container.ids_of.as_ref();
+        match &container.idmap {
+            None if !container.isolate && owner.is_none() => Some(Vec::new()),
+            Some(Idmap::Ranges(ranges)) => Some(ranges.clone()),
+            None | Some(Idmap::Auto) => {
+                let owner = owner.unwrap_or(&container.name);
+                let found = observed.containers.get(owner);
+                let mark = found.and_then(|found| found.mark.as_ref());
+                if let Some(mark) = mark.filter(|mark| !mark.spec.idmap.is_empty()) {
+                    return Some(mark.spec.idmap.clone());
+                }
+                if let Some(given) = self.given.get(owner) {
+                    return Some(given.clone());
+                }
+                let block = self.next()?;
+                self.given.insert(owner.clone(), block.clone());
+                Some(block)
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<IdRange>> {
+        let host = free_block(self.taken, self.first)?;
+        self.first = host.checked_add(BLOCK)?;
+        let range = |kind| IdRange {
+            kind,
+            container: 0,
+            host,
+            count: BLOCK,
+        };
+        Some(vec![range(IdKind::User), range(IdKind::Group)])
     }
 }
 

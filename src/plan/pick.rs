@@ -17,7 +17,8 @@ pub(super) fn key(container: &Name, port: &Port) -> String {
 }
 
 /// Picks a free port for every rule with host port 0 that has none yet, and gives back those rules
-/// for which none is free. What no rule asks for any more is forgotten.
+/// for which none is free. What no rule asks for any more is forgotten, but for containers that are left out for now: their
+/// profiles are off, or their engine does not answer.
 pub(super) fn pick(
     project: &Project,
     observed: &Observed,
@@ -25,7 +26,14 @@ pub(super) fn pick(
 ) -> Vec<(Name, Port, Place)> {
     let open = unpicked(project, record);
     let keys: BTreeSet<String> = open.iter().map(|(n, port, _)| key(n, port)).collect();
-    record.picked_ports.retain(|key, _| keys.contains(key));
+    let left_out = |key: &str| {
+        let name = key.split_once(' ').map_or(key, |(name, _)| name);
+        let is = |other: &Name| other.as_str() == name;
+        project.disabled.keys().any(is) || observed.unknown.iter().any(is)
+    };
+    record
+        .picked_ports
+        .retain(|key, _| keys.contains(key) || left_out(key));
     let mut used = used(project, observed);
     used.extend(record.picked_ports.values());
     let mut full = Vec::new();

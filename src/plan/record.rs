@@ -71,6 +71,8 @@ impl Builder<'_> {
         let specs = self.specs.iter().filter(|(name, _)| !written(name));
         let mut ids: Vec<IdRange> = specs.flat_map(|(_, spec)| spec.idmap.clone()).collect();
         ids.sort();
+        // A copy for one command has those of its original.
+        ids.dedup();
         ids
     }
 

@@ -282,3 +282,22 @@ fn names(hosts: &[HostsLine]) -> String {
     }
     seen.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_manual_names_all_actions() {
+        let verbs = include_str!("words.rs").split("fn verb(").nth(1).unwrap();
+        let verbs = verbs.split("\n    }\n").next().unwrap();
+        // The sign and two words of each, of which the second is the action.
+        let words = verbs.split('"').skip(1).step_by(2);
+        let mut known: Vec<&str> = words.skip(1).step_by(2).collect();
+        known.sort();
+        known.dedup();
+        let page = include_str!("../../docs/plan.md");
+        let told = page.split("Actions: `").nth(1).unwrap();
+        let mut told: Vec<&str> = told.split('`').next().unwrap().split_whitespace().collect();
+        told.sort();
+        assert_eq!(known, told);
+    }
+}

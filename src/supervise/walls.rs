@@ -13,9 +13,14 @@ use crate::sys::{self, Ground};
 /// Set by a unit that has no mount namespace (`systemd::sandbox`).
 const ASKED: &str = "LOCKER_WALLS";
 
+/// Whether the unit asks for that: it has no mount namespace then, and sees all that is mounted.
+pub(super) fn asked() -> bool {
+    env::var_os(ASKED).is_some()
+}
+
 /// Shuts this process in when its unit asks for it.
 pub(super) fn shut_in(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
-    if env::var_os(ASKED).is_none() {
+    if !asked() {
         return Ok(());
     }
     // Below it are the notes, whose own directories are made as they are needed.

@@ -147,6 +147,29 @@ fn an_isolated_container_gets_all_volumes_that_are_its_own_and_they_go_back_with
 }
 
 #[test]
+fn a_command_in_a_container_of_its_own_has_the_ids_of_its_isolated_service() {
+    on_a_host_with_docker(|host| {
+        let file = "  app:\n    image: busybox:test\n    command: sleep 1000\n    stop_grace_period: 0s\n    \
+             isolate: true\n    volumes: [\"state:/state\", \"./new:/new\"]\n";
+        let project = Project::new(host, "shop", file);
+        let run = |words: &str, script: &str| {
+            let ran = project.locker(&format!("run --rm -T {words} app sh -c '{script}'"));
+            ran.exits(0).out.trim().to_owned()
+        };
+        // Before its service is there, too.
+        run("", "echo a > /state/a && echo a > /new/a");
+        project.up();
+        run("", "echo b >> /state/a && echo b >> /new/b");
+        let exec = project.locker("exec app sh -c 'echo c >> /state/a && echo c >> /new/b'");
+        exec.exits(0);
+        assert_eq!(run("", "id -u"), "1000000");
+        assert_eq!(run("--user 0", "id -u && cat /state/a"), "0\na\nb\nc");
+        assert_eq!(project.locker("plan").exits(0).out.trim(), "nothing to do");
+        project.locker("down --yes --volumes").exits(0);
+    });
+}
+
+#[test]
 fn a_volume_of_docker_compose_is_given_to_who_takes_it_over_after_a_question() {
     on_a_host_with_docker(|host| {
         let make = |name: &str| {

@@ -11,7 +11,7 @@ use super::error::{refused, renamed};
 use super::known::Bodies;
 use super::network::Removed;
 use super::{DockerBackend, build, create, former, images, network, once, volume};
-use crate::backend::{BackendError, Engine, Former, ImageInfo, Once, Progress, RunOptions};
+use crate::backend::{BackendError, Engine, Former, ImageInfo, Inside, Once, Progress, RunOptions};
 use crate::model::{Build, ContainerSpec, EngineNetwork, Name, STOP_GRACE};
 use crate::observed::Mark;
 use crate::sys::terminal::Orders;
@@ -151,6 +151,20 @@ impl DockerBackend {
         let id = made.known.id.clone();
         self.note(&spec.name, |bodies| bodies.present = Some(made.known));
         self.remarked().extend(made.remarks);
+        if let Err(error) = self.give_once(spec).await {
+            // It holds nothing that anybody has seen; the first error is the one to tell.
+            let _ = once::remove(&link.at_work(), &id, true).await;
+            let _ = self.site.sweep_homes(&spec.name, &[]);
+            return Err(error);
+        }
         Ok(id)
+    }
+
+    /// Gives the volumes of one with ids of its own to its user.
+    async fn give_once(&self, spec: &ContainerSpec) -> Result<(), BackendError> {
+        if spec.idmap.is_empty() {
+            return Ok(());
+        }
+        self.seed(&spec.name, &spec.mounts, false).await.map(drop)
     }
 }

@@ -12,7 +12,7 @@ use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
 use crate::backend::BackendError;
-use crate::model::{ContainerSpec, Source};
+use crate::model::{ContainerSpec, Source, given_by_lxc};
 use crate::observed::Mark;
 
 /// Makes a container, its settings and, last, its mark. On an error nothing of it is left.
@@ -60,12 +60,9 @@ fn fill(site: &Site, spec: &ContainerSpec, lines: &Sender<String>) -> Result<(),
 fn words(args: &[(String, String)]) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     for (key, value) in args {
-        if matches!(
-            key.as_str(),
-            "name" | "path" | "rootfs" | "mapped-uid" | "mapped-gid"
-        ) {
+        if let Some(given) = given_by_lxc(key) {
             return Err(format!(
-                "`{key}` cannot be given to a template, locker sets it"
+                "`{key}` cannot be given to a template: it stands for `{given}`, which LXC sets"
             ));
         }
         words.push(format!("--{key}"));
@@ -146,7 +143,7 @@ mod tests {
             words(&[pair("release", "jammy; rm -rf /"), pair("flush-cache", "")]).unwrap(),
             ["--release", "jammy; rm -rf /", "--flush-cache"]
         );
-        for key in ["name", "path", "rootfs"] {
+        for key in ["name", "path", "rootfs", "root", "pat", "r", "mapped-g"] {
             assert!(words(&[pair(key, "x")]).unwrap_err().contains(key));
         }
     }

@@ -195,9 +195,10 @@ fn download(desk: &Desk<'_>, _: &Shared<'_>, layers: &Layers<'_>, entry: &Entry)
 
 fn spot_of_argument(map: &Node, error: &SourceError) -> Option<Spot> {
     match error {
-        SourceError::Argument(key) | SourceError::Reserved(key) | SourceError::Control(key) => {
-            map.get(key).map(|entry| entry.spot)
-        }
+        SourceError::Argument(key)
+        | SourceError::Reserved(key)
+        | SourceError::Short(key, _)
+        | SourceError::Control(key) => map.get(key).map(|entry| entry.spot),
         SourceError::Template(_) | SourceError::Missing(_) | SourceError::HostName(_) => None,
     }
 }

@@ -174,6 +174,34 @@ fn a_part_of_a_project_cannot_move_to_another_subnet_alone() {
 }
 
 #[test]
+fn a_picked_port_stays_while_its_container_is_left_out_and_goes_with_its_rule() {
+    let file = with("web", |web| web.ports[0].0 = port("0:80"));
+    let mut world = World::of(&file);
+    let picked = |world: &World| world.look().record.unwrap().picked_ports;
+    let before = picked(&world);
+    assert_eq!(before.len(), 1);
+    let mut off = file.clone();
+    off.containers.remove("web");
+    for other in off.containers.values_mut() {
+        other
+            .depends_on
+            .retain(|needed| needed.on.as_str() != "web");
+        other
+            .links
+            .retain(|(link, _)| link.target.as_str() != "web");
+    }
+    off.disabled.insert(name("web"), vec!["debug".into()]);
+    // Something that writes the record.
+    off.containers.get_mut("db").unwrap().ports = vec![(port("0:53/udp"), place(21))];
+    world.run(&off, &wish(Goal::Up));
+    assert_eq!(picked(&world).len(), 2);
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(picked(&world), before);
+    world.run(&shop(), &wish(Goal::Up));
+    assert_eq!(picked(&world).len(), 0);
+}
+
+#[test]
 fn a_random_port_is_refused_when_none_is_free() {
     let file = with("web", |web| web.ports[0].0 = port("0:80"));
     let all = (10_000..=u16::MAX).map(|port| listener("0.0.0.0", port));

@@ -498,6 +498,53 @@ fn a_container_waits_for_what_it_needs_as_long_as_all_checks_on_the_way_may_take
 }
 
 #[test]
+fn a_copy_for_one_command_has_the_ids_of_its_original_and_shares_its_volumes() {
+    let planned = |made: bool, user: Option<&str>| {
+        let mut file = mixed();
+        let web = file.containers.get_mut("web").unwrap();
+        web.isolate = true;
+        web.volumes.push((volume("data", "/data"), place(33)));
+        let (mut copy, world) = (web.clone(), World::of(&file));
+        // Before its original by name, too.
+        copy.name = name("a_run_1");
+        copy.ids_of = Some(name("web"));
+        copy.isolate = user.is_none();
+        settings(&mut copy).user = user.map(Into::into);
+        file.containers.insert(copy.name.clone(), copy);
+        let seen = if made {
+            world.look()
+        } else {
+            World::default().look()
+        };
+        let plan = plan(&file, &seen, &wish(Goal::Create)).unwrap();
+        let specs = plan
+            .steps
+            .into_iter()
+            .filter_map(|planned| match planned.step {
+                Step::Create(spec) => Some(*spec),
+                _ => None,
+            });
+        let all: Vec<_> = specs.collect();
+        let copy = all.iter().find(|spec| spec.name.as_str() == "a_run_1");
+        let copy = copy.unwrap().clone();
+        let web = world.seen.containers["web"].mark.clone().unwrap().spec;
+        let fresh = all.into_iter().find(|spec| spec.name.as_str() == "web");
+        (copy, fresh.unwrap_or(web))
+    };
+    for made in [false, true] {
+        let (copy, web) = planned(made, None);
+        assert_eq!(copy.idmap, web.idmap);
+        let user = |spec: &ContainerSpec| spec.app.as_ref().unwrap().settings.user.clone();
+        assert_eq!(user(&copy), user(&web));
+        let (copy, web) = planned(made, Some("root"));
+        assert_eq!(
+            (user(&copy).as_deref(), &copy.idmap),
+            (Some("root"), &web.idmap)
+        );
+    }
+}
+
+#[test]
 fn isolated_containers_never_share_a_host_id() {
     let mut file = mixed();
     for container in file.containers.values_mut() {
