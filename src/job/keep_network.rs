@@ -123,11 +123,12 @@ async fn answer(keeper: &mut Keeper, calls: &Calls, call: std::io::Result<UnixSt
         return true;
     };
     let calls = calls.all(first).await;
-    let round = keeper.called(&calls).await;
+    let busy = keeper.called(&calls).await;
     for call in calls {
-        call.answer().await;
+        let holder = busy.get(&call.project).cloned();
+        call.answer(holder.as_deref()).await;
     }
-    round.busy
+    !busy.is_empty()
 }
 
 fn pause(round: Round) -> Duration {

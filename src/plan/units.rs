@@ -217,10 +217,20 @@ impl Builder<'_> {
         record: Option<&ProjectRecord>,
     ) -> Option<Vec<PortRule>> {
         if self.wish.no_ports {
-            return old.map_or(Some(Vec::new()), |old| old.ports.clone());
+            let starts = self.has(Slot::Start, &spec.name);
+            return match old.filter(|_| !starts) {
+                Some(old) => old.ports.clone(),
+                None => Some(self.rules_in_place(&spec.name)),
+            };
         }
         let wanted = ports::wanted(self.project, record, spec);
         Some(wanted.into_iter().map(|(rule, _)| rule).collect())
+    }
+
+    fn rules_in_place(&self, name: &Name) -> Vec<PortRule> {
+        let rules = self.observed.firewall.rules.iter();
+        let of = |rule: &&PortRule| rule.project == self.project.name && rule.container == *name;
+        rules.filter(of).cloned().collect()
     }
 
     fn service(

@@ -21,6 +21,7 @@ mod projects;
 mod record;
 mod sources;
 mod specs;
+mod stopped;
 
 pub use adopted::{ADOPTED_VERSION, load_adopted, save_adopted};
 pub use asked::{Asked, Asker, Why, ask, take_asked, take_asker};
@@ -43,3 +44,4 @@ pub use record::{
 };
 pub use sources::{Sources, load_sources, save_sources, unmounted};
 pub use specs::{load_unit_spec, load_unit_specs};
+pub use stopped::{forget_stopped, note_stopped, stopped, was_stopped};

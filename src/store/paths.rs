@@ -184,6 +184,11 @@ impl Paths {
         self.project(project).join("units")
     }
 
+    /// Which application containers of a project were told to end when they ran last.
+    pub fn stopped(&self, project: &Name) -> PathBuf {
+        self.project(project).join("stopped")
+    }
+
     /// Says that a service is ready; a reboot makes all of them not.
     pub fn ready(&self, project: &Name, container: &Name) -> PathBuf {
         let of = self.notes_of(project);

@@ -98,6 +98,7 @@ pub fn remove_record(paths: &Paths, project: &Name) -> Result<(), StoreError> {
     super::save_sources(paths, project, &super::Sources::new())?;
     super::origins::remove_origins(paths, project)?;
     remove_notes(paths, project);
+    let _ = fs::remove_dir_all(paths.stopped(project)); // Most often not there.
     let dir = paths.project(project);
     match fs::remove_dir(&dir) {
         Ok(()) => Ok(()),
@@ -128,6 +129,10 @@ fn remove_notes(paths: &Paths, project: &Name) {
 /// Removes the project's directories that hold nothing any more, so that nothing stays of a project
 /// that was taken down. To be called under its lock, which keeps others from filling one just then.
 pub fn remove_empty(paths: &Paths, project: &Name) {
+    if !paths.record(project).exists() {
+        // Supervisors write into this one, which they cannot make.
+        let _ = fs::remove_dir(paths.stopped(project));
+    }
     for dir in [
         paths.unit_specs(project),
         paths.project(project),
@@ -250,9 +255,14 @@ mod tests {
         let paths = Paths::under(dir.path());
         let shop = Name::new("shop").unwrap();
         let data = paths.volumes(&shop).join("data");
-        for dir in [&paths.project(&shop), &paths.logs(&shop), &data] {
+        let notes = paths.stopped(&shop);
+        for dir in [&notes, &paths.logs(&shop), &data] {
             fs::create_dir_all(dir).unwrap();
         }
+        save_record(&paths, &record("shop")).unwrap();
+        remove_empty(&paths, &shop);
+        assert!(notes.exists(), "a service may note something there");
+        fs::remove_file(paths.record(&shop)).unwrap();
         remove_empty(&paths, &shop);
         assert!(!paths.project(&shop).exists() && !paths.logs(&shop).exists());
         assert!(data.exists());

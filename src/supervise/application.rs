@@ -16,7 +16,7 @@ use super::output::Output;
 use super::stream::copy;
 use super::{gate, hooks, ports, ready, told};
 use crate::model::{Healthcheck, Test, UnitSpec, host_name_of};
-use crate::store::Paths;
+use crate::store::{self, Paths};
 use crate::sys::Notifier;
 
 /// How long the engine may be away: it is restarted, or the host boots.
@@ -27,6 +27,8 @@ pub(super) const AGAIN: Duration = Duration::from_millis(20);
 struct Container<'a> {
     engine: &'a Engine,
     full: String,
+    /// Where it is noted that its service was told to stop.
+    stopped: PathBuf,
 }
 
 /// Starts it, or takes it over when it runs, and stays with it; its exit code. One whose work is done is
@@ -50,7 +52,8 @@ pub(super) fn supervise(
         .await_engine(ENGINE_AWAY)
         .map_err(failed("reach the engine of"))?;
     let shown = engine.show(&full).map_err(failed("find"))?;
-    if !asked && unit.oneshot && is_done(&shown) {
+    let noted = store::was_stopped(paths, &unit.project, &unit.name, &shown.id);
+    if !asked && unit.oneshot && is_done(&shown) && !noted {
         // What others wait for is done for good.
         ready(notifier)?;
         gate::done(&paths.ready(&unit.project, &unit.name));
@@ -60,7 +63,14 @@ pub(super) fn supervise(
     // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
     told::listen(unit, paths).map_err(failed("listen for a stop of"))?;
     ready(notifier)?;
-    engine.start(&full).map_err(failed("start"))?;
+    store::forget_stopped(paths, &unit.project, &unit.name);
+    if let Err(error) = engine.start(&full) {
+        if noted {
+            // It has not run since.
+            let _ = store::note_stopped(paths, &unit.project, &unit.name, &shown.id);
+        }
+        return Err(failed("start")(error));
+    }
     let _ports = ports::open(unit, paths, asked);
     // One that ran was started before, with all that belongs to it.
     if !shown.state.running
@@ -115,6 +125,27 @@ pub(super) fn note_stop(unit: &UnitSpec, paths: &Paths) {
     backoff::forgive(&paths.backoff(&unit.project, &unit.name));
     // Without the note the service counts as failed, which is all the harm.
     let _ = note(&paths.told_to_stop(&unit.project, &unit.name));
+    if unit.oneshot {
+        note_unfinished(unit, paths);
+    }
+}
+
+/// Notes that what others wait for is not done, also when it ends with 0 now. The engine keeps no more than the code.
+fn note_unfinished(unit: &UnitSpec, paths: &Paths) {
+    let full = host_name_of(&unit.project, &unit.name);
+    let shown = Engine::of(unit).show(&full);
+    let Some(shown) = shown.ok().filter(|shown| shown.state.running) else {
+        return;
+    };
+    if let Err(error) = store::note_stopped(paths, &unit.project, &unit.name, &shown.id) {
+        let dir = paths.stopped(&unit.project);
+        eprintln!(
+            "cannot write below `{}`: {error}; if `{}` ends with 0 now, it counts as done: `locker start {}` runs it again",
+            dir.display(),
+            unit.name,
+            unit.name
+        );
+    }
 }
 
 fn note(path: &Path) -> io::Result<()> {
@@ -161,6 +192,7 @@ fn stay(
             engine,
             full,
             shown,
+            stopped: &paths.told_to_stop(&unit.project, &unit.name),
         };
         let ended = run.attend(&notes, notifier, paths.handed_on(&unit.project, &unit.name));
         match engine.show(full) {
@@ -177,6 +209,7 @@ struct Run<'a> {
     engine: &'a Engine,
     full: &'a str,
     shown: &'a Shown,
+    stopped: &'a Path,
 }
 
 impl Run<'_> {
@@ -184,6 +217,7 @@ impl Run<'_> {
         let container = Container {
             engine: self.engine,
             full: self.full.into(),
+            stopped: self.stopped.into(),
         };
         std::thread::scope(|scope| {
             let (tell, ended) = mpsc::channel();
@@ -253,9 +287,9 @@ fn code(code: i64) -> u8 {
 }
 
 impl Ask for Container<'_> {
-    /// The engine does not tell; a program that is asked to end seldom ends with 0.
+    /// The engine does not tell.
     fn was_stopped(&self) -> bool {
-        false
+        self.stopped.exists()
     }
 
     fn look(&self, check: Option<&Healthcheck>) -> Look {

@@ -155,4 +155,4 @@ fn fields(name: &Name, service: &str, stream: &str, priority: &str) -> Vec<u8> {
 
 #[cfg(test)]
 #[path = "output_tests.rs"]
-mod tests;
+pub(super) mod tests;

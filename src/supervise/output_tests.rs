@@ -11,7 +11,7 @@ fn service() -> String {
     service_of(&unit().project, &unit().name)
 }
 
-fn unit() -> UnitSpec {
+pub(in crate::supervise) fn unit() -> UnitSpec {
     UnitSpec {
         project: Name::new("shop").unwrap(),
         name: Name::new("web").unwrap(),

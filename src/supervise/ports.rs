@@ -30,15 +30,25 @@ pub(super) fn open<'a>(unit: &'a UnitSpec, paths: &'a Paths, asked: bool) -> Por
         }
     };
     let ports = Ports { unit, paths, held };
-    if !asked
-        && ports.has_any()
-        && let Err(error) = ports.tell()
-    {
-        eprintln!(
-            "its ports are not published yet: `locker-network.service` does not answer ({error}); see `locker plan`"
-        );
+    if !asked && ports.has_any() {
+        match ports.tell().map(|answer| busy(&answer)) {
+            Ok(None) => {}
+            Ok(Some(holder)) => {
+                eprintln!("its ports are published when that ends: {holder}");
+            }
+            Err(error) => eprintln!(
+                "its ports are not published yet: `locker-network.service` does not answer ({error}); see `locker plan`"
+            ),
+        }
     }
     ports
+}
+
+/// What the network service waits for before it looks at the container.
+fn busy(answer: &str) -> Option<String> {
+    answer
+        .strip_prefix("busy ")
+        .map(|holder| holder.trim_end().to_owned())
 }
 
 impl Ports<'_> {
@@ -47,8 +57,8 @@ impl Ports<'_> {
         ports.is_some_and(|ports| !ports.is_empty())
     }
 
-    /// Has the network service look at the container, and waits for its answer.
-    fn tell(&self) -> io::Result<()> {
+    /// Has the network service look at the container; its answer.
+    fn tell(&self) -> io::Result<String> {
         let mut stream = UnixStream::connect(self.paths.network_socket())?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -57,7 +67,7 @@ impl Ports<'_> {
         BufReader::new(stream).read_line(&mut answer)?;
         match answer.is_empty() {
             true => Err(io::ErrorKind::UnexpectedEof.into()),
-            false => Ok(()),
+            false => Ok(answer),
         }
     }
 }

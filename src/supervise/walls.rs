@@ -6,7 +6,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use crate::model::{Name, Test, UnitSpec};
+use crate::model::{Test, UnitSpec};
 use crate::store::Paths;
 use crate::sys::{self, Ground};
 
@@ -25,8 +25,10 @@ pub(super) fn shut_in(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     }
     // Below it are the notes, whose own directories are made as they are needed.
     let _ = crate::store::make_private(paths.run());
-    let check = unit.healthcheck.as_ref().map(|check| &check.test);
-    match sys::confine(&ground(paths, &unit.project, check)) {
+    if unit.oneshot {
+        let _ = crate::store::make_private(&paths.stopped(&unit.project));
+    }
+    match sys::confine(&ground(paths, unit)) {
         Ok(true) => Ok(()),
         // Another kernel was booted; a container that does not start for that would be worse.
         Ok(false) => {
@@ -39,11 +41,15 @@ pub(super) fn shut_in(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     }
 }
 
-fn ground(paths: &Paths, project: &Name, check: Option<&Test>) -> Ground {
+fn ground(paths: &Paths, unit: &UnitSpec) -> Ground {
+    let check = unit.healthcheck.as_ref().map(|check| &check.test);
+    let mut write = vec![paths.run().into()];
+    // That its work was cut short must outlive the boot.
+    write.extend(unit.oneshot.then(|| paths.stopped(&unit.project)));
     Ground {
         // What is mounted, and from where its mounts were made; its own memory.
-        read: vec![PathBuf::from("/proc/self"), paths.project(project)],
-        write: vec![paths.run().into()],
+        read: vec![PathBuf::from("/proc/self"), paths.project(&unit.project)],
+        write,
         connects: matches!(check, Some(Test::Port { .. })),
     }
 }
@@ -54,17 +60,21 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::model::Healthcheck;
+    use crate::supervise::output::tests::unit;
 
     #[test]
     fn only_notes_are_written_and_only_a_check_by_port_connects() {
         let paths = Paths::under(Path::new("/x"));
-        let shop = Name::new("shop").unwrap();
-        let before = ground(&paths, &shop, None);
+        let mut unit = unit();
+        let before = ground(&paths, &unit);
         assert_eq!(before.write, [Path::new("/x/run")]);
         assert!(!before.connects);
-        let port = Test::Port {
-            port: NonZeroU16::MIN,
-        };
-        assert!(ground(&paths, &shop, Some(&port)).connects);
+        let port = NonZeroU16::MIN;
+        unit.healthcheck = Some(Healthcheck::new(Test::Port { port }));
+        assert!(ground(&paths, &unit).connects);
+        unit.oneshot = true;
+        let notes = Path::new("/x/lib/projects/shop/stopped");
+        assert_eq!(ground(&paths, &unit).write, [Path::new("/x/run"), notes]);
     }
 }

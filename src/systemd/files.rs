@@ -186,6 +186,10 @@ impl Files {
         let dir = self.paths.units();
         self.refuse_foreign(project, &dir, wanted.keys())?;
         let there = self.unit_files(project)?;
+        if units.services.values().any(|spec| spec.oneshot) {
+            let notes = self.paths.stopped(project);
+            store::make_private(&notes).map_err(StoreError::io("make", &notes))?;
+        }
         for (name, spec) in &units.services {
             let path = self.paths.unit_specs(project).join(format!("{name}.json"));
             let text = serde_json::to_vec(spec).map_err(|error| StoreError::Damaged {

@@ -14,6 +14,7 @@ use super::names;
 use super::sandbox::{Walls, sandbox};
 use super::write::{At, command, fill, paths};
 use crate::model::{DemandPort, Kind, MONITOR_PATH, Name, ProjectUnits, Restart, UnitSpec};
+use crate::store::Paths;
 
 /// The proxy that systemd brings along, systemd-socket-proxyd(8).
 const PROXY: &str = "/lib/systemd/systemd-socket-proxyd";
@@ -151,7 +152,20 @@ fn container(unit: &UnitSpec, walls: Walls) -> Result<Values, UnitsError> {
         ("stop_timeout", At::Ours, seconds(stop_time(unit))),
         ("properties", At::Ours, properties(unit)?),
         ("sandbox", At::Ours, sandbox(unit, walls)),
+        ("writes", At::Ours, writes(unit, walls)?),
     ])
+}
+
+/// The notes that a supervisor behind walls writes for longer than a boot.
+fn writes(unit: &UnitSpec, walls: Walls) -> Result<String, UnitsError> {
+    match (unit.kind, walls) {
+        (Kind::Application, Walls::Mounts) if unit.oneshot => {
+            let known = unit.state_dir.as_deref().map(Paths::under);
+            let notes = known.unwrap_or_else(Paths::system).stopped(&unit.project);
+            Ok(format!("ReadWritePaths=-{}\n", paths([notes.as_path()])?))
+        }
+        (Kind::Application | Kind::System, Walls::Mounts | Walls::Landlock) => Ok(String::new()),
+    }
 }
 
 /// What a supervisor needs beyond the container's own time. An engine of a busy host takes many seconds to

@@ -113,7 +113,7 @@ fn all_is_back(host: &Host, project: &Project) {
 
 /// A host that forwards anyway: else dockerd closes the forward chain only when it is the first
 /// to ask for forwarding, which is another one before and after the reboot.
-fn forwards(host: &Host) {
+pub fn forwards(host: &Host) {
     host.sh(
         "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/90-forward.conf; sysctl -qw net.ipv4.ip_forward=1; \
          iptables -P FORWARD ACCEPT",

@@ -1,5 +1,7 @@
-//! System containers whose end others wait for: what is done is done, also after a reboot.
+//! Containers whose end others wait for: what is done is done, also after a reboot.
 
+use crate::beside::on_a_host_with_docker;
+use crate::boot::forwards;
 use crate::machine::Host;
 use crate::on_a_host;
 use crate::project::{Project, eventually};
@@ -57,5 +59,67 @@ fn a_system_container_that_has_done_its_work_is_not_run_again_by_itself() {
         assert!(ended.contains("\"code\":0"), "{ended}");
         host.sh("systemctl start --no-block locker-shop-job.service");
         eventually("4".into(), || runs(host, &project));
+    });
+}
+
+/// The work counts its runs. It ends with 0 when it is told to, and with the fourth run by itself.
+const WORK: &str = "  job:\n    image: busybox:test\n    restart: \"no\"\n    volumes: [\"./data:/data\"]\n    \
+    command: [sh, -c, \"trap 'exit 0' TERM; echo run >> /data/runs; until [ $$(wc -l < /data/runs) -ge 4 ]; do sleep 0.1; done\"]\n  \
+    web:\n    image: busybox:test\n    command: sleep 1000\n    stop_grace_period: 0s\n    \
+    depends_on: {job: {condition: completed_successfully}}\n";
+
+#[test]
+fn the_work_of_an_application_container_that_was_told_to_stop_is_done_again() {
+    on_a_host_with_docker(|host| {
+        forwards(host);
+        let project = Project::new(host, "shop", WORK);
+        let runs = || host.sh("cat /srv/shop/data/runs | wc -l");
+        let code =
+            || host.sh("docker inspect -f '{{.State.Running}} {{.State.ExitCode}}' shop_job");
+        let web = || host.sh("docker inspect -f '{{.State.Running}}' shop_web");
+        let unit = |words: &str| host.sh(&format!("systemctl {words} locker-shop-job.service"));
+        let is_planned = || {
+            let plan = project.locker("plan").exits(0).out;
+            assert!(plan.contains("+ start    job"), "{plan}");
+        };
+        host.sh("mkdir /srv/shop/data");
+        project.locker("create").exits(0);
+        project.locker("start job").exits(0);
+        eventually("1".to_owned(), runs);
+
+        project.locker("stop job").exits(0);
+        assert_eq!(code(), "false 0");
+        unit("start --no-block");
+        eventually("2".to_owned(), runs);
+        unit("stop");
+        assert_eq!(code(), "false 0");
+        is_planned();
+        unit("start --no-block");
+        eventually("3".to_owned(), runs);
+
+        // A reboot in the middle: it is done again before what waits for it starts, and then no more.
+        project.locker("enable").exits(0);
+        host.sh("systemctl -q enable docker");
+        for _ in 0..2 {
+            host.reboot();
+            eventually("true".to_owned(), web);
+            assert_eq!((runs().as_str(), code().as_str()), ("4", "false 0"));
+        }
+        project.locker("plan --exit-code").exits(0);
+
+        // Without systemd locker alone knows.
+        project.locker("down").exits(0);
+        host.sh("rm /srv/shop/data/runs");
+        project.rewrite(&WORK.replace("image:", "supervisor: none\n    image:"));
+        project.locker("create").exits(0);
+        project.locker("start job").exits(0);
+        eventually("1".to_owned(), runs);
+        project.locker("stop job").exits(0);
+        assert_eq!(code(), "false 0");
+        is_planned();
+        host.sh("cd /srv/shop/data && printf '\\n\\n\\n' > runs");
+        project.up();
+        assert_eq!((runs(), web()), ("4".to_owned(), "true".to_owned()));
+        project.locker("plan --exit-code").exits(0);
     });
 }

@@ -203,3 +203,42 @@ fn the_rules_of_a_container_that_died_go_with_its_service_or_are_told_and_taken_
         reachable(host, 8080);
     });
 }
+
+#[test]
+fn ports_that_are_left_alone_are_not_published_later_and_who_waits_for_a_run_says_so() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        reachable(host, 8080);
+        let listed = || {
+            let list = project.locker("port list --format yaml").exits(0).out;
+            list.contains("active: true")
+        };
+        project.locker("stop web").exits(0);
+        project.locker("start -n web").exits(0);
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        assert!(!listed());
+        host.sh("systemctl restart locker-shop-web.service");
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        assert!(!listed());
+        project.up();
+        reachable(host, 8080);
+
+        // Somebody holds the project.
+        host.sh("systemctl stop locker-shop-web.service");
+        eventually(false, listed);
+        host.sh(
+            "systemd-run -q --unit=holder flock /run/locker/shop.lock sleep 6 && \
+             until ! flock -n /run/locker/shop.lock true; do sleep 0.1; done && \
+             systemctl start locker-shop-web.service",
+        );
+        let journal = "journalctl -q -o cat -u locker-shop-web.service | grep -c 'are published when that ends'";
+        eventually("1".to_owned(), || {
+            host.try_sh(journal).out.trim().to_owned()
+        });
+        assert!(!listed());
+        host.sh("while systemctl -q is-active holder.service; do sleep 0.1; done");
+        eventually(true, listed);
+        reachable(host, 8080);
+    });
+}

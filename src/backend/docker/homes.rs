@@ -4,7 +4,7 @@
 //! came since is read when it is asked for.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -15,10 +15,15 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::site::Site;
 use super::{hosts, mark};
 use crate::model::Name;
+use crate::store;
 
 /// What is in the places of the project's containers, by their names.
 #[derive(Debug, Default)]
-pub(super) struct Homes(HashMap<String, Home>);
+pub(super) struct Homes {
+    homes: HashMap<String, Home>,
+    /// The ids of those that were told to end when they ran last.
+    stopped: BTreeMap<Name, String>,
+}
 
 /// What is in the place of one container.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +39,16 @@ pub(super) struct Home {
 impl Homes {
     /// Reads all there are. What cannot be read is tried again for each container.
     pub(super) fn read(site: &Site) -> Self {
+        Self {
+            homes: Self::read_homes(site),
+            stopped: store::stopped(&site.paths, &site.project),
+        }
+    }
+
+    fn read_homes(site: &Site) -> HashMap<String, Home> {
         let place = site.homes();
         let (Ok(dir), Ok(entries)) = (File::open(&place), fs::read_dir(&place)) else {
-            return Self::default();
+            return HashMap::new();
         };
         let names = entries
             .flatten()
@@ -45,12 +57,17 @@ impl Homes {
             let home = Home::at(dir.as_fd(), Path::new(&name));
             (name, home)
         };
-        Self(names.map(home).collect())
+        names.map(home).collect()
+    }
+
+    /// Whether the container of this id was told to end when it ran last.
+    pub(super) fn was_stopped(&self, name: &Name, id: &str) -> bool {
+        self.stopped.get(name).is_some_and(|noted| noted == id)
     }
 
     /// That of the container `name` with `token`.
     pub(super) fn of(&self, site: &Site, name: &Name, token: &str) -> Cow<'_, Home> {
-        match self.0.get(&Site::place(name, token)) {
+        match self.homes.get(&Site::place(name, token)) {
             Some(home) => Cow::Borrowed(home),
             None => Cow::Owned(Home::at(CWD, &site.home(name, token))),
         }
@@ -95,7 +112,7 @@ mod tests {
             fs::create_dir_all(&home).unwrap();
             fs::write(home.join(file), text).unwrap();
         };
-        assert!(Homes::read(&site).0.is_empty());
+        assert!(Homes::read(&site).homes.is_empty());
         write(&web, "hosts", "::1 web\n");
         let homes = Homes::read(&site);
         write(&db, "mark.json", "{}");

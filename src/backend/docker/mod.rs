@@ -72,7 +72,7 @@ use super::{
 };
 use crate::model::{Kind, Name};
 use crate::observed::Mark;
-use crate::store::Paths;
+use crate::store::{self, Paths};
 use crate::sys;
 use client::{Client, Link};
 use error::refused;
@@ -258,6 +258,7 @@ impl Backend for DockerBackend {
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
         let known = self.body("start", name, body).await?;
         power::start(self.link().await?, &self.site.full(name), &known).await?;
+        store::forget_stopped(&self.site.paths, &self.site.project, name);
         fit_cards(&known.mark);
         Ok(())
     }
@@ -270,6 +271,11 @@ impl Backend for DockerBackend {
         let (link, full) = (self.link().await?, self.site.full(name));
         let home = self.site.home(name, &known.token);
         mark::begin_stop(&home, init::init_of(&known.id));
+        if body == Body::Present && power::runs(link, known).await {
+            // Without the note an exit code of 0 counts as the end of its work.
+            let (paths, project) = (&self.site.paths, &self.site.project);
+            let _ = store::note_stopped(paths, project, name, &known.id);
+        }
         let stop = power::stop(link, &full, known, timeout);
         let nic = known.mark.spec.nic.as_ref();
         let has_ipv6 = nic.is_some_and(|nic| nic.addresses.v6.is_some());
@@ -287,6 +293,9 @@ impl Backend for DockerBackend {
         let bodies = self.bodies(name).await?;
         let link = self.link().await?;
         remove::destroy(&self.site, link, name, &bodies, body, volumes).await?;
+        if body == Body::Present {
+            store::forget_stopped(&self.site.paths, &self.site.project, name);
+        }
         self.note(name, |bodies| *bodies.slot(body) = None);
         Ok(())
     }

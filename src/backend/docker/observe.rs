@@ -418,7 +418,9 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
     };
     ObservedContainer {
         state,
-        exit: status::exit(sentence),
+        // One that was told to end may end with 0 as well, which is not the end of its work and is not told as one.
+        exit: status::exit(sentence)
+            .filter(|code| *code != 0 || !homes.was_stopped(&spec.name, &known.id)),
         health: status::health(sentence),
         image: entry.image_id.clone(),
         unnamed: known::unnamed(entry, &known.mark),

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::body::seconds;
 use super::client::Link;
 use super::error::{failed, is_missing, reason};
+use super::init::Init;
 use super::known::Known;
 use crate::backend::{BackendError, End};
 use crate::sys;
@@ -66,6 +67,19 @@ impl Stops {
 pub(super) async fn start(link: &Link, full: &str, known: &Known) -> Result<(), BackendError> {
     let started = link.docker.start_container(&known.id, None).await;
     started.map_err(|e| failed("start", full, &e))
+}
+
+/// Whether it runs: what has ended by itself was not told to.
+pub(super) async fn runs(link: &Link, known: &Known) -> bool {
+    if Init::of(&known.id).is_some_and(|init| matches!(init, Init::Runs(_))) {
+        return true;
+    }
+    let shown = link
+        .docker
+        .inspect_container(&known.id, None::<InspectContainerOptions>)
+        .await;
+    let state = shown.ok().and_then(|shown| shown.state);
+    state.and_then(|state| state.running).unwrap_or(false)
 }
 
 /// Stops a container: asks it to end, after `timeout` by force; says which. One that is gone is fine.

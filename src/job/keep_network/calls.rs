@@ -70,10 +70,14 @@ impl Calls {
 }
 
 impl Call {
-    /// Says that it has been looked at.
-    pub(super) async fn answer(mut self) {
+    /// Says that it has been looked at, or what that waits for.
+    pub(super) async fn answer(mut self, busy: Option<&str>) {
+        let answer = match busy {
+            None => "seen\n".into(),
+            Some(holder) => format!("busy {}\n", holder.replace('\n', " ")),
+        };
         // Who does not take it is gone.
-        let _ = tokio::time::timeout(PATIENCE, self.stream.write_all(b"seen\n")).await;
+        let _ = tokio::time::timeout(PATIENCE, self.stream.write_all(answer.as_bytes())).await;
     }
 }
 
@@ -115,13 +119,13 @@ mod tests {
         let heard = calls.all(first).await;
         let names: Vec<&str> = heard.iter().map(|call| call.container.as_str()).collect();
         assert_eq!(names, ["web", "db"]);
-        for call in heard {
-            call.answer().await;
+        for (call, busy) in heard.into_iter().zip([None, Some("`up`\nis at work")]) {
+            call.answer(busy).await;
         }
-        for caller in &mut callers {
+        for (caller, said) in callers.iter_mut().zip(["seen\n", "busy `up` is at work\n"]) {
             let mut answer = String::new();
             caller.read_to_string(&mut answer).unwrap();
-            assert_eq!(answer, "seen\n");
+            assert_eq!(answer, said);
         }
         drop(nonsense);
     }

@@ -131,23 +131,23 @@ impl Keeper {
         round
     }
 
-    /// Looks at the projects of containers that have begun to run or have ended.
-    pub(super) async fn called(&mut self, calls: &[Call]) -> Round {
+    /// Looks at the projects of containers that have begun to run or have ended; those that a run of locker changes just now, with
+    /// its words, must be looked at again.
+    pub(super) async fn called(&mut self, calls: &[Call]) -> BTreeMap<Name, String> {
         let mut projects: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
         for call in calls {
             let containers = projects.entry(call.project.clone()).or_default();
             containers.insert(call.container.clone());
         }
-        let mut round = Round {
-            projects: projects.len(),
-            busy: false,
-        };
-        let mut seen = Seen::new();
+        let (mut busy, mut seen) = (BTreeMap::new(), Seen::new());
         for (project, containers) in projects {
             let done = self.project(&project, &containers, &mut seen).await;
-            round.busy |= self.told_of(project, done, "changed");
+            if let Err(KeepError::Lock(held @ LockError::Held { .. })) = &done {
+                busy.insert(project.clone(), held.to_string());
+            }
+            self.told_of(project, done, "changed");
         }
-        round
+        busy
     }
 
     /// Tells how a look at a project went; whether it must be looked at again soon.

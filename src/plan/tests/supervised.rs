@@ -131,6 +131,22 @@ fn a_service_knows_its_ports_and_what_was_taken_out_by_hand_stays_out_until_port
     without.no_ports = true;
     bare.run(&shop(), &without);
     assert!(ports(&bare).is_empty() && rules(&bare) == 0);
+    // Nor of one that had some before it was stopped; of one that runs they stay.
+    let mut start = chosen(Goal::Start { restart: false }, &["web"]);
+    start.no_ports = true;
+    world.run(&shop(), &start);
+    assert!(ports(&world).is_empty() && rules(&world) == 0);
+    assert_eq!(world.text(&shop(), &start), "nothing to do");
+    world.run(&shop(), &wish(Goal::Up));
+    assert_eq!((ports(&world).len(), rules(&world)), (2, 2));
+    for goal in [start.goal, Goal::Up] {
+        let again = Wish {
+            goal,
+            ..without.clone()
+        };
+        world.run(&shop(), &again);
+        assert_eq!((ports(&world).len(), rules(&world)), (2, 2));
+    }
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! Runs of application containers that were told to end: what they did until then is not done, whatever their exit code.
+//!
+//! The engine keeps the code alone. A note holds the engine's id of the container, so that it says nothing of a new one
+//! of the name; a start takes it away. It outlives a reboot, which tells all of them to end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+
+use super::Paths;
+use crate::model::Name;
+
+/// Notes that the container of this id, which runs, is told to end.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn note_stopped(paths: &Paths, project: &Name, container: &Name, id: &str) -> io::Result<()> {
+    super::make_private(&paths.stopped(project))?;
+    fs::write(paths.stopped(project).join(container.as_str()), id)
+}
+
+/// The ids of the containers of a project that were told to end, by their names.
+pub fn stopped(paths: &Paths, project: &Name) -> BTreeMap<Name, String> {
+    let notes = fs::read_dir(paths.stopped(project)).into_iter().flatten();
+    let notes = notes.flatten().filter_map(|note| {
+        let name = Name::new(note.file_name().to_str()?).ok()?;
+        Some((name, fs::read_to_string(note.path()).ok()?))
+    });
+    notes.collect()
+}
+
+/// Whether the container of this id was told to end when it ran last.
+pub fn was_stopped(paths: &Paths, project: &Name, container: &Name, id: &str) -> bool {
+    let note = paths.stopped(project).join(container.as_str());
+    fs::read_to_string(note).is_ok_and(|noted| noted == id)
+}
+
+/// Takes the note away: the container starts, or is no more.
+pub fn forget_stopped(paths: &Paths, project: &Name, container: &Name) {
+    // Not there is what is wanted; one that stays makes work be done once more.
+    let _ = fs::remove_file(paths.stopped(project).join(container.as_str()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_about_one_container_until_it_starts() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let name = |word: &str| Name::new(word).unwrap();
+        let (shop, job) = (name("shop"), name("job"));
+        let is = |id: &str| was_stopped(&paths, &shop, &job, id);
+        assert!(!is("a") && stopped(&paths, &shop).is_empty());
+        note_stopped(&paths, &shop, &job, "a").unwrap();
+        assert!(is("a") && !is("b"));
+        assert_eq!(stopped(&paths, &shop), [(job.clone(), "a".into())].into());
+        forget_stopped(&paths, &shop, &job);
+        assert!(!is("a"));
+    }
+}
