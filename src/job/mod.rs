@@ -40,6 +40,7 @@ mod road;
 mod select;
 mod status;
 mod supplies;
+mod template_getopt;
 mod template_options;
 mod template_programs;
 mod top;

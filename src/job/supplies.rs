@@ -10,7 +10,8 @@ use crate::file::diagnostic::nearest;
 use crate::model::{Build, Container, ContainerSpec, Key, Name, Project, Source};
 use crate::plan::{Plan, Problem, Step};
 
-use super::template_options::{self, Options};
+use super::template_getopt::Options;
+use super::template_options;
 use super::template_programs::{self, Program};
 
 /// Where LXC's packages put templates.

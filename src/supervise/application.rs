@@ -63,14 +63,7 @@ pub(super) fn supervise(
     // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
     told::listen(unit, paths).map_err(failed("listen for a stop of"))?;
     ready(notifier)?;
-    store::forget_stopped(paths, &unit.project, &unit.name);
-    if let Err(error) = engine.start(&full) {
-        if noted {
-            // It has not run since.
-            let _ = store::note_stopped(paths, &unit.project, &unit.name, &shown.id);
-        }
-        return Err(failed("start")(error));
-    }
+    start(unit, paths, &engine, noted.then_some(&shown.id)).map_err(failed("start"))?;
     let _ports = ports::open(unit, paths, asked);
     // One that ran was started before, with all that belongs to it.
     if !shown.state.running
@@ -89,6 +82,22 @@ pub(super) fn supervise(
         eprintln!("{}", unit.was_killed());
     }
     Ok(code)
+}
+
+/// Starts it; what was told to stop when it ran last, by its id, is that no more unless the start fails.
+fn start(
+    unit: &UnitSpec,
+    paths: &Paths,
+    engine: &Engine,
+    noted: Option<&String>,
+) -> io::Result<()> {
+    store::forget_stopped(paths, &unit.project, &unit.name);
+    let started = engine.start(&host_name_of(&unit.project, &unit.name));
+    if let (Err(_), Some(id)) = (&started, noted) {
+        // The start's own error is the one to tell.
+        let _ = store::note_stopped(paths, &unit.project, &unit.name, id);
+    }
+    started
 }
 
 /// The exit code of what SIGKILL ended, as the engine tells it.

@@ -197,6 +197,10 @@ impl Files {
                 reason: error.to_string(),
             })?;
             undo.note(&path, &text)?;
+            if !spec.oneshot {
+                // Its supervisor could not take the note away.
+                store::forget_stopped(&self.paths, project, name);
+            }
         }
         for (name, text) in &wanted {
             if there.get(name) != Some(text) {

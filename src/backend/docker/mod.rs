@@ -271,7 +271,7 @@ impl Backend for DockerBackend {
         let (link, full) = (self.link().await?, self.site.full(name));
         let home = self.site.home(name, &known.token);
         mark::begin_stop(&home, init::init_of(&known.id));
-        if body == Body::Present && power::runs(link, known).await {
+        if body == Body::Present && self.site.notes_stops(known) && power::runs(link, known).await {
             // Without the note an exit code of 0 counts as the end of its work.
             let (paths, project) = (&self.site.paths, &self.site.project);
             let _ = store::note_stopped(paths, project, name, &known.id);

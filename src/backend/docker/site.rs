@@ -15,9 +15,10 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::known::Known;
 use crate::backend::BackendError;
 use crate::model::{Name, host_name_of};
-use crate::store::Paths;
+use crate::store::{self, Paths};
 
 /// What the verbs share.
 #[derive(Clone, Debug)]
@@ -31,6 +32,14 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// Whether it is noted that the container was told to stop: who starts it takes the note away again. A supervisor does
+    /// so only where others wait for the end of its work.
+    pub(super) fn notes_stops(&self, known: &Known) -> bool {
+        let spec = &known.mark.spec;
+        let unit = || store::load_unit_spec(&self.paths, &self.project, &spec.name);
+        !spec.supervised || unit().is_ok_and(|unit| unit.is_some_and(|unit| unit.oneshot))
+    }
+
     /// The name on the host.
     pub(super) fn full(&self, name: &Name) -> String {
         host_name_of(&self.project, name)
