@@ -64,15 +64,15 @@ fn try_out(site: &Site, spec: &ContainerSpec, dir: &Path, text: &str) -> Result<
             .map_err(io("write", &trial))?;
         site.container("configure", TRIAL)?.load_config(&trial)
     };
-    let read = reads(text).and_then(|whole| match whole {
-        true => Ok(None),
+    let read = reads(text).map(|whole| match whole {
+        true => None,
         false => {
             // Some lines mean nothing without those before.
             let ends = text.match_indices('\n').map(|(end, _)| end);
             let mut upto = ends.filter_map(|end| text.get(..=end));
             let wrong = upto.find(|lines| !reads(lines).unwrap_or(true));
             let line = wrong.and_then(|lines| lines.lines().next_back());
-            Ok(Some(line.unwrap_or("its settings as a whole").to_owned()))
+            Some(line.unwrap_or("its settings as a whole").to_owned())
         }
     });
     let _ = std::fs::remove_file(&trial); // the next one replaces it
