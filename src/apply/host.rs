@@ -229,12 +229,15 @@ impl Host {
     }
 }
 
-/// Kernel parameters that containers of the engine ask for, but those of another runtime, which may have a kernel of
-/// its own.
+/// Kernel parameters that containers ask for, but those of another runtime, which may have a kernel of its own.
 fn sysctls(project: &Project) -> Vec<String> {
     let apps = project.containers.values().filter_map(|c| c.app.as_ref());
     let apps = apps.filter(|app| app.runtime.is_none());
-    let names = apps.flat_map(|app| app.granted.sysctls.keys().cloned());
+    let apps = apps.map(|app| &app.granted);
+    let systems = project.containers.values().map(|c| &c.system.granted);
+    let names = apps
+        .chain(systems)
+        .flat_map(|granted| granted.sysctls.keys().cloned());
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 

@@ -48,11 +48,15 @@ impl Host {
             if let Step::Create(spec) = &planned.step {
                 let mut wants = self.of_source(&spec.source);
                 wants.extend(self.of_identity(spec));
-                let starts = |step: &Step| matches!(step, Step::Start { container } if *container == spec.name);
-                let started = plan.steps.iter().any(|other| starts(&other.step));
-                let devices = started.then(|| devices(spec)).into_iter().flatten();
-                let all = wants.into_iter().chain(devices);
-                found.extend(all.map(|want| want.of(project, Some(&spec.name))));
+                wants.extend(of_start(plan, spec));
+                found.extend(
+                    wants
+                        .into_iter()
+                        .map(|want| want.of(project, Some(&spec.name))),
+                );
+            } else if let Step::Configure(spec) = &planned.step {
+                let wants = of_start(plan, spec).into_iter();
+                found.extend(wants.map(|want| want.of(project, Some(&spec.name))));
             } else if let Step::Build(build) = &planned.step {
                 let of_build = |c: &&Container| c.source.image() == Some(build.image.as_str());
                 let owner = project.containers.values().find(of_build);
@@ -202,6 +206,15 @@ impl Host {
             help: format!("apt-get install {package}"),
         };
         absent.map(want).collect()
+    }
+}
+
+/// What a container needs when `plan` starts it.
+fn of_start(plan: &Plan, spec: &ContainerSpec) -> Vec<Want> {
+    let starts = |step: &Step| matches!(step, Step::Start { container } if *container == spec.name);
+    match plan.steps.iter().any(|other| starts(&other.step)) {
+        true => devices(spec),
+        false => Vec::new(),
     }
 }
 

@@ -103,6 +103,12 @@ impl Limit {
         })
     }
 
+    /// The device that it is about, `8:0`; a key may stand once for each.
+    pub fn device(&self) -> Option<&str> {
+        let first = self.value.split_whitespace().next()?;
+        first.contains(':').then_some(first)
+    }
+
     /// The same limit in the kernel's words for "no limit", for when it goes while its container
     /// runs; none where the kernel has no such word.
     pub fn lifted(&self) -> Option<Self> {

@@ -4,7 +4,7 @@
 //! application's alone is in `diff_app.rs`.
 
 use crate::model::{
-    Container, ContainerSpec, Key, Kind, Project, System, built_image, default_network,
+    Container, ContainerSpec, Key, Kind, Limit, Project, System, built_image, default_network,
     is_former_image,
 };
 
@@ -137,13 +137,27 @@ fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> 
     ]
 }
 
+/// How far a change of limits reaches: one that goes is lifted at once where the kernel has a word for none, and by a new
+/// cgroup where it has not (a set of processors, the bandwidth of a device).
+fn lifting(old: &ContainerSpec, new: &ContainerSpec) -> Reach {
+    let stays = |limit: &Limit| {
+        let mut now = new.limits.iter();
+        now.any(|now| now.key == limit.key && now.device() == limit.device())
+    };
+    let mut gone = old.limits.iter().filter(|limit| !stays(limit));
+    match gone.all(|limit| limit.device().is_none() && limit.lifted().is_some()) {
+        true => Reach::Live,
+        false => Reach::Restart,
+    }
+}
+
 /// What only a system container has.
 fn system(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
     let (had, gets) = (&old.system, &new.system);
     let mut rows: Vec<Row> = vec![
         (old.idmap != new.idmap, Reach::Recreate, &[Key::Idmap]),
         (old.config != new.config, Reach::Restart, &[Key::Config]),
-        (old.limits != new.limits, Reach::Live, LIMITS),
+        (old.limits != new.limits, lifting(old, new), LIMITS),
         (old.network != new.network, Reach::Restart, &[Key::Networks]),
         // They stand in its hosts file, which is written anew at once.
         (

@@ -3,22 +3,27 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{App, AppNetwork, AppSpec, ContainerSpec, Key, Kind, Name};
+use crate::model::{App, AppNetwork, AppSpec, ContainerSpec, Granted, Key, Kind, Name};
 use crate::observed::{EngineOffer, HostFacts};
 
 use super::build::Builder;
 
 impl Builder<'_> {
-    /// What the engine must offer.
+    /// What the host, and for an application its engine, must offer.
     pub(super) fn check_offer(&mut self, name: &Name, spec: &ContainerSpec) {
-        let Some(app) = &spec.app else { return };
         let host = &self.observed.host;
-        let mut found = beyond(host, &app.settings);
-        if let Some(offer) = &self.observed.engine.offer {
-            found.extend(lacks(offer, &app.settings));
-            found.extend(macs(offer, app));
-        }
-        found.extend(self.absent(app));
+        let found = match &spec.app {
+            None => beyond(host, &spec.system.granted),
+            Some(app) => {
+                let mut found = beyond(host, &app.settings.granted);
+                if let Some(offer) = &self.observed.engine.offer {
+                    found.extend(lacks(offer, &app.settings));
+                    found.extend(macs(offer, app));
+                }
+                found.extend(self.absent(app));
+                found
+            }
+        };
         for (key, message, help) in found {
             self.problem(
                 name,
@@ -85,9 +90,9 @@ impl Builder<'_> {
 type Lack = (Key, String, String);
 
 /// What no process of this host can be given.
-fn beyond(host: &HostFacts, app: &App) -> Vec<Lack> {
+fn beyond(host: &HostFacts, granted: &Granted) -> Vec<Lack> {
     let mut found = Vec::new();
-    if let (Some(limit), Some(most)) = (app.granted.ulimits.get("nofile"), host.nr_open) {
+    if let (Some(limit), Some(most)) = (granted.ulimits.get("nofile"), host.nr_open) {
         let above = |value: i64| u64::try_from(value).map_or(true, |value| value > most);
         if above(limit.hard) || above(limit.soft) {
             let message = format!("this kernel allows at most {most} open files");
@@ -95,7 +100,7 @@ fn beyond(host: &HostFacts, app: &App) -> Vec<Lack> {
             found.push((Key::Ulimits, message, help));
         }
     }
-    let lacking = app.granted.sysctls.keys();
+    let lacking = granted.sysctls.keys();
     for (name, why) in lacking.filter_map(|name| host.sysctls.get_key_value(name)) {
         let message = format!("a container cannot set the kernel parameter `{name}`: {why}");
         let help = "leave it out, or set it on the host with sysctl(8)";
@@ -242,13 +247,17 @@ mod tests {
                 "nofile".into(),
                 crate::model::Ulimit::new(soft, hard).unwrap(),
             );
-            assert_eq!(beyond(&host, &app).is_empty(), good, "{soft} {hard}");
-            assert!(beyond(&HostFacts::default(), &app).is_empty());
+            assert_eq!(
+                beyond(&host, &app.granted).is_empty(),
+                good,
+                "{soft} {hard}"
+            );
+            assert!(beyond(&HostFacts::default(), &app.granted).is_empty());
         }
         for (name, good) in [("net.core.nosuch", false), ("net.core.somaxconn", true)] {
             let mut app = App::default();
             app.granted.sysctls.insert(name.into(), "1".into());
-            assert_eq!(beyond(&host, &app).is_empty(), good, "{name}");
+            assert_eq!(beyond(&host, &app.granted).is_empty(), good, "{name}");
         }
         let mut app = App::default();
         app.storage_opt.insert("size".into(), "1G".into());

@@ -51,6 +51,9 @@ impl Builder<'_> {
         }
         let as_it_is = || (!found.unplugged.is_empty()).then(|| mark.spec.clone());
         if let Some(new) = new.or_else(as_it_is) {
+            if new.system.granted != mark.spec.system.granted {
+                self.check_offer(name, &new);
+            }
             self.specs.insert(name.clone(), new.clone());
             let step = Step::Configure(Box::new(new));
             self.draft

@@ -140,3 +140,76 @@ fn what_it_is_furnished_with_is_done_after_the_first_start_and_again_when_it_cha
     world.run(&file, &wish(Goal::Up));
     assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
 }
+
+#[test]
+fn what_the_host_lacks_of_a_changed_grant_is_told_before_anything_stops() {
+    let mut world = World::default();
+    world.run(&mixed(), &wish(Goal::Up));
+    let lacking = [(
+        "net.core.nosuch".to_string(),
+        "there is no such one".to_string(),
+    )];
+    world.seen.host.sysctls = lacking.into();
+    world.seen.host.nr_open = Some(1000);
+    for (key, change, message) in [
+        (
+            Key::Sysctls,
+            (|s| {
+                drop(
+                    s.granted
+                        .sysctls
+                        .insert("net.core.nosuch".into(), "1".into()),
+                )
+            }) as fn(&mut System),
+            "cannot set the kernel parameter `net.core.nosuch`",
+        ),
+        (
+            Key::Ulimits,
+            |s| {
+                let limit = Ulimit {
+                    soft: 2000,
+                    hard: 2000,
+                };
+                drop(s.granted.ulimits.insert("nofile".into(), limit));
+            },
+            "at most 1000 open files",
+        ),
+    ] {
+        let problems = plan(&with(key, change), &world.look(), &wish(Goal::Up)).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains(message), "{problems:?}");
+        assert_eq!(problems[0].key, Some(key));
+    }
+}
+
+#[test]
+fn a_limit_without_a_word_for_none_goes_with_a_restart_and_any_other_at_once() {
+    let limits = |all: &[&str]| {
+        let mut file = mixed();
+        let db = file.containers.get_mut("db").unwrap();
+        let all = all.iter().map(|limit| (limit.parse().unwrap(), place(24)));
+        db.cgroup = all.collect();
+        file
+    };
+    let both = [
+        "io.max=8:0 rbps=1000",
+        "io.max=8:16 rbps=1000",
+        "memory.max=64M",
+    ];
+    for (before, after, restarts) in [
+        (&["cpuset.cpus=0"][..], &[][..], true),
+        (&both, &both[..2], false),
+        (&both, &both[1..], true),
+        (&["cpuset.cpus=0"], &["cpuset.cpus=1"], false),
+        (&["io.max=8:0 rbps=1000"], &["io.max=8:0 rbps=2000"], false),
+    ] {
+        let mut world = World::default();
+        world.run(&limits(before), &wish(Goal::Up));
+        let text = world.run(&limits(after), &wish(Goal::Up));
+        let stops = text
+            .lines()
+            .any(|line| line.starts_with("- stop") && line.contains(" db "));
+        assert_eq!(stops, restarts, "{before:?} {after:?}: {text}");
+        assert_eq!(world.text(&limits(after), &wish(Goal::Up)), "nothing to do");
+    }
+}
