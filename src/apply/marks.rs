@@ -102,7 +102,10 @@ impl Worker<'_> {
                 .tell(Event::Note(&still_starting(container, &state)));
         }
         let wishes = provisions.iter();
-        let wishes = wishes.map(|wish| (provision::command(wish), format!("`{wish}`")));
+        let wishes = wishes.flat_map(|wish| {
+            let commands = provision::commands(wish).into_iter();
+            commands.map(move |command| (command, format!("`{wish}`")))
+        });
         let own = commands.iter();
         let own = own.map(|command| {
             let what = format!("setup command `{command}`");

@@ -3,21 +3,21 @@
 
 use crate::model::{Hook, InnerCommand, Provision};
 
-/// The command that does it, as the user whose files it writes.
-pub(super) fn command(wish: &Provision) -> Hook {
-    let (script, arguments) = match wish {
-        Provision::Packages(names) => (
+/// The commands that do it, in their order.
+pub(super) fn commands(wish: &Provision) -> Vec<Hook> {
+    match wish {
+        Provision::Packages(names) => vec![as_root(
             include_str!("../../templates/provision/packages.sh"),
             names.clone(),
-        ),
-        Provision::Timezone(zone) => (
+        )],
+        Provision::Timezone(zone) => vec![as_root(
             include_str!("../../templates/provision/timezone.sh"),
             vec![zone.clone()],
-        ),
-        Provision::Locale(locale) => (
+        )],
+        Provision::Locale(locale) => vec![as_root(
             include_str!("../../templates/provision/locale.sh"),
             vec![locale.clone()],
-        ),
+        )],
         Provision::User(user) => {
             let path = |path: &Option<std::path::PathBuf>| {
                 let path = path.as_ref();
@@ -26,30 +26,27 @@ pub(super) fn command(wish: &Provision) -> Hook {
             let uid = user.uid.map_or(String::new(), |uid| uid.to_string());
             let mut words = vec![user.name.clone(), uid, path(&user.shell), path(&user.home)];
             words.extend(user.groups.iter().cloned());
-            (include_str!("../../templates/provision/user.sh"), words)
+            let script = include_str!("../../templates/provision/user.sh");
+            vec![as_root(script, words)]
         }
         Provision::SshKeys { user, keys } => {
-            let words = std::iter::once(user).chain(keys).cloned().collect();
-            (include_str!("../../templates/provision/ssh_keys.sh"), words)
+            let words: Vec<String> = std::iter::once(user).chain(keys).cloned().collect();
+            let directory = include_str!("../../templates/provision/ssh_dir.sh");
+            let file = include_str!("../../templates/provision/ssh_keys.sh");
+            let made = as_root(directory, words.clone());
+            // A home directory holds whatever links its user likes: what is written there is written as that user.
+            let written = Hook {
+                user: Some(user.clone()),
+                ..as_root(file, words)
+            };
+            vec![made, written]
         }
-    };
-    let shell = ["/bin/sh", "-c", script, "locker"].map(str::to_owned);
-    let command = InnerCommand::Exec(shell.into_iter().chain(arguments).collect());
-    Hook {
-        user: owner(wish),
-        ..command.into()
     }
 }
 
-/// Whose files it writes: a user's own home directory holds whatever links the user likes.
-fn owner(wish: &Provision) -> Option<String> {
-    match wish {
-        Provision::SshKeys { user, .. } => Some(user.clone()),
-        Provision::Packages(_)
-        | Provision::Timezone(_)
-        | Provision::Locale(_)
-        | Provision::User(_) => None,
-    }
+fn as_root(script: &str, arguments: Vec<String>) -> Hook {
+    let shell = ["/bin/sh", "-c", script, "locker"].map(str::to_owned);
+    InnerCommand::Exec(shell.into_iter().chain(arguments).collect()).into()
 }
 
 #[cfg(test)]
@@ -66,7 +63,7 @@ mod tests {
             home: Some("/srv/al".into()),
             groups: vec!["sudo".into()],
         };
-        let argv = command(&Provision::User(user)).command.argv();
+        let argv = commands(&Provision::User(user))[0].command.argv();
         assert_eq!(argv[..2], ["/bin/sh", "-c"]);
         assert_eq!(argv[3..], ["locker", "al", "1000", "", "/srv/al", "sudo"]);
         assert!(!argv[2].contains("al1000"));

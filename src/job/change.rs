@@ -112,7 +112,8 @@ pub async fn change(
         let left = observed.adopted.left_after_down(&observed.engine);
         store::save_adopted(&host.paths, &project.name, &left)?;
     }
-    if request.goal.begins() && host.paths.record(&project.name).exists() {
+    let brings_up = matches!(request.goal, Goal::Up | Goal::Create);
+    if brings_up && host.paths.record(&project.name).exists() {
         // Without it the project is found in its directory all the same.
         let _ = store::save_origins(&host.paths, &project.name, &opened.origins);
     }

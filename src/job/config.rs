@@ -106,7 +106,7 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
 
 /// Reads the file and resolves it.
 pub fn config(setting: &Setting) -> Result<Resolved, JobError> {
-    let loaded = located::load(setting, &road::paths(setting))?;
+    let (loaded, _) = located::load(setting, &road::paths(setting))?;
     Ok(Resolved {
         project: loaded.project,
         warnings: loaded.warnings,

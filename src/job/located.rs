@@ -12,18 +12,26 @@ use super::{JobError, Setting};
 /// The variable that names a project where `-p` does not.
 const NAME_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
 
-/// Reads the project's files. Where none is to be found, those count from which the named project was brought up.
+/// Reads the project's files, and says which ones. Where none is to be found, those count from which the named project was
+/// brought up.
 ///
 /// # Errors
 /// There is no file, or it is wrong.
-pub(super) fn load(setting: &Setting, paths: &Paths) -> Result<Loaded, JobError> {
+pub(super) fn load(setting: &Setting, paths: &Paths) -> Result<(Loaded, Origins), JobError> {
     let error = match file::load(&setting.load) {
-        Ok(loaded) => return Ok(loaded),
+        Ok(loaded) => {
+            let origins = origins(&setting.load, &loaded);
+            return Ok((loaded, origins));
+        }
         Err(error) => error,
     };
     let lacks = matches!(error, LoadError::NotFound { .. });
     match lacks.then(|| by_name(&setting.load, paths)).flatten() {
-        Some(options) => Ok(file::load(&options)?),
+        Some(options) => {
+            let loaded = file::load(&options)?;
+            let origins = origins(&options, &loaded);
+            Ok((loaded, origins))
+        }
         None => Err(error.into()),
     }
 }
@@ -57,11 +65,11 @@ fn by_name(options: &LoadOptions, paths: &Paths) -> Option<LoadOptions> {
 }
 
 /// What is to be remembered of how `loaded` was found.
-pub(super) fn origins(setting: &Setting, loaded: &Loaded) -> Origins {
-    let env_files = setting.load.env_files.iter();
+fn origins(options: &LoadOptions, loaded: &Loaded) -> Origins {
+    let env_files = options.env_files.iter();
     Origins {
         files: loaded.files.clone(),
-        env_files: env_files.map(|file| setting.load.cwd.join(file)).collect(),
+        env_files: env_files.map(|file| options.cwd.join(file)).collect(),
     }
 }
 
@@ -109,15 +117,19 @@ mod tests {
         up.load.files = vec!["../conf/shop.conf".into()];
         up.load.project_directory = Some(home.clone());
         up.load.env_files = vec!["../conf/shop.env".into()];
-        let loaded = load(&up, &paths).unwrap();
+        let (_, remembered) = load(&up, &paths).unwrap();
         record(&paths, &home);
         let image = |setting: &Setting| {
-            let loaded = load(setting, &paths).unwrap();
+            let (loaded, found) = load(setting, &paths).unwrap();
+            assert_eq!(
+                found.env_files, remembered.env_files,
+                "also for the next time"
+            );
             assert_eq!(loaded.project.directory, home.canonicalize().unwrap());
             loaded.project.containers["web"].source.to_string()
         };
         let shop = Name::new("shop").unwrap();
-        store::save_origins(&paths, &shop, &origins(&up, &loaded)).unwrap();
+        store::save_origins(&paths, &shop, &remembered).unwrap();
         let mut here = setting(&away);
         assert!(load(&here, &paths).is_err(), "not without its name");
         here.load.project_name = Some("shop".into());
@@ -128,7 +140,7 @@ mod tests {
         // Its files were moved into its directory.
         std::fs::rename(conf.join("shop.conf"), home.join("locker.yaml")).unwrap();
         assert_eq!(
-            load(&here, &paths).unwrap().files,
+            load(&here, &paths).unwrap().0.files,
             [home.join("locker.yaml")]
         );
         here.load.project_name = Some("none".into());

@@ -69,11 +69,10 @@ pub(super) async fn open_for(
     alone: bool,
 ) -> Result<Opened, JobError> {
     let paths = paths(setting);
-    let loaded = located::load(setting, &paths)?;
+    let (loaded, origins) = located::load(setting, &paths)?;
     if !rustix::process::geteuid().is_root() {
         return Err(JobError::NotRoot { command });
     }
-    let origins = located::origins(setting, &loaded);
     let mut project = loaded.project;
     let record = store::load_record(&paths, &project.name)?;
     let usual = setting.lxcpath.as_deref().unwrap_or(Path::new(LXCPATH));
@@ -81,7 +80,11 @@ pub(super) async fn open_for(
         Some(_) => Traces::default(),
         None => Traces::of(&project, &paths, usual).await?,
     };
-    let files = store::load_origins(&paths, &project.name).files;
+    let mut files = store::load_origins(&paths, &project.name).files;
+    if files.iter().any(|file| origins.files.contains(file)) {
+        // That they are there tells nothing: they are read just now.
+        files.clear();
+    }
     let here = project.directory.clone();
     let moved = home::settle(&mut project, record.as_ref(), &traces, &files);
     let moved = moved.map_err(|problem| JobError::Problems {

@@ -68,15 +68,24 @@ impl Options {
     }
 }
 
-/// The long options of a line that calls getopt(1); none where the line does not have the list itself.
+/// The long options of a line that calls getopt(1), which takes several lists; none where the line does not have them
+/// itself.
 fn listed(line: &str) -> Option<Vec<Listed>> {
     let mut words = line.split_whitespace();
-    let list = words.find_map(|word| match word.split_once('=') {
-        Some((flag, list)) if is_long_flag(flag) => Some(Some(list)),
-        Some(_) => None,
-        None => is_long_flag(word).then_some(None),
-    })?;
-    let list = list.or_else(|| words.next())?;
+    let mut found = None;
+    while let Some(word) = words.next() {
+        let list = match word.split_once('=') {
+            Some((flag, list)) if is_long_flag(flag) => list,
+            None if is_long_flag(word) => words.next()?,
+            Some(_) | None => continue,
+        };
+        found.get_or_insert_with(Vec::new).extend(options_of(list)?);
+    }
+    found
+}
+
+/// The options of one list; none where it is not literal.
+fn options_of(list: &str) -> Option<Vec<Listed>> {
     let list = ["\"", "'"]
         .iter()
         .find_map(|quote| list.strip_prefix(quote)?.strip_suffix(quote))
@@ -205,6 +214,7 @@ mod tests {
         for line in [
             "options=$(getopt -o a -l a:,b::,c -- \"$@\")",
             "getopt --long=a:,b,c -- \"$@\"",
+            "getopt -l a: --longoptions b,c -- \"$@\"",
             "if ! o=$(getopt --longoptions 'a:,b::,c' -- \"$@\"); then",
         ] {
             assert_eq!(names(line).as_deref(), Some("a b c"), "{line}");

@@ -22,7 +22,7 @@ pub struct Valid {
 
 /// Reads the file; all its errors come at once.
 pub fn validate(setting: &Setting) -> Result<Valid, JobError> {
-    let loaded = located::load(setting, &road::paths(setting))?;
+    let (loaded, _) = located::load(setting, &road::paths(setting))?;
     Ok(Valid {
         file: loaded.project.file,
         project: loaded.project.name,

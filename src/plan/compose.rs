@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Listener, Name, Place, PortRule};
+use crate::model::{Kind, Listener, Name, Place, PortRule};
 use crate::observed::ObservedCompose;
 
 use super::build::Builder;
@@ -134,10 +134,14 @@ impl Builder<'_> {
         }
         let has = what_it_has(&beside, twice.as_ref());
         let all = all_of(compose, &beside);
-        let help = format!(
+        let mut help = format!(
             "`locker -p {other} adopt` takes it over with its data, and `name: {other}` in the file keeps that name; or `docker compose -p \
-             {other} down`; where both are meant to be, say so: `locker -p {project} up`"
+             {other} down`"
         );
+        if beside.is_empty() {
+            let both = format!("; where both are meant to be, say so: `locker -p {project} up`");
+            help.push_str(&both);
+        }
         let place = self.place_of(beside, twice);
         self.problems.push(Problem {
             message: format!(
@@ -207,7 +211,8 @@ impl Builder<'_> {
     /// A container of a service that this plan makes or starts.
     fn begun(&self, service: Option<&String>) -> Option<Name> {
         let service = service.filter(|_| self.wish.goal.begins())?;
-        let mut all = self.project.containers.values();
+        let all = self.project.containers.values();
+        let mut all = all.filter(|file| file.kind() == Kind::Application);
         let found = all.find(|file| {
             let of = file.replica_of.as_ref().unwrap_or(&file.name);
             let begins = [Slot::Create, Slot::Start].map(|slot| self.has(slot, &file.name));

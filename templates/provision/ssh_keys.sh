@@ -8,9 +8,8 @@ if [ -z "$home" ]; then echo "there is no user $name"; exit 1; fi
 file=$home/.ssh/authorized_keys
 [ $# != 0 ] || [ -e "$file" ] || exit 0
 umask 077
-mkdir -p "$home/.ssh" || exit
 {
-    if [ -e "$file" ]; then sed '/^# >>> locker$/,/^# <<< locker$/d' "$file"; fi
+    if [ -e "$file" ]; then sed '/^# >>> locker$/,/^# <<< locker$/d' "$file" || exit; fi
     if [ $# != 0 ]; then
         echo '# >>> locker'
         for key; do echo "$key"; done

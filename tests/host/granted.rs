@@ -180,6 +180,22 @@ fn a_system_container_is_furnished_before_its_setup_and_again_when_the_file_chan
             assert!(seen.contains(wanted), "{wanted}{seen}");
         }
         project.locker("plan --exit-code").exits(0);
+        // A user's own link leads to nobody else's files.
+        let linked = "mkdir /root/far; rm -r /home/deploy/.ssh; ln -s /root/far /home/deploy/.ssh; chown -h 2000:2000 /home/deploy/.ssh";
+        project.inside("a", linked).exits(0);
+        project.rewrite(&first.replace(" d\"", " other\""));
+        project.locker("up").exits(1);
+        let far = "ls -A /root/far; stat -c %u /root/far; rm /home/deploy/.ssh";
+        assert_eq!(project.inside("a", far).exits(0).out, "0\n");
+        // A home that is not the user's own, and one whose keys root had made.
+        project.inside("a", "chown 0:0 /home/deploy").exits(0);
+        project.up();
+        assert_eq!(
+            project.inside("a", "stat -c '%u %a' /home/deploy/.ssh").out,
+            "2000 700\n"
+        );
+        project.rewrite(&first);
+        project.up();
         // A key that has been put in by hand stays, one that left the file goes, `setup` does not run again.
         project.inside("a", "echo by-hand >> /root/.ssh/authorized_keys");
         let plan = {

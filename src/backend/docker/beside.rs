@@ -34,12 +34,12 @@ pub(super) fn container(site: &Site, engine: &mut ObservedEngine, entry: &Entry)
     }
     let label = |key: &str| labels.get(key).map(String::as_str);
     let (compose, from) = match project == site.project.as_str() {
-        true => match started(&site.here, &label) {
+        true => match started(site, &label) {
             Some(Started::Here) => (&mut engine.compose, None),
             Some(Started::Gone) => (&mut engine.compose, label(COMPOSE_DIRECTORY)),
             Some(Started::Elsewhere) | None => return,
         },
-        false if is_here(&site.here, &label) => {
+        false if is_here(site, &label) => {
             let other = engine.compose_else.entry(project.to_owned());
             (other.or_default(), None)
         }
@@ -63,27 +63,46 @@ pub(super) fn is_one_off<'a>(label: &impl Fn(&str) -> Option<&'a str>) -> bool {
 }
 
 /// Whether docker compose started a container in `here`, of which it may know a link.
-fn is_here<'a>(here: &Path, label: &impl Fn(&str) -> Option<&'a str>) -> bool {
+fn is_here<'a>(site: &Site, label: &impl Fn(&str) -> Option<&'a str>) -> bool {
+    let here = site.here.as_path();
     let there = label(COMPOSE_DIRECTORY).map(Path::new);
     there.is_some_and(|there| {
+        // Links are followed only where that may lead here: on a file system that hangs a look hangs.
+        if there == here || !(is_own(site, label) || there.file_name() == here.file_name()) {
+            return there == here;
+        }
         let real = std::fs::canonicalize(there);
         real.as_deref().unwrap_or(there) == here
     })
 }
 
+/// Whether docker compose calls the project as locker does.
+fn is_own<'a>(site: &Site, label: &impl Fn(&str) -> Option<&'a str>) -> bool {
+    label(COMPOSE_PROJECT) == Some(site.project.as_str())
+}
+
 /// Where docker compose started a container whose labels these are; none where it does not say that.
 pub(super) fn started<'a>(
-    here: &Path,
+    site: &Site,
     label: &impl Fn(&str) -> Option<&'a str>,
 ) -> Option<Started> {
     let there = Path::new(label(COMPOSE_DIRECTORY)?);
-    if is_here(here, label) {
+    if is_here(site, label) {
         return Some(Started::Here);
     }
+    if !is_own(site, label) {
+        return Some(Started::Elsewhere);
+    }
     // Its files may be elsewhere (`--project-directory`).
-    let mut files = label(COMPOSE_FILES).unwrap_or_default().split(',');
-    let has_file = files.any(|file| !file.is_empty() && there.join(file).exists());
-    Some(match has_file || sys::has_yaml(there) {
+    let files = label(COMPOSE_FILES).unwrap_or_default().split(',');
+    let files: Vec<&Path> = files.map(Path::new).collect();
+    let is_file = |path: &Path| path.file_name().is_some() && path.is_file();
+    let has_file = files.iter().any(|file| is_file(&there.join(file)));
+    // What was moved here has brought its files along. What another machine has started, whose directories are not on
+    // this one, has not.
+    let mut names = files.iter().filter_map(|file| file.file_name());
+    let came_along = names.any(|name| site.here.join(name).is_file());
+    Some(match has_file || sys::has_yaml(there) || !came_along {
         true => Started::Elsewhere,
         false => Started::Gone,
     })
@@ -94,7 +113,7 @@ pub(super) fn is_elsewhere(site: &Site, entry: &Entry) -> bool {
     let labels = &entry.labels.0;
     let label = |key: &str| labels.get(key).map(String::as_str);
     project_of(labels.iter()) == Some(site.project.as_str())
-        && started(&site.here, &label) == Some(Started::Elsewhere)
+        && started(site, &label) == Some(Started::Elsewhere)
 }
 
 fn port(container: &str, at: &Published) -> Option<Listener> {
@@ -127,9 +146,16 @@ mod tests {
             std::fs::write(dir.join("compose.yaml"), "").unwrap();
         }
         std::os::unix::fs::symlink(&here, root.join("link")).unwrap();
+        let site = Site {
+            project: crate::model::Name::new("shop").unwrap(),
+            directory: here.clone(),
+            here: here.clone(),
+            paths: crate::store::Paths::under(&root),
+        };
         let started = |there: &Path, files: &str| {
             let there = there.to_str().unwrap().to_owned();
-            started(&here, &|key: &str| match key {
+            started(&site, &|key: &str| match key {
+                COMPOSE_PROJECT => Some("shop"),
                 COMPOSE_DIRECTORY => Some(there.as_str()),
                 COMPOSE_FILES => Some(files),
                 _ => None,
@@ -141,12 +167,16 @@ mod tests {
         assert_eq!(started(&old, "compose.yaml"), Some(Started::Gone));
         // The engine has made a mount's directory again.
         std::fs::create_dir_all(old.join("data")).unwrap();
-        assert_eq!(started(&old, ""), Some(Started::Gone));
+        assert_eq!(started(&old, "compose.yaml"), Some(Started::Gone));
+        // What another machine has started is not what was moved here.
+        for files in ["", "/data/stacks/5/stack.yml"] {
+            assert_eq!(started(&old, files), Some(Started::Elsewhere), "{files}");
+        }
         let file = other.join("compose.yaml");
         assert_eq!(
             started(&old, file.to_str().unwrap()),
             Some(Started::Elsewhere)
         );
-        assert_eq!(super::started(&here, &|_: &str| None), None);
+        assert_eq!(super::started(&site, &|_: &str| None), None);
     }
 }

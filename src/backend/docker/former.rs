@@ -123,7 +123,7 @@ fn read(site: &Site, found: &ContainerSummary) -> Option<(String, FormerContaine
         service: of(SERVICE).map(str::to_owned),
         first: first && !beside::is_one_off(&of),
         directory: of(DIRECTORY).map(PathBuf::from)?,
-        started: beside::started(&site.here, &of)?,
+        started: beside::started(site, &of)?,
         runs: found.state.is_some_and(|state| !rests.contains(&state)),
         named: named.filter(|name| !is_anonymous(name)).collect(),
         unnamed: unnamed.collect(),

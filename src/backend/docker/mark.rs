@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::Client;
+use super::known;
 use super::list;
 use super::site::{Site, write_whole};
 use crate::backend::BackendError;
@@ -64,7 +65,12 @@ pub async fn directories_of(project: &Name) -> BTreeSet<PathBuf> {
         return BTreeSet::new();
     };
     let list = list::containers(&link.endpoint).await.unwrap_or_default();
-    let labels = list.iter().map(|entry| &entry.labels.0);
+    let stem = format!("{project}_");
+    // An image that was made of a container has its labels, and so has who is made from that.
+    let named = list
+        .iter()
+        .filter(|entry| known::name_of(entry).is_some_and(|name| name.starts_with(&stem)));
+    let labels = named.map(|entry| &entry.labels.0);
     let ours = labels.filter(|labels| labels.get(PROJECT).is_some_and(|of| of == project.as_str()));
     ours.filter_map(|labels| labels.get(DIRECTORY).map(PathBuf::from))
         .collect()

@@ -11,8 +11,9 @@ use super::login::User;
 use super::mark;
 use super::monitor::{Request, Task, command};
 use super::site::{Site, failed, io};
+use crate::backend::owners::host_id;
 use crate::backend::{AttachOptions, BackendError, Ran};
-use crate::model::{ContainerSpec, Hook, Name};
+use crate::model::{ContainerSpec, Hook, IdKind, Name};
 use crate::observed::State;
 
 /// Output that is kept, from its end.
@@ -185,7 +186,14 @@ pub(super) fn request(site: &Site, session: &Session) -> Result<(Request, u32), 
         refuse(format!("it has no user `{user}`"))
     })?;
     let groups = match wanted {
-        Some(_) => user.groups(&files.read("/etc/group")?.unwrap_or_default()),
+        Some(_) => {
+            let all = user.groups(&files.read("/etc/group")?.unwrap_or_default());
+            // The kernel takes none that an id map does not have.
+            let map = &mark.spec.idmap;
+            let is_there =
+                |gid: &u32| map.is_empty() || host_id(map, IdKind::Group, *gid).is_some();
+            all.into_iter().filter(is_there).collect()
+        }
         None => Vec::new(),
     };
     let locales = LOCALES.map(|path| files.read(path).ok().flatten().unwrap_or_default());

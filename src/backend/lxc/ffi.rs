@@ -19,8 +19,8 @@ use tokio::io::unix::AsyncFd;
 
 use super::card::{CardAddress, Instruction};
 use super::layout::{
-    ATTACH_CLEAR_ENV, ATTACH_DEFAULT, ATTACH_SETGROUPS, Argv, AttachOptions, Pointer, Raw, Unused,
-    Words,
+    ATTACH_CLEAR_ENV, ATTACH_DEFAULT, ATTACH_SETGROUPS, Argv, AttachOptions, Groups, Pointer, Raw,
+    Unused, Words,
 };
 
 /// The opened library.
@@ -290,7 +290,10 @@ impl Object<'_> {
             stderr_fd: errors,
             log_fd: -9, // -EBADF, as LXC_ATTACH_OPTIONS_DEFAULT has it
             lsm_label: null(),
-            groups: (how.groups.len(), how.groups.as_ptr()),
+            groups: Groups {
+                size: how.groups.len(),
+                list: how.groups.as_ptr(),
+            },
             later: [0; 8],
         };
         let argv = &how.argv.pointers;

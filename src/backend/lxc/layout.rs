@@ -95,9 +95,16 @@ pub(super) struct AttachOptions {
     pub(super) stderr_fd: c_int,
     pub(super) log_fd: c_int,
     pub(super) lsm_label: *const c_char,
-    pub(super) groups: (usize, *const u32),
+    pub(super) groups: Groups,
     /// Room for what later versions append; zero means unset.
     pub(super) later: [usize; 8],
+}
+
+/// `lxc_groups_t`.
+#[repr(C)]
+pub(super) struct Groups {
+    pub(super) size: usize,
+    pub(super) list: *const u32,
 }
 
 pub(super) const ATTACH_DEFAULT: c_int = 0xffff;

@@ -52,7 +52,13 @@ pub fn directories_of(lxcpath: &Path, project: &Name) -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir(lxcpath).into_iter().flatten().flatten();
     let stem = format!("{project}_");
     let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&stem));
-    let marks = named.filter_map(|entry| read(&entry.path()).ok().flatten());
+    let marks = named.filter_map(|entry| {
+        let mark = read(&entry.path()).ok().flatten()?;
+        // A copy of its directory bears the same mark and is somebody else's.
+        let (full, name) = (mark.spec.host_name(), entry.file_name());
+        let own = name.to_str()?.strip_prefix(&full)?;
+        ["", super::site::ASIDE].contains(&own).then_some(mark)
+    });
     let ours = marks.filter(|mark| &mark.spec.project == project);
     ours.map(|mark| mark.directory).collect()
 }

@@ -48,7 +48,7 @@ impl Site {
     }
 
     pub(super) fn aside(&self, name: &Name) -> PathBuf {
-        self.lxcpath.join(format!("{}~old", self.full(name)))
+        self.lxcpath.join(format!("{}{ASIDE}", self.full(name)))
     }
 
     pub(super) fn body(&self, name: &Name, body: Body) -> PathBuf {
@@ -107,6 +107,9 @@ impl Site {
         self.meter.get_or_init(Meter::here)
     }
 }
+
+/// End of the name of a container's directory that was set aside.
+pub(super) const ASIDE: &str = "~old";
 
 /// End of the name of the file that marks an unfinished creation or destruction.
 pub(super) const PARTIAL: &str = ".locker-partial";

@@ -14,7 +14,7 @@ const FILES: [(&str, &str); 3] = [
     ("/etc/hostname", "`hostname` says how it is called"),
     (
         "/etc/resolv.conf",
-        "without `dns` it has the name servers of the host; with `dns: none` locker does not write it",
+        "without `dns` it has the name servers of the host; with `dns: none` it may be mounted to be read only",
     ),
 ];
 
@@ -30,7 +30,8 @@ pub(super) fn check(desk: &Desk<'_>, container: &Container) {
             VolumeSource::Host(path) => is_hosts_own(path),
             VolumeSource::Named(_) => false,
         };
-        if unwritten || !(of_host || volume.read_only) {
+        let can_be = unwritten && volume.read_only;
+        if can_be || !(of_host || volume.read_only) {
             continue;
         }
         let message = match of_host {

@@ -72,12 +72,19 @@ fn cgroup(desk: &Desk<'_>, layers: &Layers<'_>) -> Vec<(Limit, Place)> {
 fn read_only(container: &Container, of: SysctlOf) -> Option<(String, &'static str)> {
     match of {
         SysctlOf::Network => None,
-        SysctlOf::Ipc | SysctlOf::Uts if container.system.granted.privileged => None,
+        SysctlOf::Ipc | SysctlOf::Uts if has_writable_proc(container) => None,
         SysctlOf::Ipc | SysctlOf::Uts => Some((
             "cannot be set in an LXC container, whose kernel files are read-only but for the network's".into(),
             "write `privileged: true`, which makes them writable, or run it as a Docker container",
         )),
     }
+}
+
+/// Whether it may write the kernel's files.
+fn has_writable_proc(container: &Container) -> bool {
+    let own = container.config.iter().map(|(line, _)| line);
+    let mut mounts = own.filter(|line| line.key == "lxc.mount.auto");
+    container.system.granted.privileged || mounts.any(|line| line.value.contains("proc:rw"))
 }
 
 /// What excludes each other.

@@ -83,7 +83,7 @@ pub(super) fn check_guests(former: &Former) -> Result<(), JobError> {
 /// What is said when containers of docker compose were stopped and not all was done.
 pub(super) fn half_way() -> String {
     format!(
-        "containers of docker compose are stopped or gone already, and `adopt` did not come to its end. No volume is lost: \
+        "containers of docker compose may be stopped or gone, and `adopt` did not come to its end. No volume is lost: \
          `locker adopt` goes on once the cause below is mended. The way back: {WAY_BACK}"
     )
 }

@@ -170,7 +170,7 @@ fn what_the_host_lacks_of_a_changed_grant_is_told_before_anything_stops() {
                     soft: 2000,
                     hard: 2000,
                 };
-                drop(s.granted.ulimits.insert("nofile".into(), limit));
+                s.granted.ulimits.insert("nofile".into(), limit);
             },
             "at most 1000 open files",
         ),
