@@ -204,6 +204,10 @@ fn a_limit_without_a_word_for_none_goes_with_a_restart_and_any_other_at_once() {
         (&["io.max=8:0 rbps=1000"], &["io.max=8:0 rbps=2000"], false),
     ] {
         let mut world = World::default();
+        for controller in ["cpuset", "io", "memory"] {
+            let controllers = &mut world.seen.host.controllers;
+            controllers.insert(controller.into(), CgroupVersion::V2);
+        }
         world.run(&limits(before), &wish(Goal::Up));
         let text = world.run(&limits(after), &wish(Goal::Up));
         let stops = text
