@@ -61,7 +61,7 @@ pub(super) fn supervise(
     }
     tries.note();
     // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
-    told::listen(unit, paths).map_err(failed("listen for a stop of"))?;
+    told::listen(unit, paths, &shown.id).map_err(failed("listen for a stop of"))?;
     ready(notifier)?;
     start(unit, paths, &engine, noted.then_some(&shown.id)).map_err(failed("start"))?;
     let _ports = ports::open(unit, paths, asked);
@@ -121,7 +121,7 @@ fn begun(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<(), Stri
 /// Stops it within the time that its unit allows.
 pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
-    note_stop(unit, paths);
+    note_stop(unit, paths, None);
     match Engine::of(unit).stop(&full, unit.stop_timeout) {
         Ok(()) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -130,23 +130,28 @@ pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
 }
 
 /// Notes that it is told to stop, which is no failure and the end of its tries.
-pub(super) fn note_stop(unit: &UnitSpec, paths: &Paths) {
+pub(super) fn note_stop(unit: &UnitSpec, paths: &Paths, id: Option<&str>) {
     backoff::forgive(&paths.backoff(&unit.project, &unit.name));
     // Without the note the service counts as failed, which is all the harm.
     let _ = note(&paths.told_to_stop(&unit.project, &unit.name));
     if unit.oneshot {
-        note_unfinished(unit, paths);
+        note_unfinished(unit, paths, id);
     }
 }
 
-/// Notes that what others wait for is not done, also when it ends with 0 now. The engine keeps no more than the code.
-fn note_unfinished(unit: &UnitSpec, paths: &Paths) {
-    let full = host_name_of(&unit.project, &unit.name);
-    let shown = Engine::of(unit).show(&full);
-    let Some(shown) = shown.ok().filter(|shown| shown.state.running) else {
-        return;
-    };
-    if let Err(error) = store::note_stopped(paths, &unit.project, &unit.name, &shown.id) {
+/// Notes that what others wait for is not done, also when it ends with 0 now: the engine keeps no more than the code. At a
+/// shutdown the engine may be busy, or others have ended the container already, so that it is not asked first.
+fn note_unfinished(unit: &UnitSpec, paths: &Paths, id: Option<&str>) {
+    let mut noted = id.map_or(Ok(()), |id| {
+        store::note_stopped(paths, &unit.project, &unit.name, id)
+    });
+    // It may have been made anew since it was started.
+    let shown = Engine::of(unit).show(&host_name_of(&unit.project, &unit.name));
+    let shown = shown.ok().filter(|shown| shown.state.running);
+    if let Some(now) = shown.filter(|now| Some(now.id.as_str()) != id) {
+        noted = store::note_stopped(paths, &unit.project, &unit.name, &now.id);
+    }
+    if let Err(error) = noted {
         let dir = paths.stopped(&unit.project);
         eprintln!(
             "cannot write below `{}`: {error}; if `{}` ends with 0 now, it counts as done: `locker start {}` runs it again",
@@ -352,5 +357,19 @@ mod tests {
         note(&stopped).unwrap();
         assert_eq!(told_code(&stopped, 137), 0);
         assert_eq!(told_code(&stopped, 137), 137, "it is said once");
+    }
+
+    #[test]
+    fn work_that_is_told_to_stop_is_not_done_also_when_the_engine_does_not_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let unit = UnitSpec {
+            oneshot: true,
+            engine: Some(dir.path().join("nobody.sock")),
+            ..super::super::output::tests::unit()
+        };
+        note_stop(&unit, &paths, Some("abc"));
+        let is = |id: &str| store::was_stopped(&paths, &unit.project, &unit.name, id);
+        assert!(is("abc") && !is("other"));
     }
 }

@@ -22,23 +22,23 @@ const LOOK: Duration = Duration::from_millis(100);
 const MORE: Duration = Duration::from_secs(60);
 const OFTEN: Duration = Duration::from_secs(20);
 
-/// From now on SIGTERM stops the container, and does not end this process before that.
-pub(super) fn listen(unit: &UnitSpec, paths: &Paths) -> io::Result<()> {
+/// From now on SIGTERM stops the container, whose id this is, and does not end this process before that.
+pub(super) fn listen(unit: &UnitSpec, paths: &Paths, id: &str) -> io::Result<()> {
     let (mut ear, mouth) = UnixStream::pair()?;
     pipe::register(SIGTERM, mouth)?;
-    let (unit, paths) = (unit.clone(), paths.clone());
+    let (unit, paths, id) = (unit.clone(), paths.clone(), id.to_owned());
     let obey = move || {
         // The other end is never closed.
         if ear.read_exact(&mut [0]).is_ok() {
-            obey(&unit, &paths);
+            obey(&unit, &paths, &id);
         }
     };
     thread::Builder::new().spawn(obey).map(drop)
 }
 
 /// Ends the container; this process ends with it, in the middle of this.
-fn obey(unit: &UnitSpec, paths: &Paths) {
-    application::note_stop(unit, paths);
+fn obey(unit: &UnitSpec, paths: &Paths, id: &str) {
+    application::note_stop(unit, paths, Some(id));
     match store::take_asker(paths, &unit.project, &unit.name) {
         Some(asker) => leave_to(&asker),
         None => {

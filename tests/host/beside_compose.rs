@@ -10,7 +10,7 @@ fn begin(host: &Host, (project, directory): (&str, &str), service: &str, options
     let label = "--label com.docker.compose";
     host.sh(&format!(
         "docker run -d --stop-timeout 0 --name {project}-{service}-1 {label}.project={project} \
-         {label}.project.working_dir={directory} {label}.service={service} {label}.container-number=1 \
+         {label}.project.working_dir={directory} {label}.project.config_files={directory}/compose.yaml {label}.service={service} {label}.container-number=1 \
          {label}.oneoff=False {options} busybox:test >/dev/null"
     ));
 }
