@@ -207,19 +207,27 @@ fn the_rules_of_a_container_that_died_go_with_its_service_or_are_told_and_taken_
 #[test]
 fn ports_that_are_left_alone_are_not_published_later_and_who_waits_for_a_run_says_so() {
     on_a_host(|host| {
-        let project = Project::new(host, "shop", WEB);
+        let later = WEB
+            .replace("  web:", "  later:")
+            .replace("8080:80", "8081:80");
+        let project = Project::new(host, "shop", &format!("{WEB}{later}"));
         project.up();
         reachable(host, 8080);
         let listed = || {
-            let list = project.locker("port list --format yaml").exits(0).out;
+            let list = project.locker("port list web --format yaml").exits(0).out;
             list.contains("active: true")
+        };
+        // The network service has looked at the project since: what another one began after that has is there.
+        let looked = || {
+            host.sh("systemctl restart locker-shop-later.service");
+            eventually(Some("later".to_owned()), || host.fetch_from_outside(8081));
         };
         project.locker("stop web").exits(0);
         project.locker("start -n web").exits(0);
-        std::thread::sleep(std::time::Duration::from_secs(3));
+        looked();
         assert!(!listed());
         host.sh("systemctl restart locker-shop-web.service");
-        std::thread::sleep(std::time::Duration::from_secs(3));
+        looked();
         assert!(!listed());
         project.up();
         reachable(host, 8080);
