@@ -243,6 +243,8 @@ pub struct ObservedContainer {
     pub names: Option<Vec<HostsLine>>,
     /// The name servers in its resolv.conf.
     pub dns: Vec<IpAddr>,
+    /// What the kernel holds for it in the place of limits of its mark, by their keys, as far as that is looked at.
+    pub limits: BTreeMap<String, String>,
     /// What was changed inside of the names of its mark. Of a system container that runs only.
     pub touched: Option<Touched>,
 }

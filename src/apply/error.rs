@@ -17,7 +17,7 @@ use crate::plan::StepId;
 use crate::store::{LockError, StoreError};
 use crate::systemd::UnitsError;
 
-use words::{finished_words, last_line, list, partly_words};
+use words::{code_of, finished_words, last_line, list, partly_words};
 
 /// Why one step (or its undoing) failed.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,16 @@ pub enum StepError {
         log: Vec<String>,
         /// Why its supervisor has ended it, if that did.
         unwell: Option<String>,
+    },
+    /// Its work was to end, and somebody has ended it before that: with which code says nothing.
+    #[error(
+        "`{container}` was told to stop before its work was done{}", code_of(*code)
+    )]
+    Stopped {
+        /// Short name.
+        container: Name,
+        /// Its exit code.
+        code: i32,
     },
     /// It runs, yet has ended by itself meanwhile: its service or its engine has started it again.
     #[error("`{container}` ended by itself and was started again{}", last_line(&log.join("\n")))]

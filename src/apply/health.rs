@@ -94,7 +94,7 @@ pub(super) async fn await_healthy(
         }
         let (said, checks) = match seen {
             Ok(Probe::Running | Probe::Healthy) => return Ok(()),
-            Ok(Probe::Ended(0)) if wanted.may_end => return Ok(()),
+            Ok(Probe::Ended(0)) if wanted.may_end => return done(watch, name, 0).await,
             Ok(Probe::Ended(code)) => {
                 let (container, log) = (name.clone(), last_lines(watch, name, Runs::Ended).await);
                 return Err(StepError::Ended {
@@ -173,6 +173,11 @@ pub(super) async fn await_completed(
         code = watch.ended(name) => code?,
         waited = over(most) => return Err(StepError::StillRuns { container, waited }),
     };
+    let unwell = watch.unwell(name);
+    // One that its supervisor has ended was told to stop as well, and why is the better word.
+    if unwell.is_none() || code == 0 {
+        done(watch, name, code).await?;
+    }
     if code == 0 {
         return Ok(());
     }
@@ -181,8 +186,19 @@ pub(super) async fn await_completed(
         container,
         code,
         log,
-        unwell: watch.unwell(name),
+        unwell,
     })
+}
+
+/// Nothing of one that has ended with `code` by itself: who was told to stop is not through with its work.
+async fn done(watch: &dyn Watch, name: &Name, code: i32) -> Result<(), StepError> {
+    match watch.was_stopped(name).await {
+        true => Err(StepError::Stopped {
+            container: name.clone(),
+            code,
+        }),
+        false => Ok(()),
+    }
 }
 
 /// After `most`; never without one.

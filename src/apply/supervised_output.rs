@@ -174,6 +174,10 @@ impl Watch for Supervised {
         self.engines.watch().ended(name).await
     }
 
+    async fn was_stopped(&self, name: &Name) -> bool {
+        self.engines.watch().was_stopped(name).await
+    }
+
     async fn events(&self) -> Result<EventStream, BackendError> {
         self.engines.watch().events().await
     }

@@ -37,6 +37,7 @@ impl Supervised {
             return self.start_here(name, Body::Present).await;
         }
         units.reset(project, name).await.map_err(told)?;
+        store::forget_hook_failed(&self.paths, project, name); // of an older start
         // Held until the start is over.
         let asked = store::ask(&self.paths, project, name, self.alone);
         let _asked = asked.map_err(|error| told(error.into()))?;
@@ -137,7 +138,11 @@ impl Supervised {
             verb: "start",
             container,
             reason: format!("its service `{unit}` ended with `{}`{said}", state.result),
-            log: self.last_lines(name).await,
+            log: match store::hook_failed(&self.paths, &self.project, name) {
+                // What the command said is why; the container itself may have nothing to say to it.
+                Some(failed) if !failed.said.is_empty() => failed.said,
+                Some(_) | None => self.last_lines(name).await,
+            },
         }
     }
 

@@ -8,8 +8,8 @@ pub mod docker;
 mod engine;
 pub mod engines;
 mod error;
-mod failed_check;
 mod inside;
+mod live;
 pub mod lxc;
 mod meter;
 pub(crate) mod owners;
@@ -23,12 +23,12 @@ use async_trait::async_trait;
 use crate::model::{IdRange, Kind, Name};
 use crate::observed::{Down, Mark, ObservedContainer, ObservedEngine, Silent};
 
+pub use crate::model::FailedCheck;
 pub use controllers::controllers;
 pub use engine::{
     Engine, Former, FormerContainer, FormerNetwork, ImageInfo, Once, RunOptions, Started,
 };
 pub use error::BackendError;
-pub use failed_check::FailedCheck;
 pub use inside::{AttachOptions, Inside, Outer, Ran, Seeded};
 pub use meter::{Meter, Reading};
 pub use watch::{

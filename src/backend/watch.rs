@@ -57,6 +57,10 @@ pub trait Watch: Send + Sync {
     /// Waits until it has ended and returns its exit code; at once for one that is not running.
     async fn ended(&self, name: &Name) -> Result<i32, BackendError>;
 
+    /// Whether one that does not run was told to end when it ran last, by whomever: its work is not done then, whatever
+    /// its exit code. False where nobody knows.
+    async fn was_stopped(&self, name: &Name) -> bool;
+
     /// What happens to the project's containers from now on, until the stream is dropped.
     async fn events(&self) -> Result<EventStream, BackendError>;
 }

@@ -6,11 +6,12 @@ use crate::apply::{
     Aftermath, AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Starts,
     Unfinished, apply, label, remember, verify,
 };
+use crate::backend::lxc;
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
 use crate::observed::Observed;
 use crate::plan::{Goal, Loss, Plan, Recreate, Step, Wish};
-use crate::store::{self, ProjectLock};
+use crate::store::{self, Paths, ProjectLock};
 
 use super::blame::blame;
 use super::consent::{Consent, price};
@@ -230,7 +231,22 @@ pub(super) async fn lock(
         events.tell(Event::Waiting { holder: &holder });
     };
     let wait = setting.lock_wait;
-    Ok(store::acquire(paths, project, request.command, wait, waiting).await?)
+    let lock = store::acquire(paths, project, request.command, wait, waiting).await?;
+    for thawed in thaw_left(paths, project).await {
+        events.tell(Event::Note(&thawed));
+    }
+    Ok(lock)
+}
+
+/// Thaws what killed runs of any project had frozen to copy it; what is to be said of it.
+async fn thaw_left(paths: &Paths, project: &Name) -> Vec<String> {
+    if !store::may_be_frozen(paths) {
+        return Vec::new();
+    }
+    let (paths, project) = (paths.clone(), project.clone());
+    let thawed = tokio::task::spawn_blocking(move || lxc::thaw_left(&project, &paths));
+    // A thread that broke has thawed nothing: the notes stay.
+    thawed.await.unwrap_or_default()
 }
 
 /// The part of a wish that holds when it is asked again: what is done once is done.

@@ -188,6 +188,7 @@ mod tests {
             left_behind: false,
             estranged: Default::default(),
             unplugged: Default::default(),
+            limits: Default::default(),
             broken: None,
             over: false,
             pid: None,

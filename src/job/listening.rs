@@ -103,6 +103,10 @@ impl Watch for Listening {
         Ok(0)
     }
 
+    async fn was_stopped(&self, _: &Name) -> bool {
+        false
+    }
+
     async fn events(&self) -> Result<EventStream, BackendError> {
         Ok(stream::iter(self.happenings.clone().into_iter().map(Ok)).boxed())
     }

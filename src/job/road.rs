@@ -225,7 +225,7 @@ pub(super) fn planned(
     let project = &opened.project;
     let refused = |problems| JobError::Problems { command, problems };
     let plan = plan::plan(project, &observed, &wish).map_err(refused)?;
-    let mut missing = supplies::missing(project, &plan);
+    let mut missing = supplies::missing(project, &plan, &opened.lxcpath);
     missing.extend(missing_files::missing(project, &plan, &opened.lxcpath));
     if !missing.is_empty() {
         return Err(refused(missing));
@@ -282,7 +282,7 @@ pub(super) fn first(
     };
     let first = images::first(&opened.project, &looked.observed, &looked.wish);
     let first = first.map_err(refused)?;
-    let missing = supplies::missing(&opened.project, &first);
+    let missing = supplies::missing(&opened.project, &first, &opened.lxcpath);
     if missing.is_empty() {
         return Ok(first);
     }

@@ -161,6 +161,7 @@ mod tests {
             left_behind: false,
             estranged: Default::default(),
             unplugged: Default::default(),
+            limits: Default::default(),
             broken: None,
             over: false,
             pid: None,

@@ -23,6 +23,8 @@ struct Host {
     path: Vec<PathBuf>,
     /// Its root directory.
     root: PathBuf,
+    /// Where its LXC containers are.
+    lxcpath: PathBuf,
 }
 
 /// Whether it is one of LXC's scripts for Debian and its kin, which debootstrap fills.
@@ -30,13 +32,14 @@ fn is_debian(template: &str) -> bool {
     ["debian", "devuan", "kali", "ubuntu"].contains(&template)
 }
 
-/// What `plan` needs and this host has not.
-pub(super) fn missing(project: &Project, plan: &Plan) -> Vec<Problem> {
+/// What `plan` needs and this host has not; its LXC containers are under `lxcpath`.
+pub(super) fn missing(project: &Project, plan: &Plan, lxcpath: &Path) -> Vec<Problem> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let host = Host {
         templates: TEMPLATES.into(),
         path: std::env::split_paths(&path).collect(),
         root: "/".into(),
+        lxcpath: lxcpath.into(),
     };
     host.missing(project, plan)
 }
@@ -131,7 +134,13 @@ impl Host {
         let script = std::fs::read(self.script(name)).unwrap_or_default();
         let options = Options::of(&String::from_utf8_lossy(&script));
         let has = |wanted: &str| args.iter().any(|(given, _)| options.whole(given) == wanted);
-        let called = template_programs::of_template(name, has, &self.root);
+        let by_snapshot = self.has("btrfs")
+            && template_programs::by_snapshot(
+                &self.root,
+                &self.lxcpath,
+                template_programs::is_btrfs,
+            );
+        let called = template_programs::of_template(name, has, &self.root, by_snapshot);
         let mut wants = self.programs(key, &called);
         let mut refused = options.refused(name, args);
         if is_debian(name) {
@@ -198,14 +207,18 @@ impl Host {
 
     /// Programs that are not in `PATH`, with the packages that have them.
     fn programs(&self, key: Key, wanted: &[Program]) -> Vec<Want> {
-        let is_there = |program: &str| self.path.iter().any(|dir| dir.join(program).is_file());
-        let absent = wanted.iter().filter(|(program, _)| !is_there(program));
+        let absent = wanted.iter().filter(|(program, _)| !self.has(program));
         let want = |(program, package): &Program| Want {
             key,
             message: format!("the program `{program}`, by which it is made, is not installed"),
             help: format!("apt-get install {package}"),
         };
         absent.map(want).collect()
+    }
+
+    /// Whether a program is in `PATH`.
+    fn has(&self, program: &str) -> bool {
+        self.path.iter().any(|dir| dir.join(program).is_file())
     }
 }
 
@@ -287,6 +300,7 @@ mod tests {
             templates: dir.join("templates"),
             path: vec![dir.join("bin")],
             root: dir.into(),
+            lxcpath: dir.join("lxc"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod app;
 mod keys;
+mod live;
 mod translate;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use app::app_limits;
+pub use live::live_limits;
 pub use translate::{translate, translate_all};
 
 /// One `key=value` of `cgroup`.

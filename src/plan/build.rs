@@ -34,6 +34,8 @@ pub(super) struct Builder<'a> {
     pub(super) beside: BTreeMap<Name, Option<u32>>,
     /// Networks that the engine must be told anew.
     pub(super) remade: BTreeSet<Name>,
+    /// The containers that others wait for until they have ended.
+    pub(super) awaited: BTreeSet<Name>,
     /// The step that swaps port rules.
     pub(super) published: Option<StepId>,
     pub(super) problems: Vec<Problem>,

@@ -4,11 +4,11 @@
 //! application's alone is in `diff_app.rs`.
 
 use crate::model::{
-    Container, ContainerSpec, Key, Kind, Limit, Project, System, built_image, default_network,
-    is_former_image,
+    Container, ContainerSpec, Key, Kind, Limit, Project, Provision, System, built_image,
+    default_network, is_former_image,
 };
 
-use super::{Cause, diff_app, name_servers, networks};
+use super::{Cause, diff_app, limit_keys, name_servers, networks};
 
 /// How far a change reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ pub(super) fn changes(
         table.insert(0, (true, Reach::Recreate, &[Key::Isolate]));
     }
     match new.kind() {
-        Kind::System => table.extend(system(old, new)),
+        Kind::System => table.extend(system(old, new, file)),
         Kind::Application => table.extend(diff_app::rows(old, new)),
     }
     let differing = table.into_iter().filter(|(differs, _, _)| *differs);
@@ -124,9 +124,14 @@ fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> 
         ),
         // They are the next start's and stop's, and locker's or the supervisor's business.
         (
-            old.hooks != new.hooks,
+            old.hooks.post_start != new.hooks.post_start,
             Reach::Live,
-            &[Key::PostStart, Key::PreStop],
+            &[Key::PostStart],
+        ),
+        (
+            old.hooks.pre_stop != new.hooks.pre_stop,
+            Reach::Live,
+            &[Key::PreStop],
         ),
         // The setup runs once; a change after that must not make a plan that never gets empty.
         (
@@ -152,12 +157,11 @@ fn lifting(old: &ContainerSpec, new: &ContainerSpec) -> Reach {
 }
 
 /// What only a system container has.
-fn system(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
+fn system(old: &ContainerSpec, new: &ContainerSpec, file: &Container) -> Vec<Row> {
     let (had, gets) = (&old.system, &new.system);
     let mut rows: Vec<Row> = vec![
         (old.idmap != new.idmap, Reach::Recreate, &[Key::Idmap]),
         (old.config != new.config, Reach::Restart, &[Key::Config]),
-        (old.limits != new.limits, lifting(old, new), LIMITS),
         (old.network != new.network, Reach::Restart, &[Key::Networks]),
         // They stand in its hosts file, which is written anew at once.
         (
@@ -184,39 +188,31 @@ fn system(old: &ContainerSpec, new: &ContainerSpec) -> Vec<Row> {
             &[Key::StopSignal],
         ),
     ];
+    let reach = lifting(old, new);
+    let limits = limit_keys::differing(file, &old.limits, &new.limits);
+    rows.extend(limits.into_iter().map(|keys| (true, reach, keys)));
     rows.extend(granted(had, gets));
-    rows.push((
-        had.provisions != gets.provisions,
-        Reach::Live,
-        &[
-            Key::Packages,
-            Key::Timezone,
-            Key::Locale,
-            Key::Users,
-            Key::SshKeys,
-        ],
-    ));
+    rows.extend(furnished(&had.provisions, &gets.provisions));
     rows
 }
 
-/// The keys that limit a system container.
-pub(super) const LIMITS: &[Key] = &[
-    Key::Cgroup,
-    Key::MemLimit,
-    Key::MemReservation,
-    Key::MemswapLimit,
-    Key::MemSwappiness,
-    Key::Cpus,
-    Key::CpuShares,
-    Key::CpuPeriod,
-    Key::CpuQuota,
-    Key::CpuRtRuntime,
-    Key::CpuRtPeriod,
-    Key::Cpuset,
-    Key::PidsLimit,
-    Key::BlkioConfig,
-    Key::Deploy,
-];
+/// What it is furnished with from inside, by the keys that ask for it.
+fn furnished(had: &[Provision], gets: &[Provision]) -> impl Iterator<Item = Row> {
+    const KEYS: &[Key] = &[
+        Key::Packages,
+        Key::Timezone,
+        Key::Locale,
+        Key::Users,
+        Key::SshKeys,
+    ];
+    KEYS.chunks(1).map(|key| {
+        let by = |all: &[Provision]| {
+            let of = all.iter().filter(|wish| [wish.key()] == *key);
+            of.cloned().collect::<Vec<Provision>>()
+        };
+        (by(had) != by(gets), Reach::Live, key)
+    })
+}
 
 /// What a start grants and mounts.
 fn granted(had: &System, gets: &System) -> impl Iterator<Item = Row> {

@@ -208,11 +208,7 @@ pub(super) fn circles(before: &[Vec<StepId>]) -> Vec<usize> {
             behind[*earlier].push(id);
         }
     }
-    let mut seen = vec![false; before.len()];
-    let mut finished = Vec::with_capacity(before.len());
-    for root in 0..before.len() {
-        visit(root, before, &mut seen, &mut finished);
-    }
+    let finished = innermost_first(before);
     let mut circle = vec![usize::MAX; before.len()];
     for root in finished.into_iter().rev() {
         let mut open = vec![root];
@@ -224,6 +220,16 @@ pub(super) fn circles(before: &[Vec<StepId>]) -> Vec<usize> {
         }
     }
     circle
+}
+
+/// All nodes, each after those that its edges lead to, as far as there is no circle.
+pub(super) fn innermost_first(edges: &[Vec<StepId>]) -> Vec<StepId> {
+    let mut seen = vec![false; edges.len()];
+    let mut finished = Vec::with_capacity(edges.len());
+    for root in 0..edges.len() {
+        visit(root, edges, &mut seen, &mut finished);
+    }
+    finished
 }
 
 /// Appends what can be reached from `root`, each after all that can be reached from it. Without

@@ -10,7 +10,7 @@ use super::addresses;
 use super::build::Builder;
 use super::graph::Draft;
 use super::intent::intents;
-use super::{Goal, Plan, Problem, Warning, Wish, desire, down, volumes};
+use super::{Goal, Plan, Problem, Warning, Wish, desire, down, needs, volumes};
 
 /// Works out what to do, so that `wish` comes true on a host that is as `observed`.
 ///
@@ -66,6 +66,7 @@ pub(super) fn of_known(
         running: BTreeSet::new(),
         beside: BTreeMap::new(),
         remade: BTreeSet::new(),
+        awaited: needs::awaited_ends(project),
         published: None,
         problems,
         in_the_way: Vec::new(),

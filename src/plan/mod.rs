@@ -24,6 +24,7 @@ mod images;
 pub mod indexes;
 mod intent;
 mod json;
+mod limit_keys;
 mod make;
 mod name_servers;
 mod names;
@@ -52,6 +53,7 @@ mod unit_changes;
 mod unit_limits;
 mod units;
 mod volumes;
+mod waits;
 mod wish;
 mod words;
 

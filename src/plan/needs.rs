@@ -56,27 +56,38 @@ pub(super) fn in_order<'a>(
     project: &Project,
     names: impl Iterator<Item = &'a Name>,
 ) -> Vec<&'a Name> {
-    let names: Vec<&Name> = names.collect();
-    let follows = |name: &Name| -> BTreeSet<Name> {
-        let needs = project.containers.get(name).map(of).unwrap_or_default();
+    let names: BTreeSet<&Name> = names.collect();
+    let mut missing: BTreeMap<&Name, usize> = BTreeMap::new();
+    let mut followers: BTreeMap<&Name, Vec<&'a Name>> = BTreeMap::new();
+    for name in &names {
+        let needs = project.containers.get(*name).map(of).unwrap_or_default();
         let followed = needs.into_iter().filter(|dependency| dependency.restart);
-        followed.map(|dependency| dependency.on).collect()
-    };
-    let mut left: BTreeMap<&Name, BTreeSet<Name>> =
-        names.iter().map(|name| (*name, follows(name))).collect();
-    let mut order = Vec::with_capacity(names.len());
-    while !left.is_empty() {
-        let known = |on: &Name| !left.contains_key(on);
-        let ready = left.iter().filter(|(_, on)| on.iter().all(known));
-        let mut next: Vec<&Name> = ready.map(|(name, _)| *name).collect();
-        if next.is_empty() {
-            // A circle is refused where the plan is put in order.
-            next = left.keys().copied().collect();
-        }
-        for name in next {
-            left.remove(name);
-            order.push(name);
+        let on: BTreeSet<Name> = followed.map(|dependency| dependency.on).collect();
+        let on = on.iter().filter_map(|on| names.get(on).copied());
+        let on: Vec<&Name> = on.collect();
+        missing.insert(name, on.len());
+        for on in on {
+            followers.entry(on).or_default().push(name);
         }
     }
+    let mut order = Vec::with_capacity(names.len());
+    let free = missing.iter().filter(|(_, count)| **count == 0);
+    let mut next: BTreeSet<&'a Name> = free.map(|(name, _)| *name).collect();
+    while !next.is_empty() {
+        let mut later = BTreeSet::new();
+        for name in next {
+            missing.remove(name);
+            order.push(name);
+            for follower in followers.remove(name).unwrap_or_default() {
+                if let Some(count) = missing.get_mut(follower) {
+                    *count = count.saturating_sub(1);
+                    later.extend((*count == 0).then_some(follower));
+                }
+            }
+        }
+        next = later;
+    }
+    // A circle is refused where the plan is put in order.
+    order.extend(missing.into_keys());
     order
 }

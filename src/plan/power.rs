@@ -10,7 +10,7 @@ use crate::observed::{ObservedContainer, State};
 use super::build::Builder;
 use super::graph::Slot;
 use super::intent::{Intent, Power, runs};
-use super::{Cause, Goal, Step, needs, units};
+use super::{Cause, Goal, Step, units};
 
 impl Builder<'_> {
     /// What becomes of the container's processes; `changed` are the causes when those that run must
@@ -149,7 +149,7 @@ impl Builder<'_> {
         };
         let found = self.there(name).filter(|_| !named);
         let ended = found.is_some_and(|c| c.state == State::Stopped && c.exit == Some(0));
-        ended && needs::awaited_ends(self.project).contains(name)
+        ended && self.awaited.contains(name)
     }
 
     fn freezing(&mut self, name: &Name, power: Power, state: State) {

@@ -6,7 +6,7 @@
 
 use crate::model::{
     AppNetwork, AppSpec, Attachment, Container, ContainerSpec, Dependency, EngineVolume, Kind,
-    Name, Protocol,
+    Limit, Name, Protocol, live_limits,
 };
 use crate::observed::{ObservedContainer, State};
 
@@ -14,7 +14,7 @@ use super::build::Builder;
 use super::diff::Reach;
 use super::graph::Slot;
 use super::intent::{Intent, Power, Settings, runs};
-use super::{Cause, Problem, Recreate, Step, application, needs, networks};
+use super::{Cause, Problem, Recreate, Step, application, limit_keys, needs, networks};
 
 impl Builder<'_> {
     /// Sets the container aside, makes a new one, and destroys the older self last of all.
@@ -167,6 +167,9 @@ impl Builder<'_> {
         }
         all.extend(self.unplugged(file, found, intent.power));
         all.extend(self.parted(file, found, intent.settings));
+        let limits = drifted_limits(file, found).into_iter();
+        let looked = intent.settings != Settings::Keep;
+        all.extend(limits.filter(|_| looked).map(|cause| (Reach::Live, cause)));
         if runs(Some(found)) {
             let on = matches!(intent.power, Power::On | Power::Cycle);
             let cut = self.cut_off(found).filter(|_| !self.rests_again(name));
@@ -279,6 +282,24 @@ impl Builder<'_> {
         let all = all.filter(|dependency| dependency.restart);
         all.filter_map(|dependency| moved(&dependency)).collect()
     }
+}
+
+/// The limits of its mark that the kernel does not hold for one that runs: others have changed them.
+pub(super) fn drifted_limits(file: &Container, found: &ObservedContainer) -> Vec<Cause> {
+    let Some(mark) = found.mark.as_ref().filter(|_| runs(Some(found))) else {
+        return Vec::new();
+    };
+    let wanted = live_limits(&mark.spec);
+    let lost = |limit: &&Limit| {
+        let live = found.limits.get(&limit.key);
+        live.is_some_and(|live| !limit.is_held_by(live))
+    };
+    let lost = wanted.iter().filter(lost).map(|limit| {
+        let key = limit_keys::behind(file, limit, &wanted);
+        let place = file.place_of(key).clone();
+        Cause::NotInPlace { key, place }
+    });
+    lost.collect()
 }
 
 fn in_the_way(name: &Name, network: &Name) -> Problem {

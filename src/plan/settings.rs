@@ -9,6 +9,7 @@ use super::build::Builder;
 use super::diff::{Reach, changes};
 use super::graph::Slot;
 use super::intent::{Intent, Settings};
+use super::recreate::drifted_limits;
 use super::{Cause, Recreate, Step, Warning, name_servers};
 
 impl Builder<'_> {
@@ -49,7 +50,8 @@ impl Builder<'_> {
         if let Some(new) = &new {
             self.seed_fresh(name, mark, new, &causes);
         }
-        let as_it_is = || (!found.unplugged.is_empty()).then(|| mark.spec.clone());
+        let drifted = !found.unplugged.is_empty() || !drifted_limits(file, found).is_empty();
+        let as_it_is = || drifted.then(|| mark.spec.clone());
         if let Some(new) = new.or_else(as_it_is) {
             if new.system.granted != mark.spec.system.granted {
                 self.check_offer(name, &new);

@@ -6,7 +6,9 @@ use crate::model::{Key, Name, Port, UnitSpec};
 
 use super::Cause;
 use super::build::Builder;
-use super::diff::{LIMITS, changed};
+use super::diff::changed;
+use super::limit_keys;
+use super::unit_limits::limits_behind;
 
 impl Builder<'_> {
     /// The keys that make one of `services` another one than systemd has, each with its place. Nothing for what comes and
@@ -22,7 +24,9 @@ impl Builder<'_> {
                 continue;
             };
             let stays = |other: &Name| had.contains_key(other) && services.contains_key(other);
-            for keys in keys(old, new, &stays) {
+            let (before, after) = (&old.properties, &new.properties);
+            let limits = limit_keys::differing(file, &limits_behind(before), &limits_behind(after));
+            for keys in keys(old, new, &stays).into_iter().chain(limits) {
                 let cause = changed(file, keys);
                 if !causes.contains(&cause) {
                     causes.push(cause);
@@ -59,12 +63,15 @@ fn keys(old: &UnitSpec, new: &UnitSpec, stays: &dyn Fn(&Name) -> bool) -> Vec<&'
         (old.groups != new.groups, &[Key::Group]),
         (old.restart != new.restart, &[Key::Restart, Key::Deploy]),
         (old.healthcheck != new.healthcheck, &[Key::Healthcheck]),
-        (old.hooks != new.hooks, &[Key::PostStart, Key::PreStop]),
+        (
+            old.hooks.post_start != new.hooks.post_start,
+            &[Key::PostStart],
+        ),
+        (old.hooks.pre_stop != new.hooks.pre_stop, &[Key::PreStop]),
         (
             old.stop_timeout != new.stop_timeout,
             &[Key::StopGracePeriod],
         ),
-        (old.properties != new.properties, LIMITS),
         (old.isolate != new.isolate, &[Key::Isolate]),
         (
             old.on_demand.is_empty() != new.on_demand.is_empty(),

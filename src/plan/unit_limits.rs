@@ -59,34 +59,51 @@ pub(super) fn properties(limits: &[Limit], config: &[ConfigLine]) -> BTreeMap<St
     all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The kernel's keys that systemd has a property for, and how far that lies above the container's own limit.
+const PROPERTIES: [(&str, &str, u64); 11] = [
+    ("memory.max", "MemoryMax", MEMORY),
+    ("memory.high", "MemoryHigh", MEMORY),
+    ("memory.swap.max", "MemorySwapMax", MEMORY),
+    ("pids.max", "TasksMax", TASKS),
+    // What it is promised and its share, which its service must have for the container to have it.
+    ("memory.low", "MemoryLow", 0),
+    ("memory.min", "MemoryMin", 0),
+    ("cpu.weight", "CPUWeight", 0),
+    ("io.weight", "IOWeight", 0),
+    // Where it runs: a supervisor needs no place of its own.
+    ("cpuset.cpus", "AllowedCPUs", 0),
+    ("cpuset.mems", "AllowedMemoryNodes", 0),
+    ("cpu.max", "CPUQuota", 0),
+];
+
 fn property(limit: &Limit) -> Option<(&'static str, String)> {
-    let (name, room) = match limit.key.as_str() {
-        "memory.max" => ("MemoryMax", MEMORY),
-        "memory.high" => ("MemoryHigh", MEMORY),
-        "memory.swap.max" => ("MemorySwapMax", MEMORY),
-        "pids.max" => ("TasksMax", TASKS),
-        // What it is promised and its share, which its service must have for the container to have it.
-        "memory.low" => ("MemoryLow", 0),
-        "memory.min" => ("MemoryMin", 0),
-        "cpu.weight" => ("CPUWeight", 0),
-        "io.weight" => ("IOWeight", 0),
-        // Where it runs: a supervisor needs no place of its own.
-        "cpuset.cpus" => return Some(("AllowedCPUs", list(&limit.value)?)),
-        "cpuset.mems" => return Some(("AllowedMemoryNodes", list(&limit.value)?)),
-        "cpu.max" => return Some(("CPUQuota", quota(&limit.value)?)),
-        _ => return None,
-    };
-    let value = match limit.value.as_str() {
-        "max" => "infinity".into(),
-        number => {
+    let known = |(key, _, _): &&(&str, &str, u64)| *key == limit.key;
+    let (key, name, room) = *PROPERTIES.iter().find(known)?;
+    let value = match (key, limit.value.as_str()) {
+        ("cpuset.cpus" | "cpuset.mems", value) => list(value)?,
+        ("cpu.max", value) => quota(value)?,
+        (_, "max") => "infinity".into(),
+        (key, number) => {
             let number = number.parse::<u64>().ok()?.saturating_add(room);
-            match name {
-                "TasksMax" => number.min(MOST_TASKS).to_string(),
+            match key {
+                "pids.max" => number.min(MOST_TASKS).to_string(),
                 _ => number.to_string(),
             }
         }
     };
     Some((name, value))
+}
+
+/// The limits behind the properties of a service, to be compared with others of such alone.
+pub(super) fn limits_behind(properties: &BTreeMap<String, String>) -> Vec<Limit> {
+    let of = |(name, value): (&String, &String)| {
+        let (key, _, _) = PROPERTIES.iter().find(|(_, known, _)| known == name)?;
+        Some(Limit {
+            key: (*key).into(),
+            value: value.clone(),
+        })
+    };
+    properties.iter().filter_map(of).collect()
 }
 
 /// Numbers and ranges; the kernel's steps (`0-7:1/2`) systemd does not know.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
-    Container, ContainerSpec, DemandPort, Dependency, Healthcheck, Kind, Name, PortRule,
-    ProgramCopy, ProjectUnits, Protocol, Source, UnitSpec, UnitsChange,
+    Container, ContainerSpec, DemandPort, Dependency, Kind, Name, PortRule, ProgramCopy,
+    ProjectUnits, Protocol, Source, UnitSpec, UnitsChange,
 };
 
 use crate::observed::ProjectRecord;
@@ -17,10 +17,17 @@ use super::graph::{Slot, circles};
 use super::power::usual_grace;
 use super::supervision::engine_socket;
 use super::unit_limits::properties;
+use super::waits::Waits;
 use super::{Cause, Goal, Problem, Step, StepId, Warning, needs, ports};
 
-/// How long a container waits at least for what it needs.
-const LEAST_WAIT: Duration = Duration::from_secs(300);
+/// What the services of a project have in common, worked out once for all of them.
+struct Around<'a> {
+    /// The containers that have a service.
+    names: BTreeSet<&'a Name>,
+    /// Who goes first beside those that are depended on.
+    linked: BTreeMap<Name, BTreeSet<Name>>,
+    waits: Waits,
+}
 
 impl Builder<'_> {
     /// Writes the units when they are not what they should be: once, before anything starts.
@@ -155,8 +162,11 @@ impl Builder<'_> {
             return BTreeMap::new();
         }
         let supervised = self.specs.iter().filter(|(_, spec)| spec.supervised);
-        let names: BTreeSet<&Name> = supervised.clone().map(|(name, _)| name).collect();
-        let linked = self.linked_first();
+        let around = Around {
+            names: supervised.clone().map(|(name, _)| name).collect(),
+            linked: self.linked_first(),
+            waits: Waits::of(self.project),
+        };
         supervised
             .filter_map(|(name, spec)| {
                 let old = self.observed.units.services.get(name);
@@ -185,9 +195,7 @@ impl Builder<'_> {
                 if self.wish.goal == Goal::Limits && known {
                     return old.map(|old| (name.clone(), with_limits(old, spec)));
                 }
-                let empty = BTreeSet::new();
-                let links = linked.get(name).unwrap_or(&empty);
-                let unit = self.service(file, spec, &names, links);
+                let unit = self.service(file, spec, &around);
                 Some((name.clone(), UnitSpec { ports, ..unit }))
             })
             .collect()
@@ -233,13 +241,8 @@ impl Builder<'_> {
         rules.filter(of).cloned().collect()
     }
 
-    fn service(
-        &self,
-        file: &Container,
-        spec: &ContainerSpec,
-        names: &BTreeSet<&Name>,
-        links: &BTreeSet<Name>,
-    ) -> UnitSpec {
+    fn service(&self, file: &Container, spec: &ContainerSpec, around: &Around<'_>) -> UnitSpec {
+        let names = &around.names;
         let needs = needs::of(file);
         let known = |on: &&Dependency| names.contains(&on.on);
         let (must, may): (Vec<_>, Vec<_>) = needs.iter().filter(known).partition(|d| d.required);
@@ -247,9 +250,8 @@ impl Builder<'_> {
         let conditions = must.iter().map(|need| (need.on.clone(), need.condition));
         let binds = needs::shared(file).into_iter().map(|(_, with)| with);
         let mut after: BTreeSet<Name> = on(&may);
-        after.extend(links.iter().cloned());
+        after.extend(around.linked.get(&file.name).into_iter().flatten().cloned());
         after.retain(|name| names.contains(name) && !requires.contains(name));
-        let oneshot = needs::awaited_ends(self.project).contains(&file.name);
         UnitSpec {
             project: self.project.name.clone(),
             name: file.name.clone(),
@@ -263,12 +265,12 @@ impl Builder<'_> {
             requires,
             after,
             binds: binds.filter(|with| names.contains(with)).collect(),
-            oneshot,
+            oneshot: self.awaited.contains(&file.name),
             groups: file.groups.iter().cloned().collect(),
             restart: file.restart,
             healthcheck: file.healthcheck.clone(),
             hooks: file.hooks.clone(),
-            start_timeout: Some(self.wait_for(file)),
+            start_timeout: Some(around.waits.wait_of(&file.name)),
             stop_timeout: grace(file, spec),
             properties: kept(spec),
             isolate: file.isolate,
@@ -278,26 +280,6 @@ impl Builder<'_> {
             ports: None,
             at_boot: None,
         }
-    }
-
-    /// How long it waits for what it needs: as long as all their checks may take, one after the other.
-    fn wait_for(&self, file: &Container) -> Duration {
-        let mut all = BTreeSet::new();
-        let mut open = vec![file];
-        let mut most = LEAST_WAIT;
-        while let Some(file) = open.pop() {
-            for need in needs::of(file) {
-                let Some(other) = self.project.containers.get(&need.on) else {
-                    continue;
-                };
-                if all.insert(need.on) {
-                    let check = other.healthcheck.as_ref().map(longest);
-                    most = most.saturating_add(check.unwrap_or_default());
-                    open.push(other);
-                }
-            }
-        }
-        most
     }
 
     /// Who goes first beside those that are depended on: links, where nobody would wait for himself,
@@ -388,15 +370,6 @@ fn origin(file: &Container) -> Option<Name> {
         | Source::Image(_)
         | Source::Build(_) => None,
     }
-}
-
-/// How long a check may take until it is known.
-fn longest(check: &Healthcheck) -> Duration {
-    let tries = check.retries.saturating_add(1);
-    let each = check.interval.saturating_add(check.timeout);
-    check
-        .start_period
-        .saturating_add(each.saturating_mul(tries))
 }
 
 /// The ports that systemd holds for a container that starts on demand.

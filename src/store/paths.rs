@@ -237,6 +237,18 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
+    /// Which LXC containers are frozen while they are copied, by their names on the host.
+    pub fn frozen(&self) -> PathBuf {
+        self.run.join("frozen")
+    }
+
+    /// What a command after the start printed that has failed, and kept the container from starting.
+    pub fn hook_failed(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("hooks")
+            .join(format!("{project}~{container}"))
+    }
+
     /// How often a service has failed to start in a row; a reboot forgives.
     pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
         self.run

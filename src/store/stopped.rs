@@ -35,6 +35,13 @@ pub fn was_stopped(paths: &Paths, project: &Name, container: &Name, id: &str) ->
     fs::read_to_string(note).is_ok_and(|noted| noted == id)
 }
 
+/// Takes the note away if it is about the container of this id, which is no more.
+pub fn forget_stopped_of(paths: &Paths, project: &Name, container: &Name, id: &str) {
+    if was_stopped(paths, project, container, id) {
+        forget_stopped(paths, project, container);
+    }
+}
+
 /// Takes the note away: the container starts, or is no more.
 pub fn forget_stopped(paths: &Paths, project: &Name, container: &Name) {
     // Not there is what is wanted; one that stays makes work be done once more.
@@ -56,6 +63,11 @@ mod tests {
         note_stopped(&paths, &shop, &job, "a").unwrap();
         assert!(is("a") && !is("b"));
         assert_eq!(stopped(&paths, &shop), [(job.clone(), "a".into())].into());
+        forget_stopped_of(&paths, &shop, &job, "b");
+        assert!(is("a"), "another self is no more");
+        forget_stopped_of(&paths, &shop, &job, "a");
+        assert!(!is("a"));
+        note_stopped(&paths, &shop, &job, "a").unwrap();
         forget_stopped(&paths, &shop, &job);
         assert!(!is("a"));
     }

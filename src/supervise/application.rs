@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attend::{Ask, Look, Notes, attend, look_at};
+use super::attend::{Ask, Look, Notes, attend, failed, look_at};
+use super::attend::{SHOWN, keep_begin};
 use super::backoff::{self, Tries};
 use super::bookmark::Bookmark;
 use super::engine::{Engine, Shown};
 use super::output::Output;
-use super::stream::copy;
+use super::stream::{Piece, copy};
 use super::{gate, hooks, ports, ready, told};
 use crate::model::{Healthcheck, Test, UnitSpec, host_name_of};
 use crate::store::{self, Paths};
@@ -25,6 +26,8 @@ pub(super) const ENGINE_AWAY: Duration = Duration::from_secs(90);
 pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 struct Container<'a> {
+    unit: &'a UnitSpec,
+    paths: &'a Paths,
     engine: &'a Engine,
     full: String,
     /// Where it is noted that its service was told to stop.
@@ -203,6 +206,7 @@ fn stay(
         let shown = &shown;
         let run = Run {
             unit,
+            paths,
             engine,
             full,
             shown,
@@ -220,6 +224,7 @@ fn stay(
 /// One self of the container, as it is attended to.
 struct Run<'a> {
     unit: &'a UnitSpec,
+    paths: &'a Paths,
     engine: &'a Engine,
     full: &'a str,
     shown: &'a Shown,
@@ -229,6 +234,8 @@ struct Run<'a> {
 impl Run<'_> {
     fn attend(&self, notes: &Notes, notifier: &Notifier, handed_on: PathBuf) -> u8 {
         let container = Container {
+            unit: self.unit,
+            paths: self.paths,
             engine: self.engine,
             full: self.full.into(),
             stopped: self.stopped.into(),
@@ -301,9 +308,21 @@ fn code(code: i64) -> u8 {
 }
 
 impl Ask for Container<'_> {
-    /// The engine does not tell.
+    /// The engine itself keeps the exit code alone, but remembers for a while what it was asked for. That is noted: a
+    /// later look finds no more than the code.
     fn was_stopped(&self) -> bool {
-        self.stopped.exists()
+        if self.stopped.exists() {
+            return true;
+        }
+        let told = |shown: &Shown| self.engine.was_told_to_end(shown).unwrap_or(false);
+        let shown = self.engine.show(&self.full).ok();
+        match shown.filter(|shown| !shown.state.running && told(shown)) {
+            Some(shown) => {
+                note_unfinished(self.unit, self.paths, Some(&shown.id));
+                true
+            }
+            None => false,
+        }
     }
 
     fn look(&self, check: Option<&Healthcheck>) -> Look {
@@ -318,18 +337,27 @@ impl Ask for Container<'_> {
                 }
             };
             let most = Some(check.timeout);
-            return match self.engine.run(&self.full, &test, most, &mut |_| Ok(())) {
+            let mut said = Vec::with_capacity(SHOWN);
+            let mut hear = |piece: &Piece<'_>| {
+                keep_begin(&mut said, piece.bytes);
+                Ok(())
+            };
+            return match self.engine.run(&self.full, &test, most, &mut hear) {
                 Ok(0) => Look::Passed,
-                Ok(code) => Look::Failed(format!("exit code {code}")),
+                Ok(code) => Look::Failed(failed(code, &said)),
                 Err(error) => Look::Failed(error.to_string()),
             };
         }
         match self.engine.show(&self.full) {
-            Ok(shown) => match shown.state.health.map(|health| health.status).as_deref() {
-                None | Some("none") => Look::Nothing,
-                Some("healthy") => Look::Passed,
-                Some("starting") => Look::Pending("the image's check has not passed yet".into()),
-                Some(status) => Look::Failed(format!("the image's check says `{status}`")),
+            Ok(shown) => match &shown.state.health {
+                None => Look::Nothing,
+                Some(health) => match (health.status.as_str(), health.last()) {
+                    ("none", _) => Look::Nothing,
+                    ("healthy", _) => Look::Passed,
+                    ("starting", _) => Look::Pending("the image's check has not passed yet".into()),
+                    (_, Some((code, said))) => Look::Failed(failed(code, said.as_bytes())),
+                    (status, None) => Look::Failed(format!("the image's check says `{status}`")),
+                },
             },
             Err(error) => Look::Failed(error.to_string()),
         }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::{backoff, gate};
+use super::{backoff, gate, output};
 use crate::backend::lxc::supervised::shed;
-use crate::model::{Healthcheck, Restart, UnitSpec};
+use crate::model::{FailedCheck, Healthcheck, Restart, UnitSpec};
 use crate::store::{Paths, Phase, Told};
 use crate::sys::{self, Notifier};
 
@@ -41,6 +41,27 @@ pub(super) fn look_at(at: Option<IpAddr>, port: NonZeroU16, most: Duration) -> L
         Ok(()) => Look::Passed,
         Err(said) => Look::Failed(said),
     }
+}
+
+/// How many bytes of a check's output are kept: enough for the characters that are shown of it.
+pub(super) const SHOWN: usize = 1024;
+/// How long after the journal was told of a check nothing else that it says is told, but that it is unhealthy.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What a check said that ended with `code`.
+pub(super) fn failed(code: i64, said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let check = FailedCheck::new(i32::try_from(code).ok(), &said);
+    match check.output.is_empty() {
+        true => format!("exit code {code}"),
+        false => check.to_string(),
+    }
+}
+
+/// Adds to the begin of an output that is kept.
+pub(super) fn keep_begin(kept: &mut Vec<u8>, more: &[u8]) {
+    let room = SHOWN.saturating_sub(kept.len());
+    kept.extend(more.iter().take(room));
 }
 
 /// How the container is asked.
@@ -139,6 +160,8 @@ struct Health<'a> {
     settled: bool,
     /// Failures in a row since.
     failures: u32,
+    /// What the journal was told of them.
+    journal: Words,
 }
 
 impl<'a> Health<'a> {
@@ -155,6 +178,7 @@ impl<'a> Health<'a> {
             well: false,
             settled: false,
             failures: 0,
+            journal: Words::default(),
         };
         health.say("running");
         health
@@ -173,6 +197,9 @@ impl<'a> Health<'a> {
     }
 
     fn passed(&mut self, words: &str) {
+        if let Some(words) = self.journal.passes() {
+            output::remark(self.unit, words);
+        }
         if !self.well || self.failures > 0 {
             self.tell(Phase::Well);
         }
@@ -204,6 +231,12 @@ impl<'a> Health<'a> {
             (false, false) => format!("not ready yet: {said}"),
         };
         self.say(&words);
+        // What fails while it starts is expected to.
+        let counts = self.well || unwell;
+        let words = counts.then(|| self.journal.fails(said, unwell, Instant::now()));
+        if let Some(words) = words.flatten() {
+            output::remark(self.unit, &words);
+        }
         if unwell && !self.settled {
             self.settled = true;
         }
@@ -211,6 +244,49 @@ impl<'a> Health<'a> {
             self.tell(Phase::Unwell);
         }
         unwell && self.unit.restart == Restart::OnUnhealthy
+    }
+}
+
+/// What the journal is told of a check: each reason once, so that one that fails for days does not fill it.
+#[derive(Default)]
+struct Words {
+    /// What was told last, and when.
+    last: Option<(String, Instant)>,
+    /// It was told that the container is unhealthy, and when that was told last.
+    unwell: bool,
+    turned: Option<Instant>,
+    /// Something was told since it passed.
+    open: bool,
+}
+
+impl Words {
+    /// What is to be told of a failure that said `said`.
+    fn fails(&mut self, said: &str, unwell: bool, now: Instant) -> Option<String> {
+        let is_long = |at: &Instant| now.saturating_duration_since(*at) >= QUIET;
+        let turns = unwell && !self.unwell && self.turned.as_ref().is_none_or(is_long);
+        let last = self.last.as_ref();
+        let is_new = last.is_none_or(|(last, at)| last != said && is_long(at));
+        if !turns && !is_new {
+            return None;
+        }
+        self.last = Some((said.to_owned(), now));
+        if turns {
+            (self.unwell, self.turned) = (true, Some(now));
+        }
+        self.open = true;
+        Some(match unwell {
+            true => format!("unhealthy: {said}"),
+            false => format!("its health check fails: {said}"),
+        })
+    }
+
+    /// What is to be told when it passes. The same failure is told again after that, but not at once.
+    fn passes(&mut self) -> Option<&'static str> {
+        self.unwell = false;
+        if let Some((last, _)) = &mut self.last {
+            last.clear();
+        }
+        std::mem::take(&mut self.open).then_some("its health check passes again")
     }
 }
 
@@ -259,6 +335,46 @@ mod tests {
 
     use super::*;
     use crate::model::Test;
+
+    #[test]
+    fn the_journal_has_each_reason_once_and_is_not_flooded() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut words = Words::default();
+        let fails =
+            |words: &mut Words, said: &str, unwell, second| words.fails(said, unwell, at(second));
+        assert_eq!(words.passes(), None);
+        let first = fails(&mut words, "refused", false, 0);
+        assert_eq!(first.as_deref(), Some("its health check fails: refused"));
+        assert_eq!(fails(&mut words, "refused", false, 100), None);
+        let turns = fails(&mut words, "refused", true, 101);
+        assert_eq!(turns.as_deref(), Some("unhealthy: refused"));
+        // One that says something else each time.
+        let told = (102..702)
+            .filter(|second| fails(&mut words, &second.to_string(), true, *second).is_some());
+        assert!(told.count() <= 10);
+        assert_eq!(words.passes(), Some("its health check passes again"));
+        assert_eq!(words.passes(), None);
+        // One that comes and goes.
+        let told = (702..1302).filter(|second| {
+            let told = fails(&mut words, "refused", second % 2 == 0, *second).is_some();
+            words.passes();
+            told
+        });
+        assert!(told.count() <= 20);
+    }
+
+    #[test]
+    fn what_a_check_printed_is_told_in_short() {
+        assert_eq!(failed(1, b""), "exit code 1");
+        assert_eq!(failed(7, b"no answer\n"), "no answer (exit code 7)");
+        let mut kept = Vec::new();
+        for _ in 0..1000 {
+            keep_begin(&mut kept, b"0123456789");
+        }
+        assert_eq!(kept.len(), SHOWN);
+        assert!(failed(1, &kept).len() < 250);
+    }
 
     #[test]
     fn a_check_has_the_time_that_it_says_before_it_counts_as_failed() {

@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::http::{self, Answer, Body};
 use super::stream::{Hear, copy};
 use crate::backend::docker::reach::{LONGEST, Reach, reach};
-use crate::model::{ENGINE_SOCKET, Hook, UnitSpec};
+use crate::model::{ENGINE_SOCKET, Hook, UnitSpec, tells_to_end};
 
 /// How long an answer may take that needs no waiting.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,6 +81,26 @@ pub(super) struct ShownState {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ShownHealth {
     pub(super) status: String,
+    #[serde(default)]
+    log: Option<Vec<ShownTry>>,
+}
+
+/// One try of its check.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ShownTry {
+    exit_code: i64,
+    #[serde(default)]
+    output: String,
+}
+
+impl ShownHealth {
+    /// Exit code and output of the last try, when that did not pass.
+    pub(super) fn last(&self) -> Option<(i64, &str)> {
+        let tries = self.log.as_ref()?;
+        let last = tries.last().filter(|last| last.exit_code != 0)?;
+        Some((last.exit_code, &last.output))
+    }
 }
 
 /// What it was made with.
@@ -106,6 +127,23 @@ struct Made {
 #[serde(rename_all = "PascalCase")]
 struct ExecShown {
     exit_code: Option<i64>,
+}
+
+/// Something that has happened to a container.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Happened {
+    #[serde(default)]
+    action: String,
+    #[serde(default)]
+    actor: Happening,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Happening {
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -219,6 +257,28 @@ impl Engine {
         let target = format!("/containers/{container}/wait");
         let ended: Ended = Self::value(self.ask("POST", &target, None, None)?)?;
         Ok(ended.status_code)
+    }
+
+    /// Whether it was told to end since it was started last, as far as the engine remembers: some hundred events of all
+    /// containers.
+    pub(super) fn was_told_to_end(&self, shown: &Shown) -> io::Result<bool> {
+        let since: Timestamp = shown.state.started_at.parse().map_err(io::Error::other)?;
+        let until = Timestamp::now();
+        let seconds = |at: Timestamp| format!("{}.{:09}", at.as_second(), at.subsec_nanosecond());
+        // `{"container":["<id>"]}`
+        let filters = format!("%7B%22container%22%3A%5B%22{}%22%5D%7D", shown.id);
+        let target = format!(
+            "/events?since={}&until={}&filters={filters}",
+            seconds(since),
+            seconds(until)
+        );
+        let text = self.ask("GET", &target, None, Some(PATIENCE))?.text()?;
+        let events = serde_json::Deserializer::from_str(&text).into_iter::<Happened>();
+        let told = |event: Happened| {
+            let signal = event.actor.attributes.get("signal");
+            tells_to_end(&event.action, signal.map(String::as_str))
+        };
+        Ok(events.map_while(Result::ok).any(told))
     }
 
     /// Its output from `since` on, seconds since 1970 with a fraction, with `follow` as it comes; each frame

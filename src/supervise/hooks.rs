@@ -11,10 +11,10 @@ use super::output::Output;
 use super::stream::Piece;
 use super::system;
 use crate::model::{HookAt, Kind, UnitSpec, host_name_of};
-use crate::store::Paths;
+use crate::store::{self, Paths};
 
-/// How many bytes of a command's output are kept, for the last line of one that fails.
-const KEPT: usize = 1024;
+/// How many bytes of a command's output are kept, for the last lines of one that fails.
+const KEPT: usize = 4096;
 
 /// Runs the commands after a start of a system container, for its own use only.
 pub(super) const HOOKS: &str = "__hooks";
@@ -24,10 +24,15 @@ pub(super) fn post_start(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     if unit.hooks.post_start.is_empty() {
         return Ok(());
     }
-    match unit.kind {
-        Kind::Application => in_application(unit, HookAt::PostStart, None),
+    let done = match unit.kind {
+        Kind::Application => in_application(unit, paths, HookAt::PostStart, None),
         Kind::System => apart(unit, paths),
+    };
+    if done.is_ok() {
+        // Not sooner: who has asked for a start that failed reads it while systemd tries again.
+        store::forget_hook_failed(paths, &unit.project, &unit.name);
     }
+    done
 }
 
 /// Runs the commands before a stop. Each has as long as the container itself has to end.
@@ -37,12 +42,17 @@ pub(super) fn pre_stop(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     }
     let most = Some(unit.stop_timeout);
     match unit.kind {
-        Kind::Application => in_application(unit, HookAt::PreStop, most),
+        Kind::Application => in_application(unit, paths, HookAt::PreStop, most),
         Kind::System => system::run_hooks(unit, paths, HookAt::PreStop, most),
     }
 }
 
-fn in_application(unit: &UnitSpec, at: HookAt, most: Option<Duration>) -> Result<(), String> {
+fn in_application(
+    unit: &UnitSpec,
+    paths: &Paths,
+    at: HookAt,
+    most: Option<Duration>,
+) -> Result<(), String> {
     let full = host_name_of(&unit.project, &unit.name);
     let engine = Engine::of(unit);
     let mut output = Output::of(unit);
@@ -57,7 +67,9 @@ fn in_application(unit: &UnitSpec, at: HookAt, most: Option<Duration>) -> Result
         match ended {
             Ok(0) => {}
             Ok(code) => {
-                return Err(hook.failure(at, code, &String::from_utf8_lossy(&last)));
+                let reason = hook.failure(at, code, &String::from_utf8_lossy(&last));
+                leave(unit, paths, at, &reason, &last);
+                return Err(reason);
             }
             Err(error) => return Err(format!("cannot run the {at} command `{hook}`: {error}")),
         }
@@ -65,8 +77,20 @@ fn in_application(unit: &UnitSpec, at: HookAt, most: Option<Duration>) -> Result
     Ok(())
 }
 
+/// Leaves what a command printed that kept the container from starting, for whoever has asked for the start. Nobody has
+/// asked a supervisor for a stop.
+pub(super) fn leave(unit: &UnitSpec, paths: &Paths, at: HookAt, reason: &str, said: &[u8]) {
+    match at {
+        HookAt::PostStart => {
+            // Without the note the journal alone has it.
+            let _ = store::note_hook_failed(paths, &unit.project, &unit.name, reason, said);
+        }
+        HookAt::PreStop => {}
+    }
+}
+
 /// Adds to the end of an output that is kept.
-fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {
+pub(super) fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {
     kept.extend(more);
     let from = kept.len().saturating_sub(KEPT);
     kept.drain(..from);
@@ -80,7 +104,14 @@ fn apart(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     let status = command.env_remove("NOTIFY_SOCKET").status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err("it is ended, since not all its post_start commands have passed".into()),
+        Ok(_) => {
+            let left = store::hook_failed(paths, &unit.project, &unit.name);
+            let told = "it is ended, since not all its post_start commands have passed";
+            Err(match left {
+                Some(left) => format!("{told}: {}", left.reason),
+                None => told.into(),
+            })
+        }
         Err(error) => Err(format!("cannot run the post_start commands: {error}")),
     }
 }

@@ -158,9 +158,12 @@ fn ready(notifier: &Notifier) -> Result<(), String> {
     told.map_err(|error| format!("cannot reach the service manager: {error}"))
 }
 
-/// Runs what comes after the start of a system container.
+/// Runs what comes after the start of a system container. Its supervisor tells why that failed, where it is noted.
 fn after_start(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
-    system::run_hooks(unit, paths, HookAt::PostStart, None).map(|()| 0)
+    match system::run_hooks(unit, paths, HookAt::PostStart, None) {
+        Err(_) if store::hook_failed(paths, &unit.project, &unit.name).is_some() => Ok(1),
+        done => done.map(|()| 0),
+    }
 }
 
 /// Stops a system container for `ExecStop=`. That runs also when the supervisor has ended by itself or was

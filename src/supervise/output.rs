@@ -35,6 +35,13 @@ struct Line {
     begun: bool,
 }
 
+/// Says something about the container where its output goes, so that who reads that finds it.
+pub(super) fn remark(unit: &UnitSpec, text: &str) {
+    let mut output = Output::of(unit);
+    // A journal that is away is told nothing.
+    let _ = output.take(true, format!("{text}\n").as_bytes());
+}
+
 impl Output {
     /// The way that the service's output is to go.
     pub(super) fn of(unit: &UnitSpec) -> Self {

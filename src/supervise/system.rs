@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::attend::{Ask, Look, Notes, attend, look_at};
+use super::attend::{Ask, Look, Notes, attend, failed, look_at};
 use super::console::{Bell, bell};
 use super::output::Output;
 use super::{gate, hooks, ports};
@@ -56,11 +56,16 @@ pub(super) fn run_hooks(
     most: Option<Duration>,
 ) -> Result<(), String> {
     let mut output = Output::of(unit);
+    let mut last = Vec::new();
     let done = supervised::run_hooks(unit, paths, at, most, &mut |text| {
+        hooks::keep_end(&mut last, text.as_bytes());
         // Output that nobody takes is no reason to leave the others out.
         let _ = output.take(false, text.as_bytes());
     });
     let _ = output.finish();
+    if let Err(reason) = &done {
+        hooks::leave(unit, paths, at, reason, &last);
+    }
     done
 }
 
@@ -170,8 +175,8 @@ impl Ask for Attended {
             }
         };
         match self.run(test, check.timeout) {
-            Ok(0) => Look::Passed,
-            Ok(code) => Look::Failed(format!("exit code {code}")),
+            Ok((0, _)) => Look::Passed,
+            Ok((code, said)) => Look::Failed(failed(code.into(), &said)),
             Err(error) => Look::Failed(error.to_string()),
         }
     }

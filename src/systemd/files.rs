@@ -227,9 +227,11 @@ impl Files {
         let Some(Ok(name)) = file.strip_suffix(".json").map(Name::new) else {
             return;
         };
+        store::forget_stopped(&self.paths, project, &name);
         for note in [
             self.paths.backoff(project, &name),
             self.paths.unwell(project, &name),
+            self.paths.hook_failed(project, &name),
             self.paths.handed_on(project, &name),
         ] {
             let _ = fs::remove_file(note); // Not there is what is wanted.

@@ -100,14 +100,15 @@ fn a_command_that_fails_after_a_start_fails_the_start() {
     on_a_host_with_docker(|host| {
         for supervisor in ["auto", "none"] {
             prepare(host);
-            let bad = file(supervisor, "sh -c 'echo no luck; exit 3'");
+            let bad = file(supervisor, "sh -c 'echo on the way; echo no luck; exit 3'");
             let project = Project::new(host, "both", &bad);
-            let ran = project.locker("up").exits(1);
-            assert!(
-                ran.err.contains("no luck") && ran.err.contains("exit code 3"),
-                "{supervisor}: {}",
-                ran.err
-            );
+            for name in ["db", "web"] {
+                let ran = project.locker(&format!("up {name}")).exits(1);
+                // All that it printed last, not of the container that stayed silent.
+                for said in ["no luck", "on the way", "exit code 3", "post_start"] {
+                    assert!(ran.err.contains(said), "{supervisor} {name}: {}", ran.err);
+                }
+            }
             assert_eq!(host.sh("docker ps -q"), "", "{supervisor}");
             assert_ne!(project.state("db"), "RUNNING", "{supervisor}");
             project.rewrite(&file(supervisor, "'true'"));

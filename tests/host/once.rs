@@ -62,6 +62,44 @@ fn a_system_container_that_has_done_its_work_is_not_run_again_by_itself() {
     });
 }
 
+#[test]
+fn a_stop_in_the_middle_of_awaited_work_is_told_at_once() {
+    const FILE: &str = "  job:\n    image: busybox:test\n    supervisor: SUPERVISOR\n    restart: \"no\"\n    \
+        command: [sh, -c, \"trap 'exit 0' TERM; touch /begun; while :; do sleep 0.1; done\"]\n  \
+        web:\n    image: busybox:test\n    supervisor: SUPERVISOR\n    command: sleep 1000\n    stop_grace_period: 0s\n    \
+        depends_on: {job: {condition: completed_successfully}}\n";
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "shop", "");
+        for (supervisor, stop) in [
+            ("auto", "docker stop shop_job"),
+            ("auto", "systemctl stop locker-shop-job"),
+            ("none", "docker stop shop_job"),
+        ] {
+            project.rewrite(&FILE.replace("SUPERVISOR", supervisor));
+            host.sh("rm -f /run/code; systemd-run -q --setenv=PATH=\"$PATH\" --working-directory=/srv/shop sh -c 'locker up >/run/said 2>&1; echo $? >/run/code'");
+            eventually("yes".to_owned(), || {
+                host.sh(
+                    "docker exec shop_job sh -c 'test -e /begun && echo yes' 2>/dev/null || true",
+                )
+            });
+            host.sh(stop);
+            eventually("1".to_owned(), || {
+                host.sh("cat /run/code 2>/dev/null || true")
+            });
+            let said = host.sh("cat /run/said");
+            let told = "`job` was told to stop before its work was done; it ended with exit code 0";
+            assert!(said.contains(told), "{supervisor} {stop}: {said}");
+            let plan = project.locker("plan").exits(0).out;
+            assert!(
+                plan.contains("+ start    job"),
+                "{supervisor} {stop}: {plan}"
+            );
+            project.locker("down --yes").exits(0);
+        }
+        host.sh("rm -f /run/code /run/said");
+    });
+}
+
 /// The work counts its runs. It ends with 0 when it is told to, and with the fourth run by itself.
 const WORK: &str = "  job:\n    image: busybox:test\n    restart: \"no\"\n    volumes: [\"./data:/data\"]\n    \
     command: [sh, -c, \"trap 'exit 0' TERM; echo run >> /data/runs; until [ $$(wc -l < /data/runs) -ge 4 ]; do sleep 0.1; done\"]\n  \

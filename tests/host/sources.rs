@@ -54,6 +54,37 @@ fn the_clone_of_a_running_container_leaves_it_running() {
 }
 
 #[test]
+fn the_origin_thaws_again_when_the_run_that_copied_it_was_killed() {
+    on_a_host(|host| {
+        let tools = "  golden:\n    template: {name: tiny}\n";
+        let tools = Project::new(host, "tools", tools);
+        tools.up();
+        let _shop = Project::new(host, "shop", "  copy:\n    clone: tools_golden\n");
+        // A copy that takes its time.
+        host.write("/usr/local/bin/cp", "#!/bin/sh\nexec sleep 1000\n");
+        host.sh("chmod +x /usr/local/bin/cp; systemd-run -q --unit=killed --setenv=PATH=\"$PATH\" --working-directory=/srv/shop locker up");
+        eventually("FROZEN".to_owned(), || tools.state("golden"));
+        host.sh("systemctl kill -s KILL killed; rm /usr/local/bin/cp");
+        host.sh("systemctl reset-failed killed 2>/dev/null; true");
+        assert_eq!(tools.state("golden"), "FROZEN");
+        // Whoever changes something next, in a project that knows nothing of the two.
+        let other = Project::new(host, "other", "  web:\n    template: {name: tiny}\n");
+        let said = other.locker("up").exits(0).err;
+        assert!(
+            said.contains("thawed LXC container `tools_golden`"),
+            "{said}"
+        );
+        assert_eq!(tools.state("golden"), "RUNNING");
+        // What the user has frozen stays so.
+        tools.locker("freeze").exits(0);
+        other.locker("restart").exits(0);
+        assert_eq!(tools.state("golden"), "FROZEN");
+        tools.locker("unfreeze").exits(0);
+        host.sh("cd /srv/shop && locker up");
+    });
+}
+
+#[test]
 fn a_container_of_the_host_can_be_cloned_and_stays_as_it_was() {
     on_a_host(|host| {
         host.sh("lxc-create -n golden -t tiny >/dev/null && touch /var/lib/lxc/golden/rootfs/srv/golden");

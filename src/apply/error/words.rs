@@ -12,6 +12,11 @@ pub(super) fn last_line(output: &str) -> String {
     last.map_or(String::new(), |line| format!(": {line}"))
 }
 
+/// The code of an end that may look like a good one.
+pub(super) fn code_of(code: i32) -> String {
+    format!("; it ended with exit code {code}")
+}
+
 pub(super) fn list(failures: &[StepFailure]) -> String {
     let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
     texts.join("; ")

@@ -135,6 +135,11 @@ impl Watch for Fake {
         Ok(Vec::new())
     }
 
+    async fn was_stopped(&self, name: &Name) -> bool {
+        let stopped = &self.ledger.lock().unwrap().stopped;
+        stopped.contains(name.as_str())
+    }
+
     async fn ended(&self, name: &Name) -> Result<i32, BackendError> {
         loop {
             let found = self.world().containers.get(name).cloned();

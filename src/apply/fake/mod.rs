@@ -89,6 +89,8 @@ pub(super) struct Ledger {
     pub(super) codes: BTreeMap<String, i32>,
     /// Containers that end by themselves as soon as they run, with this exit code.
     pub(super) ends: BTreeMap<String, i32>,
+    /// The containers that end because somebody tells them to.
+    pub(super) stopped: BTreeSet<String>,
     /// The call that never returns, counted from here.
     pub(super) dies_at: Option<usize>,
     /// Told when it is reached.
@@ -272,6 +274,7 @@ impl Fake {
             left_behind: false,
             estranged: Default::default(),
             unplugged: Default::default(),
+            limits: Default::default(),
             broken: None,
             over: false,
             pid: None,
@@ -301,6 +304,7 @@ impl Fake {
             left_behind: false,
             estranged: Default::default(),
             unplugged: Default::default(),
+            limits: Default::default(),
             broken: None,
             over: false,
             pid: None,

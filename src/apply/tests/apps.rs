@@ -301,6 +301,17 @@ async fn one_that_is_waited_for_must_end_well_and_in_time() {
         error.contains("goes on as it is") && stays(&failed),
         "{error}"
     );
+    // Who is told to stop may well end with 0.
+    for code in [0, 143] {
+        let stopped = stage();
+        stopped.fake.ledger.lock().unwrap().ends = [("job".to_string(), code)].into();
+        stopped.fake.ledger.lock().unwrap().stopped = ["job".to_string()].into();
+        let error = stopped.run(&plan(None)).await.unwrap_err().to_string();
+        let expected = format!(
+            "`job` was told to stop before its work was done; it ended with exit code {code}"
+        );
+        assert!(error.contains(&expected), "{error}");
+    }
     let slow = stage();
     slow.fake.ledger.lock().unwrap().ends.clear();
     let short = Some(Duration::from_millis(20));

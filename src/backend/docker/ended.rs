@@ -1,13 +1,19 @@
-//! Waiting for the end of a container.
+//! Waiting for the end of a container, and whose doing it was.
+
+use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::query_parameters::WaitContainerOptions;
+use bollard::models::EventMessage;
+use bollard::query_parameters::{EventsOptions, InspectContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 
 use super::error::{failed, refused};
 use super::images::LONG;
 use crate::backend::BackendError;
+use crate::model::tells_to_end;
 
 /// Waits until it does not run and returns its exit code; at once for one that is stopped.
 pub(super) async fn ended(docker: &Docker, full: &str) -> Result<i32, BackendError> {
@@ -27,4 +33,56 @@ pub(super) async fn ended(docker: &Docker, full: &str) -> Result<i32, BackendErr
         None => return Err(refused("wait for", full, "the engine ended meanwhile")),
     };
     Ok(i32::try_from(code).unwrap_or(255))
+}
+
+/// How long the engine may take to tell what it remembers.
+const MEMORY: Duration = Duration::from_secs(5);
+
+/// Whether the container of this id was told to end since it was started last, as far as the engine remembers: some
+/// hundred events of all containers.
+pub(super) async fn was_told_to(docker: &Docker, id: &str) -> bool {
+    let asked = async {
+        let shown = docker.inspect_container(id, None::<InspectContainerOptions>);
+        let started = shown.await.ok()?.state?.started_at?;
+        let options = EventsOptions {
+            since: Some(seconds(started.parse().ok()?)),
+            until: Some(seconds(Timestamp::now())),
+            filters: Some(HashMap::from([("container".into(), vec![id.into()])])),
+        };
+        let mut events = docker.events(Some(options));
+        while let Some(Ok(event)) = events.next().await {
+            if is_told(&event) {
+                return Some(true);
+            }
+        }
+        Some(false)
+    };
+    let told = tokio::time::timeout(MEMORY, asked).await;
+    told.ok().flatten().unwrap_or(false)
+}
+
+/// A time as the engine takes it: seconds since 1970 with a fraction.
+fn seconds(at: Timestamp) -> String {
+    format!("{}.{:09}", at.as_second(), at.subsec_nanosecond())
+}
+
+fn is_told(event: &EventMessage) -> bool {
+    let attributes = event
+        .actor
+        .as_ref()
+        .and_then(|actor| actor.attributes.as_ref());
+    let signal = attributes.and_then(|all| all.get("signal"));
+    let action = event.action.as_deref().unwrap_or_default();
+    tells_to_end(action, signal.map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_as_the_engine_takes_it() {
+        let at: Timestamp = "1970-01-01T00:00:01.05Z".parse().unwrap();
+        assert_eq!(seconds(at), "1.050000000");
+    }
 }

@@ -18,6 +18,7 @@ use crate::backend::{
     Process, Ran, Seeded, Watch,
 };
 use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name};
+use crate::store;
 
 #[async_trait]
 impl Inside for DockerBackend {
@@ -157,6 +158,27 @@ impl Watch for DockerBackend {
     async fn ended(&self, name: &Name) -> Result<i32, BackendError> {
         self.body("wait for", name, Body::Present).await?;
         ended::ended(&self.link().await?.docker, &self.site.full(name)).await
+    }
+
+    /// By the note of who has stopped it, else by what the engine still knows of others: that is noted then, since the
+    /// engine keeps it for a while only.
+    async fn was_stopped(&self, name: &Name) -> bool {
+        let (paths, project) = (&self.site.paths, &self.site.project);
+        let (Ok(known), Ok(link)) = (
+            self.body("look at", name, Body::Present).await,
+            self.link().await,
+        ) else {
+            return false;
+        };
+        if store::was_stopped(paths, project, name, &known.id) {
+            return true;
+        }
+        let told = ended::was_told_to(&link.docker, &known.id).await;
+        if told && self.site.notes_stops(&known) && !power::runs(link, &known).await {
+            // Without the note its exit code of 0 counts as the end of its work at the next look.
+            let _ = store::note_stopped(paths, project, name, &known.id);
+        }
+        told
     }
 
     async fn events(&self) -> Result<EventStream, BackendError> {

@@ -144,6 +144,22 @@ pub(super) fn change(old: &AppLimits, new: &AppLimits, without: &Unlimited) -> C
     body
 }
 
+/// `old` without the limits of memory, processor time and tasks that are the same in `new`, so that [`change`] asks for
+/// them once more.
+pub(super) fn other_than(old: &AppLimits, new: &AppLimits) -> AppLimits {
+    fn other<T: Copy + PartialEq>(old: Option<T>, new: Option<T>) -> Option<T> {
+        old.filter(|_| old != new)
+    }
+    AppLimits {
+        memory: other(old.memory, new.memory),
+        nano_cpus: other(old.nano_cpus, new.nano_cpus),
+        cpu_quota: other(old.cpu_quota, new.cpu_quota),
+        cpu_period: other(old.cpu_period, new.cpu_period),
+        pids: other(old.pids, new.pids),
+        ..old.clone()
+    }
+}
+
 /// The new value when it is another one.
 fn changed<T: PartialEq>(old: T, new: T) -> Option<T> {
     (old != new).then_some(new)
@@ -182,6 +198,30 @@ mod tests {
             ..ContainerUpdateBody::default()
         };
         assert_eq!(change(&old, &new, &without()), expected);
+    }
+
+    #[test]
+    fn what_others_have_changed_is_asked_for_again_with_what_it_hangs_on() {
+        let limits = AppLimits {
+            memory: Some(64 << 20),
+            memory_reservation: Some(32 << 20),
+            nano_cpus: Some(500_000_000),
+            pids: Some(10),
+            ..AppLimits::default()
+        };
+        let again = other_than(&limits, &limits);
+        let expected = ContainerUpdateBody {
+            memory: Some(64 << 20),
+            memory_swap: Some(128 << 20),
+            nano_cpus: Some(500_000_000),
+            pids_limit: Some(10),
+            ..ContainerUpdateBody::default()
+        };
+        assert_eq!(change(&again, &limits, &without()), expected);
+        // What goes from the file is lifted all the same.
+        let none = AppLimits::default();
+        let body = change(&other_than(&limits, &none), &none, &without());
+        assert_eq!(body.pids_limit, Some(-1));
     }
 
     #[test]

@@ -230,6 +230,10 @@ impl Backend for DockerBackend {
         let (name, link) = (&mark.spec.name, self.link().await?);
         let older = self.bodies(name).await?;
         let made = create::create(&self.site, link, mark, &older, renew, |_| {}).await?;
+        if older.aside.is_none() {
+            // Of one that others have removed.
+            store::forget_stopped(&self.site.paths, &self.site.project, name);
+        }
         self.note(name, |bodies| bodies.present = Some(made.known));
         self.remarked().extend(made.remarks);
         Ok(())
@@ -293,9 +297,6 @@ impl Backend for DockerBackend {
         let bodies = self.bodies(name).await?;
         let link = self.link().await?;
         remove::destroy(&self.site, link, name, &bodies, body, volumes).await?;
-        if body == Body::Present {
-            store::forget_stopped(&self.site.paths, &self.site.project, name);
-        }
         self.note(name, |bodies| *bodies.slot(body) = None);
         Ok(())
     }

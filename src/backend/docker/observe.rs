@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
@@ -22,7 +23,7 @@ use super::shares;
 use super::site::Site;
 use super::status;
 use super::unheld;
-use crate::backend::{BackendError, BackendView, Body, Sought};
+use crate::backend::{BackendError, BackendView, Body, Meter, Sought, live};
 use crate::hosts::read_block;
 use crate::model::{Kind, Name};
 use crate::observed::{EngineOffer, ObservedContainer, ObservedEngine, ObservedVolume, State};
@@ -213,10 +214,11 @@ type Ours = Option<(Name, Known, Option<ObservedContainer>)>;
 
 /// Reads all entries, shared out over the processors: there are files to read for each.
 fn read_all(site: &Site, homes: &Homes, entries: &[Entry]) -> Vec<Ours> {
+    let meter = OnceLock::new();
     let read = |entry: &Entry| {
         let (name, body, known) = known::ours(site, homes, entry)?;
         let seen = match body {
-            Body::Present => Some(present(site, homes, &known, entry)),
+            Body::Present => Some(present(site, (homes, &meter), &known, entry)),
             Body::Aside => None,
         };
         Some((name, known, seen))
@@ -394,6 +396,7 @@ fn wreck(host_name: String) -> ObservedContainer {
         left_behind: false,
         estranged: BTreeSet::new(),
         unplugged: BTreeSet::new(),
+        limits: BTreeMap::new(),
         broken: None,
         over: false,
         pid: None,
@@ -403,7 +406,12 @@ fn wreck(host_name: String) -> ObservedContainer {
     }
 }
 
-fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> ObservedContainer {
+fn present(
+    site: &Site,
+    (homes, meter): (&Homes, &OnceLock<Meter>),
+    known: &Known,
+    entry: &Entry,
+) -> ObservedContainer {
     let sentence = entry.status.as_deref().unwrap_or_default();
     let state = status::state(entry.state).unwrap_or(State::Stopped);
     let running = matches!(state, State::Running | State::Frozen);
@@ -416,8 +424,13 @@ fn present(site: &Site, homes: &Homes, known: &Known, entry: &Entry) -> Observed
         Some(Init::Runs(pid)) => Some(pid),
         Some(Init::Over) | None => None,
     };
+    let limits = match pid {
+        Some(pid) => live::read(spec, pid, || meter.get_or_init(Meter::here)),
+        None => BTreeMap::new(),
+    };
     ObservedContainer {
         state,
+        limits,
         // One that was told to end may end with 0 as well, which is not the end of its work and is not told as one.
         exit: status::exit(sentence)
             .filter(|code| *code != 0 || !homes.was_stopped(&spec.name, &known.id)),

@@ -15,6 +15,7 @@ use super::power;
 use super::site::Site;
 use crate::backend::{BackendError, Body};
 use crate::model::{Name, STOP_GRACE};
+use crate::store;
 
 /// What the engine answers when it cannot remove a container now.
 pub(super) const CONFLICT: u16 = 409;
@@ -52,8 +53,22 @@ pub(super) async fn destroy(
             remove_held(site, link, known, &used).await?;
         }
     }
+    forget_stop(site, name, bodies, body);
     let kept: Vec<String> = other.iter().map(|other| other.token.clone()).collect();
     site.sweep_homes(name, &kept)
+}
+
+/// Forgets that the container which is no more was told to stop. The other self of its name may have been, too; one that
+/// others have removed has left no id to know it by.
+fn forget_stop(site: &Site, name: &Name, bodies: &Bodies, body: Body) {
+    let (paths, project) = (&site.paths, &site.project);
+    match bodies.of(body) {
+        Some(known) => store::forget_stopped_of(paths, project, name, &known.id),
+        None if bodies.present.is_none() && bodies.aside.is_none() => {
+            store::forget_stopped(paths, project, name);
+        }
+        None => {}
+    }
 }
 
 /// Removes a container that is at rest. The engine may still be at work for a run that was killed: it removes the

@@ -5,19 +5,21 @@
 //! request. The mark follows the engine: when the engine refuses, nothing is written.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use bollard::models::{ContainerUpdateBody, ContainerUpdateResponse, NetworkConnectRequest};
 
 use super::client::{ANSWER, Link};
 use super::create::app_of;
 use super::error::{failed, refused};
+use super::init::init_of;
 use super::known::Known;
 use super::limits::{self, Unlimited};
 use super::site::Site;
 use super::unheld::{self, Remark};
 use super::{mark, place, raw};
-use crate::backend::BackendError;
-use crate::model::{Attached, ContainerSpec};
+use crate::backend::{BackendError, Meter, live};
+use crate::model::{Attached, ContainerSpec, live_limits};
 use crate::observed::Mark;
 
 /// Writes settings and mark anew; a running container has them at once.
@@ -29,6 +31,11 @@ pub(super) async fn configure(
 ) -> Result<(), BackendError> {
     let (old, new) = (&known.mark.spec, &mark.spec);
     let (before, after) = (&app_of(old)?.settings.limits, &app_of(new)?.settings.limits);
+    // What others have changed is asked for again.
+    let before = &match is_held(known) {
+        true => before.clone(),
+        false => limits::other_than(before, after),
+    };
     let mut body = limits::change(before, after, &unlimited());
     if limits::restart_policy(old) != limits::restart_policy(new) {
         body.restart_policy = Some(limits::restart_policy(new));
@@ -47,6 +54,20 @@ pub(super) async fn configure(
     }
     plug_in(link, known, new).await?;
     mark::change(&site.home(&new.name, &known.token), &known.id, mark)
+}
+
+/// Whether the kernel holds the limits that it is known to have; of one that does not run nothing is known.
+fn is_held(known: &Known) -> bool {
+    let spec = &known.mark.spec;
+    let Some(pid) = init_of(&known.id) else {
+        return true;
+    };
+    let meter = OnceLock::new();
+    let live = live::read(spec, pid, || meter.get_or_init(Meter::here));
+    live_limits(spec).iter().all(|limit| {
+        live.get(&limit.key)
+            .is_none_or(|live| limit.is_held_by(live))
+    })
 }
 
 /// Joins it again to the networks that it was made on and is not on, with its addresses and names there. One that

@@ -107,6 +107,13 @@ impl Watch for Engines {
         self.present(name).await?.watch().ended(name).await
     }
 
+    async fn was_stopped(&self, name: &Name) -> bool {
+        match self.present(name).await {
+            Ok(engine) => engine.watch().was_stopped(name).await,
+            Err(_) => false,
+        }
+    }
+
     /// Of both engines, as they come; an engine that is not there has nothing to tell.
     async fn events(&self) -> Result<EventStream, BackendError> {
         let kinds = self.known().sought.clone().unwrap_or_default().kinds;

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing; `supervise` does. See [`super::supervised`] for where it comes from.
 
-use std::io;
+use std::io::{self, PipeReader, Read};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::process::{ChildStdin, Stdio};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Pid;
 
 use super::console::Console;
@@ -18,7 +19,21 @@ use super::guard::watch;
 use super::inside::{Inner, Manner};
 use super::monitor::{Request, Task, command};
 use super::post::{Guarded, Post};
-use crate::model::InnerCommand;
+use crate::model::{FailedCheck, InnerCommand};
+
+/// How many bytes of a command's output are kept.
+const SAID: usize = 1024;
+
+/// Takes what a command has printed up to now, and keeps the begin of it. Nobody waits for more: what it leaves
+/// running may hold the pipe for ever.
+fn drain(mut output: &PipeReader, said: &mut Vec<u8>) {
+    let mut bytes = [0; 4096];
+    // An error is that there is nothing now.
+    while let Ok(read @ 1..) = output.read(&mut bytes) {
+        let room = SAID.saturating_sub(said.len()).min(read);
+        said.extend(bytes.iter().take(room));
+    }
+}
 
 /// What an attendant may know and do.
 pub struct Attended {
@@ -99,8 +114,8 @@ impl Attended {
         self.guarded.as_ref().map(|guarded| guarded.v4.0)
     }
 
-    /// Runs a command inside; its exit code. One that takes longer than `most` is ended.
-    pub fn run(&self, inner: &InnerCommand, most: Duration) -> io::Result<i32> {
+    /// Runs a command inside; its exit code, and the begin of what it printed. One that takes longer than `most` is ended.
+    pub fn run(&self, inner: &InnerCommand, most: Duration) -> io::Result<(i32, Vec<u8>)> {
         let request = Request {
             full: self.full.clone(),
             lxcpath: self.lxcpath.clone(),
@@ -116,21 +131,31 @@ impl Attended {
             }),
         };
         let mut command = command(Path::new("/proc/self/exe"), &request)?;
+        let (output, input) = io::pipe()?;
+        fcntl_setfl(&output, OFlags::NONBLOCK)?;
         command
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stdout(input.try_clone()?)
+            .stderr(input);
         let mut child = command.env_remove("NOTIFY_SOCKET").spawn()?;
+        drop(command); // and with it this process's ends for writing
+        let mut said = Vec::with_capacity(SAID);
         let lifeline: Option<ChildStdin> = child.stdin.take();
         let begun = Instant::now();
         loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status.code().unwrap_or(255));
+            let ended = child.try_wait()?;
+            drain(&output, &mut said);
+            if let Some(status) = ended {
+                return Ok((status.code().unwrap_or(255), said));
             }
             if begun.elapsed() > most {
                 drop(lifeline); // all of the helper's processes end with it
                 child.wait()?;
-                let reason = format!("`{inner}` did not end within its time");
+                let mut reason = format!("`{inner}` did not end within its time");
+                if !said.is_empty() {
+                    let said = FailedCheck::new(None, &String::from_utf8_lossy(&said));
+                    reason.push_str(&format!(": {said}"));
+                }
                 return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
             }
             std::thread::sleep(Duration::from_millis(5));

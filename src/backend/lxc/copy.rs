@@ -8,12 +8,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::frozen;
 use super::inherit;
 use super::monitor::HOST_DEFAULTS;
 use super::render::base;
 use super::shift::shift;
 use super::site::{Site, failed, io, write_whole};
+use super::still;
 use super::view::parse_range;
 use crate::backend::BackendError;
 use crate::model::{ContainerSpec, IdRange};
@@ -54,15 +54,9 @@ pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(
         .filter_map(parse_range)
         .collect();
     let (dir, rootfs) = prepare(site, spec)?;
-    let freeze = container.state()? == "RUNNING";
-    if freeze {
-        frozen::freeze(site, &container, origin)?;
-    }
-    let copied = copy_tree(&full, &source, &rootfs);
-    if freeze {
-        frozen::thaw(site, &container, origin)?;
-    }
-    copied?;
+    still::during(site, &container, origin, || {
+        copy_tree(&full, &source, &rootfs)
+    })?;
     shift(&full, &rootfs, &from, &spec.idmap)?;
     let inherited = inherit::config(&text, &origin_dir, &dir);
     let mut text = inherited.config;

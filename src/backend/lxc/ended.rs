@@ -118,6 +118,17 @@ pub(super) fn code(dir: &Path) -> Option<i32> {
     known.or_else(|| started(dir).map(|_| KILLED))
 }
 
+/// Whether its last run goes on, as far as that can be told without liblxc: its init is there, and has processes of its
+/// own. Of a host that was booted since another process may have that number.
+pub(super) fn may_run(dir: &Path) -> bool {
+    let Some(run) = started(dir).filter(|_| ended(dir).is_none()) else {
+        return false;
+    };
+    let space = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let theirs = space(&run.pid.to_string());
+    theirs.is_some() && theirs != space("self")
+}
+
 /// Whether its last run ended by itself with 0.
 pub(super) fn is_done(dir: &Path) -> bool {
     ended(dir).is_some_and(|ended| ended.code == 0 && !ended.asked)
@@ -155,6 +166,10 @@ mod tests {
         assert_eq!(code(dir.path()), None);
         begin(dir.path(), 7).unwrap();
         assert_eq!((code(dir.path()), ended(dir.path())), (Some(KILLED), None));
+        assert!(
+            !may_run(dir.path()),
+            "no such process has a space of its own"
+        );
         end(dir.path(), 0x300).unwrap();
         assert_eq!(code(dir.path()), Some(3));
         assert!(!is_done(dir.path()));

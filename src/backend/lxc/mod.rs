@@ -51,6 +51,7 @@ mod settings;
 mod shift;
 mod site;
 mod start;
+mod still;
 mod stop;
 pub mod supervised;
 mod tether;
@@ -78,6 +79,7 @@ use crate::observed::Mark;
 use crate::store::Paths;
 pub use mark::directories_of;
 use site::{Site, failed};
+pub use still::thaw_left;
 
 /// The LXC driver of one project. Dropping it stops nothing.
 #[derive(Clone, Debug)]
@@ -95,13 +97,8 @@ impl LxcBackend {
     /// is needed first; a look at a project with system containers tells when it is not installed.
     pub fn open(project: Name, directory: PathBuf, lxcpath: PathBuf, paths: Paths) -> Self {
         let site = Site {
-            project,
             directory,
-            lxcpath,
-            paths,
-            program: "/proc/self/exe".into(),
-            liblxc: OnceLock::new(),
-            meter: OnceLock::new(),
+            ..Site::at(project, lxcpath, paths)
         };
         Self {
             site: Arc::new(site),

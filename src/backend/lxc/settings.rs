@@ -147,7 +147,11 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
     let before = mark::ours(site, "configure", &spec.name)?;
     text_of(site, spec)?; // what can never be written is refused before anything changes
     // One that does not run needs no liblxc: what that cannot read is mended by what is written here.
-    let (_, pid) = super::view::state(site, &full)?;
+    let pid = match super::view::read_state(site, &full)? {
+        Some((_, pid)) => pid,
+        None if super::ended::may_run(&site.dir(&spec.name)) => unread(site, spec)?,
+        None => None,
+    };
     let live = match pid {
         Some(pid) => {
             let container = site.container("configure", &full)?;
@@ -173,6 +177,21 @@ pub(super) fn configure(site: &Site, mark: &Mark) -> Result<(), BackendError> {
         let _ = write_conf(site, &before.spec);
     }
     done
+}
+
+/// The init of a container that runs and whose settings liblxc cannot read, so that it takes it for a stopped one; once the
+/// new ones are written it can be told of them.
+fn unread(site: &Site, spec: &ContainerSpec) -> Result<Option<u32>, BackendError> {
+    write_conf(site, spec)?;
+    let dir = site.dir(&spec.name);
+    let Some((_, pid)) = super::view::read_state(site, &spec.host_name())? else {
+        let reason = format!(
+            "it runs, and liblxc cannot read `{}`, so that nothing can be changed in it: mend that file and run the command again",
+            dir.join("config").display()
+        );
+        return Err(failed("configure", &spec.host_name(), reason));
+    };
+    Ok(pid)
 }
 
 /// Writes what differs of the names that a running container bears and knows.

@@ -39,6 +39,19 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// For whatever LXC has under `lxcpath`, of which nothing need be a project's.
+    pub(super) fn at(project: Name, lxcpath: PathBuf, paths: Paths) -> Self {
+        Self {
+            project,
+            directory: "/".into(),
+            lxcpath,
+            paths,
+            program: "/proc/self/exe".into(),
+            liblxc: OnceLock::new(),
+            meter: OnceLock::new(),
+        }
+    }
+
     pub(super) fn full(&self, name: &Name) -> String {
         host_name_of(&self.project, name)
     }

@@ -1,6 +1,6 @@
 //! What is: every container under the LXC path, ours with all that the planner compares.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::inner_file::Inside;
 use super::mark::{self, is_ours};
 use super::names::{parse_name_servers, touched};
 use super::site::{PARTIAL, Site, io};
-use crate::backend::{BackendError, BackendView};
+use crate::backend::{BackendError, BackendView, live};
 use crate::model::{IdKind, IdRange, Kind, Name};
 use crate::observed::{Mark, ObservedContainer, Silent, State};
 use crate::store;
@@ -149,6 +149,7 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
             left_behind: false,
             estranged: Default::default(),
             unplugged: Default::default(),
+            limits: Default::default(),
             broken: None,
             over: false,
             pid: None,
@@ -173,6 +174,10 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         .ok()
         .flatten()
         .unwrap_or_default();
+    let limits = match pid {
+        Some(pid) => live::read(&mark.spec, pid, || site.meter()),
+        None => BTreeMap::new(),
+    };
     Ok(ObservedContainer {
         host_name: full,
         kind: Kind::System,
@@ -194,6 +199,7 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         left_behind: false,
         estranged: Default::default(),
         unplugged: Default::default(),
+        limits,
         broken: broken.then_some(config),
         mark: Some(mark),
     })
@@ -215,7 +221,10 @@ pub(super) fn state(site: &Site, full: &str) -> Result<(State, Option<u32>), Bac
 }
 
 /// The same; none when liblxc cannot read it.
-fn read_state(site: &Site, full: &str) -> Result<Option<(State, Option<u32>)>, BackendError> {
+pub(super) fn read_state(
+    site: &Site,
+    full: &str,
+) -> Result<Option<(State, Option<u32>)>, BackendError> {
     // A monitor that begins its container anew listens anew, and who has just asked the old ear hears nothing.
     match ask_state(site, full, AGAIN) {
         Err(BackendError::Silent { .. }) => ask_state(site, full, ANSWER),

@@ -69,6 +69,11 @@ impl Watch for LxcBackend {
         }
     }
 
+    async fn was_stopped(&self, name: &Name) -> bool {
+        let dir = self.site.dir(name);
+        ended::ended(&dir).is_some_and(|ended| ended.asked)
+    }
+
     async fn events(&self) -> Result<EventStream, BackendError> {
         events::events(&self.site).await
     }

@@ -1,8 +1,9 @@
 //! What a system container is granted: how far a change of it reaches.
 
-use super::apps::mixed;
+use super::apps::{mixed, settings};
 use super::world::World;
 use super::*;
+use crate::observed::State;
 
 /// The mixed project with this change of what `db` is granted, written in line 23.
 fn with(key: Key, change: fn(&mut System)) -> Project {
@@ -216,4 +217,58 @@ fn a_limit_without_a_word_for_none_goes_with_a_restart_and_any_other_at_once() {
         assert_eq!(stops, restarts, "{before:?} {after:?}: {text}");
         assert_eq!(world.text(&limits(after), &wish(Goal::Up)), "nothing to do");
     }
+}
+
+#[test]
+fn limits_that_others_have_changed_in_a_running_container_are_put_right_while_it_runs() {
+    let mut file = mixed();
+    let db = file.containers.get_mut("db").unwrap();
+    db.places.insert(Key::PidsLimit, place(24));
+    db.cgroup = vec![("pids.max=9".parse().unwrap(), place(24))];
+    let web = file.containers.get_mut("web").unwrap();
+    web.places.insert(Key::MemLimit, place(51));
+    web.places.insert(Key::Cpus, place(52));
+    settings(web).limits.memory = Some(64 << 20);
+    settings(web).limits.nano_cpus = Some(500_000_000);
+    let mut world = World::default();
+    let controllers = &mut world.seen.host.controllers;
+    controllers.insert("pids".into(), CgroupVersion::V2);
+    world.run(&file, &wish(Goal::Up));
+    let live = |world: &mut World, word: &str, all: &[(&str, &str)]| {
+        let all = all
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_string()));
+        world.container(word).limits = all.collect();
+    };
+    live(&mut world, "db", &[("pids.max", "9")]);
+    live(
+        &mut world,
+        "web",
+        &[("memory.max", "67108864"), ("cpu.max", "50000 100000")],
+    );
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    live(&mut world, "db", &[("pids.max", "max")]);
+    live(
+        &mut world,
+        "web",
+        &[("memory.max", "max"), ("cpu.max", "100000 100000")],
+    );
+    for goal in [Goal::Up, Goal::Limits] {
+        let text = world.text(&file, &wish(goal));
+        assert!(
+            text.contains("~ change   db") && text.contains("`pids_limit` not in place (line 24)"),
+            "{text}"
+        );
+        assert!(text.contains("~ change   web"), "{text}");
+        assert!(
+            text.contains("`mem_limit` not in place") && text.contains("`cpus` not in place"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 2, "nothing stops: {text}");
+    }
+    // Nobody asked about limits, and one that rests gets them when it starts.
+    assert!(!world.text(&file, &wish(Goal::Stop)).contains("change"));
+    world.container("web").state = State::Stopped;
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(!text.contains("~ change   web"), "{text}");
 }

@@ -132,3 +132,29 @@ fn ports_go_before_their_container_stops_and_come_when_all_have_started() {
     assert!(waits(&made, close, stop(&made, "web")));
     assert!(waits(&made, bridge, close) && waits(&made, forget, bridge));
 }
+
+#[test]
+fn who_follows_others_is_decided_after_them_and_a_circle_last() {
+    let follows = [
+        ("a", &["d"][..]),
+        ("b", &[]),
+        ("c", &["b", "d", "gone"]),
+        ("d", &["b"]),
+        ("x", &["y"]),
+        ("y", &["x"]),
+        ("z", &["x"]),
+    ];
+    let one = |(word, needed): (&str, &[&str])| {
+        let mut one = container(word, 1, busybox());
+        let on = |word: &&str| Dependency {
+            restart: true,
+            ..on(word, Condition::Started)
+        };
+        one.depends_on = needed.iter().map(on).collect();
+        one
+    };
+    let file = project(follows.into_iter().map(one).collect());
+    let order = needs::in_order(&file, file.containers.keys()).into_iter();
+    let order: Vec<&str> = order.map(Name::as_str).collect();
+    assert_eq!(order, ["b", "d", "a", "c", "x", "y", "z"]);
+}

@@ -138,6 +138,29 @@ fn limits() -> String {
     world.text(&limited, &wish(Goal::Up))
 }
 
+/// Of three limits that change at once each is named, in the settings and in the service.
+fn several_limits() -> String {
+    let limited = |limits: [&str; 3]| {
+        with("web", |web| {
+            let keys = [Key::MemLimit, Key::Cpus, Key::PidsLimit];
+            for ((key, limit), line) in keys.into_iter().zip(limits).zip(37..) {
+                web.places.insert(key, place(line));
+                web.cgroup.push((limit.parse().unwrap(), place(line)));
+            }
+        })
+    };
+    let mut world = World::default();
+    world.seen.units.available = true;
+    for controller in ["memory", "cpu", "pids"] {
+        let controllers = &mut world.seen.host.controllers;
+        controllers.insert(controller.into(), CgroupVersion::V2);
+    }
+    let before = limited(["memory.max=512M", "cpu.max=50000 100000", "pids.max=9"]);
+    world.run(&before, &wish(Goal::Up));
+    let after = limited(["memory.max=1G", "cpu.max=60000 100000", "pids.max=8"]);
+    world.text(&after, &wish(Goal::Up))
+}
+
 fn accidents_to_containers() -> Vec<(&'static str, String)> {
     vec![
         (
@@ -318,6 +341,7 @@ fn every_scenario_has_exactly_the_plan_that_is_written_down() {
     all.extend(live_changes());
     all.extend(deep_changes());
     all.push(("limit added", limits()));
+    all.push(("several limits changed", several_limits()));
     all.extend(accidents_to_containers());
     all.extend(accidents_to_the_host());
     all.extend(killed_runs());

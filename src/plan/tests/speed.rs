@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use super::super::indexes::Indexes;
-use super::apps::{app, image, put_on};
+use super::super::waits::Waits;
+use super::apps::{app, image, on, put_on};
 use super::shop::{busybox, container, link, project};
 use super::world::World;
 use super::*;
@@ -25,6 +26,44 @@ fn five_hundred_applications_are_planned_fast() {
 #[ignore = "a measurement; run it with --release"]
 fn five_thousand_containers_are_planned_fast() {
     measure(5_000, |word| container(word, 1, busybox()));
+}
+
+#[test]
+#[ignore = "a measurement; run it with --release"]
+fn five_thousand_containers_in_a_chain_are_planned_fast() {
+    let mut file = chain(5_000);
+    file.network.subnet = Some("10.64.0.0/16".parse().unwrap());
+    let mut world = World::default();
+    world.seen.units.available = true;
+    let look = world.look();
+    let begun = Instant::now();
+    let made = plan(&file, &look, &wish(Goal::Up)).unwrap();
+    eprintln!("{} steps in {:?}", made.steps.len(), begun.elapsed());
+}
+
+/// Each waits for the health of the one before and is restarted with it.
+fn chain(count: u16) -> Project {
+    let one = |index: u16| {
+        let mut one = app(&format!("c{index}"), 1, image("nginx:1"));
+        one.healthcheck = Some(Healthcheck::new(InnerCommand::Shell("true".into())));
+        if let Some(before) = index.checked_sub(1) {
+            one.depends_on.push(Dependency {
+                restart: true,
+                ..on(&format!("c{before}"), Condition::Healthy)
+            });
+        }
+        one
+    };
+    project((0..count).map(one).collect())
+}
+
+#[test]
+fn the_waits_of_a_long_chain_grow_with_its_length() {
+    let looks = |count| Waits::of(&chain(count)).looks;
+    let (few, many) = (looks(300), looks(1_200));
+    // Four times as many, of which each has a few parts more to look at.
+    assert!(many < few * 16, "{few} looks for 300, {many} for 1200");
+    assert!(many < 1_200 * 25, "{many} looks for 1200");
 }
 
 /// How many indexes are looked at until each of `count` containers has one, and the last of them.

@@ -41,6 +41,7 @@ fn remains(kind: Kind) -> ObservedContainer {
         left_behind: false,
         estranged: Default::default(),
         unplugged: Default::default(),
+        limits: Default::default(),
         broken: None,
         over: false,
         pid: None,

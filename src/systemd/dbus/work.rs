@@ -18,7 +18,7 @@ const BUS_GONE: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(10);
 /// What a job may take more than the unit's own limits.
 const MORE: Duration = Duration::from_secs(60);
-/// The same for a unit that has no limits.
+/// What stands for a limit of a start that a unit does not have, and for those of a unit that is not known.
 const ENDLESS: Duration = Duration::from_secs(3600);
 
 impl Systemd {
@@ -102,21 +102,23 @@ impl Systemd {
         }
     }
 
-    /// Waits for the signal of an end for at most `most`, and looks meanwhile whether the bus can still bring it.
+    /// Waits for the signal of an end for at most `most`, none is without end, and looks meanwhile whether the bus can still bring it.
     async fn await_end(
         &self,
         unit: &str,
         job: Job,
-        most: Duration,
+        most: Option<Duration>,
         mut told: Receiver<String>,
     ) -> Result<Result<String, RecvError>, UnitsError> {
-        let end = Instant::now() + most;
+        let begun = Instant::now();
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match timeout(SOON.min(left), &mut told).await {
+            let left = most.map(|most| most.saturating_sub(begun.elapsed()));
+            match timeout(left.unwrap_or(SOON).min(SOON), &mut told).await {
                 Ok(heard) => return Ok(heard),
-                Err(_) if left <= SOON => return Err(late(unit, job, most)),
-                Err(_) => self.alive(verb(job), unit).await?,
+                Err(_) => match most.filter(|most| begun.elapsed() >= *most) {
+                    Some(most) => return Err(late(unit, job, most)),
+                    None => self.alive(verb(job), unit).await?,
+                },
             }
         }
     }
@@ -141,39 +143,33 @@ impl Systemd {
                 Err(error) if begun.elapsed() > BUS_GONE => return Err(error),
                 Err(_) => {}
             }
-            let most = most.unwrap_or(ENDLESS);
-            if begun.elapsed() > most {
+            let most = most.unwrap_or(Some(ENDLESS));
+            if let Some(most) = most.filter(|most| begun.elapsed() > *most) {
                 return Err(late(unit, job, most));
             }
         }
     }
 
     /// How long a job of a unit may take by the unit's own limits: a stop asks once, then kills, and a start
-    /// that fails is a stop, too.
-    async fn patience(&self, unit: &str, job: Job) -> Result<Duration, UnitsError> {
+    /// that fails is a stop, too. None is without end.
+    async fn patience(&self, unit: &str, job: Job) -> Result<Option<Duration>, UnitsError> {
         if !unit.ends_with(".service") {
-            return Ok(MORE);
+            return Ok(Some(MORE));
         }
         let listed = self.list(&[unit]).await?;
         let Some(listed) = listed.first() else {
-            return Ok(ENDLESS);
+            return Ok(Some(ENDLESS));
         };
         let limit = async |key| {
             let limit = number(&self.property(listed, "Service", key).await?);
             Ok::<_, UnitsError>(Some(limit).filter(|limit| *limit != u64::MAX))
         };
-        let Some(stop) = limit("TimeoutStopUSec").await? else {
-            return Ok(ENDLESS);
-        };
-        let stop = Duration::from_micros(stop).saturating_mul(2);
+        let stop = limit("TimeoutStopUSec").await?;
         let start = match job {
             Job::Stop => Some(0),
             Job::Start | Job::StartAlone | Job::Restart => limit("TimeoutStartUSec").await?,
         };
-        Ok(start.map_or(ENDLESS, |start| {
-            let all = Duration::from_micros(start).saturating_add(stop);
-            all.saturating_add(MORE).min(ENDLESS)
-        }))
+        Ok(longest(start, stop))
     }
 
     async fn failure(&self, unit: &str, job: Job, result: &str) -> UnitsError {
@@ -189,6 +185,14 @@ impl Systemd {
             status: state.status,
         }
     }
+}
+
+/// How long a job takes at most by its unit's limits for a start and a stop, microseconds; none is no limit. A stop
+/// that the file gives hours, or all the time there is, is waited for as long; a start has limits of its supervisor's.
+fn longest(start: Option<u64>, stop: Option<u64>) -> Option<Duration> {
+    let stop = Duration::from_micros(stop?).saturating_mul(2);
+    let start = start.map_or(ENDLESS, Duration::from_micros);
+    Some(start.saturating_add(stop).saturating_add(MORE))
 }
 
 /// Whether systemd has no unit of this name, so that there is nothing to be stopped or forgotten.
@@ -208,5 +212,21 @@ fn verb(job: Job) -> &'static str {
     match job {
         Job::Start | Job::StartAlone | Job::Restart => "start",
         Job::Stop => "stop",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_waited_for_as_long_as_its_container_may_take() {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        let micros = |n: u64| Some(n * 3_600_000_000);
+        assert_eq!(longest(Some(0), micros(5)), Some(hours(10) + MORE));
+        assert_eq!(longest(micros(3), micros(5)), Some(hours(13) + MORE));
+        assert_eq!(longest(None, micros(5)), Some(ENDLESS + hours(10) + MORE));
+        assert_eq!(longest(Some(0), None), None);
+        assert_eq!(longest(None, None), None);
     }
 }

@@ -14,7 +14,7 @@ use super::{UnitsError, render};
 use crate::model::{
     DemandPort, Healthcheck, InnerCommand, Kind, Name, ProjectUnits, Restart, Test, UnitSpec,
 };
-use crate::store::Paths;
+use crate::store::{self, Paths};
 
 fn name(word: &str) -> Name {
     Name::new(word).unwrap()
@@ -300,11 +300,17 @@ fn files_are_written_found_and_removed_and_foreign_ones_stay() {
         "an edited file is seen"
     );
 
+    // What was told to stop and has no service any more is nobody's work.
+    let job = name("migrate");
+    store::note_stopped(&paths, &units.project, &job, "abc").unwrap();
+    files.write(&units).unwrap();
+    assert!(store::was_stopped(&paths, &units.project, &job, "abc"));
     let none = ProjectUnits {
         services: BTreeMap::new(),
         ..units
     };
     files.write(&none).unwrap();
+    assert!(!store::was_stopped(&paths, &none.project, &job, "abc"));
     let left: Vec<_> = fs::read_dir(paths.units()).unwrap().collect();
     assert_eq!(left.len(), 1, "only the other project's file is left");
     assert!(foreign.exists());
