@@ -17,6 +17,9 @@ use super::template_programs::{self, Program};
 /// Where LXC's packages put templates.
 const TEMPLATES: &str = "/usr/share/lxc/templates";
 
+/// LXC's own settings for containers in a container, below the host's root, and the package that has them.
+const NESTING: (&str, &str) = ("usr/share/lxc/config/nesting.conf", "liblxc-common");
+
 /// The host as this file sees it, so that a test may have another one.
 struct Host {
     templates: PathBuf,
@@ -51,6 +54,7 @@ impl Host {
             if let Step::Create(spec) = &planned.step {
                 let mut wants = self.of_source(&spec.source);
                 wants.extend(self.of_identity(spec));
+                wants.extend(self.of_nesting(spec));
                 wants.extend(of_start(plan, spec));
                 found.extend(
                     wants
@@ -58,7 +62,8 @@ impl Host {
                         .map(|want| want.of(project, Some(&spec.name))),
                 );
             } else if let Step::Configure(spec) = &planned.step {
-                let wants = of_start(plan, spec).into_iter();
+                let wants = self.of_nesting(spec).into_iter();
+                let wants = wants.chain(of_start(plan, spec));
                 found.extend(wants.map(|want| want.of(project, Some(&spec.name))));
             } else if let Step::Build(build) = &planned.step {
                 let of_build = |c: &&Container| c.source.image() == Some(build.image.as_str());
@@ -119,6 +124,21 @@ impl Host {
             | Source::Image(_)
             | Source::Build(_) => Vec::new(),
         }
+    }
+
+    /// LXC's settings for `nesting`, without which the container would be made as one that cannot have any inside.
+    fn of_nesting(&self, spec: &ContainerSpec) -> Option<Want> {
+        let (file, package) = NESTING;
+        let path = self.root.join(file);
+        let want = || Want {
+            key: Key::Nesting,
+            message: format!(
+                "`nesting` needs LXC's `{}`, which is not there",
+                path.display()
+            ),
+            help: format!("apt-get install {package}"),
+        };
+        (spec.system.nesting && !path.exists()).then(want)
     }
 
     /// The script of a template.
@@ -366,6 +386,30 @@ mod tests {
             packed[0].ends_with("apt-get install xz-utils"),
             "{packed:?}"
         );
+    }
+
+    #[test]
+    fn nesting_needs_lxcs_own_settings_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(dir.path());
+        let mut spec = serde_json::from_value::<ContainerSpec>(serde_json::json!({
+            "project": "shop", "name": "db", "source": {"template": {"name": "x", "args": []}},
+            "idmap": [], "hostname": "db", "fqdn": null, "nic": null, "mounts": [], "environment": {},
+            "config": [], "limits": [], "dns": [], "setup": [], "labels": {}
+        }))
+        .unwrap();
+        assert!(host.of_nesting(&spec).is_none());
+        spec.system.nesting = true;
+        let said = told(&host.of_nesting(&spec).into_iter().collect::<Vec<_>>());
+        assert!(
+            said[0].starts_with("`nesting` needs LXC's")
+                && said[0].ends_with("apt-get install liblxc-common"),
+            "{said:?}"
+        );
+        let path = dir.path().join(NESTING.0);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+        assert!(host.of_nesting(&spec).is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The only place that writes lxc.container.conf(5). Every value passes through [`Lines::set`], which
 //! refuses whatever could end a line or that LXC would silently read as something else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::{CgroupVersion, ContainerSpec, USUAL_MTU};
 
@@ -36,6 +36,8 @@ pub(super) enum RenderError {
     Path { key: String },
     #[error("`{name}` cannot be the name of a variable")]
     Variable { name: String },
+    #[error("`nesting` needs LXC's `{}`, which is not there (apt-get install liblxc-common)", path.display())]
+    Nesting { path: PathBuf },
 }
 
 struct Lines(String);
@@ -78,7 +80,12 @@ impl Lines {
 pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<String, RenderError> {
     let mut lines = Lines("# Written by locker; changes made here are lost.\n".into());
     unprivileged(&mut lines, spec, around)?;
-    if spec.system.nesting && around.nesting.exists() {
+    if spec.system.nesting {
+        // Without it the container would start as one that cannot have any inside.
+        if !around.nesting.exists() {
+            let path = around.nesting.into();
+            return Err(RenderError::Nesting { path });
+        }
         lines.set("lxc.include", text("lxc.include", around.nesting)?)?;
     }
     lines.set("lxc.uts.name", &spec.hostname)?;

@@ -38,6 +38,24 @@ fn text_with(spec: &ContainerSpec, mtu: Option<u32>) -> Result<String, RenderErr
 }
 
 #[test]
+fn nesting_without_lxcs_settings_for_it_is_refused_and_not_left_out() {
+    let mut spec = spec();
+    spec.system.nesting = true;
+    assert!(text(&spec).unwrap().contains("lxc.include = /\n"));
+    let around = Surroundings {
+        unprivileged: Path::new("/"),
+        console_log: Path::new("/log/db.console"),
+        cgroup: &|_| CgroupVersion::V2,
+        dropped: &[],
+        rules: &[],
+        nesting: Path::new("/nonexistent/nesting.conf"),
+        mtu: None,
+    };
+    let error = render(&spec, &around).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/nesting.conf"), "{error}");
+}
+
+#[test]
 fn the_whole_file_is_as_printed_here() {
     let wanted = "\
 # Written by locker; changes made here are lost.
