@@ -222,14 +222,9 @@ impl<'a> Worker<'a> {
             self.marks().insert(spec.name.clone(), mark);
         } else if let Step::Configure(spec) = step {
             self.configure(spec).await?;
-        } else if let Step::Setup {
-            container,
-            provisions,
-            commands,
-        } = step
-        {
-            self.set_up(id, step, container, provisions, commands)
-                .await?;
+        } else if let Step::Setup { container, .. } = step {
+            self.settle(container).await?;
+            self.set_up(id, step, container).await?;
         } else if let Step::WriteNames {
             container,
             hosts,

@@ -15,10 +15,15 @@ const LAST_LINES: usize = 10;
 
 impl Supervised {
     /// Starts it without a supervisor, and runs what comes after the start. A container whose commands fail
-    /// has not been started: it is stopped. One that ran before stays as it is.
-    pub(super) async fn start_here(&self, name: &Name, body: Body) -> Result<(), BackendError> {
-        let none = self.of(name).hooks.post_start.is_empty();
-        let hooked = body == Body::Present && !none && !self.runs(name).await;
+    /// has not been started: it is stopped. One that ran before stays as it is, and a bare start runs nothing.
+    pub(super) async fn start_here(
+        &self,
+        name: &Name,
+        body: Body,
+        bare: bool,
+    ) -> Result<(), BackendError> {
+        let follows = !bare && self.of(name).hooks.follow_start();
+        let hooked = body == Body::Present && follows && !self.runs(name).await;
         self.engines.start(name, body).await?;
         if !hooked {
             return Ok(());
@@ -79,8 +84,16 @@ impl Supervised {
         };
         let inside = self.engines.inside();
         if at == HookAt::PostStart {
-            // One that is slow is met as it is: its commands tell what they lack.
-            let _ = inside.settle(name, None).await?;
+            let state = inside.settle(name, None).await?;
+            // Without a word of the file one that is slow is met as it is: its commands tell what they lack.
+            if let (Some(state), Some(ready)) = (state, &self.of(name).hooks.ready) {
+                return Err(BackendError::Engine {
+                    verb,
+                    container: host_name_of(&self.project, name),
+                    reason: ready.failure(&state),
+                    log: Vec::new(),
+                });
+            }
         }
         for hook in self.of(name).hooks.at(at) {
             let ran = match inside.run(name, hook, None).await {

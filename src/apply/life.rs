@@ -53,6 +53,9 @@ impl Worker<'_> {
     /// never come.
     async fn start(&self, container: &Name) -> Result<(), StepError> {
         let backend = &*self.host.backend;
+        if self.is_set_up_to_its_start(container) {
+            backend.start_bare(container);
+        }
         tokio::select! {
             done = backend.start(container, Body::Present) => return Ok(done?),
             () = self.held(container) => {}
@@ -60,6 +63,12 @@ impl Worker<'_> {
         let stopped = self.stop(container, Body::Present, self.grace(container));
         stopped.await?;
         Err(StepError::GivenUp)
+    }
+
+    /// Whether its setup does what else follows its start.
+    fn is_set_up_to_its_start(&self, name: &Name) -> bool {
+        let ends = |step: &Step| matches!(step, Step::Setup { container, post_start, .. } if container == name && !post_start.is_empty());
+        self.plan.steps.iter().any(|planned| ends(&planned.step))
     }
 
     /// Stops it, and says so when it did not end in its time. Who gives no time has asked for just that.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use crate::model::{ContainerSpec, InnerCommand, Name, Provision};
+use crate::backend::BackendError;
+use crate::model::{ContainerSpec, Hook, HookAt, Name, Provision, host_name_of};
 use crate::observed::Mark;
 use crate::plan::{Step, StepId};
 
@@ -87,31 +88,80 @@ impl Worker<'_> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fulfils the wishes, runs the commands and, when all have passed, writes so in the mark.
+    /// Waits until its system has come up.
+    pub(super) async fn settle(&self, container: &Name) -> Result<(), StepError> {
+        let inside = self.host.backend.inside();
+        let Some(state) = inside.settle(container, None).await? else {
+            return Ok(());
+        };
+        let ready = self.mark_now(container).await?.spec.hooks.ready;
+        let Some(ready) = ready else {
+            // It is met as it is: its commands tell what they lack.
+            self.events
+                .tell(Event::Note(&still_starting(container, &state)));
+            return Ok(());
+        };
+        let reason = ready.failure(&state);
+        self.mark_failed(container, reason.clone()).await?;
+        let unready = BackendError::Engine {
+            verb: "set up",
+            container: host_name_of(&self.host.project, container),
+            reason,
+            log: Vec::new(),
+        };
+        Err(unready.into())
+    }
+
+    /// All that a setup runs, in its order, each with what it is.
+    async fn commands_of(
+        &self,
+        container: &Name,
+        step: &Step,
+    ) -> Result<Vec<(Hook, String)>, StepError> {
+        let mut all = Vec::new();
+        let Step::Setup {
+            provisions,
+            commands,
+            post_start,
+            ..
+        } = step
+        else {
+            return Ok(all);
+        };
+        for wish in provisions {
+            if self.is_needed(container, wish).await? {
+                let commands = provision::commands(wish).into_iter();
+                all.extend(commands.map(|command| (command, format!("`{wish}`"))));
+            }
+        }
+        all.extend(commands.iter().map(|command| {
+            let what = format!("setup command `{command}`");
+            (command.clone().into(), what)
+        }));
+        all.extend(post_start.iter().map(|command| {
+            let what = format!("{} command `{command}`", HookAt::PostStart);
+            (command.clone(), what)
+        }));
+        Ok(all)
+    }
+
+    async fn is_needed(&self, container: &Name, wish: &Provision) -> Result<bool, StepError> {
+        let Some(command) = provision::needed(wish) else {
+            return Ok(true);
+        };
+        let inside = self.host.backend.inside();
+        Ok(inside.run(container, &command, None).await?.code == 0)
+    }
+
+    /// Runs all of a setup and, when it has passed, writes so in the mark.
     pub(super) async fn set_up(
         &self,
         id: StepId,
         step: &Step,
         container: &Name,
-        provisions: &[Provision],
-        commands: &[InnerCommand],
     ) -> Result<(), StepError> {
         let inside = self.host.backend.inside();
-        if let Some(state) = inside.settle(container, None).await? {
-            self.events
-                .tell(Event::Note(&still_starting(container, &state)));
-        }
-        let wishes = provisions.iter();
-        let wishes = wishes.flat_map(|wish| {
-            let commands = provision::commands(wish).into_iter();
-            commands.map(move |command| (command, format!("`{wish}`")))
-        });
-        let own = commands.iter();
-        let own = own.map(|command| {
-            let what = format!("setup command `{command}`");
-            (command.clone().into(), what)
-        });
-        for (command, what) in wishes.chain(own) {
+        for (command, what) in self.commands_of(container, step).await? {
             let ran = inside.run(container, &command, None).await?;
             for line in ran.output.lines() {
                 self.events.tell(Event::Output { id, step, line });

@@ -1,47 +1,70 @@
 //! How a wish of a system container is fulfilled inside it: a script for its own shell, with the values as
 //! arguments, so that none of them is ever read as part of a script.
 
-use crate::model::{Hook, InnerCommand, Provision};
+use std::path::PathBuf;
+
+use crate::model::{Hook, InnerCommand, Provision, User};
+
+/// A script for the shell inside, those that install something with what does so before them.
+macro_rules! script {
+    ($name:literal) => {
+        include_str!(concat!("../../templates/provision/", $name))
+    };
+    (install, $name:literal) => {
+        concat!(script!("install.sh"), script!($name))
+    };
+}
 
 /// The commands that do it, in their order.
 pub(super) fn commands(wish: &Provision) -> Vec<Hook> {
     match wish {
-        Provision::Packages(names) => vec![as_root(
-            include_str!("../../templates/provision/packages.sh"),
-            names.clone(),
-        )],
-        Provision::Timezone(zone) => vec![as_root(
-            include_str!("../../templates/provision/timezone.sh"),
-            vec![zone.clone()],
-        )],
-        Provision::Locale(locale) => vec![as_root(
-            include_str!("../../templates/provision/locale.sh"),
-            vec![locale.clone()],
-        )],
-        Provision::User(user) => {
-            let path = |path: &Option<std::path::PathBuf>| {
-                let path = path.as_ref();
-                path.map_or(String::new(), |path| path.display().to_string())
-            };
-            let uid = user.uid.map_or(String::new(), |uid| uid.to_string());
-            let mut words = vec![user.name.clone(), uid, path(&user.shell), path(&user.home)];
-            words.extend(user.groups.iter().cloned());
-            let script = include_str!("../../templates/provision/user.sh");
-            vec![as_root(script, words)]
+        Provision::Packages(names) => {
+            vec![as_root(script!(install, "packages.sh"), names.clone())]
         }
+        Provision::Timezone(zone) => {
+            vec![as_root(script!(install, "timezone.sh"), vec![zone.clone()])]
+        }
+        Provision::Locale(locale) => {
+            vec![as_root(script!(install, "locale.sh"), vec![locale.clone()])]
+        }
+        Provision::User(user) => vec![as_root(script!("user.sh"), words(user))],
         Provision::SshKeys { user, keys } => {
             let words: Vec<String> = std::iter::once(user).chain(keys).cloned().collect();
-            let directory = include_str!("../../templates/provision/ssh_dir.sh");
-            let file = include_str!("../../templates/provision/ssh_keys.sh");
-            let made = as_root(directory, words.clone());
+            let made = as_root(script!("ssh_dir.sh"), words.clone());
             // A home directory holds whatever links its user likes: what is written there is written as that user.
             let written = Hook {
                 user: Some(user.clone()),
-                ..as_root(file, words)
+                ..as_root(script!("ssh_keys.sh"), words)
             };
             vec![made, written]
         }
     }
+}
+
+/// A command that fails where there is nothing to do for the wish: nobody has keys to lose who was deleted inside.
+pub(super) fn needed(wish: &Provision) -> Option<Hook> {
+    match wish {
+        Provision::SshKeys { user, keys } if keys.is_empty() => {
+            let words = ["id".to_owned(), user.clone()];
+            Some(InnerCommand::Exec(words.into()).into())
+        }
+        Provision::SshKeys { .. }
+        | Provision::Packages(_)
+        | Provision::Timezone(_)
+        | Provision::Locale(_)
+        | Provision::User(_) => None,
+    }
+}
+
+fn words(user: &User) -> Vec<String> {
+    let path = |path: &Option<PathBuf>| {
+        let path = path.as_ref();
+        path.map_or(String::new(), |path| path.display().to_string())
+    };
+    let uid = user.uid.map_or(String::new(), |uid| uid.to_string());
+    let mut words = vec![user.name.clone(), uid, path(&user.shell), path(&user.home)];
+    words.extend(user.groups.iter().cloned());
+    words
 }
 
 fn as_root(script: &str, arguments: Vec<String>) -> Hook {
@@ -50,22 +73,5 @@ fn as_root(script: &str, arguments: Vec<String>) -> Hook {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::User;
-
-    #[test]
-    fn values_are_arguments_and_never_part_of_the_script() {
-        let user = User {
-            name: "al".into(),
-            uid: Some(1000),
-            shell: None,
-            home: Some("/srv/al".into()),
-            groups: vec!["sudo".into()],
-        };
-        let argv = commands(&Provision::User(user))[0].command.argv();
-        assert_eq!(argv[..2], ["/bin/sh", "-c"]);
-        assert_eq!(argv[3..], ["locker", "al", "1000", "", "/srv/al", "sudo"]);
-        assert!(!argv[2].contains("al1000"));
-    }
-}
+#[path = "provision_tests.rs"]
+mod tests;

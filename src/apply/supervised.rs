@@ -15,7 +15,7 @@ use crate::backend::{
 };
 use crate::model::{Hooks, Kind, Name, UnitState, host_name_of};
 use crate::observed::Mark;
-use crate::store::{self, Paths};
+use crate::store::{self, Asking, Paths};
 use crate::sys;
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
@@ -35,6 +35,8 @@ pub struct Supervised {
     there: Mutex<BTreeSet<Name>>,
     /// Those that were started beside an older self, to which their service attends until it ends.
     beside: Mutex<BTreeSet<Name>>,
+    /// Those whose next start leaves out what follows it.
+    bare: Mutex<BTreeSet<Name>>,
 }
 
 /// What is known of a container by its mark.
@@ -71,6 +73,7 @@ impl Supervised {
             known: Mutex::default(),
             there: Mutex::default(),
             beside: Mutex::default(),
+            bare: Mutex::default(),
             paths,
         }
     }
@@ -82,6 +85,10 @@ impl Supervised {
 
     pub(super) fn beside(&self) -> MutexGuard<'_, BTreeSet<Name>> {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bare(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+        self.bare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn learn(&self, mark: &Mark) {
@@ -179,9 +186,10 @@ impl Backend for Supervised {
     }
 
     async fn start(&self, name: &Name, body: Body) -> Result<(), BackendError> {
+        let bare = self.bare().remove(name);
         match self.is_supervised(name, body) {
-            true => self.start_unit(name).await?,
-            false => self.start_here(name, body).await?,
+            true => self.start_unit(name, bare).await?,
+            false => self.start_here(name, body, bare).await?,
         }
         // Of cards that an engine makes, of a network that was made before its MTU changed. What does not
         // fit is seen by the next look; the container runs.
@@ -202,7 +210,7 @@ impl Backend for Supervised {
         }
         let told = |error| self.told("stop", name, &error);
         // What comes before the stop has run, and the supervisor leaves the container to this.
-        let asked = store::ask(&self.paths, &self.project, name, false);
+        let asked = store::ask(&self.paths, &self.project, name, Asking::default());
         let asked = asked.map_err(|error| told(error.into()))?;
         let queued = self.units.queue(&self.project, name, Job::Stop).await;
         let stopped = self.engines.stop(name, body, timeout).await;
@@ -238,6 +246,10 @@ impl Backend for Supervised {
 
     fn engine(&self) -> Option<&dyn Engine> {
         self.engines.engine()
+    }
+
+    fn start_bare(&self, name: &Name) {
+        self.bare().insert(name.clone());
     }
 
     async fn is_held(&self, name: &Name) -> bool {

@@ -8,7 +8,7 @@ use super::hooked::{has_begun, is_past_post_start, never_ran};
 use super::supervised::Supervised;
 use crate::backend::{BackendError, Body, LogWish, Runs};
 use crate::model::{Name, UnitState, host_name_of};
-use crate::store::{self, Phase};
+use crate::store::{self, Asking, Phase};
 use crate::systemd::{Job, Queued, UnitsError};
 
 /// How often it is looked whether the supervisor of a container that is being started has noted that it runs.
@@ -22,8 +22,8 @@ const LAST_LINES: usize = 10;
 
 impl Supervised {
     /// Queues the start and waits until the container runs: whether it is ready is a question of its
-    /// own, and whoever needs the answer asks it.
-    pub(super) async fn start_unit(&self, name: &Name) -> Result<(), BackendError> {
+    /// own, and whoever needs the answer asks it. A bare start leaves out what follows it.
+    pub(super) async fn start_unit(&self, name: &Name, bare: bool) -> Result<(), BackendError> {
         let (units, project) = (&self.units, &self.project);
         let told = |error| self.told("start", name, &error);
         let at_rest = self.await_rest(name).await.map_err(told)?;
@@ -34,12 +34,13 @@ impl Supervised {
         {
             // It attends to an older self that still runs; it takes over the new one when that ends.
             self.beside().insert(name.clone());
-            return self.start_here(name, Body::Present).await;
+            return self.start_here(name, Body::Present, bare).await;
         }
         units.reset(project, name).await.map_err(told)?;
         store::forget_hook_failed(&self.paths, project, name); // of an older start
         // Held until the start is over.
-        let asked = store::ask(&self.paths, project, name, self.alone);
+        let alone = self.alone;
+        let asked = store::ask(&self.paths, project, name, Asking { alone, bare });
         let _asked = asked.map_err(|error| told(error.into()))?;
         let job = match self.alone {
             true => Job::StartAlone,
@@ -87,7 +88,7 @@ impl Supervised {
 
     /// Whether the start that is under way is over, by what systemd and the engine say.
     async fn has_started(&self, name: &Name) -> Option<Result<(), BackendError>> {
-        let hooked = !self.of(name).hooks.post_start.is_empty();
+        let hooked = self.of(name).hooks.follow_start();
         if !hooked && self.runs(name).await {
             return Some(Ok(()));
         }

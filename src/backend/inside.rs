@@ -70,8 +70,8 @@ pub trait Inside: Send + Sync {
         timeout: Option<Duration>,
     ) -> Result<Ran, BackendError>;
 
-    /// Waits until the system inside has come up, so that a command meets all of it; at most `most`, two minutes without
-    /// one. The state that it is in when it has not come up by then; none where it has, or where nothing inside tells.
+    /// Waits until the system inside has come up, so that a command meets all of it; at most `most`; without
+    /// one as long as the file's `ready` says, two minutes without that. The state that it is in when it has not come up by then; none where it has, or where nothing inside tells.
     async fn settle(
         &self,
         _name: &Name,

@@ -132,6 +132,9 @@ pub trait Backend: Send + Sync {
     /// What an engine of application containers has beside containers; none for LXC.
     fn engine(&self) -> Option<&dyn Engine>;
 
+    /// The next start of it leaves out what follows a start: that is done by whoever asks, after its setup.
+    fn start_bare(&self, _name: &Name) {}
+
     /// Whether a start that was asked for only waits for other containers, or for its next try. Such a start
     /// may be dropped, and the container stopped.
     async fn is_held(&self, _name: &Name) -> bool {

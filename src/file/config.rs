@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{
     App, Condition, Container, Dependency, FirewallChoice, HealthTimes, Hook, Identity, Idmap,
-    InnerCommand, NetworkWish, Place, Port, Project, Restart, Source, Supervisor, Test, Volume,
-    VolumeSource, default_network, show_time,
+    InnerCommand, NetworkWish, Place, Port, Project, Ready, Restart, Source, Supervisor, Test,
+    Volume, VolumeSource, default_network, show_time,
 };
 use stores::EngineVolumes;
 use yaml::yaml;
@@ -115,6 +115,10 @@ fn container(container: &Container, volumes: &EngineVolumes<'_>) -> Value {
         ("healthcheck", healthcheck(container)),
         ("labels", pairs(&container.labels)),
         ("setup", container.setup.iter().map(command).collect()),
+        (
+            "ready",
+            container.hooks.ready.as_ref().map_or(Value::Null, ready),
+        ),
         ("post_start", hooks(&container.hooks.post_start)),
         ("pre_stop", hooks(&container.hooks.pre_stop)),
     ] {
@@ -132,6 +136,13 @@ fn container(container: &Container, volumes: &EngineVolumes<'_>) -> Value {
         );
     }
     upkeep(&mut map, container);
+    Value::Object(map)
+}
+
+fn ready(ready: &Ready) -> Value {
+    let mut map = Map::new();
+    map.insert("test".into(), command(&ready.test));
+    map.insert("within".into(), text(show_time(ready.within)));
     Value::Object(map)
 }
 

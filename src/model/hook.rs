@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,9 +32,38 @@ pub enum HookAt {
     PreStop,
 }
 
+/// How to tell that the system inside has come up: for an init that cannot be asked, or that says so too early.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// A command that ends with 0 from then on.
+    pub test: InnerCommand,
+    /// How long after its start; one that takes longer has failed to start.
+    pub within: Duration,
+}
+
+impl Ready {
+    /// With as long as a system gets that can be asked.
+    pub fn new(test: InnerCommand) -> Self {
+        let within = COMES_UP;
+        Self { test, within }
+    }
+
+    /// That it has not passed in its time; `state` is what it said last.
+    pub fn failure(&self, state: &str) -> String {
+        let within = self.within.as_secs_f64();
+        format!("it did not become ready within {within} s: {state}")
+    }
+}
+
+/// How long a system inside may take to come up where nobody says.
+pub const COMES_UP: Duration = Duration::from_secs(120);
+
 /// The commands of a container, each list in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hooks {
+    /// Passes before those after the start begin; system containers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
     /// After every start; nothing waits for it before they have passed.
     pub post_start: Vec<Hook>,
     /// Before every stop that was asked for.
@@ -47,6 +77,11 @@ impl Hooks {
             HookAt::PostStart => &self.post_start,
             HookAt::PreStop => &self.pre_stop,
         }
+    }
+
+    /// Whether a start is over only when something inside has passed.
+    pub fn follow_start(&self) -> bool {
+        self.ready.is_some() || !self.post_start.is_empty()
     }
 }
 

@@ -171,6 +171,7 @@ keys! {
     Attach "attach"
     ExternalLinks "external_links"
     Develop "develop"
+    Ready "ready"
     PostStart "post_start"
     PreStop "pre_stop"
     PreStart "pre_start"

@@ -79,6 +79,18 @@ pub struct UnitSpec {
 }
 
 impl UnitSpec {
+    /// The same without what follows its start.
+    pub fn bare(&self) -> Self {
+        let hooks = Hooks {
+            pre_stop: self.hooks.pre_stop.clone(),
+            ..Hooks::default()
+        };
+        Self {
+            hooks,
+            ..self.clone()
+        }
+    }
+
     /// What is said of it when it had to be killed at the end of a stop.
     pub fn was_killed(&self) -> String {
         let grace = self.stop_timeout.as_secs_f64();

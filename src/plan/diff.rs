@@ -124,6 +124,11 @@ fn both(old: &ContainerSpec, new: &ContainerSpec, setup_done: bool) -> Vec<Row> 
         ),
         // They are the next start's and stop's, and locker's or the supervisor's business.
         (
+            old.hooks.ready != new.hooks.ready,
+            Reach::Live,
+            &[Key::Ready],
+        ),
+        (
             old.hooks.post_start != new.hooks.post_start,
             Reach::Live,
             &[Key::PostStart],

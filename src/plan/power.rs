@@ -272,10 +272,14 @@ impl Builder<'_> {
             None if commands.is_empty() => self.provision_causes(name, &provisions),
             None => vec![Cause::Drifted("setup has not run")],
         };
+        // The setup that never came to its end has left them out, too.
+        let starts = self.has(Slot::Start, name) || !commands.is_empty();
+        let spec = self.specs.get(name).filter(|_| starts);
         let step = Step::Setup {
             container: name.clone(),
             provisions,
             commands,
+            post_start: spec.map_or_else(Vec::new, |spec| spec.hooks.post_start.clone()),
         };
         self.draft.add_in(Slot::Setup, name, step, causes);
     }

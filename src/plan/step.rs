@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    Build, ContainerSpec, EngineNetwork, Healthcheck, HostsLine, InnerCommand, Kind, Mount, Name,
-    NetworkRules, PortRule, ProgramCopy, Provision, Subnets, UnitsChange,
+    Build, ContainerSpec, EngineNetwork, Healthcheck, Hook, HostsLine, InnerCommand, Kind, Mount,
+    Name, NetworkRules, PortRule, ProgramCopy, Provision, Subnets, UnitsChange,
 };
 use crate::observed::{Leftover, ProjectRecord};
 
@@ -126,7 +126,7 @@ pub enum Step {
         /// At most so long; none is without end.
         most: Option<Duration>,
     },
-    /// Furnish it from inside and run the setup commands, once. Undone with the creation it belongs to.
+    /// Furnish it from inside and run the setup commands, once, and those that come after a start. Undone with the creation it belongs to.
     Setup {
         /// Short name.
         container: Name,
@@ -134,6 +134,8 @@ pub enum Step {
         provisions: Vec<Provision>,
         /// In order; the first failure ends it.
         commands: Vec<InnerCommand>,
+        /// What its start leaves to this: commands that want what is set up. None where it started before.
+        post_start: Vec<Hook>,
     },
     /// Stop it: thaw, clean shutdown, after `timeout` by force. Undo: start it.
     Stop {

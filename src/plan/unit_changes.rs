@@ -50,7 +50,7 @@ fn keys(old: &UnitSpec, new: &UnitSpec, stays: &dyn Fn(&Name) -> bool) -> Vec<&'
                 .is_some_and(|had| had != *condition)
     };
     let needs = others(&old.requires, &new.requires) || new.conditions.iter().any(|c| terms(&c));
-    let all: [(bool, &'static [Key]); 14] = [
+    let all: [(bool, &'static [Key]); 15] = [
         (
             binds,
             &[Key::NetworkMode, Key::Ipc, Key::Pid, Key::VolumesFrom],
@@ -63,6 +63,7 @@ fn keys(old: &UnitSpec, new: &UnitSpec, stays: &dyn Fn(&Name) -> bool) -> Vec<&'
         (old.groups != new.groups, &[Key::Group]),
         (old.restart != new.restart, &[Key::Restart, Key::Deploy]),
         (old.healthcheck != new.healthcheck, &[Key::Healthcheck]),
+        (old.hooks.ready != new.hooks.ready, &[Key::Ready]),
         (
             old.hooks.post_start != new.hooks.post_start,
             &[Key::PostStart],

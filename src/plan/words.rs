@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    HostsLine, Identity, InnerCommand, Kind, Name, NetworkRules, PortRule, ProgramCopy, Provision,
-    Subnets, USUAL_MTU, UnitsChange,
+    Hook, HookAt, HostsLine, Identity, InnerCommand, Kind, Name, NetworkRules, PortRule,
+    ProgramCopy, Provision, Subnets, USUAL_MTU, UnitsChange,
 };
 
 use super::Step;
@@ -181,8 +181,9 @@ impl Step {
             Self::Setup {
                 provisions,
                 commands,
+                post_start,
                 ..
-            } => setup(provisions, commands),
+            } => setup(provisions, commands, post_start),
             Self::Publish { add, remove } => rules(add, remove),
             Self::Stop { aside: true, .. } => "the older self".into(),
             Self::Destroy { aside: true, .. } => "the older self".into(),
@@ -235,10 +236,11 @@ fn units(change: &UnitsChange) -> String {
 }
 
 /// What a container is furnished with, and how many commands run in it.
-fn setup(provisions: &[Provision], commands: &[InnerCommand]) -> String {
+fn setup(provisions: &[Provision], commands: &[InnerCommand], post_start: &[Hook]) -> String {
     let wishes = provisions.iter().map(Provision::to_string);
     let own = (!commands.is_empty()).then(|| count(commands.len(), "command"));
-    wishes.chain(own).collect::<Vec<_>>().join(", ")
+    let last = (!post_start.is_empty()).then(|| HookAt::PostStart.to_string());
+    wishes.chain(own).chain(last).collect::<Vec<_>>().join(", ")
 }
 
 /// `1 command`, `2 commands`.

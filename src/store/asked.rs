@@ -31,15 +31,38 @@ pub enum Why {
     /// systemd does it: a boot, a restart, another one that needs it.
     Due,
     /// It was asked for by name.
-    Asked {
-        /// It, and nothing that it depends on.
-        alone: bool,
-    },
+    Asked(Asking),
+}
+
+/// How it was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asking {
+    /// It, and nothing that it depends on.
+    pub alone: bool,
+    /// Without what follows its start: whoever asks does that himself, after more.
+    pub bare: bool,
 }
 
 const ALONE: &str = "alone";
+const BARE: &str = "bare";
 
-/// Says that this start of a container is asked for: it starts even when its work is done, and `alone`
+impl Asking {
+    fn words(self) -> String {
+        let words = [(self.alone, ALONE), (self.bare, BARE)];
+        let said = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
+        said.collect::<Vec<_>>().join(" ")
+    }
+
+    fn of_words(text: &str) -> Self {
+        let has = |word: &str| text.split(' ').any(|said| said == word);
+        Self {
+            alone: has(ALONE),
+            bare: has(BARE),
+        }
+    }
+}
+
+/// Says that this start of a container is asked for: it starts even when its work is done, and alone
 /// even when nothing runs that it depends on.
 ///
 /// # Errors
@@ -48,7 +71,7 @@ pub fn ask(
     paths: &Paths,
     project: &Name,
     container: &Name,
-    alone: bool,
+    asking: Asking,
 ) -> Result<Asked, StoreError> {
     let path = paths.asked(project, container);
     let written = || -> io::Result<File> {
@@ -56,7 +79,7 @@ pub fn ask(
             super::make_private(dir)?;
         }
         let mut file = super::create_private(&path)?;
-        file.write_all(if alone { ALONE } else { "" }.as_bytes())?;
+        file.write_all(asking.words().as_bytes())?;
         file.lock()?;
         Ok(file)
     };
@@ -70,9 +93,7 @@ pub fn ask(
 /// container which systemd starts again by itself is not taken for one that was.
 pub fn take_asked(paths: &Paths, project: &Name, container: &Name) -> Why {
     match take(paths, project, container) {
-        Some((_, text)) => Why::Asked {
-            alone: text == ALONE,
-        },
+        Some((_, text)) => Why::Asked(Asking::of_words(&text)),
         None => Why::Due,
     }
 }
@@ -128,13 +149,16 @@ mod tests {
         let (shop, job) = (name("shop"), name("job"));
         let take = |word: &str| take_asked(&paths, &shop, &name(word));
         assert_eq!(take("job"), Why::Due);
-        let asked = ask(&paths, &shop, &job, false).unwrap();
+        let asked = ask(&paths, &shop, &job, Asking::default()).unwrap();
         assert_eq!(take("db"), Why::Due);
-        assert_eq!(take("job"), Why::Asked { alone: false });
+        assert_eq!(take("job"), Why::Asked(Asking::default()));
         assert_eq!(take("job"), Why::Due);
         drop(asked);
-        let _asked = ask(&paths, &shop, &job, true).unwrap();
-        assert_eq!(take("job"), Why::Asked { alone: true });
+        for (alone, bare) in [(true, false), (false, true), (true, true)] {
+            let asking = Asking { alone, bare };
+            let _asked = ask(&paths, &shop, &job, asking).unwrap();
+            assert_eq!(take("job"), Why::Asked(asking));
+        }
         // As after a kill: the note is there, and nobody holds it.
         fs::write(paths.asked(&shop, &job), "").unwrap();
         assert_eq!(take("job"), Why::Due);
@@ -147,7 +171,7 @@ mod tests {
         let paths = Paths::under(dir.path());
         let (shop, web) = (Name::new("shop").unwrap(), Name::new("web").unwrap());
         assert!(take_asker(&paths, &shop, &web).is_none());
-        let asked = ask(&paths, &shop, &web, false).unwrap();
+        let asked = ask(&paths, &shop, &web, Asking::default()).unwrap();
         let asker = take_asker(&paths, &shop, &web).unwrap();
         assert!(asker.waits() && asker.waits());
         drop(asked);

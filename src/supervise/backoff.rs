@@ -43,7 +43,7 @@ impl Tries {
     pub(super) fn take(note: PathBuf, restart: Restart, why: Why) -> Self {
         let failures = match why {
             Why::Due => read(&note),
-            Why::Asked { .. } => 0,
+            Why::Asked(_) => 0,
         };
         forgive(&note);
         Self {
@@ -120,6 +120,7 @@ pub(super) const fn good_run() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Asking;
 
     #[test]
     fn each_failure_waits_longer_up_to_half_a_minute() {
@@ -143,7 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let note = dir.path().join("run/fails");
         let take = |why| Tries::take(note.clone(), Restart::Always, why);
-        let (asked, due) = (Why::Asked { alone: false }, Why::Due);
+        let (asked, due) = (Why::Asked(Asking::default()), Why::Due);
         write(&note, 4);
         let tries = take(due);
         assert_eq!(tries.failures, 4);
@@ -164,7 +165,7 @@ mod tests {
         write(&note, 12);
         let mut tries = Tries::take(note.clone(), Restart::Always, Why::Due);
         let notifier = Notifier::from_environment().unwrap();
-        let asked = Why::Asked { alone: true };
+        let asked = Why::Asked(Asking::default());
         let begun = Instant::now();
         assert_eq!(tries.wait(&notifier, &|| asked), asked);
         assert!(begun.elapsed() < LONGEST);

@@ -21,7 +21,7 @@ pub(super) const HOOKS: &str = "__hooks";
 
 /// Runs the commands after a start, in their order, up to the first that fails.
 pub(super) fn post_start(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
-    if unit.hooks.post_start.is_empty() {
+    if !unit.hooks.follow_start() {
         return Ok(());
     }
     let done = match unit.kind {
@@ -106,7 +106,7 @@ fn apart(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => {
             let left = store::hook_failed(paths, &unit.project, &unit.name);
-            let told = "it is ended, since not all its post_start commands have passed";
+            let told = "it is ended, since not all has passed that follows its start";
             Err(match left {
                 Some(left) => format!("{told}: {}", left.reason),
                 None => told.into(),

@@ -36,7 +36,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use self::backoff::Tries;
 use crate::model::{HookAt, Kind, Name, UnitSpec};
-use crate::store::{self, Paths, Why};
+use crate::store::{self, Asking, Paths, Why};
 use crate::sys::{self, Notifier};
 
 const SUPERVISE: &str = "__supervise";
@@ -130,12 +130,14 @@ fn begin(
             why = tries.wait(notifier, asks);
         }
         gate::shut(unit, paths);
-        if why != (Why::Asked { alone: true }) {
+        if !matches!(why, Why::Asked(Asking { alone: true, .. })) {
             gate::wait(unit, paths, notifier)?;
         }
     }
     mounted::check(unit, paths)?;
     let asked = why != Why::Due;
+    let bare = matches!(why, Why::Asked(Asking { bare: true, .. })).then(|| unit.bare());
+    let unit = bare.as_ref().unwrap_or(unit);
     match unit.kind {
         Kind::System if !asked && unit.oneshot && system::is_done(unit) => {
             // What others wait for is done for good, also after a reboot.

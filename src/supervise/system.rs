@@ -99,8 +99,11 @@ fn stand_for(
         }
         scope.spawn(move || ear.hand_on(Output::of(unit), &container.console, from));
         let ports = ports::open(unit, paths, asked);
-        if !unit.hooks.post_start.is_empty() {
-            let _ = notifier.status("its post_start commands run"); // only a word for people
+        // Only a word for people.
+        if unit.hooks.ready.is_some() {
+            let _ = notifier.status("its system comes up");
+        } else if !unit.hooks.post_start.is_empty() {
+            let _ = notifier.status("its post_start commands run");
         }
         match hooks::post_start(unit, paths) {
             // What has ended by itself cannot run them, and that it has ended is what there is to tell.

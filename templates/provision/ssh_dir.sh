@@ -4,7 +4,10 @@ name=$1
 [ $# -gt 1 ] || exit 0
 home=$(getent passwd "$name" 2>/dev/null | cut -d: -f6)
 [ -n "$home" ] || home=$(grep "^$name:" /etc/passwd | cut -d: -f6)
-if [ -z "$home" ]; then echo "there is no user $name"; exit 1; fi
+if [ -z "$home" ]; then
+    echo "there is no user $name any more; make it again inside (\`useradd -m $name\`), or take it out of the file"
+    exit 1
+fi
 [ -d "$home" ] || mkdir -p "$home" || exit
 [ -h "$home/.ssh" ] || [ -e "$home/.ssh" ] || mkdir -m 700 "$home/.ssh" || exit
 chown -h "$name:$(id -g "$name")" "$home/.ssh"

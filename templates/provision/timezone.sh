@@ -1,11 +1,11 @@
 # Sets the time zone.
 zone=/usr/share/zoneinfo/$1
-if [ ! -f "$zone" ] && command -v apt-get >/dev/null; then
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -q -o APT::Update::Error-Mode=any update && apt-get -q -y --no-install-recommends install tzdata || exit
+if [ ! -f "$zone" ]; then
+    echo "there is no time zone $1 yet; the package of all is installed"
+    if command -v zypper >/dev/null; then install timezone; else install tzdata; fi
 fi
 if [ ! -f "$zone" ]; then
-    echo "there is no time zone $1 in /usr/share/zoneinfo; its package is often called tzdata"
+    echo "there is no time zone $1 in /usr/share/zoneinfo"
     exit 1
 fi
 ln -sfn "$zone" /etc/localtime || exit

@@ -1,7 +1,7 @@
 //! What runs in a system container meets a system that has come up.
 
 use crate::on_a_host;
-use crate::project::Project;
+use crate::project::{Project, eventually};
 
 /// A system whose first process is called systemd, that takes two seconds to come up, and says so as systemd does.
 /// Its sign is in `/dev`, which is new at each start; libraries are those of the host, as the template has it.
@@ -11,6 +11,7 @@ set -e
 for word; do case "$word" in --rootfs=*) root=${word#--rootfs=};; esac; done
 mkdir -p "$root/srv"
 cp /bin/dash "$root/srv/systemd"
+cp /bin/dash "$root/srv/other"
 cat > "$root/boot" <<'EOR'
 trap 'exit 0' PWR
 sleep 2
@@ -49,6 +50,46 @@ fn setup_and_post_start_wait_until_the_system_inside_has_come_up() {
             }
             project.locker("plan --exit-code").exits(0);
             project.locker("down --yes").exits(0);
+        }
+        host.sh("rm /usr/share/lxc/templates/lxc-slow");
+    });
+}
+
+#[test]
+fn an_init_that_cannot_be_asked_has_come_up_when_the_files_own_test_says_so() {
+    on_a_host(|host| {
+        host.write("/usr/share/lxc/templates/lxc-slow", SLOW);
+        host.sh("chmod 755 /usr/share/lxc/templates/lxc-slow");
+        for supervisor in ["systemd", "none"] {
+            let file = |keys: &str| {
+                format!(
+                    "  web:\n    template: {{name: slow}}\n    supervisor: {supervisor}\n    stop_grace_period: 3s\n    \
+                     config: [\"lxc.init.cmd = /srv/other /boot\"]\n{keys}"
+                )
+            };
+            let project = Project::new(
+                host,
+                "shop",
+                &file(
+                    "    ready: test -e /dev/up\n    setup: [\"cat /dev/up && echo setup >> /order\"]\n    \
+                     post_start: [{command: [sh, -c, \"cat /dev/up && echo follows >> /order\"]}]\n",
+                ),
+            );
+            project.up();
+            let order = || project.inside("web", "cat /order").exits(0).out;
+            assert_eq!(order(), "setup\nfollows\n");
+            // At a later start it is waited for by the start itself.
+            project.locker("restart").exits(0);
+            eventually("setup\nfollows\nfollows\n".to_owned(), order);
+            project.locker("plan --exit-code").exits(0);
+            project.locker("down --yes").exits(0);
+            let never = "    ready: {test: \"echo not yet; false\", within: 1s}\n";
+            for more in ["", "    setup: [\"true\"]\n"] {
+                project.rewrite(&file(&format!("{never}{more}")));
+                let told = ["did not become ready within 1 s", "exit code 1: not yet"];
+                project.locker("up").exits(1).says(&told);
+                assert_eq!(project.state("web"), "ABSENT");
+            }
         }
         host.sh("rm /usr/share/lxc/templates/lxc-slow");
     });

@@ -253,3 +253,98 @@ fn a_debian_system_lives_in_a_container_as_on_a_machine() {
         assert_eq!(system_state(&project, "web"), "running");
     });
 }
+
+/// A place of packages of its own, with one in it.
+const PACKAGES: &str = r#"set -e
+mkdir -p /repo/probe/DEBIAN; cd /repo
+printf 'Package: probe\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x.x>\nDescription: x\n' > probe/DEBIAN/control
+dpkg-deb -b probe probe.deb
+{ cat probe/DEBIAN/control; echo Filename: ./probe.deb; echo Size: $(stat -c %s probe.deb); echo SHA256: $(sha256sum probe.deb | cut -d' ' -f1); } > Packages
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*
+echo 'deb [trusted=yes] file:/repo ./' > /etc/apt/sources.list"#;
+
+/// Holds a lock as apt does, for four seconds, when it is there.
+const HOLD: &str = r#"use Fcntl;
+for (@ARGV) { my $l = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); open(my $f, ">>", $_) or die; fcntl($f, F_SETLK, $l) or die; push @f, $f; }
+open(my $there, ">", "/run/held"); sleep 4;
+"#;
+
+#[test]
+fn packages_wait_for_another_one_at_work_and_go_on_where_dpkg_was_stopped() {
+    on_a_host_with_debian(|host| {
+        host.sh("cp /opt/debian/usr/bin/ssh-keygen /usr/bin/");
+        let file = |packages: &str| {
+            format!("  web:\n    rootfs: /opt/debian\n    packages: [{packages}]\n")
+        };
+        let project = Project::new(host, "shop", &file(""));
+        project.up();
+        project.inside("web", PACKAGES).exits(0);
+        let put = format!("cat > /root/hold.pl <<'END'\n{HOLD}END");
+        project.inside("web", &put).exits(0);
+        let held = "dpkg-query -s cron > /var/lib/dpkg/updates/0000; rm -f /run/held
+                    systemd-run -q perl /root/hold.pl /var/lib/apt/lists/lock /var/lib/dpkg/lock-frontend
+                    for i in $(seq 50); do [ -e /run/held ] && exit 0; sleep 0.1; done; exit 1";
+        project.inside("web", held).exits(0);
+        project.rewrite(&file("cron, probe"));
+        project.up();
+        let look = "dpkg-query -W -f '${db:Status-Status}' probe; ls /var/lib/dpkg/updates";
+        assert_eq!(project.inside("web", look).exits(0).out.trim(), "installed");
+        project.locker("plan --exit-code").exits(0);
+        // A mirror that is away.
+        let away = "echo 'deb http://127.0.0.1:9/debian bookworm main' > /etc/apt/sources.list";
+        project.inside("web", away).exits(0);
+        project.rewrite(&file("cron, probe, nginx"));
+        let told = [
+            "`packages cron probe nginx` in `web`",
+            "Failed to fetch",
+            "127.0.0.1",
+        ];
+        project.locker("up").exits(1).says(&told);
+        assert_eq!(project.state("web"), "RUNNING");
+        project.rewrite(&file("cron"));
+        project.up();
+    });
+}
+
+#[test]
+fn users_are_given_what_the_file_says_and_nothing_of_theirs_is_lost() {
+    on_a_host_with_debian(|host| {
+        host.sh("cp /opt/debian/usr/bin/ssh-keygen /usr/bin/");
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ al@desk";
+        let file = |users: &str| format!("  web:\n    rootfs: /opt/debian\n    users: {users}\n");
+        let project = Project::new(
+            host,
+            "shop",
+            &file(&format!("{{al: {{ssh_keys: [\"{key}\"]}}}}")),
+        );
+        project.up();
+        let look = |script: &str| project.inside("web", script).exits(0).out.trim().to_owned();
+        look("echo mine > /home/al/file; groupadd bo");
+        project.rewrite(&file(&format!(
+            "{{al: {{home: /srv/people/al, shell: /bin/sh, ssh_keys: [\"{key}\"]}}, bo: }}"
+        )));
+        project.up();
+        let seen =
+            look("getent passwd al | cut -d: -f6-; cat /srv/people/al/file; ls /home; id -gn bo");
+        assert_eq!(seen, "/srv/people/al:/bin/sh\nmine\nbo\nbo");
+        // Whose home is in use keeps it.
+        look("systemd-run -q --unit=busy -p User=al sleep 600");
+        project.rewrite(&file("{al: {home: /home/al}, bo: }"));
+        project.locker("up").exits(1).says(&["end that first"]);
+        assert_eq!(
+            look("systemctl stop busy; cat /srv/people/al/file; ls /home"),
+            "mine\nbo"
+        );
+        project.rewrite(&file("{al: {uid: 4242}, bo: }"));
+        project
+            .locker("up")
+            .exits(1)
+            .says(&["not 4242", "write `uid: 1000`"]);
+        // It has left the file, and somebody has taken it away inside.
+        look("userdel al; id al && exit 1 || exit 0");
+        project.rewrite(&file("[bo]"));
+        project.up();
+        assert_eq!(look("cat /srv/people/al/file"), "mine");
+        project.locker("plan --exit-code").exits(0);
+    });
+}

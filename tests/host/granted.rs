@@ -170,7 +170,7 @@ fn a_system_container_is_furnished_before_its_setup_and_again_when_the_file_chan
         let look = "cat /asked /etc/localtime /root/.ssh/authorized_keys; \
                     stat -c '%u %a' /home/deploy/.ssh/authorized_keys; cat /etc/default/locale /etc/locale.conf 2>/dev/null";
         let seen = project.inside("a", look).out;
-        let asked = "apk add nginx git\nuseradd -m -u 2000 -s /bin/sh deploy\ngroupadd www\nusermod -aG www deploy\nset-up\nzone\n";
+        let asked = "apk add -U --wait 300 nginx git\nuseradd -m -u 2000 -s /bin/sh deploy\ngroupadd www\nusermod -aG www deploy\nset-up\nzone\n";
         assert!(seen.starts_with(asked), "{seen}");
         for wanted in [
             "2000 600\n",
@@ -214,7 +214,7 @@ fn a_system_container_is_furnished_before_its_setup_and_again_when_the_file_chan
             )
             .exits(0)
             .out;
-        assert_eq!(seen, "set-up\napk add nginx vim\nby-hand\n");
+        assert_eq!(seen, "set-up\napk add -U --wait 300 nginx vim\nby-hand\n");
         project.locker("plan --exit-code").exits(0);
         project.locker("down --yes").exits(0);
     });

@@ -121,3 +121,40 @@ fn a_command_that_fails_after_a_start_fails_the_start() {
         }
     });
 }
+
+#[test]
+fn what_follows_the_first_start_finds_what_the_setup_has_made() {
+    on_a_host_with_docker(|host| {
+        for supervisor in ["auto", "none"] {
+            let file = |last: &str| {
+                let keys = format!(
+                    "    supervisor: {supervisor}\n    stop_grace_period: 1s\n    setup: [\"echo setup >> /order\"]\n    \
+                     post_start: [{{command: [sh, -c, \"echo follows >> /order; {last}\"]}}]\n"
+                );
+                format!(
+                    "  db:\n    template: {{name: tiny}}\n{keys}  web:\n    image: busybox:test\n    stop_signal: KILL\n{keys}"
+                )
+            };
+            let project = Project::new(host, "both", &file("echo no luck; exit 3"));
+            let told = ["post_start command", "ended with 3: no luck"];
+            project.locker("up").exits(1).says(&told);
+            assert_eq!(project.state("db"), "ABSENT");
+            project.rewrite(&file("true"));
+            project.up();
+            let order = |name: &str| {
+                let seen = project.locker(&format!("exec {name} -- cat /order"));
+                seen.exits(0).out
+            };
+            for name in ["db", "web"] {
+                assert_eq!(order(name), "setup\nfollows\n", "{supervisor} {name}");
+            }
+            project.locker("restart").exits(0);
+            for name in ["db", "web"] {
+                let wanted = "setup\nfollows\nfollows\n".to_owned();
+                eventually(wanted, || order(name));
+            }
+            project.locker("plan --exit-code").exits(0);
+            project.locker("down --yes").exits(0);
+        }
+    });
+}

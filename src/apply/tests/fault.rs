@@ -236,6 +236,7 @@ async fn setup_is_marked_as_done_only_when_all_of_it_passed() {
             container: name("new"),
             provisions: Vec::new(),
             commands,
+            post_start: Vec::new(),
         };
         let plan = plan_of(vec![
             (Step::Create(Box::new(new)), vec![]),

@@ -93,6 +93,7 @@ async fn one_that_is_kept_stays_with_what_it_stands_on_and_who_needs_it_goes() {
         container: name("db"),
         provisions: Vec::new(),
         commands: vec![crate::model::InnerCommand::Shell("install".into())],
+        post_start: Vec::new(),
     };
     for (fails, runs) in [("start db", State::Stopped), ("setup", State::Running)] {
         let stage = Stage::new();

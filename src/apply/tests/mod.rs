@@ -4,6 +4,7 @@ mod apps;
 mod crash;
 mod engines;
 mod fault;
+mod follow;
 mod independent;
 mod jobs;
 mod order;

@@ -1,7 +1,8 @@
 //! Waits until the system inside a container has come up, so that what is run in it meets a system and not
 //! half of one: before that its service manager takes no orders, and its directories are still swept.
 //!
-//! Knows systemd; any other first program is taken as it is from its first moment. Starts and stops nothing.
+//! Knows systemd, and what the file says of it (`ready`); any other first program is taken as it is from its first
+//! moment. Starts and stops nothing.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,11 +13,9 @@ use super::attach::{self, Leash};
 use super::site::Site;
 use super::view;
 use crate::backend::BackendError;
-use crate::model::{Hook, InnerCommand, Name};
+use crate::model::{COMES_UP, Hook, InnerCommand, Name, Ready};
 use crate::observed::State;
 
-/// How long a system may take to come up where nobody says; what waits for it goes on then.
-pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(200);
@@ -32,33 +31,33 @@ enum First {
     Other,
 }
 
-/// Waits for it, at most `most`; the state that it is in when it has not come up by then. None as well when
-/// the container has ended, or when it has no system that tells. Ends early when the leash is cut.
+/// Waits for it, at most `most`, or as long as is usual; the state that it is in when it has not come up by then. None
+/// as well when the container has ended, or when it has no system that tells. Ends early when the leash is cut.
 pub(super) fn wait(
     site: &Site,
     name: &Name,
-    most: Duration,
+    ready: Option<&Ready>,
+    most: Option<Duration>,
     leash: &Leash,
 ) -> Result<Option<String>, BackendError> {
+    let most = most.unwrap_or_else(|| ready.map_or(COMES_UP, |ready| ready.within));
     let begun = Instant::now();
     loop {
         let (state, pid) = view::state(site, &site.full(name))?;
         let Some(pid) = pid.filter(|_| state != State::Frozen) else {
             return Ok(None);
         };
-        let said = match first(&site.program, pid) {
-            First::Other => return Ok(None),
-            First::NotYet => "not started".into(),
-            First::Systemd => ask(site, name),
+        let still = match (first(&site.program, pid), ready) {
+            (First::NotYet, _) => Some("not started".into()),
+            (First::Systemd | First::Other, Some(ready)) => test(site, name, &ready.test),
+            (First::Systemd, None) => ask(site, name),
+            (First::Other, None) => return Ok(None),
         };
-        if is_up(&said) || leash.is_cut() {
+        if still.is_none() || leash.is_cut() {
             return Ok(None);
         }
         if begun.elapsed() >= most {
-            return Ok(Some(match said.as_str() {
-                "" => "its `systemctl is-system-running` does not answer".into(),
-                _ => said,
-            }));
+            return Ok(still);
         }
         std::thread::sleep(LOOK);
     }
@@ -77,13 +76,38 @@ fn first(program: &Path, pid: u32) -> First {
     }
 }
 
-/// The state in systemd's word; empty while nobody answers (systemctl(1), `is-system-running`).
-fn ask(site: &Site, name: &Name) -> String {
+/// The state in systemd's word while it has not come up (systemctl(1), `is-system-running`).
+fn ask(site: &Site, name: &Name) -> Option<String> {
     let words = ["systemctl", "is-system-running"].map(str::to_owned);
     let hook = Hook::from(InnerCommand::Exec(words.into()));
     let ran = attach::run(site, name, &hook, Some(ANSWER), &Leash::default());
     let output = ran.map(|ran| ran.output).unwrap_or_default();
-    output.trim().to_owned()
+    match output.trim() {
+        "" => Some("its `systemctl is-system-running` does not answer".into()),
+        said => (!is_up(said)).then(|| said.to_owned()),
+    }
+}
+
+/// What the file's own test says while it does not pass.
+fn test(site: &Site, name: &Name, test: &InnerCommand) -> Option<String> {
+    let ran = attach::run(
+        site,
+        name,
+        &test.clone().into(),
+        Some(ANSWER),
+        &Leash::default(),
+    );
+    match ran {
+        Ok(ran) if ran.code == 0 => None,
+        Ok(ran) => Some(failure(test, ran.code, &ran.output)),
+        Err(error) => Some(format!("`{test}`: {error}")),
+    }
+}
+
+fn failure(test: &InnerCommand, code: i32, output: &str) -> String {
+    let last = output.lines().rev().find(|line| !line.trim().is_empty());
+    let last = last.map_or(String::new(), |line| format!(": {}", line.trim()));
+    format!("`{test}` ended with exit code {code}{last}")
 }
 
 /// Everything but `initializing`, `starting`, `offline`, `unknown` and what is no answer.
@@ -110,6 +134,17 @@ mod tests {
         ] {
             assert!(!is_up(still), "{still}");
         }
+    }
+
+    #[test]
+    fn a_test_that_does_not_pass_is_told_with_its_last_line() {
+        let test = InnerCommand::Shell("test -e /run/up".into());
+        assert_eq!(
+            failure(&test, 1, ""),
+            "`test -e /run/up` ended with exit code 1"
+        );
+        let said = failure(&test, 2, "one\ntwo \n\n");
+        assert_eq!(said, "`test -e /run/up` ended with exit code 2: two");
     }
 
     #[test]

@@ -286,9 +286,10 @@ impl Inside for LxcBackend {
         let name = name.clone();
         let handle = attach::Handle::default();
         let leash = handle.0.clone();
-        let most = most.unwrap_or(booted::LIMIT);
         self.blocking("look at", move |site| {
-            booted::wait(site, &name, most, &leash)
+            let mark = mark::read(&site.dir(&name))?;
+            let ready = mark.and_then(|mark| mark.spec.hooks.ready);
+            booted::wait(site, &name, ready.as_ref(), most, &leash)
         })
         .await
     }

@@ -128,8 +128,12 @@ pub fn run_hooks(
 ) -> Result<(), String> {
     let site = site(unit, paths)?;
     if at == HookAt::PostStart {
-        let state = super::booted::wait(&site, &unit.name, super::booted::LIMIT, &Leash::default());
+        let ready = unit.hooks.ready.as_ref();
+        let state = super::booted::wait(&site, &unit.name, ready, None, &Leash::default());
         if let Some(state) = state.map_err(|error| error.to_string())? {
+            if let Some(ready) = ready {
+                return Err(ready.failure(&state));
+            }
             hear(&format!(
                 "the system inside has not come up in time ({state}); its post_start commands run all the same\n"
             ));

@@ -101,6 +101,7 @@ pub(in crate::file) const CONTAINER: &[KeySpec] = &[
     app("attach", "says nothing here: `up` shows no output of containers", schema::boolean),
     refused("external_links", "links to containers of others", "a name in a foreign network is not locker's to keep true"),
     warned("develop", "what `watch` does", "locker does not watch source files"),
+    sys("ready", "command that ends with 0 once the system inside has come up, or a map with `test` and `within`", schema::ready),
     key("post_start", "commands inside after every start, systemd's among them; one that fails fails the start", schema::hooks),
     key("pre_stop", "commands inside before every stop that is asked for", schema::hooks),
     refused("pre_start", "containers that run before it", "hooks run in the container itself"),

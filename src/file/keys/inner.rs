@@ -103,6 +103,13 @@ pub(in crate::file) const HEALTHCHECK: &[KeySpec] = &[
     key("disable", "no check, also where `defaults` or the image has one", schema::boolean),
 ];
 
+/// The map form of `ready`.
+#[rustfmt::skip]
+pub(in crate::file) const READY: &[KeySpec] = &[
+    key("test", "command that ends with 0 once the system inside has come up", schema::command),
+    key("within", "longest time from the start, 2m", schema::text),
+];
+
 /// One entry of the map form of `depends_on`.
 #[rustfmt::skip]
 pub(in crate::file) const DEPENDENCY: &[KeySpec] = &[

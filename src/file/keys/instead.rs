@@ -19,6 +19,7 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
         "pull" | "pull_policy" | "pull_refresh_after" | "platform" => {
             "an LXC container is not made from an image"
         }
+        "ready" => "see `healthcheck`",
         "nesting" => "write `privileged: true`, or mount the engine's socket with `volumes`",
         "config" => "see `sysctls`, `cap_add`, `devices`, `security_opt` and `ulimits`",
         "idmap" => "see `userns_mode`",

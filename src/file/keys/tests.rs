@@ -84,6 +84,7 @@ fn page() -> String {
         ("deploy.resources.reservations", RESERVATIONS),
         ("deploy.restart_policy", RESTART_POLICY),
         ("healthcheck", HEALTHCHECK),
+        ("ready", READY),
         ("post_start[], pre_stop[]", HOOK),
         ("ports[]", PORT),
         ("volumes[]", VOLUME),

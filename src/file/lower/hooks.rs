@@ -1,19 +1,42 @@
 //! `post_start` and `pre_stop`: commands around the life of a container.
 
 use super::container::Layers;
-use super::values::{Fields, items};
+use super::inside;
+use super::values::{Fields, items, time};
 use super::variables::variables;
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
 use crate::file::tree::{Kind as Shape, Node};
-use crate::model::{Hook, Hooks, InnerCommand, Key, Kind, split_words};
+use crate::model::{Hook, Hooks, InnerCommand, Key, Kind, Ready, split_words};
 
-/// Both lists: the container's own, else those of `defaults`.
+/// Each the container's own, else that of `defaults`.
 pub(super) fn lower(desk: &Desk<'_>, layers: &Layers<'_>) -> Hooks {
     Hooks {
+        ready: ready(desk, layers),
         post_start: list(desk, layers, Key::PostStart),
         pre_stop: list(desk, layers, Key::PreStop),
     }
+}
+
+/// `ready`: a command, or a map of the command and its time.
+fn ready(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Ready> {
+    let entry = layers.last(Key::Ready)?;
+    let (map, scope) = (&entry.value, layers.scope(Key::Ready));
+    if map.entries().is_none() {
+        return Some(Ready::new(inside::command(desk, map, scope, "ready")?));
+    }
+    keys::check(desk, map, keys::READY, "`ready`");
+    let fields = Fields { map, scope };
+    let Some(test) = fields.node("test") else {
+        let help = "write `ready: COMMAND`, or `ready: {test: COMMAND, within: 5m}`";
+        desk.error_help(map.spot, "`ready` has no `test`", help);
+        return None;
+    };
+    let mut ready = Ready::new(inside::command(desk, test, scope, "ready")?);
+    if let Some(node) = fields.node("within") {
+        ready.within = time(desk, node, scope, "within")?;
+    }
+    Some(ready)
 }
 
 fn list(desk: &Desk<'_>, layers: &Layers<'_>, key: Key) -> Vec<Hook> {

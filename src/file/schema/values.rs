@@ -306,6 +306,10 @@ pub(in crate::file) fn command() -> Value {
     either(scalar(), texts())
 }
 
+pub(in crate::file) fn ready() -> Value {
+    either(command(), object(keys::READY))
+}
+
 pub(in crate::file) fn hooks() -> Value {
     list_of(object(keys::HOOK))
 }

@@ -212,6 +212,37 @@ fn a_system_container_is_furnished_in_the_order_in_which_one_needs_the_other() {
 }
 
 #[test]
+fn what_tells_that_a_system_is_ready_is_a_command_with_or_without_its_time() {
+    let ready = |value: &str| {
+        let text = format!("name: shop\ncontainers:\n  a: {{template: x, ready: {value}}}\n");
+        let found = project(&text).containers["a"].hooks.ready.clone().unwrap();
+        let read = read_text(&text).map(|loaded| loaded.project);
+        comes_back(read.unwrap_or_else(|_| panic!("{}", drawn(&text))));
+        (found.test.to_string(), found.within.as_secs())
+    };
+    assert_eq!(ready("test -e /run/up"), ("test -e /run/up".into(), 120));
+    assert_eq!(ready("[rc-status, -C]").1, 120);
+    let timed = ready("{test: \"rc-status | grep -q started\", within: 5m}");
+    assert_eq!(timed, ("rc-status | grep -q started".into(), 300));
+    for (keys, message) in [
+        ("template: x, ready: {within: 5m}", "`ready` has no `test`"),
+        (
+            "template: x, ready: {test: x, within: long}",
+            "`within` is a time",
+        ),
+        ("template: x, ready: \" \"", "a command of `ready` is empty"),
+        (
+            "template: x, ready: {tset: x}",
+            "unknown key `tset` in `ready`",
+        ),
+        ("image: x, ready: x", "`ready` is for LXC containers"),
+    ] {
+        let said = drawn(&format!("containers:\n  a: {{{keys}}}\n"));
+        assert!(said.contains(message), "{message}:\n{said}");
+    }
+}
+
+#[test]
 fn public_keys_may_stand_in_a_file_of_the_host() {
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK me@there";
     let file = format!("# mine\n\n{key}\n");

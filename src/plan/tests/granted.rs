@@ -143,6 +143,56 @@ fn what_it_is_furnished_with_is_done_after_the_first_start_and_again_when_it_cha
 }
 
 #[test]
+fn what_follows_a_start_comes_after_what_it_is_furnished_with_and_its_setup() {
+    let mut file = mixed();
+    let db = file.containers.get_mut("db").unwrap();
+    db.hooks.post_start = vec![InnerCommand::Shell("serve".into()).into()];
+    db.setup = vec![InnerCommand::Shell("true".into())];
+    let packages = |names: &[&str]| {
+        vec![Provision::Packages(
+            names.iter().map(|n| (*n).into()).collect(),
+        )]
+    };
+    let setup = |world: &World, file: &Project, goal| {
+        let text = world.text(file, &wish(goal));
+        let found = text.lines().find(|line| line.contains("setup "));
+        let words = found.unwrap_or_default().split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
+    };
+    db.system.provisions = packages(&["curl"]);
+    let mut world = World::default();
+    let first = setup(&world, &file, Goal::Up);
+    assert!(
+        first.starts_with("+ setup db packages curl, 1 command, post_start "),
+        "{first}"
+    );
+    world.run(&file, &wish(Goal::Up));
+    // While it runs, nothing has started that something follows.
+    let db = file.containers.get_mut("db").unwrap();
+    db.system.provisions = packages(&["git"]);
+    let later = setup(&world, &file, Goal::Up);
+    assert!(
+        later.contains("packages git") && !later.contains("post_start"),
+        "{later}"
+    );
+    world.run(&file, &wish(Goal::Up));
+    world.run(&file, &wish(Goal::Stop));
+    let db = file.containers.get_mut("db").unwrap();
+    db.system.provisions = packages(&["vim"]);
+    let restarted = setup(&world, &file, Goal::Up);
+    assert!(
+        restarted.starts_with("+ setup db packages vim, post_start"),
+        "{restarted}"
+    );
+    // A run that was cut off in its setup has left both out.
+    world.run(&file, &wish(Goal::Up));
+    let mark = world.seen.containers.get_mut("db").unwrap().mark.as_mut();
+    mark.unwrap().setup_done = false;
+    let again = setup(&world, &file, Goal::Up);
+    assert!(again.contains("1 command, post_start"), "{again}");
+}
+
+#[test]
 fn what_the_host_lacks_of_a_changed_grant_is_told_before_anything_stops() {
     let mut world = World::default();
     world.run(&mixed(), &wish(Goal::Up));
