@@ -14,10 +14,11 @@ use crate::backend::{Engine, Former, FormerContainer, FormerNetwork};
 use crate::model::{Container, EngineVolume, Kind, Name, Project, VolumeSource, host_name_of};
 use crate::observed::{Adopted, Observed};
 use crate::plan::Plan;
-use crate::store;
+use crate::store::{self, ProjectLock};
 
-use super::change::lock;
+use super::change::{self, lock};
 use super::consent::Consent;
+use super::images::{self, Older};
 use super::road::{self, Opened};
 use super::{ChangeRequest, JobError, Setting};
 use told::{check, check_guests, half_way, nothing, question};
@@ -48,10 +49,23 @@ pub async fn adopt(
 ) -> Result<Taken, JobError> {
     let (_watch, mut cancel) =
         SignalWatch::begin().map_err(|source| JobError::Signals { source })?;
+    let agreed = tokio::select! {
+        biased;
+        agreed = agree(setting, request, (events, consent)) => agreed?,
+        signal = cancel.next() => return Err(JobError::Cut { signal }),
+    };
+    let Some(agreed) = agreed else {
+        return Ok(Taken {
+            gone: true,
+            ..Taken::default()
+        });
+    };
+    // It comes to an orderly end of its own on a signal.
+    agreed.make_images(setting, request, events).await?;
     let begun = AtomicBool::new(false);
     let taken = tokio::select! {
         biased;
-        taken = take(setting, request, &begun, (events, consent)) => taken,
+        taken = agreed.take(&begun, events) => taken,
         signal = cancel.next() => Err(JobError::Cut { signal }),
     };
     if taken.is_err() && begun.load(Ordering::Relaxed) {
@@ -60,23 +74,28 @@ pub async fn adopt(
     taken
 }
 
-/// The same, to its end; `begun` once containers of docker compose are stopped.
-async fn take(
+/// What is taken over, as it was agreed to, with the project's lock.
+struct Agreed {
+    opened: Opened,
+    _lock: ProjectLock,
+    observed: Observed,
+    former: Former,
+    adopted: Adopted,
+    /// What the `up` that follows fetches and builds.
+    images: Plan,
+}
+
+/// Finds out what there is to take over and whether the `up` that follows can be done, and asks; none when only that
+/// `up` is left to do.
+async fn agree(
     setting: &Setting,
     request: &ChangeRequest,
-    begun: &AtomicBool,
     (events, consent): (&dyn Events, &dyn Consent),
-) -> Result<Taken, JobError> {
+) -> Result<Option<Agreed>, JobError> {
     let opened = road::open(setting, "adopt").await?;
-    let (host, project) = (&opened.host, &opened.project);
-    let engine = host.backend.engine().filter(|_| has_applications(project));
-    let Some(engine) = engine else {
-        return Err(refused(
-            format!("project `{}` has no Docker container", project.name),
-            "`adopt` takes over what docker compose has made",
-        ));
-    };
-    let _lock = lock(setting, request, &opened, events).await?;
+    let project = &opened.project;
+    let engine = engine_of(&opened)?;
+    let lock = lock(setting, request, &opened, events).await?;
     let former = engine.former().await?;
     let observed = road::observe(&opened, request).await?;
     check(project, &observed, &former)?;
@@ -86,7 +105,7 @@ async fn take(
     if all_taken && adopted.is_empty() {
         return Err(nothing(project, &former));
     }
-    let up = rehearse(&opened, request, &observed, &former, &adopted)?;
+    let (first, up) = rehearse(&opened, request, &observed, &former, &adopted)?;
     if all_taken && up.steps.is_empty() {
         return Err(nothing(project, &former));
     }
@@ -95,24 +114,70 @@ async fn take(
         events.tell(Event::Note(
             "all that docker compose has made of it is taken over already; the rest is for `locker up`",
         ));
-        return Ok(Taken {
-            gone: true,
-            ..Taken::default()
-        });
+        return Ok(None);
     }
     check_guests(&former)?;
     let what = question(&opened, &observed, &former, &adopted);
     if !consent.agree(&what, "Take it over?")? {
         return Err(JobError::Refused);
     }
-    if let Some(moved) = &opened.moved {
-        moved.write_down(project, &host.paths)?;
+    Ok(Some(Agreed {
+        opened,
+        _lock: lock,
+        observed,
+        former,
+        adopted,
+        images: images::only(images::join(first, up)),
+    }))
+}
+
+/// The engine of a project that has application containers.
+fn engine_of(opened: &Opened) -> Result<&dyn Engine, JobError> {
+    let engine = opened.host.backend.engine();
+    engine
+        .filter(|_| has_applications(&opened.project))
+        .ok_or_else(|| {
+            refused(
+                format!("project `{}` has no Docker container", opened.project.name),
+                "`adopt` takes over what docker compose has made",
+            )
+        })
+}
+
+impl Agreed {
+    /// Fetches and builds while docker compose's containers still run: an image that nobody has would be found missing when
+    /// they are gone.
+    async fn make_images(
+        &self,
+        setting: &Setting,
+        request: &ChangeRequest,
+        events: &dyn Events,
+    ) -> Result<(), JobError> {
+        if self.images.steps.is_empty() {
+            return Ok(());
+        }
+        let older = Older::of(&self.images, &self.observed);
+        let planned = (&self.images, &self.observed);
+        let done = change::perform(setting, request, &self.opened, planned, events).await;
+        let done = done.and_then(|told| Ok(change::end_if_told(told, &self.images)?));
+        if done.is_err() {
+            older.give_back(&self.opened, events).await;
+        }
+        done
     }
-    // First: what is written down too early harms nothing, and a second run goes on from here.
-    store::save_adopted(&host.paths, &project.name, &adopted)?;
-    begun.store(!former.containers.is_empty(), Ordering::Relaxed);
-    clear(engine, &former, events).await?;
-    Ok(taken(&observed, &former, &adopted))
+
+    /// Takes it over; `begun` once containers of docker compose are stopped.
+    async fn take(&self, begun: &AtomicBool, events: &dyn Events) -> Result<Taken, JobError> {
+        let (paths, project) = (&self.opened.host.paths, &self.opened.project);
+        if let Some(moved) = &self.opened.moved {
+            moved.write_down(project, paths)?;
+        }
+        // First: what is written down too early harms nothing, and a second run goes on from here.
+        store::save_adopted(paths, &project.name, &self.adopted)?;
+        begun.store(!self.former.containers.is_empty(), Ordering::Relaxed);
+        clear(engine_of(&self.opened)?, &self.former, events).await?;
+        Ok(taken(&self.observed, &self.former, &self.adopted))
+    }
 }
 
 fn has_applications(project: &Project) -> bool {
@@ -190,19 +255,20 @@ pub(super) fn volumes_of(project: &Project, container: &Container) -> BTreeSet<S
     names
 }
 
-/// Plans the `up` on a host from which all of docker compose is gone. Nothing may be in its way.
+/// Plans the `up` on a host from which all of docker compose is gone: what it fetches and builds before all else, and the
+/// rest. Nothing may be in its way.
 fn rehearse(
     opened: &Opened,
     request: &ChangeRequest,
     observed: &Observed,
     former: &Former,
     adopted: &Adopted,
-) -> Result<Plan, JobError> {
+) -> Result<(Plan, Plan), JobError> {
     let then = without(observed, former, adopted);
     let wish = road::wish(opened, request, None);
     let looked = road::planned(opened, then, wish, request.command)?;
-    road::first(opened, &looked, request)?;
-    Ok(looked.plan)
+    let first = road::first(opened, &looked, request)?;
+    Ok((first, looked.plan))
 }
 
 /// What is there once docker compose has nothing any more.

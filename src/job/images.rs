@@ -217,6 +217,25 @@ impl Older {
     }
 }
 
+/// The steps of a plan that fetch and build images, in their order.
+pub(super) fn only(plan: Plan) -> Plan {
+    let mut only = Plan::default();
+    let mut places = BTreeMap::new();
+    for (id, planned) in plan.steps.into_iter().enumerate() {
+        if !matches!(planned.step, Step::Pull { .. } | Step::Build(_)) {
+            continue;
+        }
+        let after = planned
+            .after
+            .iter()
+            .filter_map(|earlier| places.get(earlier));
+        let after = after.copied().collect();
+        places.insert(id, only.steps.len());
+        only.steps.push(PlannedStep { after, ..planned });
+    }
+    only
+}
+
 /// One plan out of two: what both do is done once.
 pub(super) fn join(first: Plan, second: Plan) -> Plan {
     let mut all = first;

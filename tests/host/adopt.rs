@@ -149,6 +149,38 @@ fn a_project_of_docker_compose_moves_with_all_its_data_and_only_its_own_volumes_
 }
 
 #[test]
+fn an_image_that_cannot_be_had_is_told_while_docker_composes_containers_still_run() {
+    on_a_host_with_docker(|host| {
+        host.sh(COMPOSE);
+        for (more, told) in [
+            ("image: \"localhost:1/none:1\"", "localhost:1/none"),
+            (
+                "build: {context: ., dockerfile_inline: \"FROM busybox:test\\nRUN echo no luck && exit 3\"}",
+                "no luck",
+            ),
+        ] {
+            let more = format!("services: {{more: {{{more}}}, ");
+            host.write(
+                "/srv/shop/compose.yaml",
+                &FILE.replace("services: {", &more),
+            );
+            let adopt = locker(host, "adopt --yes").exits(1);
+            assert!(adopt.err.contains(told), "{more}: {}", adopt.err);
+            let runs = "docker inspect -f '{{.State.Running}}' shop-web-1";
+            assert_eq!(host.sh(runs), "true", "{more}");
+            assert_eq!(
+                host.sh("ls /var/lib/locker/projects 2>/dev/null || true"),
+                "",
+                "{more}"
+            );
+        }
+        host.write("/srv/shop/compose.yaml", FILE);
+        locker(host, "adopt --yes").exits(0);
+        locker(host, "down --volumes --yes").exits(0);
+    });
+}
+
+#[test]
 fn an_adopt_killed_at_any_moment_is_gone_on_with_and_loses_no_volume() {
     on_a_host_with_docker(|host| {
         host.write("/srv/shop/compose.yaml", FILE);
@@ -160,7 +192,10 @@ fn an_adopt_killed_at_any_moment_is_gone_on_with_and_loses_no_volume() {
             ));
             hit += u32::from(ran.code == 0);
             // While docker compose's own is there, nothing is started beside it on the same data.
-            let there = host.try_sh("docker inspect shop-web-1").code == 0;
+            let there = host
+                .try_sh("docker inspect shop-web-1 || docker network inspect shop_default")
+                .code
+                == 0;
             let up = locker(host, "up");
             if there && up.code == 1 {
                 assert!(up.err.contains("`locker adopt`"), "{after}: {}", up.err);

@@ -20,7 +20,7 @@ Examples:
 ///
 /// The volumes that docker compose has made for this project become the project's own, its containers
 /// and networks are removed as `docker compose down` does, and `up` follows. All of it is listed and asked
-/// about first; no volume is removed.
+/// about first; no volume is removed. Images that are missing are fetched and built before anything stops.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Adopt {
