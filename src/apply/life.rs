@@ -78,12 +78,29 @@ impl Worker<'_> {
         body: Body,
         grace: Duration,
     ) -> Result<(), StepError> {
-        match self.host.backend.stop(container, body, grace).await? {
+        let end = self.host.backend.stop(container, body, grace).await?;
+        self.tell_end(end, container, body, grace);
+        Ok(())
+    }
+
+    fn tell_end(&self, end: End, container: &Name, body: Body, grace: Duration) {
+        match end {
             End::Killed if !grace.is_zero() => {
                 let note = killed(container, body, grace);
                 self.events.tell(Event::Note(&note));
             }
             End::Killed | End::Own => {}
+        }
+    }
+
+    /// Stops again what this run has started. Its `pre_stop` has no say in that, and is told where it fails.
+    pub(super) async fn take_back(&self, container: &Name) -> Result<(), StepError> {
+        let grace = self.grace(container);
+        let (end, failed) = self.host.backend.take_back(container, grace).await?;
+        self.tell_end(end, container, Body::Present, grace);
+        if let Some(failed) = failed {
+            let note = format!("container `{container}` is stopped all the same: {failed}");
+            self.events.tell(Event::Note(&note));
         }
         Ok(())
     }

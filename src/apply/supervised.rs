@@ -153,6 +153,32 @@ impl Supervised {
     }
 }
 
+impl Supervised {
+    /// Tells systemd first, so that it does not start again what ends here; the container itself is
+    /// stopped within `timeout`, whatever its service would allow it.
+    async fn end(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError> {
+        // Whichever of two selves ends first: the service goes on with the other one.
+        let was_beside = self.beside().remove(name);
+        if was_beside || !self.is_supervised(name, body) {
+            return self.engines.stop(name, body, timeout).await;
+        }
+        let told = |error| self.told("stop", name, &error);
+        // What comes before the stop has run, and the supervisor leaves the container to this.
+        let asked = store::ask(&self.paths, &self.project, name, Asking::default());
+        let asked = asked.map_err(|error| told(error.into()))?;
+        let queued = self.units.queue(&self.project, name, Job::Stop).await;
+        let stopped = self.engines.stop(name, body, timeout).await;
+        // One that could not be stopped is the supervisor's now.
+        drop(asked);
+        let done = queued.map_err(told)?.await;
+        let end = stopped?;
+        done.map_err(told)?;
+        // It has ended because it was told to: the exit code of that is no failure to be remembered.
+        let reset = self.units.reset(&self.project, name).await;
+        reset.map(|()| end).map_err(told)
+    }
+}
+
 #[async_trait]
 impl Backend for Supervised {
     async fn observe(&self, sought: &Sought) -> Result<BackendView, BackendError> {
@@ -199,29 +225,19 @@ impl Backend for Supervised {
         Ok(())
     }
 
-    /// Tells systemd first, so that it does not start again what ends here; the container itself is
-    /// stopped within `timeout`, whatever its service would allow it.
     async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError> {
         self.pre_stop(name, body).await?;
-        // Whichever of two selves ends first: the service goes on with the other one.
-        let was_beside = self.beside().remove(name);
-        if was_beside || !self.is_supervised(name, body) {
-            return self.engines.stop(name, body, timeout).await;
-        }
-        let told = |error| self.told("stop", name, &error);
-        // What comes before the stop has run, and the supervisor leaves the container to this.
-        let asked = store::ask(&self.paths, &self.project, name, Asking::default());
-        let asked = asked.map_err(|error| told(error.into()))?;
-        let queued = self.units.queue(&self.project, name, Job::Stop).await;
-        let stopped = self.engines.stop(name, body, timeout).await;
-        // One that could not be stopped is the supervisor's now.
-        drop(asked);
-        let done = queued.map_err(told)?.await;
-        let end = stopped?;
-        done.map_err(told)?;
-        // It has ended because it was told to: the exit code of that is no failure to be remembered.
-        let reset = self.units.reset(&self.project, name).await;
-        reset.map(|()| end).map_err(told)
+        self.end(name, body, timeout).await
+    }
+
+    async fn take_back(
+        &self,
+        name: &Name,
+        timeout: Duration,
+    ) -> Result<(End, Option<BackendError>), BackendError> {
+        let failed = self.pre_stop(name, Body::Present).await.err();
+        let end = self.end(name, Body::Present, timeout).await?;
+        Ok((end, failed))
     }
 
     async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError> {

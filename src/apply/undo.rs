@@ -222,8 +222,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             host.backend.inside().write_names(name, hosts, dns).await?;
         }
         Back::Stop(name) => {
-            let timeout = worker.grace(name);
-            worker.stop(name, Body::Present, timeout).await?;
+            worker.take_back(name).await?;
         }
         Back::Start(name, body, frozen) => {
             host.backend.start(name, *body).await?;

@@ -116,6 +116,17 @@ pub trait Backend: Send + Sync {
     /// Stops it: thaws it, asks for a clean shutdown, after `timeout` by force; says which. Stopped ones are fine.
     async fn stop(&self, name: &Name, body: Body, timeout: Duration) -> Result<End, BackendError>;
 
+    /// Stops again what was started a moment ago, as [`stop`](Self::stop) does but for one thing: what fails of what comes
+    /// before a stop does not keep it running. That comes back with how it ended.
+    async fn take_back(
+        &self,
+        name: &Name,
+        timeout: Duration,
+    ) -> Result<(End, Option<BackendError>), BackendError> {
+        let end = self.stop(name, Body::Present, timeout).await?;
+        Ok((end, None))
+    }
+
     /// Destroys a stopped container; never follows a link or a mount out of its root file system.
     /// Absent ones are fine. `volumes` takes its volumes without a name as well.
     async fn destroy(&self, name: &Name, body: Body, volumes: bool) -> Result<(), BackendError>;

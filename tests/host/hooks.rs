@@ -123,6 +123,30 @@ fn a_command_that_fails_after_a_start_fails_the_start() {
 }
 
 #[test]
+fn a_first_up_is_taken_back_whole_also_where_what_comes_before_a_stop_fails() {
+    on_a_host_with_docker(|host| {
+        host.remember_as_clean();
+        for supervisor in ["auto", "none"] {
+            for source in ["template: {name: tiny}", "image: busybox:test"] {
+                let project = Project::new(
+                    host,
+                    "both",
+                    &format!(
+                        "  web:\n    {source}\n    supervisor: {supervisor}\n    stop_grace_period: 1s\n    \
+                         setup: [\"exit 7\"]\n    pre_stop: [{{command: [sh, -c, \"exit 9\"]}}]\n"
+                    ),
+                );
+                let up = project.locker("up").exits(1);
+                for told in ["`exit 7` in `web`", "exit code 9", "stopped all the same"] {
+                    assert!(up.err.contains(told), "{supervisor}, {source}: {}", up.err);
+                }
+                host.assert_as_remembered(&format!("{supervisor}, {source}"));
+            }
+        }
+    });
+}
+
+#[test]
 fn what_follows_the_first_start_finds_what_the_setup_has_made() {
     on_a_host_with_docker(|host| {
         for supervisor in ["auto", "none"] {
