@@ -98,7 +98,14 @@ pub(super) async fn open_for(
     let engines = Arc::new(engines(&project, here, &lxcpath, &paths));
     // What the file wishes is the planner's business; units of an older file must be seen in any case.
     let units: Arc<dyn Units> = Arc::from(systemd::open(Supervisor::Auto, &paths)?);
-    let Program { path, install } = store::program(&paths)?;
+    // Without services nobody but this run runs it, and what it would be compared by is read through for nothing.
+    let Program { path, install } = match systemd::runs() {
+        true => store::program(&paths)?,
+        false => Program {
+            path: "/proc/self/exe".into(),
+            install: None,
+        },
+    };
     let host = Host {
         directory: project.directory.clone(),
         backend: Arc::new(Supervised::new(

@@ -154,14 +154,18 @@ pub struct TransientJob {
 /// # Errors
 /// [`UnitsError::Absent`] when systemd is asked for by name and does not run this host.
 pub fn open(choice: Supervisor, paths: &Paths) -> Result<Box<dyn Units>, UnitsError> {
-    // sd_booted(3)
-    let runs = Path::new("/run/systemd/system").is_dir();
+    let runs = runs();
     match choice {
         Supervisor::None => Ok(Box::new(NoUnits)),
         Supervisor::Auto if !runs => Ok(Box::new(NoUnits)),
         Supervisor::Systemd if !runs => Err(UnitsError::Absent),
         Supervisor::Auto | Supervisor::Systemd => Ok(Box::new(Systemd::new(paths))),
     }
+}
+
+/// Whether systemd runs this host: sd_booted(3).
+pub fn runs() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }
 
 /// Why units could not be read or changed.

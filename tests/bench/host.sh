@@ -6,8 +6,15 @@
 
 die() { echo "error: $*" >&2; exit 1; }
 cache=/var/cache/locker-tests
-# Beside the test hosts' own there are file systems for containers in them, which have no engine.
-newest_rootfs() { ls -dt $cache/*/rootfs/usr/sbin/dockerd 2>/dev/null | head -n 1 | sed 's,/usr/sbin/dockerd$,,'; }
+# Beside the test hosts' own there are file systems for containers in them, which have no engine, and one of Debian 13 for
+# VMs, whose systemd does not boot on this machine's cgroups.
+newest_rootfs() {
+    local engine root
+    for engine in $(ls -dt $cache/*/rootfs/usr/sbin/dockerd 2>/dev/null); do
+        root=${engine%/usr/sbin/dockerd}
+        if grep -qs '^VERSION_CODENAME=bookworm' "$root/etc/os-release"; then echo "$root"; return; fi
+    done
+}
 rootfs=$(newest_rootfs)
 # The tests' own scenario of a test host makes what all of them stand on, once.
 [ -n "$rootfs" ] || LOCKER_REQUIRE=kernel,host cargo test --locked --quiet --test host itself:: >&2
