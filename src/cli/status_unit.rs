@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::job::{State, StatusRow, UnitRow};
 
-/// What a supervisor says from the moment that its service is active to the start of its container.
+/// What a supervisor says from the moment that nothing keeps its container from starting until that runs.
 const BEGINS: &str = "starting";
 
 /// The word for a container whose service failed, or that is between two of its runs; none where the

@@ -65,14 +65,19 @@ pub(super) fn supervise(
     tries.note();
     // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
     told::listen(unit, paths, &shown.id).map_err(failed("listen for a stop of"))?;
-    ready(notifier)?;
+    let _ = notifier.status("starting"); // only a word for people
     start(unit, paths, &engine, noted.then_some(&shown.id)).map_err(failed("start"))?;
     let _ports = ports::open(unit, paths, asked);
+    if let Err(reason) = ready(notifier) {
+        eprintln!("{reason}"); // the container runs, and is attended to
+    }
     // One that ran was started before, with all that belongs to it.
     if !shown.state.running
         && let Err(reason) = begun(unit, paths, notifier)
         // What has ended by itself cannot run them, and that it has ended is what there is to tell.
         && engine.show(&full).is_ok_and(|now| now.state.running)
+        // Nor can what was told to stop meanwhile.
+        && !stopped.exists()
     {
         engine
             .stop(&full, unit.stop_timeout)

@@ -1,9 +1,9 @@
 //! Waiting until what a container needs is there.
 //!
-//! systemd orders the starts of a boot (`After=`), and knows a service as started as soon as nothing keeps its
-//! container from starting. What it cannot say without stopping and restarting dependents along with what they
-//! need (`Requires=` does both), or without ending what is not healthy in time, is said here: a container does
-//! not start before the others are as far as it needs them, whoever started them and however often they failed.
+//! systemd orders the starts of a boot (`After=`), and knows a service as started as soon as its container runs.
+//! What it cannot say without stopping and restarting dependents along with what they need (`Requires=` does
+//! both), or without ending what is not healthy in time, is said here: a container does not start before the
+//! others are as far as it needs them, whoever started them and however often they failed.
 //! The wait has a limit, so that nobody waits for ever for what never comes.
 
 use std::fs;

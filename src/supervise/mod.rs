@@ -11,6 +11,7 @@ mod attend;
 mod backoff;
 mod bookmark;
 mod console;
+mod early_stop;
 mod engine;
 mod gate;
 mod hooks;
@@ -153,8 +154,9 @@ fn begin(
     }
 }
 
-/// Tells systemd that nothing keeps the container from starting any more. Before this a stop ends this process, and
-/// from then on it stops the container: by `ExecStop=`, or by the signal that an application's supervisor hears.
+/// Tells systemd that the service is as far as its start goes. Until then a stop is a signal to this process, which
+/// ends one that still waits; an application's supervisor stops its container by that signal at any time, and a system
+/// container's is stopped by `ExecStop=` from then on.
 fn ready(notifier: &Notifier) -> Result<(), String> {
     let told = notifier.ready("starting");
     told.map_err(|error| format!("cannot reach the service manager: {error}"))

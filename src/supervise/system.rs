@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::attend::{Ask, Look, Notes, attend, failed, look_at};
 use super::console::{Bell, bell};
+use super::early_stop::Start;
 use super::output::Output;
 use super::{gate, hooks, ports};
 use crate::backend::lxc::supervised::{self, Attended};
@@ -19,6 +20,8 @@ use crate::sys::Notifier;
 const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
+/// How long the service may be starting; nearly all of a start is over much sooner.
+const LATE: Duration = Duration::from_secs(10);
 /// How long after a guard that the kernel refused something to the next.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -27,14 +30,19 @@ pub(super) fn is_done(unit: &UnitSpec) -> bool {
     supervised::is_done(unit)
 }
 
-/// Becomes the container's monitor; its exit code.
+/// Becomes the container's monitor; its exit code. Whoever `asked` for the start in locker's own name waits for the
+/// container itself; to everybody else its service is ready when it runs and its ports are in place.
 pub(super) fn supervise(
     unit: &UnitSpec,
     paths: &Paths,
     notifier: &Notifier,
     asked: bool,
 ) -> Result<u8, String> {
-    super::ready(notifier)?;
+    match asked {
+        true => super::ready(notifier)?,
+        // Only a word for people.
+        false => drop(notifier.status("starting")),
+    }
     supervised::supervise(unit, paths, &|container| {
         stand_for((unit, asked), paths, notifier, container);
     })
@@ -79,50 +87,77 @@ fn stand_for(
     let container = &container;
     let from = length(&container.console);
     let (bell, ear) = bell();
+    let start = Start::new((unit, asked), paths, notifier);
+    let start = &start;
     std::thread::scope(|scope| {
         let guards = bell.clone();
         scope.spawn(move || {
-            // The other end is gone only when this whole process ends.
-            let _ = tell.send(guard(container, &guards));
-        });
-        if !begins(container, &ended) {
-            // It did not start, of which the monitor tells why, or it was quicker than a look.
-            let note = paths.ready(&unit.project, &unit.name);
+            let code = guard(container, &guards);
             if container.has_run() {
-                let _ = notifier.status("running"); // as of any other that has ended
-                gate::over(&note);
+                start.tell_end();
             }
-            if unit.oneshot && is_done(unit) {
-                gate::done(&note);
+            // The other end is gone only when this whole process ends.
+            let _ = tell.send(code);
+        });
+        match begins(container, &ended, start) {
+            Begun::Ended => return ended_early(unit, paths, notifier, container),
+            Begun::Stopping => {
+                start.stop();
+                return;
             }
-            return;
+            Begun::Runs => {}
         }
         scope.spawn(move || ear.hand_on(Output::of(unit), &container.console, from));
         let ports = ports::open(unit, paths, asked);
-        // Only a word for people.
-        if unit.hooks.ready.is_some() {
-            let _ = notifier.status("its system comes up");
-        } else if !unit.hooks.post_start.is_empty() {
-            let _ = notifier.status("its post_start commands run");
-        }
-        match hooks::post_start(unit, paths) {
-            // What has ended by itself cannot run them, and that it has ended is what there is to tell.
-            done if done.is_ok() || container.has_ended_by_itself() => {
-                let notes = Notes::of(unit, paths);
-                attend(unit, &notes, notifier, container, &ended);
-            }
-            done => {
-                let reason = done.err().unwrap_or_default();
-                crate::sys::tell_failure(&reason);
-                // It is killed, which is the exit code of a failure; the monitor ends with it.
-                if container.end().is_ok() {
-                    let _ = ended.recv();
-                }
-            }
+        match start.tell() {
+            true => start.stop(),
+            false => stay(unit, paths, notifier, (container, &ended)),
         }
         drop(ports);
         bell.ring_out();
     });
+}
+
+/// It did not start, of which the monitor tells why, or it was quicker than a look.
+fn ended_early(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: &Attended) {
+    let note = paths.ready(&unit.project, &unit.name);
+    if container.has_run() {
+        let _ = notifier.status("running"); // as of any other that has ended
+        gate::over(&note);
+    }
+    if unit.oneshot && is_done(unit) {
+        gate::done(&note);
+    }
+}
+
+/// Runs what comes after its start, and attends to it until it has ended.
+fn stay(
+    unit: &UnitSpec,
+    paths: &Paths,
+    notifier: &Notifier,
+    (container, ended): (&Attended, &mpsc::Receiver<u8>),
+) {
+    // Only a word for people.
+    if unit.hooks.ready.is_some() {
+        let _ = notifier.status("its system comes up");
+    } else if !unit.hooks.post_start.is_empty() {
+        let _ = notifier.status("its post_start commands run");
+    }
+    match hooks::post_start(unit, paths) {
+        // What has ended by itself cannot run them, and that it has ended is what there is to tell.
+        done if done.is_ok() || container.has_ended_by_itself() => {
+            let notes = Notes::of(unit, paths);
+            attend(unit, &notes, notifier, container, ended);
+        }
+        done => {
+            let reason = done.err().unwrap_or_default();
+            crate::sys::tell_failure(&reason);
+            // It is killed, which is the exit code of a failure; the monitor ends with it.
+            if container.end().is_ok() {
+                let _ = ended.recv();
+            }
+        }
+    }
 }
 
 /// How far a log goes that is there already.
@@ -149,17 +184,31 @@ fn guard(container: &Attended, bell: &Bell) -> u8 {
     }
 }
 
-/// Waits until it runs; false when it has ended before it was seen to.
-fn begins(container: &Attended, ended: &mpsc::Receiver<u8>) -> bool {
+/// How a start goes on.
+enum Begun {
+    /// The container runs.
+    Runs,
+    /// It has ended before it was seen to run.
+    Ended,
+    /// It is to stop.
+    Stopping,
+}
+
+/// Waits until it runs. When that takes long systemd is told that it is started all the same, so that a stop is a stop of the
+/// container.
+fn begins(container: &Attended, ended: &mpsc::Receiver<u8>, start: &Start<'_>) -> Begun {
     let begun = Instant::now();
     while !container.runs() {
         let slow = begun.elapsed() > Duration::from_secs(1);
         let look = if slow { SLOW_LOOK } else { LOOK };
         if ended.recv_timeout(look).is_ok() {
-            return false;
+            return Begun::Ended;
+        }
+        if begun.elapsed() > LATE && start.tell() {
+            return Begun::Stopping;
         }
     }
-    true
+    Begun::Runs
 }
 
 impl Ask for Attended {

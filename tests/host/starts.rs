@@ -141,6 +141,72 @@ fn ports_go_with_the_service_whoever_starts_it_and_what_up_promises_for_boot_is_
     });
 }
 
+/// One of each kind, which leave a file when they are asked to stop.
+const ASKED: &str = r#"  web:
+    template: {name: tiny}
+    restart: always
+    ports: ["8080:80"]
+    volumes: ["./web:/data"]
+    pre_stop: [{command: [touch, /data/asked]}]
+  app:
+    image: busybox:test
+    restart: always
+    stop_grace_period: 1s
+    ports: ["8081:80"]
+    volumes: ["./app:/data"]
+    pre_stop: [{command: [touch, /data/asked]}]
+"#;
+
+#[test]
+fn systemctl_start_waits_for_the_ports_and_a_stop_in_the_middle_of_it_is_a_stop() {
+    on_a_host_with_docker(|host| {
+        host.sh("systemctl -q enable docker");
+        let project = Project::new(host, "shop", ASKED);
+        project.up();
+        for (name, port) in [("web", 8080), ("app", 8081)] {
+            let unit = format!("locker-shop-{name}.service");
+            for _ in 0..3 {
+                host.sh(&format!("systemctl stop {unit}"));
+                is_closed(host, port);
+                let rules = host.sh(&format!("systemctl start {unit}; nft list ruleset"));
+                assert!(rules.contains(&port.to_string()), "{name}:\n{rules}");
+            }
+            let asked = format!("{}/{name}/asked", project.dir());
+            host.sh(&format!("systemctl stop {unit}; rm {asked}"));
+            // Who puts its ports in place does not answer, so that the start is under way for long.
+            host.sh(&format!(
+                "systemctl kill -s STOP locker-network; systemctl start --no-block {unit}"
+            ));
+            let runs = match name {
+                "web" => "lxc-info -n shop_web -sH | grep -c RUNNING",
+                _ => "docker ps -q --filter name=shop_app | grep -c .",
+            };
+            eventually(0, || host.try_sh(runs).code);
+            let told = |what: &str| {
+                host.sh(&format!("systemctl show -P {what} {unit}"))
+                    .trim()
+                    .to_owned()
+            };
+            assert_eq!(told("ActiveState"), "activating", "{name}");
+            host.sh(&format!(
+                "systemctl stop --no-block {unit}; systemctl kill -s CONT locker-network"
+            ));
+            eventually("inactive".to_owned(), || told("ActiveState"));
+            assert_eq!(told("Result"), "success", "{name}");
+            host.sh(&format!("rm {asked}"));
+            // It has been at a standstill, and has other news first.
+            eventually(false, || {
+                host.sh("nft list table inet locker")
+                    .contains(&port.to_string())
+            });
+            is_closed(host, port);
+            project.locker("plan --exit-code").exits(3);
+            project.up();
+            project.locker("plan --exit-code").exits(0);
+        }
+    });
+}
+
 #[test]
 fn a_program_in_roots_home_serves_units_and_nothing_of_it_is_left() {
     on_a_host(|host| {

@@ -245,14 +245,14 @@ fn last_words(request: &Request) -> String {
     )
 }
 
-/// Splits the attendant off; it is no child of the monitor, since liblxc waits for all of those. What ties
-/// the monitor to it; none in the attendant, when that has ended, and in the process in between.
 /// What an attendant has to know of the container's mark.
 struct Inside {
     guarded: Option<Guarded>,
     environment: Vec<String>,
 }
 
+/// Splits the attendant off; it is no child of the monitor, since liblxc waits for all of those. What ties
+/// the monitor to it; none in the attendant, when that has ended, and in the process in between.
 fn attendant(
     unit: &UnitSpec,
     full: &str,

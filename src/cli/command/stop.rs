@@ -16,7 +16,7 @@ Examples:
 
 /// Stop containers: ask them to shut down, after --timeout by force
 ///
-/// Their port rules are taken out first. Frozen containers are thawed.
+/// Their port rules are taken out first; -n keeps those of containers without a supervisor. Frozen containers are thawed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Stop {
