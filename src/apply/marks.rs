@@ -117,8 +117,13 @@ impl Worker<'_> {
         &self,
         container: &Name,
         step: &Step,
-    ) -> Result<Vec<(Hook, String)>, StepError> {
+    ) -> Result<Vec<SetupCommand>, StepError> {
         let mut all = Vec::new();
+        let once = |(command, what)| SetupCommand {
+            command,
+            what,
+            follows: false,
+        };
         let Step::Setup {
             provisions,
             commands,
@@ -131,16 +136,20 @@ impl Worker<'_> {
         for wish in provisions {
             if self.is_needed(container, wish).await? {
                 let commands = provision::commands(wish).into_iter();
-                all.extend(commands.map(|command| (command, format!("`{wish}`"))));
+                all.extend(commands.map(|command| once((command, format!("`{wish}`")))));
             }
         }
         all.extend(commands.iter().map(|command| {
             let what = format!("setup command `{command}`");
-            (command.clone().into(), what)
+            once((command.clone().into(), what))
         }));
         all.extend(post_start.iter().map(|command| {
             let what = format!("{} command `{command}`", HookAt::PostStart);
-            (command.clone(), what)
+            SetupCommand {
+                command: command.clone(),
+                what,
+                follows: true,
+            }
         }));
         Ok(all)
     }
@@ -153,15 +162,35 @@ impl Worker<'_> {
         Ok(inside.run(container, &command, None).await?.code == 0)
     }
 
-    /// Runs all of a setup and, when it has passed, writes so in the mark.
+    /// Runs all of a setup and writes in the mark what has passed: what runs once is not run again because something
+    /// after it has failed.
     pub(super) async fn set_up(
         &self,
         id: StepId,
         step: &Step,
         container: &Name,
     ) -> Result<(), StepError> {
+        let all = self.commands_of(container, step).await?;
+        let (follow, once): (Vec<_>, Vec<_>) = all.into_iter().partition(|ran| ran.follows);
+        self.run_all(id, step, container, once).await?;
+        if !follow.is_empty() {
+            let owed = format!("its {} commands have not run", HookAt::PostStart);
+            self.mark_set_up(container, Some(owed)).await?;
+            self.run_all(id, step, container, follow).await?;
+        }
+        self.mark_set_up(container, None).await
+    }
+
+    /// Runs commands inside, up to the first that fails.
+    async fn run_all(
+        &self,
+        id: StepId,
+        step: &Step,
+        container: &Name,
+        all: Vec<SetupCommand>,
+    ) -> Result<(), StepError> {
         let inside = self.host.backend.inside();
-        for (command, what) in self.commands_of(container, step).await? {
+        for SetupCommand { command, what, .. } in all {
             let ran = inside.run(container, &command, None).await?;
             for line in ran.output.lines() {
                 self.events.tell(Event::Output { id, step, line });
@@ -177,9 +206,14 @@ impl Worker<'_> {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Writes in the mark that all that runs once has run; `owed` is what of this start has not.
+    async fn mark_set_up(&self, container: &Name, owed: Option<String>) -> Result<(), StepError> {
         let mut mark = self.mark_now(container).await?;
         mark.setup_done = true;
-        mark.setup_failed = None;
+        mark.setup_failed = owed;
         mark.provisioned.clone_from(&mark.spec.system.provisions);
         self.write_mark(mark).await
     }
@@ -194,6 +228,15 @@ impl Worker<'_> {
         })
         .await
     }
+}
+
+/// A command of a setup.
+struct SetupCommand {
+    command: Hook,
+    /// What it is, for people.
+    what: String,
+    /// It follows every start; else it runs once.
+    follows: bool,
 }
 
 fn last_lines(output: &str) -> String {

@@ -172,13 +172,16 @@ pub fn check_account(text: &str) -> Result<(), ProvisionError> {
     }
 }
 
-/// An absolute path without control characters.
+/// An absolute path without control characters, as a line of passwd(5) has it: without a slash at its end.
 pub fn account_path(text: &str) -> Result<PathBuf, ProvisionError> {
     match text.starts_with('/')
         && !text.contains([':', '\n'])
         && !text.chars().any(char::is_control)
     {
-        true => Ok(text.into()),
+        true => Ok(match text.trim_end_matches('/') {
+            "" => "/".into(),
+            path => path.into(),
+        }),
         false => Err(ProvisionError::Path(text.into())),
     }
 }

@@ -125,6 +125,14 @@ impl Builder<'_> {
         (still_to_do(&spec.system.provisions, had), commands)
     }
 
+    /// Whether a setup that did not come to its end has left out what follows every start.
+    fn owes_post_start(&self, name: &Name) -> bool {
+        let mark = self.mark(name).filter(|_| !self.has(Slot::Create, name));
+        let spec = self.specs.get(name);
+        mark.is_some_and(|mark| mark.setup_failed.is_some())
+            && spec.is_some_and(|spec| !spec.hooks.post_start.is_empty())
+    }
+
     /// Whether its service has come to its end, or is about to, and the next start is left to the first who
     /// calls: nobody has called for a while, and to rest is how it is to be.
     pub(super) fn rests_again(&self, name: &Name) -> bool {
@@ -262,18 +270,21 @@ impl Builder<'_> {
     pub(super) fn setup(&mut self, name: &Name, intent: Intent) {
         let on = matches!(intent.power, Power::On | Power::Cycle);
         let (provisions, commands) = self.awaited_setup(name);
-        let nothing = provisions.is_empty() && commands.is_empty();
+        let owed = self.owes_post_start(name);
+        let furnished = provisions.is_empty() && commands.is_empty();
+        let nothing = furnished && !owed;
         // One that has done its work is not started for it.
         if !on || nothing || !self.running.contains(name) {
             return;
         }
         let causes = match self.draft.find(Slot::Create, name) {
             Some(create) => self.draft.causes(create).to_vec(),
+            None if furnished => vec![Cause::Drifted("`post_start` has not run")],
             None if commands.is_empty() => self.provision_causes(name, &provisions),
             None => vec![Cause::Drifted("setup has not run")],
         };
         // The setup that never came to its end has left them out, too.
-        let starts = self.has(Slot::Start, name) || !commands.is_empty();
+        let starts = self.has(Slot::Start, name) || !commands.is_empty() || owed;
         let spec = self.specs.get(name).filter(|_| starts);
         let step = Step::Setup {
             container: name.clone(),

@@ -44,7 +44,14 @@ impl Waits {
         });
         let needs: Vec<Vec<usize>> = needs.collect();
         let files = project.containers.values();
-        let checks = files.map(|file| file.healthcheck.as_ref().map(longest));
+        let checks = files.map(|file| {
+            let check = file.healthcheck.as_ref().map(longest);
+            let ready = file.hooks.ready.as_ref().map(|ready| ready.within);
+            check
+                .into_iter()
+                .chain(ready)
+                .reduce(Duration::saturating_add)
+        });
         let checks: Vec<Option<Duration>> = checks.collect();
         let mut looks = 0;
         let all = sums(&needs, &checks, &mut looks).into_iter();

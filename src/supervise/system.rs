@@ -149,6 +149,10 @@ fn stay(
             let notes = Notes::of(unit, paths);
             attend(unit, &notes, notifier, container, ended);
         }
+        // Nor can what is told to stop meanwhile, which has its own time for that.
+        _ if container.is_stopping() => {
+            let _ = ended.recv();
+        }
         done => {
             let reason = done.err().unwrap_or_default();
             crate::sys::tell_failure(&reason);

@@ -77,3 +77,29 @@ async fn a_setup_whose_last_command_follows_the_start_is_done_only_with_it() {
     );
     assert_eq!(stage.fake.world().containers.get(&name("new")), None);
 }
+
+#[tokio::test]
+async fn what_runs_once_has_run_also_where_what_follows_the_start_fails() {
+    let stage = stage();
+    stage.fake.ledger.lock().unwrap().codes = [("serve".to_string(), 3)].into();
+    let mut new = spec("new", "new");
+    let hook = Hook::from(line("serve"));
+    new.hooks.post_start = vec![hook.clone()];
+    new.setup = vec![line("install")];
+    let setup = Step::Setup {
+        container: name("new"),
+        provisions: Vec::new(),
+        commands: new.setup.clone(),
+        post_start: vec![hook],
+    };
+    let plan = plan_of(vec![
+        (Step::Create(Box::new(new)), vec![]),
+        (start("new"), vec![0]),
+        (setup, vec![1]),
+    ]);
+    stage.run_and_keep(&plan).await.unwrap_err();
+    let mark = stage.fake.world().containers[&name("new")].mark.clone();
+    assert!(mark.setup_done);
+    let why = mark.setup_failed.unwrap();
+    assert!(why.contains("`serve` ended with 3"), "{why}");
+}

@@ -104,6 +104,11 @@ impl Attended {
         let _ = rustix::io::write(&self.word, &1_u64.to_ne_bytes());
     }
 
+    /// Whether it was asked to shut down and is at it.
+    pub fn is_stopping(&self) -> bool {
+        ended::started(&self.dir).is_some_and(|run| super::mark::is_stopping(&self.dir, run.pid))
+    }
+
     /// Whether it has ended because it was asked to, whatever its exit code.
     pub fn was_stopped(&self) -> bool {
         ended::ended(&self.dir).is_some_and(|ended| ended.asked)

@@ -322,3 +322,20 @@ fn limits_that_others_have_changed_in_a_running_container_are_put_right_while_it
     let text = world.text(&file, &wish(Goal::Up));
     assert!(!text.contains("~ change   web"), "{text}");
 }
+
+#[test]
+fn what_follows_the_start_is_made_up_for_where_it_failed_after_the_setup() {
+    let mut file = mixed();
+    let db = file.containers.get_mut("db").unwrap();
+    db.setup = vec![InnerCommand::Shell("true".into())];
+    let serve = InnerCommand::Shell("serve".into());
+    db.hooks.post_start = vec![crate::model::Hook::from(serve)];
+    let mut world = World::default();
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+    let mark = world.seen.containers.get_mut("db").unwrap().mark.as_mut();
+    mark.unwrap().setup_failed = Some("post_start command `serve` ended with 3".into());
+    let text = world.text(&file, &wish(Goal::Up));
+    assert!(text.contains("`post_start` has not run"), "{text}");
+    assert!(!text.contains("1 command"), "{text}");
+}
