@@ -109,6 +109,9 @@ impl ShownHealth {
 pub(super) struct ShownConfig {
     #[serde(default)]
     pub(super) tty: bool,
+    /// The signal that asks it to end; empty for SIGTERM.
+    #[serde(default)]
+    stop_signal: String,
 }
 
 #[derive(Deserialize)]
@@ -276,7 +279,8 @@ impl Engine {
         let events = serde_json::Deserializer::from_str(&text).into_iter::<Happened>();
         let told = |event: Happened| {
             let signal = event.actor.attributes.get("signal");
-            tells_to_end(&event.action, signal.map(String::as_str))
+            let own = Some(shown.config.stop_signal.as_str());
+            tells_to_end(&event.action, signal.map(String::as_str), own)
         };
         Ok(events.map_while(Result::ok).any(told))
     }

@@ -43,7 +43,9 @@ const MEMORY: Duration = Duration::from_secs(5);
 pub(super) async fn was_told_to(docker: &Docker, id: &str) -> bool {
     let asked = async {
         let shown = docker.inspect_container(id, None::<InspectContainerOptions>);
-        let started = shown.await.ok()?.state?.started_at?;
+        let shown = shown.await.ok()?;
+        let started = shown.state?.started_at?;
+        let own = shown.config.and_then(|config| config.stop_signal);
         let options = EventsOptions {
             since: Some(seconds(started.parse().ok()?)),
             until: Some(seconds(Timestamp::now())),
@@ -51,7 +53,7 @@ pub(super) async fn was_told_to(docker: &Docker, id: &str) -> bool {
         };
         let mut events = docker.events(Some(options));
         while let Some(Ok(event)) = events.next().await {
-            if is_told(&event) {
+            if is_told(&event, own.as_deref()) {
                 return Some(true);
             }
         }
@@ -66,14 +68,14 @@ fn seconds(at: Timestamp) -> String {
     format!("{}.{:09}", at.as_second(), at.subsec_nanosecond())
 }
 
-fn is_told(event: &EventMessage) -> bool {
+fn is_told(event: &EventMessage, own: Option<&str>) -> bool {
     let attributes = event
         .actor
         .as_ref()
         .and_then(|actor| actor.attributes.as_ref());
     let signal = attributes.and_then(|all| all.get("signal"));
     let action = event.action.as_deref().unwrap_or_default();
-    tells_to_end(action, signal.map(String::as_str))
+    tells_to_end(action, signal.map(String::as_str), own)
 }
 
 #[cfg(test)]

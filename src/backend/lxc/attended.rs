@@ -2,7 +2,7 @@
 //!
 //! Decides nothing; `supervise` does. See [`super::supervised`] for where it comes from.
 
-use std::io::{self, PipeReader, Read};
+use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,18 @@ use crate::model::{FailedCheck, InnerCommand};
 /// How many bytes of a command's output are kept.
 const SAID: usize = 1024;
 
+/// How often a command's output is read in one look: as much as a pipe holds, so that all is there of one that has ended.
+const READS: usize = 16;
+
 /// Takes what a command has printed up to now, and keeps the begin of it. Nobody waits for more: what it leaves
-/// running may hold the pipe for ever.
-fn drain(mut output: &PipeReader, said: &mut Vec<u8>) {
+/// running may hold the pipe for ever. One that prints without end is read on at the next look.
+fn drain(mut output: impl Read, said: &mut Vec<u8>) {
     let mut bytes = [0; 4096];
-    // An error is that there is nothing now.
-    while let Ok(read @ 1..) = output.read(&mut bytes) {
+    for _ in 0..READS {
+        // An error is that there is nothing now.
+        let Ok(read @ 1..) = output.read(&mut bytes) else {
+            return;
+        };
         let room = SAID.saturating_sub(said.len()).min(read);
         said.extend(bytes.iter().take(room));
     }
@@ -182,5 +188,22 @@ impl Attended {
             )?),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_prints_without_end_is_looked_at_again() {
+        let mut said = Vec::new();
+        drain(io::repeat(b'y'), &mut said);
+        drain(&b"more"[..], &mut said);
+        assert_eq!(said, [b'y'; SAID]);
+        let mut said = Vec::new();
+        drain(&b"no "[..], &mut said);
+        drain(&b"way"[..], &mut said);
+        assert_eq!(said, b"no way");
     }
 }

@@ -18,7 +18,7 @@ use super::frozen;
 use super::mark;
 use super::site::{Site, failed};
 use crate::backend::{BackendError, Body, End};
-use crate::model::Name;
+use crate::model::{Name, signal_number};
 
 /// How often init is asked until it shows that it hears.
 const LOOK: Duration = Duration::from_millis(100);
@@ -113,7 +113,7 @@ fn shut_down(
     timeout: Duration,
 ) -> Result<bool, BackendError> {
     let end = Instant::now() + timeout;
-    let wanted = halt_signal(&container.config("lxc.signal.halt")?);
+    let wanted = signal_number(&container.config("lxc.signal.halt")?);
     let begun = Instant::now();
     let (mut asked, mut children_asked) = (false, false);
     loop {
@@ -173,34 +173,6 @@ fn masked(status: &str, masks: &[&str], number: i32) -> bool {
     })
 }
 
-/// The number of the signal that the configuration names; none when it names none.
-fn halt_signal(word: &str) -> Option<i32> {
-    let word = word.trim();
-    if let Ok(number) = word.parse() {
-        return Some(number).filter(|number| *number > 0);
-    }
-    let word = word.strip_prefix("SIG").unwrap_or(word);
-    if let Some(offset) = word.strip_prefix("RTMIN+") {
-        return Some(34 + offset.parse::<i32>().ok()?);
-    }
-    if let Some(offset) = word.strip_prefix("RTMAX-") {
-        return Some(64 - offset.parse::<i32>().ok()?);
-    }
-    let named = match word {
-        "HUP" => Signal::HUP,
-        "INT" => Signal::INT,
-        "QUIT" => Signal::QUIT,
-        "KILL" => Signal::KILL,
-        "USR1" => Signal::USR1,
-        "USR2" => Signal::USR2,
-        "TERM" => Signal::TERM,
-        "PWR" => Signal::POWER,
-        "RTMIN" => return Some(34),
-        _ => return None,
-    };
-    Some(named.as_raw())
-}
-
 /// A pidfd of a process; an error when it has gone.
 pub(super) fn open(pid: u32) -> rustix::io::Result<OwnedFd> {
     let pid = i32::try_from(pid)
@@ -250,21 +222,5 @@ mod tests {
         assert!(hears(status, 10) && hears(status, 37));
         assert!(!hears(status, 30) && !hears("", 10));
         assert!(!masked(status, &["ShdPnd:"], 10));
-    }
-
-    #[test]
-    fn halt_signals_are_read_as_lxc_writes_them() {
-        for (word, number) in [
-            ("SIGUSR1", 10),
-            ("USR1", 10),
-            ("SIGRTMIN+3", 37),
-            ("SIGRTMAX-1", 63),
-            ("30", 30),
-        ] {
-            assert_eq!(halt_signal(word), Some(number), "{word}");
-        }
-        assert_eq!(halt_signal(""), None);
-        assert_eq!(halt_signal("0"), None);
-        assert_eq!(halt_signal("SIGNONE"), None);
     }
 }
