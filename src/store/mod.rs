@@ -48,4 +48,7 @@ pub use record::{
 };
 pub use sources::{Sources, load_sources, save_sources, unmounted};
 pub use specs::{load_unit_spec, load_unit_specs};
-pub use stopped::{forget_stopped, forget_stopped_of, note_stopped, stopped, was_stopped};
+pub use stopped::{
+    forget_stopped, forget_stopped_of, note_stopped, note_stopped_at, stopped, was_run_stopped,
+    was_stopped,
+};

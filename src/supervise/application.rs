@@ -55,7 +55,8 @@ pub(super) fn supervise(
         .await_engine(ENGINE_AWAY)
         .map_err(failed("reach the engine of"))?;
     let shown = engine.show(&full).map_err(failed("find"))?;
-    let noted = store::was_stopped(paths, &unit.project, &unit.name, &shown.id);
+    let started = &shown.state.started_at;
+    let noted = store::was_run_stopped(paths, &unit.project, &unit.name, &shown.id, started);
     if !asked && unit.oneshot && is_done(&shown) && !noted {
         // What others wait for is done for good.
         ready(notifier)?;

@@ -38,29 +38,46 @@ pub(super) async fn ended(docker: &Docker, full: &str) -> Result<i32, BackendErr
 /// How long the engine may take to tell what it remembers.
 const MEMORY: Duration = Duration::from_secs(5);
 
-/// Whether the container of this id was told to end since it was started last, as far as the engine remembers: some
+/// The last run of a container.
+pub(super) struct Run {
+    /// When it began, in the engine's words.
+    pub(super) started: String,
+    /// The signal that asks it to end; none for SIGTERM.
+    own: Option<String>,
+}
+
+/// The last run of the container of this id; none when the engine does not tell.
+pub(super) async fn last_run(docker: &Docker, id: &str) -> Option<Run> {
+    let shown = docker.inspect_container(id, None::<InspectContainerOptions>);
+    let shown = tokio::time::timeout(MEMORY, shown).await.ok()?.ok()?;
+    Some(Run {
+        started: shown.state?.started_at?,
+        own: shown.config.and_then(|config| config.stop_signal),
+    })
+}
+
+/// Whether the container of this id was told to end since this run of it began, as far as the engine remembers: some
 /// hundred events of all containers.
-pub(super) async fn was_told_to(docker: &Docker, id: &str) -> bool {
+pub(super) async fn was_told_to(docker: &Docker, id: &str, run: &Run) -> bool {
+    let Ok(started) = run.started.parse() else {
+        return false;
+    };
     let asked = async {
-        let shown = docker.inspect_container(id, None::<InspectContainerOptions>);
-        let shown = shown.await.ok()?;
-        let started = shown.state?.started_at?;
-        let own = shown.config.and_then(|config| config.stop_signal);
         let options = EventsOptions {
-            since: Some(seconds(started.parse().ok()?)),
+            since: Some(seconds(started)),
             until: Some(seconds(Timestamp::now())),
             filters: Some(HashMap::from([("container".into(), vec![id.into()])])),
         };
         let mut events = docker.events(Some(options));
         while let Some(Ok(event)) = events.next().await {
-            if is_told(&event, own.as_deref()) {
-                return Some(true);
+            if is_told(&event, run.own.as_deref()) {
+                return true;
             }
         }
-        Some(false)
+        false
     };
     let told = tokio::time::timeout(MEMORY, asked).await;
-    told.ok().flatten().unwrap_or(false)
+    told.unwrap_or(false)
 }
 
 /// A time as the engine takes it: seconds since 1970 with a fraction.

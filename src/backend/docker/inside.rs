@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bollard::query_parameters::InspectContainerOptions;
@@ -170,13 +170,18 @@ impl Watch for DockerBackend {
         ) else {
             return false;
         };
-        if store::was_stopped(paths, project, name, &known.id) {
+        // A run that begins after this is none of those that are looked at.
+        let at = SystemTime::now();
+        let Some(run) = ended::last_run(&link.docker, &known.id).await else {
+            return store::was_stopped(paths, project, name, &known.id);
+        };
+        if store::was_run_stopped(paths, project, name, &known.id, &run.started) {
             return true;
         }
-        let told = ended::was_told_to(&link.docker, &known.id).await;
+        let told = ended::was_told_to(&link.docker, &known.id, &run).await;
         if told && self.site.notes_stops(&known) && !power::runs(link, &known).await {
             // Without the note its exit code of 0 counts as the end of its work at the next look.
-            let _ = store::note_stopped(paths, project, name, &known.id);
+            let _ = store::note_stopped_at(paths, project, name, &known.id, at);
         }
         told
     }
