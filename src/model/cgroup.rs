@@ -14,6 +14,9 @@ pub use app::app_limits;
 pub use live::live_limits;
 pub use translate::{translate, translate_all};
 
+/// The kernel's period of a quota that names none, microseconds.
+const PERIOD: &str = "100000";
+
 /// One `key=value` of `cgroup`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Limit {
@@ -111,6 +114,31 @@ impl Limit {
         first.contains(':').then_some(first)
     }
 
+    /// The same limit for a cgroup in which others may have set another period: a quota that names none is one of the usual
+    /// period, and the kernel keeps the one it has.
+    pub fn with_period(&self) -> Self {
+        let value = match self.key.as_str() {
+            "cpu.max" if self.value.split_whitespace().count() == 1 => {
+                format!("{} {PERIOD}", self.value.trim())
+            }
+            _ => self.value.clone(),
+        };
+        Self {
+            key: self.key.clone(),
+            value,
+        }
+    }
+
+    /// The usual period of the quota of `limits` where they name none and it has a file of its own (version 1).
+    pub fn usual_period(limits: &[Self]) -> Option<Self> {
+        let has = |key: &str| limits.iter().any(|limit| limit.key == key);
+        let needed = has("cpu.cfs_quota_us") && !has("cpu.cfs_period_us");
+        needed.then(|| Self {
+            key: "cpu.cfs_period_us".into(),
+            value: PERIOD.into(),
+        })
+    }
+
     /// The same limit in the kernel's words for "no limit", for when it goes while its container
     /// runs; none where the kernel has no such word.
     pub fn lifted(&self) -> Option<Self> {
@@ -166,6 +194,25 @@ fn parse_size(key: &str, text: &str) -> Result<Option<u64>, LimitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quota_without_a_period_is_one_of_the_usual_period() {
+        for (limit, written) in [
+            ("cpu.max=50000", "cpu.max=50000 100000"),
+            ("cpu.max=max", "cpu.max=max 100000"),
+            ("cpu.max=50000 20000", "cpu.max=50000 20000"),
+            ("pids.max=9", "pids.max=9"),
+        ] {
+            let limit: Limit = limit.parse().unwrap();
+            assert_eq!(limit.with_period().to_string(), written);
+        }
+        let limits = ["cpu.cfs_quota_us=5000", "cpu.cfs_period_us=20000"];
+        let limits = limits.map(|text| text.parse::<Limit>().unwrap());
+        let usual = Limit::usual_period(&limits[..1]).map(|limit| limit.to_string());
+        assert_eq!(usual.as_deref(), Some("cpu.cfs_period_us=100000"));
+        assert_eq!(Limit::usual_period(&limits), None);
+        assert_eq!(Limit::usual_period(&limits[1..]), None);
+    }
 
     #[test]
     fn a_limit_is_a_known_key_and_a_value() {

@@ -131,6 +131,10 @@ pub(super) fn change(old: &AppLimits, new: &AppLimits, without: &Unlimited) -> C
             .map(|v| v.map_or(LEAST_RESERVATION, number)),
         ..ContainerUpdateBody::default()
     };
+    // Without a word the engine keeps the period that others have set.
+    if body.cpu_quota.is_some() && new.cpu_quota.is_some() {
+        body.cpu_period = Some(new.cpu_period.map_or(USUAL_PERIOD, number));
+    }
     // The engine checks the two against each other, so they go together; without a word about swap it
     // gives as much of it as memory, when a container is made.
     if (old.memory, old.memory_swap) != (new.memory, new.memory_swap) {
@@ -218,6 +222,17 @@ mod tests {
             ..ContainerUpdateBody::default()
         };
         assert_eq!(change(&again, &limits, &without()), expected);
+        // A quota comes with its period, which others may have changed.
+        for (period, asked) in [(None, 100_000), (Some(50_000), 50_000)] {
+            let limits = AppLimits {
+                cpu_quota: Some(20_000),
+                cpu_period: period,
+                ..AppLimits::default()
+            };
+            let body = change(&other_than(&limits, &limits), &limits, &without());
+            let both = (body.cpu_quota, body.cpu_period);
+            assert_eq!(both, (Some(20_000), Some(asked)));
+        }
         // What goes from the file is lifted all the same.
         let none = AppLimits::default();
         let body = change(&other_than(&limits, &none), &none, &without());

@@ -222,7 +222,8 @@ impl Live {
     ) -> Result<Self, BackendError> {
         let mut done = Self(Vec::new());
         let mut waiting = gone(before, spec);
-        waiting.extend(spec.limits.iter().cloned());
+        waiting.extend(Limit::usual_period(&spec.limits));
+        waiting.extend(spec.limits.iter().map(Limit::with_period));
         // One may have to wait for another: memory cannot rise above memory and swap together.
         while !waiting.is_empty() {
             let count = waiting.len();

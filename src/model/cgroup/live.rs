@@ -3,7 +3,7 @@
 //! Those of memory, processor time and tasks are looked at, where the kernel has them on version 2: they have one file
 //! each with one value, which tools of others change (`docker update`, `systemctl set-property`).
 
-use super::Limit;
+use super::{Limit, PERIOD};
 use crate::model::{ContainerSpec, limits_of};
 
 /// The keys that are looked at.
@@ -28,7 +28,10 @@ pub fn live_limits(spec: &ContainerSpec) -> Vec<Limit> {
             let quota = limits.cpu_quota.filter(|quota| *quota > 0);
             all.extend(quota.map(|quota| Limit {
                 key: "cpu.max".into(),
-                value: format!("{quota} {}", limits.cpu_period.unwrap_or(100_000)),
+                value: match limits.cpu_period {
+                    Some(period) => format!("{quota} {period}"),
+                    None => format!("{quota} {PERIOD}"),
+                },
             }));
             all
         }
@@ -70,7 +73,7 @@ impl Limit {
 
 /// How many processors a quota is; none is no limit.
 fn processors(value: &str) -> Option<f64> {
-    let (quota, period) = value.split_once(' ').unwrap_or((value, "100000"));
+    let (quota, period) = value.split_once(' ').unwrap_or((value, PERIOD));
     let (quota, period): (f64, f64) = (quota.parse().ok()?, period.trim().parse().ok()?);
     (period > 0.0).then_some(quota / period)
 }
