@@ -28,9 +28,22 @@ pub(super) fn differing(file: &Container, old: &[Limit], new: &[Limit]) -> Vec<&
             all.push(keys);
         }
     }
+    if all.is_empty() && is_reordered(old, new) {
+        all.push(&[Key::Cgroup]);
+    }
     // In the order of the file.
     all.sort_by_key(|keys| keys.first().map(|key| file.place_of(*key).line));
     all
+}
+
+/// Whether the same limits come in another order, which is no other limit but of devices (version 1): the last rule that
+/// fits one counts.
+fn is_reordered(old: &[Limit], new: &[Limit]) -> bool {
+    let rules = |all: &[Limit]| -> Vec<Limit> {
+        let of = all.iter().filter(|limit| limit.key.starts_with("devices."));
+        of.cloned().collect()
+    };
+    rules(old) != rules(new)
 }
 
 /// The key behind one of the limits `all`.
@@ -235,5 +248,10 @@ mod tests {
         assert_eq!(behind(&[Cgroup], &[], &old, &[]), [Cgroup]);
         assert_eq!(behind(&[], &[], &["memory.high=1"], &[]), [Cgroup]);
         assert_eq!(behind(&[], &[], &old, &old), []);
+        // The order counts where a later rule may undo one before.
+        let (deny, allow) = ("devices.deny=a", "devices.allow=c 1:3 rwm");
+        let swapped = behind(&[Cgroup], &[], &[deny, allow], &[allow, deny]);
+        assert_eq!(swapped, [Cgroup]);
+        assert_eq!(behind(&[], &[], &old, &[old[1], old[0]]), []);
     }
 }
