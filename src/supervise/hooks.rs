@@ -24,15 +24,10 @@ pub(super) fn post_start(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
     if !unit.hooks.follow_start() {
         return Ok(());
     }
-    let done = match unit.kind {
+    match unit.kind {
         Kind::Application => in_application(unit, paths, HookAt::PostStart, None),
         Kind::System => apart(unit, paths),
-    };
-    if done.is_ok() {
-        // Not sooner: who has asked for a start that failed reads it while systemd tries again.
-        store::forget_hook_failed(paths, &unit.project, &unit.name);
     }
-    done
 }
 
 /// Runs the commands before a stop. Each has as long as the container itself has to end.

@@ -130,6 +130,8 @@ fn begin(
         if why == Why::Due {
             why = tries.wait(notifier, asks);
         }
+        // Of an older try. Not sooner: who has asked for the start reads it while the next one waits.
+        store::forget_hook_failed(paths, &unit.project, &unit.name);
         gate::shut(unit, paths);
         if !matches!(why, Why::Asked(Asking { alone: true, .. })) {
             gate::wait(unit, paths, notifier)?;

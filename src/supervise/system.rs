@@ -66,6 +66,7 @@ pub(super) fn run_hooks(
     let mut output = Output::of(unit);
     let mut last = Vec::new();
     let done = supervised::run_hooks(unit, paths, at, most, &mut |text| {
+        last.clear(); // of the one before
         hooks::keep_end(&mut last, text.as_bytes());
         // Output that nobody takes is no reason to leave the others out.
         let _ = output.take(false, text.as_bytes());

@@ -115,7 +115,8 @@ fn await_unlocked(note: &Path) {
 }
 
 /// Runs the commands around the life of the unit's container, in their order, up to the first that fails.
-/// What they print is told to `hear`. One that takes longer than `most` has failed.
+/// What each prints is told to `hear` in one piece, which is empty for one that cannot be run. One that takes longer than
+/// `most` has failed.
 ///
 /// # Errors
 /// Which one failed, for the journal.
@@ -141,7 +142,10 @@ pub fn run_hooks(
     }
     for hook in unit.hooks.at(at) {
         let ran = super::attach::run(&site, &unit.name, hook, most, &Leash::default());
-        let ran = ran.map_err(|error| format!("cannot run the {at} command `{hook}`: {error}"))?;
+        let ran = ran.map_err(|error| {
+            hear("");
+            format!("cannot run the {at} command `{hook}`: {error}")
+        })?;
         hear(&ran.output);
         if ran.code != 0 {
             return Err(hook.failure(at, ran.code.into(), &ran.output));
