@@ -34,20 +34,22 @@ pub struct Freezing {
 }
 
 impl Freezing {
-    /// Waits until nobody else freezes the container `name` of `lxcpath`.
+    /// That of the container `name` of `lxcpath`; none while somebody else has it.
     ///
     /// # Errors
     /// The note cannot be opened or locked.
-    pub fn of(paths: &Paths, lxcpath: &Path, name: &str) -> io::Result<Self> {
+    pub fn of(paths: &Paths, lxcpath: &Path, name: &str) -> io::Result<Option<Self>> {
         make_private(&paths.frozen())?;
         // There may be another of that name elsewhere.
         let place = stable_hash(&lxcpath.to_string_lossy());
         let path = paths.frozen().join(format!("{place:016x}~{name}"));
         loop {
             let held = Self::open(&path, true)?;
-            held.file.lock()?;
-            if held.is_current() {
-                return Ok(held);
+            match held.file.try_lock() {
+                Ok(()) if held.is_current() => return Ok(Some(held)),
+                Ok(()) => {} // who had it has forgotten it meanwhile
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
             }
         }
     }
@@ -139,9 +141,13 @@ mod tests {
             init: 7,
             started: 9,
         };
-        let mut held = Freezing::of(&paths, &frozen.lxcpath, "golden").unwrap();
+        let mut held = Freezing::of(&paths, &frozen.lxcpath, "golden")
+            .unwrap()
+            .unwrap();
         assert_eq!(held.left(), None);
-        let mut other = Freezing::of(&paths, Path::new("/srv/lxc"), "golden").unwrap();
+        let mut other = Freezing::of(&paths, Path::new("/srv/lxc"), "golden")
+            .unwrap()
+            .unwrap();
         assert_eq!(other.left(), None, "another one of that name");
         other.end();
         held.note(&frozen).unwrap();
@@ -161,15 +167,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
         let lxcpath = Path::new("/var/lib/lxc");
-        let first = Freezing::of(&paths, lxcpath, "golden").unwrap();
-        let theirs = paths.clone();
-        let waits = std::thread::spawn(move || {
-            let mut second = Freezing::of(&theirs, lxcpath, "golden").unwrap();
-            assert_eq!(second.left(), None);
-            second.is_current()
-        });
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        let first = Freezing::of(&paths, lxcpath, "golden").unwrap().unwrap();
+        assert!(Freezing::of(&paths, lxcpath, "golden").unwrap().is_none());
+        let path = first.path.clone();
+        let waits = Freezing::open(&path, false).unwrap();
         first.end();
-        assert!(waits.join().unwrap());
+        waits.file.try_lock().unwrap();
+        assert!(!waits.is_current());
+        let mut second = Freezing::of(&paths, lxcpath, "golden").unwrap().unwrap();
+        assert!(second.is_current() && second.left().is_none());
     }
 }

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::Sender;
 
 use super::inherit;
 use super::monitor::HOST_DEFAULTS;
@@ -19,7 +20,12 @@ use crate::backend::BackendError;
 use crate::model::{ContainerSpec, IdRange};
 
 /// Copies the container `origin`; a running one is frozen for the time it takes.
-pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(), BackendError> {
+pub(super) fn clone(
+    site: &Site,
+    spec: &ContainerSpec,
+    origin: &str,
+    lines: &Sender<String>,
+) -> Result<(), BackendError> {
     let full = spec.host_name();
     let origin_dir = site.lxcpath.join(origin);
     let config_path = origin_dir.join("config");
@@ -54,7 +60,7 @@ pub(super) fn clone(site: &Site, spec: &ContainerSpec, origin: &str) -> Result<(
         .filter_map(parse_range)
         .collect();
     let (dir, rootfs) = prepare(site, spec)?;
-    still::during(site, &container, origin, || {
+    still::during(site, &container, (origin, lines), || {
         copy_tree(&full, &source, &rootfs)
     })?;
     shift(&full, &rootfs, &from, &spec.idmap)?;

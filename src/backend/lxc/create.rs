@@ -44,8 +44,8 @@ fn fill(site: &Site, spec: &ContainerSpec, lines: &Sender<String>) -> Result<(),
     match &spec.source {
         Source::Template { name, args } => template(site, spec, name, args, lines),
         Source::Download { args } => template(site, spec, "download", args, lines),
-        Source::CloneSibling(origin) => copy::clone(site, spec, &site.full(origin)),
-        Source::CloneHost(origin) => copy::clone(site, spec, origin),
+        Source::CloneSibling(origin) => copy::clone(site, spec, &site.full(origin), lines),
+        Source::CloneHost(origin) => copy::clone(site, spec, origin, lines),
         Source::Rootfs(path) => copy::rootfs(site, spec, path),
         Source::Image(_) | Source::Build(_) => Err(failed(
             "create",
