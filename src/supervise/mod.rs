@@ -251,3 +251,35 @@ fn await_end(main: &str, again: &dyn Fn()) {
         again();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn what_a_command_said_that_failed_is_not_told_of_the_next_try() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let mount = PathBuf::from("/srv/nowhere/data");
+        let unit = UnitSpec {
+            kind: Kind::System,
+            mounts: [mount.clone()].into(),
+            ..output::tests::unit()
+        };
+        let (project, name) = (&unit.project, &unit.name);
+        let on = [(mount, PathBuf::from("/srv/nowhere"))].into();
+        store::save_sources(&paths, project, &[(name.clone(), on)].into()).unwrap();
+        store::note_hook_failed(&paths, project, name, "it failed", b"").unwrap();
+        let why = Why::Asked(Asking {
+            alone: true,
+            bare: false,
+        });
+        let mut tries = Tries::take(paths.backoff(project, name), unit.restart, why);
+        let notifier = Notifier::from_environment().unwrap();
+        let done = begin(&unit, &paths, &notifier, (why, &|| why), &mut tries);
+        assert!(done.unwrap_err().contains("not mounted"));
+        assert_eq!(store::hook_failed(&paths, project, name), None);
+    }
+}
