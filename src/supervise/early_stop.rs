@@ -9,6 +9,7 @@
 use std::io;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,25 +76,37 @@ impl<'a> Start<'a> {
         }
     }
 
-    /// Does what `ExecStop=` does; returns when the container has ended.
-    pub(super) fn stop(&self) {
-        match store::take_asker(self.paths, &self.unit.project, &self.unit.name) {
-            // A run of locker ends it, in its own time.
-            Some(asker) => {
-                while asker.waits() {
-                    thread::sleep(LOOK);
-                }
-            }
-            None => {
-                if let Err(reason) = hooks::pre_stop(self.unit, self.paths) {
-                    // systemd has been told to stop it, and nobody is there to be asked again.
-                    sys::tell_failure(&reason);
-                }
+    /// Begins to do what `ExecStop=` does. That has its last words when it is heard from what this gives; whoever waits for
+    /// the container's end does not wait for them: they ask the monitor, which by then waits for this very process.
+    pub(super) fn stop(&self) -> mpsc::Receiver<()> {
+        let (unit, paths) = (self.unit.clone(), self.paths.clone());
+        let (said, done) = mpsc::channel();
+        thread::spawn(move || {
+            stop(&unit, &paths);
+            // Nobody may listen any more.
+            let _ = said.send(());
+        });
+        done
+    }
+}
+
+fn stop(unit: &UnitSpec, paths: &Paths) {
+    match store::take_asker(paths, &unit.project, &unit.name) {
+        // A run of locker ends it, in its own time.
+        Some(asker) => {
+            while asker.waits() {
+                thread::sleep(LOOK);
             }
         }
-        if let Err(reason) = system::stop(self.unit, self.paths) {
-            sys::tell_failure(&reason);
+        None => {
+            if let Err(reason) = hooks::pre_stop(unit, paths) {
+                // systemd has been told to stop it, and nobody is there to be asked again.
+                sys::tell_failure(&reason);
+            }
         }
+    }
+    if let Err(reason) = system::stop(unit, paths) {
+        sys::tell_failure(&reason);
     }
 }
 

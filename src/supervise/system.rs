@@ -20,6 +20,8 @@ use crate::sys::Notifier;
 const LOOK: Duration = Duration::from_millis(3);
 /// The same once a start takes long.
 const SLOW_LOOK: Duration = Duration::from_millis(100);
+/// How long a stop may take to say how it went once the container has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long the service may be starting; nearly all of a start is over much sooner.
 const LATE: Duration = Duration::from_secs(10);
 /// How long after a guard that the kernel refused something to the next.
@@ -103,19 +105,25 @@ fn stand_for(
         match begins(container, &ended, start) {
             Begun::Ended => return ended_early(unit, paths, notifier, container),
             Begun::Stopping => {
-                start.stop();
+                let done = start.stop();
+                let _ = ended.recv();
+                let _ = done.recv_timeout(LAST_WORDS);
                 return;
             }
             Begun::Runs => {}
         }
         scope.spawn(move || ear.hand_on(Output::of(unit), &container.console, from));
         let ports = ports::open(unit, paths, asked);
-        match start.tell() {
-            true => start.stop(),
-            false => stay(unit, paths, notifier, (container, &ended)),
+        let done = start.tell().then(|| start.stop());
+        match &done {
+            Some(_) => drop(ended.recv()),
+            None => stay(unit, paths, notifier, (container, &ended)),
         }
         drop(ports);
         bell.ring_out();
+        if let Some(done) = done {
+            let _ = done.recv_timeout(LAST_WORDS);
+        }
     });
 }
 
