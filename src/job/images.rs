@@ -218,22 +218,12 @@ impl Older {
 }
 
 /// The steps of a plan that fetch and build images, in their order.
-pub(super) fn only(plan: Plan) -> Plan {
-    let mut only = Plan::default();
-    let mut places = BTreeMap::new();
-    for (id, planned) in plan.steps.into_iter().enumerate() {
-        if !matches!(planned.step, Step::Pull { .. } | Step::Build(_)) {
-            continue;
-        }
-        let after = planned
-            .after
-            .iter()
-            .filter_map(|earlier| places.get(earlier));
-        let after = after.copied().collect();
-        places.insert(id, only.steps.len());
-        only.steps.push(PlannedStep { after, ..planned });
+pub(super) fn only(mut plan: Plan) -> Plan {
+    plan.take_out(|step| !matches!(step, Step::Pull { .. } | Step::Build(_)));
+    Plan {
+        steps: plan.steps,
+        ..Plan::default()
     }
-    only
 }
 
 /// One plan out of two: what both do is done once.

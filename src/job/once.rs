@@ -4,7 +4,6 @@
 //! worked out as for any other and what it depends on is started before it. Then its own steps are
 //! taken out of the plan, and the engine makes and runs it with this process's terminal.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use crate::apply::{Event, Events};
 use crate::backend::{BackendError, RunOptions};
 use crate::model::{ContainerSpec, HostsLine, JobState, Name};
 use crate::observed::ObservedJob;
-use crate::plan::{Goal, Plan, PlannedStep, Recreate, Step, StepId};
+use crate::plan::{Goal, Plan, Recreate, Step};
 
 use super::begun::Begun;
 use super::change::{ask, end_if_told, lock, perform, trust};
@@ -212,29 +211,14 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(plan: Plan, name: &Name) -> Self {
+    fn of(mut plan: Plan, name: &Name) -> Self {
+        let own = plan.take_out(|step| step.container() == Some(name));
         let mut parts = Self {
-            rest: Plan {
-                steps: Vec::new(),
-                ..plan
-            },
+            rest: plan,
             spec: None,
             hosts: Vec::new(),
         };
-        let mut places: BTreeMap<StepId, StepId> = BTreeMap::new();
-        for (id, planned) in plan.steps.into_iter().enumerate() {
-            if planned.step.container() == Some(name) {
-                parts.keep(planned.step);
-                continue;
-            }
-            let after = planned
-                .after
-                .iter()
-                .filter_map(|earlier| places.get(earlier));
-            let after = after.copied().collect();
-            places.insert(id, parts.rest.steps.len());
-            parts.rest.steps.push(PlannedStep { after, ..planned });
-        }
+        own.into_iter().for_each(|step| parts.keep(step));
         parts
     }
 
@@ -271,7 +255,7 @@ fn make_directory(path: &Path) -> Result<(), BackendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Cause;
+    use crate::plan::{Cause, PlannedStep, StepId};
 
     fn name(word: &str) -> Name {
         Name::new(word).unwrap()

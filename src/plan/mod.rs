@@ -57,6 +57,8 @@ mod waits;
 mod wish;
 mod words;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::model::{Key, Name, Place};
@@ -134,6 +136,26 @@ pub struct Plan {
     pub notices: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<Warning>,
+}
+
+impl Plan {
+    /// Takes out the steps that `taken` says, in their order, with the reasons and the order of those that stay as they
+    /// were: nothing waits any more for what is taken out.
+    pub fn take_out(&mut self, taken: impl Fn(&Step) -> bool) -> Vec<Step> {
+        let (mut out, mut places) = (Vec::new(), BTreeMap::new());
+        for (id, planned) in std::mem::take(&mut self.steps).into_iter().enumerate() {
+            if taken(&planned.step) {
+                out.push(planned.step);
+                continue;
+            }
+            let after = planned.after.iter();
+            let after = after.filter_map(|earlier| places.get(earlier));
+            let after = after.copied().collect();
+            places.insert(id, self.steps.len());
+            self.steps.push(PlannedStep { after, ..planned });
+        }
+        out
+    }
 }
 
 #[cfg(test)]
