@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::backend::Seeded;
+use crate::backend::{Body, Progress, Seeded};
 use crate::firewall::FirewallChange;
-use crate::model::{Mount, Name, SYSTEM_GRACE, Subnets};
+use crate::model::{ContainerSpec, Mount, Name, SYSTEM_GRACE, Subnets};
 use crate::network::{BridgeRemoval, BridgeWish};
 use crate::observed::{Mark, Observed, ProjectRecord};
 use crate::plan::{Plan, Step, StepId, usual_grace};
@@ -21,6 +21,7 @@ use super::events::{Event, Events};
 use super::halt::Halts;
 use super::health;
 use super::kept::before_boot;
+use super::life::body;
 use super::perform::{AnonymousVolumes, ApplyOptions};
 use super::undo::unseed;
 use super::{Host, StepError};
@@ -81,7 +82,7 @@ impl<'a> Worker<'a> {
         step: &Step,
     ) -> Result<Outcome, StepError> {
         // Whoever does it ends what was begun as soon as nobody waits for it any more.
-        if !is_given_up(step) || is_wait(step) {
+        if at_end(step) != AtEnd::Dropped {
             return self.act(id, step).await;
         }
         let mut halt = self.halts.listen(step.container());
@@ -89,6 +90,19 @@ impl<'a> Worker<'a> {
             biased;
             () = health::halted(&mut halt) => Err(StepError::GivenUp),
             done = self.act(id, step) => done,
+        }
+    }
+
+    /// Whether a step may be given up when the run is told to end; a start may by what follows it.
+    pub(super) fn may_give_up(&self, step: &Step) -> bool {
+        let follows = |name: &Name| {
+            let marks = self.marks();
+            let mark = marks.get(name);
+            mark.is_some_and(|mark| mark.spec.hooks.follow_start())
+        };
+        match step {
+            Step::Start { container } => follows(container),
+            other => at_end(other) != AtEnd::Finished,
         }
     }
 
@@ -108,132 +122,157 @@ impl<'a> Worker<'a> {
             return Ok(Outcome::Already);
         }
         let back = self.before.back(step);
+        let (host, backend) = (self.host, &*self.host.backend);
+        let told = |line: &str| self.events.tell(Event::Output { id, step, line });
         match step {
             Step::SaveRecord(record) => self.claim(record).await?,
             Step::ForgetProject(_) => self.forget().await?,
-            Step::Sweep(left) => self.host.firewall.sweep(left, false).await?,
-            Step::EnsureBridge { .. }
-            | Step::RemoveBridge { .. }
-            | Step::OpenNetwork(_)
-            | Step::CloseNetwork(_)
-            | Step::Publish { .. }
-            | Step::WriteHostNames { .. } => return self.act_on_host(step, back).await,
-            Step::Pull { .. }
-            | Step::Build(_)
-            | Step::EnsureNetwork(_)
-            | Step::RemoveNetwork(_) => self.act_on_engine(id, step).await?,
+            Step::EnsureBridge {
+                bridge,
+                subnets,
+                cards,
+                adopt,
+                mtu,
+            } => {
+                let wish = BridgeWish {
+                    bridge,
+                    subnets,
+                    cards,
+                    adopt: *adopt,
+                    mtu: *mtu,
+                };
+                return self.ensure_bridge(&wish, back).await;
+            }
+            Step::RemoveBridge { bridge, adopt, .. } => self.remove_bridge(bridge, *adopt).await?,
+            Step::OpenNetwork(rules) => {
+                let open = vec![rules.clone()];
+                self.change_firewall(FirewallChange {
+                    open,
+                    ..FirewallChange::default()
+                })
+                .await?;
+            }
+            Step::CloseNetwork(rules) => {
+                let close = vec![rules.clone()];
+                self.change_firewall(FirewallChange {
+                    close,
+                    ..FirewallChange::default()
+                })
+                .await?;
+            }
+            Step::Publish { add, remove } => {
+                self.change_firewall(self.before.publish(add, remove))
+                    .await?;
+            }
+            Step::Sweep(left) => host.firewall.sweep(left, false).await?,
+            Step::WriteHostNames { hosts } => {
+                host.hosts.write(host.project.as_str(), hosts).await?;
+            }
+            Step::Pull { image, platform } => {
+                let engine = self.engine()?;
+                engine.pull(image, platform.as_deref(), &told).await?;
+            }
+            Step::Build(build) => self.engine()?.build(build, &told).await?,
+            Step::EnsureNetwork(network) => self.engine()?.ensure_network(network).await?,
+            Step::RemoveNetwork(network) => self.remove_network(network).await?,
             Step::InstallProgram(copy) => {
                 let copy = copy.clone();
                 blocking(move || store::install(&copy)).await?;
             }
             Step::WriteUnits(change) => {
                 // A host that crashes in a moment boots what is written now.
-                before_boot(self.host, self.plan, self.before.observed()).await?;
-                self.host.units.write(change, self.host).await?;
+                before_boot(host, self.plan, self.before.observed()).await?;
+                host.units.write(change, host).await?;
             }
             Step::Seed {
                 container,
                 mounts,
                 copy,
             } => return self.seed(container, mounts, *copy).await,
-            Step::Create(_) | Step::Configure(_) | Step::WriteNames { .. } | Step::Setup { .. } => {
-                self.act_on_inside(id, step).await?;
+            Step::Create(spec) => self.create(spec, &told).await?,
+            Step::Configure(spec) => self.configure(spec).await?,
+            Step::WriteNames {
+                container,
+                hosts,
+                dns,
+            } => backend.inside().write_names(container, hosts, dns).await?,
+            Step::Setup { container, .. } => {
+                self.settle(container).await?;
+                self.set_up(id, step, container).await?;
             }
-            Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. } => self.wait_for(step).await?,
-            Step::RemoveWreck { .. }
-            | Step::BringBack { .. }
-            | Step::Start { .. }
-            | Step::Stop { .. }
-            | Step::Freeze { .. }
-            | Step::Unfreeze { .. }
-            | Step::SetAside { .. }
-            | Step::Destroy { .. } => self.act_on_body(step).await?,
+            Step::AwaitHealthy {
+                container,
+                check,
+                most,
+                may_end,
+                settle,
+            } => {
+                let wanted = health::Wanted {
+                    check: check.as_ref(),
+                    most: *most,
+                    may_end: *may_end,
+                    settle: *settle,
+                };
+                self.await_healthy(container, &wanted).await?;
+            }
+            Step::AwaitCompleted { container, most } => {
+                let halt = self.halts.listen(Some(container));
+                health::await_completed(backend.watch(), container, *most, halt).await?;
+            }
+            Step::RemoveWreck { container } => {
+                backend.destroy(container, Body::Present, false).await?;
+            }
+            Step::BringBack { container } => backend.set_aside(container, true).await?,
+            Step::SetAside { container } => backend.set_aside(container, false).await?,
+            Step::Start { container } => self.start(container).await?,
+            Step::Stop {
+                container,
+                timeout,
+                aside,
+            } => self.stop(container, body(*aside), *timeout).await?,
+            Step::Freeze { container } => self.set_frozen(container, true).await?,
+            Step::Unfreeze { container } => self.set_frozen(container, false).await?,
+            Step::Destroy {
+                container, aside, ..
+            } => {
+                let volumes = self.volumes.destroy && !aside;
+                backend.destroy(container, body(*aside), volumes).await?;
+            }
             Step::EndJob { job, timeout } => self.end_job(job, *timeout).await?,
             Step::RemoveVolume {
                 path,
                 engine,
                 adopted,
             } => {
-                self.remove_volume(path.as_deref(), engine.as_deref(), *adopted)
-                    .await?;
+                let (path, engine) = (path.as_deref(), engine.as_deref());
+                self.remove_volume(path, engine, *adopted).await?;
             }
         }
         Ok(Outcome::Done(back))
     }
 
-    /// The steps that change the host around the containers.
-    async fn act_on_host(&self, step: &Step, back: Back) -> Result<Outcome, StepError> {
-        let host = self.host;
-        if let Step::EnsureBridge {
-            bridge,
-            subnets,
-            cards,
-            adopt,
-            mtu,
-        } = step
-        {
-            let wish = BridgeWish {
-                bridge,
-                subnets,
-                cards,
-                adopt: *adopt,
-                mtu: *mtu,
-            };
-            let made = host.network.ensure(&host.project, &wish).await?;
-            let changed = matches!(back, Back::MakeBridge(..));
-            return Ok(Outcome::Done(match made {
-                true => Back::RemoveBridge(bridge.clone()),
-                false if changed => back,
-                false => Back::Nothing,
-            }));
-        }
-        if let Step::RemoveBridge { bridge, adopt, .. } = step {
-            self.remove_bridge(bridge, *adopt).await?;
-        } else if let Step::WriteHostNames { hosts } = step {
-            host.hosts.write(host.project.as_str(), hosts).await?;
-        } else {
-            host.firewall.apply(&self.firewall_change(step)).await?;
-        }
-        Ok(Outcome::Done(back))
+    async fn ensure_bridge(&self, wish: &BridgeWish<'_>, back: Back) -> Result<Outcome, StepError> {
+        let made = self.host.network.ensure(&self.host.project, wish).await?;
+        let changed = matches!(back, Back::MakeBridge(..));
+        Ok(Outcome::Done(match made {
+            true => Back::RemoveBridge(wish.bridge.into()),
+            false if changed => back,
+            false => Back::Nothing,
+        }))
     }
 
-    fn firewall_change(&self, step: &Step) -> FirewallChange {
-        let mut change = FirewallChange::default();
-        if let Step::OpenNetwork(rules) = step {
-            change.open.push(rules.clone());
-        } else if let Step::CloseNetwork(rules) = step {
-            change.close.push(rules.clone());
-        } else if let Step::Publish { add, remove } = step {
-            change = self.before.publish(add, remove);
-        }
-        change
+    async fn change_firewall(&self, change: FirewallChange) -> Result<(), StepError> {
+        Ok(self.host.firewall.apply(&change).await?)
     }
 
-    /// The steps that make a container or change its inside.
-    async fn act_on_inside(&self, id: StepId, step: &Step) -> Result<(), StepError> {
+    async fn create(&self, spec: &ContainerSpec, told: Progress<'_>) -> Result<(), StepError> {
         let backend = &*self.host.backend;
-        if let Step::Create(spec) = step {
-            let mark = self.mark_of(spec, spec.setup.is_empty());
-            let told = |line: &str| self.events.tell(Event::Output { id, step, line });
-            backend.create(&mark, self.volumes.renew, &told).await?;
-            for remark in backend.remarks() {
-                self.events.tell(Event::Note(&remark));
-            }
-            self.marks().insert(spec.name.clone(), mark);
-        } else if let Step::Configure(spec) = step {
-            self.configure(spec).await?;
-        } else if let Step::Setup { container, .. } = step {
-            self.settle(container).await?;
-            self.set_up(id, step, container).await?;
-        } else if let Step::WriteNames {
-            container,
-            hosts,
-            dns,
-        } = step
-        {
-            let inside = backend.inside();
-            inside.write_names(container, hosts, dns).await?;
+        let mark = self.mark_of(spec, spec.setup.is_empty());
+        backend.create(&mark, self.volumes.renew, told).await?;
+        for remark in backend.remarks() {
+            self.events.tell(Event::Note(&remark));
         }
+        self.marks().insert(spec.name.clone(), mark);
         Ok(())
     }
 
@@ -330,22 +369,54 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Whether a step is not finished when the run is told to end: what it waits for may never come, and what it
-/// fetches may come later.
-pub(super) fn is_given_up(step: &Step) -> bool {
-    let work = matches!(
-        step,
-        Step::Pull { .. } | Step::Build(_) | Step::Setup { .. }
-    );
-    work || is_wait(step)
+/// What becomes of a step that is under way when the run is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtEnd {
+    /// It is finished.
+    Finished,
+    /// It is dropped: what it fetches or runs may take without end.
+    Dropped,
+    /// It hears of the end by itself: it only waits.
+    Hears,
 }
 
-/// Whether a step only waits; it hears of the end by itself.
+fn at_end(step: &Step) -> AtEnd {
+    match step {
+        Step::Pull { .. } | Step::Build(_) | Step::Setup { .. } => AtEnd::Dropped,
+        Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. } => AtEnd::Hears,
+        Step::SaveRecord(_)
+        | Step::ForgetProject(_)
+        | Step::RemoveWreck { .. }
+        | Step::BringBack { .. }
+        | Step::EnsureBridge { .. }
+        | Step::RemoveBridge { .. }
+        | Step::OpenNetwork(_)
+        | Step::CloseNetwork(_)
+        | Step::Sweep(_)
+        | Step::EnsureNetwork(_)
+        | Step::RemoveNetwork(_)
+        | Step::InstallProgram(_)
+        | Step::WriteUnits(_)
+        | Step::Create(_)
+        | Step::Seed { .. }
+        | Step::Configure(_)
+        | Step::WriteNames { .. }
+        | Step::Start { .. }
+        | Step::Stop { .. }
+        | Step::Freeze { .. }
+        | Step::Unfreeze { .. }
+        | Step::Publish { .. }
+        | Step::WriteHostNames { .. }
+        | Step::SetAside { .. }
+        | Step::EndJob { .. }
+        | Step::Destroy { .. }
+        | Step::RemoveVolume { .. } => AtEnd::Finished,
+    }
+}
+
+/// Whether a step only waits.
 pub(super) fn is_wait(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::AwaitHealthy { .. } | Step::AwaitCompleted { .. }
-    )
+    at_end(step) == AtEnd::Hears
 }
 
 /// All subnets of a record.

@@ -95,6 +95,12 @@ impl<'a> Before<'a> {
         new.copied().collect()
     }
 
+    /// Whether it ran before the plan stopped it.
+    pub(super) fn ran(&self, name: &Name) -> bool {
+        let running = matches!(self.state(name), Some(State::Running | State::Frozen));
+        running && self.stopped.contains(name)
+    }
+
     fn state(&self, name: &Name) -> Option<State> {
         self.old(name).map(|container| container.state)
     }

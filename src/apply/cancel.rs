@@ -1,7 +1,7 @@
 //! Being told to stop: Ctrl-C, SIGTERM, SIGHUP, or a test.
 //!
-//! The first signal kills no step: the run sees it, starts nothing new, gives up what only waits or
-//! fetches, and undoes what it did. A second one leaves at once: what is then half done is what a killed
+//! The first signal kills no step: the run sees it, starts nothing new, gives up what only waits, fetches, or runs
+//! commands of the file, and undoes what it did. A second one leaves at once: what is then half done is what a killed
 //! run leaves, and the journal tells the next one. It is obeyed even when the run itself is stuck.
 
 use std::io;

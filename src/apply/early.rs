@@ -3,7 +3,8 @@
 //!
 //! Time alone does not do: on a busy host a program that fails at once may not have come to its first line yet.
 //! So the look comes a moment after the start, and later when something inside is still at work by then; what
-//! waits for a caller, a timer or a disk's answer has begun its life.
+//! waits for a caller, a timer or a disk's answer has begun its life. An init is there to stay, whatever becomes of
+//! what it starts, so its moment is shorter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::model::Name;
+use crate::model::{Kind, Name};
 use crate::observed::{Observed, ObservedContainer, State};
 use crate::plan::Step;
 use crate::sys::process::{Stat, TICKS, descendants};
@@ -22,11 +23,17 @@ use super::{Event, Events};
 /// How long a container must have run before the run that started it is done.
 const MOMENT: Duration = Duration::from_millis(200);
 
+/// The same for a system container that runs an init.
+const INIT_MOMENT: Duration = Duration::from_millis(30);
+
+/// What such a first process is called. A script of this name has its shell's, and is no init.
+const INITS: [&str; 2] = ["systemd", "init"];
+
 /// The same for one in which something is at work all the time.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether that is so.
-const LOOK: Duration = Duration::from_millis(40);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Hears when a run has started what, and hands everything on.
 pub struct Starts<'a> {
@@ -49,22 +56,35 @@ impl<'a> Starts<'a> {
         at.keys().cloned().collect()
     }
 
-    /// Those that run or are started again, with how long ago they were started and the process id of their init.
-    fn running(&self, observed: &Observed) -> Vec<(Name, Duration, Option<u32>)> {
+    /// Those that run or are started again, with how long ago they were started.
+    fn running<'o>(
+        &self,
+        observed: &'o Observed,
+    ) -> Vec<(&'o Name, Duration, &'o ObservedContainer)> {
         let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = at.iter().filter_map(|(name, at)| {
-            let found: &ObservedContainer = observed.containers.get(name)?;
+            let (name, found) = observed.containers.get_key_value(name)?;
             let runs = matches!(found.state, State::Running | State::Starting);
-            runs.then(|| (name.clone(), at.elapsed(), found.pid))
+            runs.then(|| (name, at.elapsed(), found))
         });
         runs.collect()
+    }
+
+    /// How long to wait before any look can say enough; none when one can already.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let youngest = at.values().map(Instant::elapsed).min()?;
+        INIT_MOMENT.checked_sub(youngest)
     }
 
     /// How long to wait before a look says enough; none when this one does.
     pub(super) fn rest(&self, observed: &Observed) -> Option<Duration> {
         let running = self.running(observed).into_iter();
         running
-            .filter_map(|(_, since, pid)| rest(since, &|| pid.is_some_and(works)))
+            .filter_map(|(_, since, found)| {
+                let works = || found.pid.is_some_and(works);
+                rest(since, moment(found), &works)
+            })
             .max()
     }
 
@@ -72,8 +92,12 @@ impl<'a> Starts<'a> {
     /// started again.
     pub(super) fn young(&self, observed: &Observed) -> Vec<Name> {
         let running = self.running(observed).into_iter();
-        let young = running.filter(|(_, _, pid)| pid.and_then(age).is_some_and(|age| age < BUSY));
-        young.map(|(name, ..)| name).collect()
+        let is_young = |found: &ObservedContainer| {
+            let age = found.pid.and_then(age);
+            age.is_some_and(|age| age < BUSY)
+        };
+        let young = running.filter(|(.., found)| is_young(found));
+        young.map(|(name, ..)| name.clone()).collect()
     }
 }
 
@@ -92,9 +116,28 @@ impl Events for Starts<'_> {
     }
 }
 
+/// How long it must have run.
+fn moment(found: &ObservedContainer) -> Duration {
+    match found.kind {
+        Kind::System if found.pid.is_some_and(is_init) => INIT_MOMENT,
+        Kind::System | Kind::Application => MOMENT,
+    }
+}
+
+/// Whether a process calls itself an init (proc_pid_cmdline(5)).
+fn is_init(pid: u32) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let first = words.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = first
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    INITS.iter().any(|init| init.as_bytes() == name)
+}
+
 /// What is left until the look, `since` its start.
-fn rest(since: Duration, works: &dyn Fn() -> bool) -> Option<Duration> {
-    match MOMENT.checked_sub(since).filter(|rest| !rest.is_zero()) {
+fn rest(since: Duration, moment: Duration, works: &dyn Fn() -> bool) -> Option<Duration> {
+    match moment.checked_sub(since).filter(|rest| !rest.is_zero()) {
         Some(rest) => Some(rest),
         None => (since < BUSY && works()).then_some(LOOK),
     }
@@ -128,11 +171,12 @@ mod tests {
 
     #[test]
     fn what_was_just_started_is_looked_at_a_moment_later_and_what_is_at_work_later_still() {
-        assert_eq!(rest(ms(20), &|| false), Some(ms(180)));
-        assert_eq!(rest(ms(200), &|| false), None);
-        assert_eq!(rest(ms(200), &|| true), Some(LOOK));
+        assert_eq!(rest(ms(20), MOMENT, &|| false), Some(ms(180)));
+        assert_eq!(rest(ms(200), MOMENT, &|| false), None);
+        assert_eq!(rest(ms(200), MOMENT, &|| true), Some(LOOK));
+        assert_eq!(rest(ms(40), INIT_MOMENT, &|| false), None);
         // What always works keeps nobody waiting for ever.
-        assert_eq!(rest(ms(1000), &|| true), None);
+        assert_eq!(rest(ms(1000), MOMENT, &|| true), None);
     }
 
     /// Runs a shell until what is seen of it is `wanted`; whether that came.
@@ -147,6 +191,30 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         came
+    }
+
+    #[test]
+    fn a_script_that_is_called_init_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("init");
+        std::fs::write(&script, "#!/bin/sh\nsleep 60\n").unwrap();
+        let run = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&script, run).unwrap();
+        let named = |program: &mut std::process::Command, wanted: bool| {
+            let mut child = program.spawn().unwrap();
+            let words = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+            // Between fork and exec it is this program still, and in the exec nothing.
+            let early = [words(std::process::id()), Vec::new()];
+            while early.contains(&words(child.id())) {}
+            let is = is_init(child.id());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(is, wanted);
+        };
+        named(&mut std::process::Command::new(&script), false);
+        let mut init = std::process::Command::new("sleep");
+        let init = std::os::unix::process::CommandExt::arg0(&mut init, "/sbin/init");
+        named(init.arg("60"), true);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Ends what only waits: of one container, or of the whole run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -14,6 +14,10 @@ pub(super) struct Halts(Mutex<Told>);
 #[derive(Debug, Default)]
 struct Told {
     all: bool,
+    /// Whoever asked for the run does not want it any more.
+    signal: bool,
+    /// Those that cannot come to their end.
+    lost: BTreeSet<Name>,
     /// By container; none is what belongs to no container.
     each: BTreeMap<Option<Name>, watch::Sender<bool>>,
 }
@@ -28,8 +32,25 @@ impl Halts {
         }
     }
 
-    /// Ends what waits for one container.
+    /// The same, since whoever asked for the run does not want it any more.
+    pub(super) fn by_signal(&self) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.signal = true;
+        drop(told);
+        self.all();
+    }
+
+    /// Whether work for a container that is under way is to be given up, and not only what waits.
+    pub(super) fn gives_up(&self, name: &Name) -> bool {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.signal || told.lost.contains(name)
+    }
+
+    /// Ends what waits for one container, which cannot come to its end.
     pub(super) fn only(&self, name: &Name) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.lost.insert(name.clone());
+        drop(told);
         self.sender(Some(name), |sender| sender.send_replace(true));
     }
 
@@ -57,7 +78,11 @@ mod tests {
         let (one, other) = (halts.listen(Some(&a)), halts.listen(Some(&b)));
         halts.only(&a);
         assert!(*one.borrow() && !*other.borrow());
+        assert!(halts.gives_up(&a) && !halts.gives_up(&b));
         halts.all();
         assert!(*other.borrow() && *halts.listen(None).borrow());
+        assert!(!halts.gives_up(&b), "its work is waited for");
+        halts.by_signal();
+        assert!(halts.gives_up(&b));
     }
 }

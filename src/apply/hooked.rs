@@ -4,8 +4,8 @@
 //! locker stops it asks here first, so that a command that fails stops nothing, as with Compose; the
 //! supervisor is told by a note that they have run.
 
-use crate::backend::{BackendError, Body, Probe};
-use crate::model::{HookAt, Name, STOP_GRACE, UnitState, host_name_of};
+use crate::backend::{BackendError, Body, Probe, StartWait};
+use crate::model::{HookAt, Name, STOP_GRACE, SupervisorStatus, UnitState, host_name_of};
 use crate::plan::usual_grace;
 
 use super::supervised::Supervised;
@@ -28,7 +28,10 @@ impl Supervised {
         if !hooked {
             return Ok(());
         }
-        let Err(error) = self.run_hooks(name, HookAt::PostStart).await else {
+        let follows = Following::begin(self, name);
+        let done = self.run_hooks(name, HookAt::PostStart).await;
+        drop(follows);
+        let Err(error) = done else {
             return Ok(());
         };
         if self.has_ended(name).await {
@@ -56,10 +59,19 @@ impl Supervised {
         }
     }
 
-    /// Whether its service has not got to the container yet: others come first, or a pause.
-    pub(super) async fn waits(&self, name: &Name) -> bool {
-        let state = self.state(name).await;
-        state.is_ok_and(|state| is_held(&state)) && !self.runs(name).await
+    /// What its service waits for: it has not got to the container yet, since others come first, or a pause; or it has
+    /// got past it, to what follows the start.
+    pub(super) async fn service_waits(&self, name: &Name) -> Option<StartWait> {
+        let state = self.state(name).await.ok()?;
+        let follows = state.supervisor().is_at_post_start();
+        if !follows && !is_held(&state) {
+            return None;
+        }
+        // What is said may be of an older self, to which the service attends while this one is made.
+        match self.runs(name).await {
+            true => follows.then_some(StartWait::Service),
+            false => (state.active != "active").then_some(StartWait::Others),
+        }
     }
 
     /// Whether systemd stops it already, and has its supervisor run what comes before that.
@@ -120,10 +132,20 @@ impl Supervised {
     }
 }
 
-/// Whether a supervisor has got past the commands after the start: what it says then.
-pub(super) fn is_past_post_start(state: &UnitState) -> bool {
-    let past = ["running", "healthy", "unhealthy", "not ready yet"];
-    past.iter().any(|word| state.status.starts_with(word))
+/// A start without a supervisor whose container runs, while what follows the start is done.
+struct Following<'a>(&'a Supervised, &'a Name);
+
+impl<'a> Following<'a> {
+    fn begin(of: &'a Supervised, name: &'a Name) -> Self {
+        of.following().insert(name.clone());
+        Self(of, name)
+    }
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        self.0.following().remove(self.1);
+    }
 }
 
 /// Whether what is said of a service is about this start: what an older run said last stays until systemd begins.
@@ -138,15 +160,14 @@ const WORDLESS: u32 = 3;
 /// kernel does not grant. A supervisor whose container has run has said so. Without any words it was just
 /// begun anew, or the supervisor itself does not start.
 pub(super) fn never_ran(state: &UnitState) -> bool {
-    let told = !state.status.is_empty() || state.restarts >= WORDLESS;
-    state.sub == "auto-restart" && told && !is_past_post_start(state)
+    let said = state.supervisor();
+    let told = said != SupervisorStatus::Silent || state.restarts >= WORDLESS;
+    state.sub == "auto-restart" && told && !said.is_past_post_start()
 }
 
 /// Whether a start waits: for systemd to begin it, for what the container needs, or for the next try.
 fn is_held(state: &UnitState) -> bool {
-    let queued = state.status.is_empty();
-    let waits = queued || state.status.starts_with("waiting") || state.status.contains("; waits ");
-    waits && state.active != "active"
+    state.supervisor().waits() && state.active != "active"
 }
 
 #[cfg(test)]

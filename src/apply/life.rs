@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::backend::{Body, End, Engine};
-use crate::model::Name;
-use crate::plan::{Step, StepId};
+use crate::backend::{Body, End, Engine, StartWait};
+use crate::model::{EngineNetwork, Name};
+use crate::plan::Step;
 
 use super::act::{Worker, blocking, remove_tree};
 use super::events::Event;
@@ -17,52 +17,45 @@ const LOOK: Duration = Duration::from_millis(100);
 const HELD: u32 = 5;
 
 impl Worker<'_> {
-    /// The steps in the life of a container.
-    pub(super) async fn act_on_body(&self, step: &Step) -> Result<(), StepError> {
-        let backend = &*self.host.backend;
-        if let Step::RemoveWreck { container } = step {
-            backend.destroy(container, Body::Present, false).await?;
-        } else if let Step::BringBack { container } = step {
-            backend.set_aside(container, true).await?;
-        } else if let Step::SetAside { container } = step {
-            backend.set_aside(container, false).await?;
-        } else if let Step::Start { container } = step {
-            self.start(container).await?;
-        } else if let Step::Stop {
-            container,
-            timeout,
-            aside,
-        } = step
-        {
-            self.stop(container, body(*aside), *timeout).await?;
-        } else if let Step::Freeze { container } = step {
-            self.set_frozen(container, true).await?;
-        } else if let Step::Unfreeze { container } = step {
-            self.set_frozen(container, false).await?;
-        } else if let Step::Destroy {
-            container, aside, ..
-        } = step
-        {
-            let volumes = self.volumes.destroy && !aside;
-            backend.destroy(container, body(*aside), volumes).await?;
-        }
-        Ok(())
-    }
-
-    /// Starts it. When the run ends, a start that only waits for others is given up: what it waits for may
-    /// never come.
-    async fn start(&self, container: &Name) -> Result<(), StepError> {
+    /// Starts it. When the run ends, a start that only waits is given up: what it waits for may never come, and what
+    /// follows it may take without end.
+    pub(super) async fn start(&self, container: &Name) -> Result<(), StepError> {
         let backend = &*self.host.backend;
         if self.is_set_up_to_its_start(container) {
             backend.start_bare(container);
         }
-        tokio::select! {
+        let wait = tokio::select! {
             done = backend.start(container, Body::Present) => return Ok(done?),
-            () = self.held(container) => {}
+            wait = self.held(container) => wait,
+        };
+        match wait {
+            // It ran before, and is to run on.
+            StartWait::Service | StartWait::Commands if self.before.ran(container) => {
+                let note = match wait {
+                    StartWait::Others | StartWait::Service => "goes on in its service",
+                    StartWait::Commands => "was ended",
+                };
+                let note = format!("`{container}` runs; what follows its start {note}");
+                self.events.tell(Event::Note(&note));
+            }
+            StartWait::Others | StartWait::Service | StartWait::Commands => {
+                let grace = self.grace(container);
+                let end = backend.give_up(container, grace).await?;
+                self.tell_end(end, container, Body::Present, grace);
+            }
         }
-        let stopped = self.stop(container, Body::Present, self.grace(container));
-        stopped.await?;
         Err(StepError::GivenUp)
+    }
+
+    /// Starts again what this run has stopped. What follows the start and goes on by itself is not waited for.
+    pub(super) async fn start_again(&self, name: &Name, body: Body) -> Result<(), StepError> {
+        let service_goes_on = async {
+            self.stays(name, |wait| wait == StartWait::Service).await;
+        };
+        tokio::select! {
+            done = self.host.backend.start(name, body) => Ok(done?),
+            () = service_goes_on, if body == Body::Present => Ok(()),
+        }
     }
 
     /// Whether its setup does what else follows its start.
@@ -105,35 +98,35 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Returns when the run ends and the start has been seen waiting for a while.
-    async fn held(&self, container: &Name) {
+    /// Returns when the run ends and the start has been seen waiting for a while; what for.
+    async fn held(&self, container: &Name) -> StartWait {
         health::halted(&mut self.halts.listen(Some(container))).await;
+        let gives_up = |wait| match wait {
+            StartWait::Others => true,
+            StartWait::Service | StartWait::Commands => self.halts.gives_up(container),
+        };
+        self.stays(container, gives_up).await
+    }
+
+    /// Returns when its start has been seen waiting for a while for something that `counts`; what for.
+    async fn stays(&self, name: &Name, counts: impl Fn(StartWait) -> bool) -> StartWait {
         let mut seen = 0;
-        while seen < HELD {
+        loop {
             tokio::time::sleep(LOOK).await;
-            match self.host.backend.is_held(container).await {
-                true => seen += 1,
-                false => seen = 0,
+            match self.host.backend.start_waits(name).await {
+                Some(wait) if counts(wait) && seen + 1 >= HELD => return wait,
+                Some(wait) if counts(wait) => seen += 1,
+                Some(_) | None => seen = 0,
             }
         }
     }
 
-    /// The steps about what the engine has beside containers.
-    pub(super) async fn act_on_engine(&self, id: StepId, step: &Step) -> Result<(), StepError> {
-        let engine = self.engine()?;
-        let told = |line: &str| self.events.tell(Event::Output { id, step, line });
-        if let Step::Pull { image, platform } = step {
-            engine.pull(image, platform.as_deref(), &told).await?;
-        } else if let Step::Build(build) = step {
-            engine.build(build, &told).await?;
-        } else if let Step::EnsureNetwork(network) = step {
-            engine.ensure_network(network).await?;
-        } else if let Step::RemoveNetwork(network) = step {
-            let made = |step: &Step| matches!(step, Step::EnsureNetwork(new) if new.network == network.network);
-            let replaced = self.plan.steps.iter().any(|planned| made(&planned.step));
-            if let Some(left) = engine.remove_network(network, replaced).await? {
-                self.events.tell(Event::Note(&left));
-            }
+    /// Removes it; what stays is told.
+    pub(super) async fn remove_network(&self, network: &EngineNetwork) -> Result<(), StepError> {
+        let made = |step: &Step| matches!(step, Step::EnsureNetwork(new) if new.network == network.network);
+        let replaced = self.plan.steps.iter().any(|planned| made(&planned.step));
+        if let Some(left) = self.engine()?.remove_network(network, replaced).await? {
+            self.events.tell(Event::Note(&left));
         }
         Ok(())
     }
@@ -142,32 +135,17 @@ impl Worker<'_> {
         self.host.backend.engine().ok_or(StepError::NoEngine)
     }
 
-    /// The steps that only wait.
-    pub(super) async fn wait_for(&self, step: &Step) -> Result<(), StepError> {
-        let halt = self.halts.listen(step.container());
-        let watch = self.host.backend.watch();
-        if let Step::AwaitHealthy {
-            container,
-            check,
-            most,
-            may_end,
-            settle,
-        } = step
-        {
-            let wanted = health::Wanted {
-                check: check.as_ref(),
-                most: *most,
-                may_end: *may_end,
-                settle: *settle,
-            };
-            health::await_healthy(watch, container, &wanted, halt.clone()).await?;
-            // Without a check there is the system inside to ask.
-            if check.is_none() {
-                let inside = self.host.backend.inside();
-                health::await_system(inside, container, *most, halt).await?;
-            }
-        } else if let Step::AwaitCompleted { container, most } = step {
-            health::await_completed(watch, container, *most, halt).await?;
+    /// Waits until it is well. Without a check there is the system inside to ask.
+    pub(super) async fn await_healthy(
+        &self,
+        container: &Name,
+        wanted: &health::Wanted<'_>,
+    ) -> Result<(), StepError> {
+        let halt = self.halts.listen(Some(container));
+        let backend = &*self.host.backend;
+        health::await_healthy(backend.watch(), container, wanted, halt.clone()).await?;
+        if wanted.check.is_none() {
+            health::await_system(backend.inside(), container, wanted.most, halt).await?;
         }
         Ok(())
     }
@@ -213,7 +191,7 @@ impl Worker<'_> {
 }
 
 /// Which self a step means.
-fn body(aside: bool) -> Body {
+pub(super) fn body(aside: bool) -> Body {
     match aside {
         true => Body::Aside,
         false => Body::Present,

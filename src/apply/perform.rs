@@ -3,8 +3,8 @@
 //! A step begins when all that it comes after is done and there is room. Steps that destroy wait
 //! for everything else. After a failure what does not need the failed container goes on, where that is
 //! allowed, and the failed one's part is undone. Otherwise, and after a signal, nothing new begins, what
-//! runs is waited for, and what was done is undone; once something has been destroyed, nothing is undone
-//! any more. A second signal leaves at once.
+//! runs is waited for, except what only waits, fetches, or runs commands of the file, and what was done is undone;
+//! once something has been destroyed, nothing is undone any more. A second signal leaves at once.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
 
-use super::act::{Outcome, Worker, blocking, is_given_up, is_wait};
+use super::act::{Outcome, Worker, blocking, is_wait};
 use super::affected::affected;
 use super::back::{Back, may_be_half_done};
 use super::cancel::Cancel;
@@ -373,7 +373,7 @@ async fn run(
                 None => return waited_for,
             },
             signal = cancel.next() => {
-                worker.halts.all();
+                worker.halts.by_signal();
                 if cancel.is_urgent() {
                     return active.into_iter().collect();
                 }
@@ -400,7 +400,7 @@ fn tell_of_signal(
     progress: &Progress<'_>,
     active: &BTreeSet<StepId>,
 ) {
-    let given_up = |id: &&StepId| is_given_up(&worker.plan.steps[**id].step);
+    let given_up = |id: &&StepId| worker.may_give_up(&worker.plan.steps[**id].step);
     let finishing: Vec<StepId> = active.iter().filter(|id| !given_up(id)).copied().collect();
     let over = progress.applied.done.len() + progress.applied.already.len();
     let then = if over + finishing.len() == worker.plan.steps.len() && progress.failures.is_empty()

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use crate::backend::{
-    Backend, BackendError, BackendView, Body, End, Engine, Inside, Probe, Progress, Sought, Watch,
+    Backend, BackendError, BackendView, Body, End, Engine, Inside, Probe, Progress, Sought,
+    StartWait, Watch,
 };
 use crate::model::{Hooks, Kind, Name, UnitState, host_name_of};
 use crate::observed::Mark;
@@ -37,6 +38,8 @@ pub struct Supervised {
     beside: Mutex<BTreeSet<Name>>,
     /// Those whose next start leaves out what follows it.
     bare: Mutex<BTreeSet<Name>>,
+    /// Those without a supervisor that run, and whose start goes on with what follows it.
+    following: Mutex<BTreeSet<Name>>,
 }
 
 /// What is known of a container by its mark.
@@ -74,6 +77,7 @@ impl Supervised {
             there: Mutex::default(),
             beside: Mutex::default(),
             bare: Mutex::default(),
+            following: Mutex::default(),
             paths,
         }
     }
@@ -89,6 +93,11 @@ impl Supervised {
 
     fn bare(&self) -> MutexGuard<'_, BTreeSet<Name>> {
         self.bare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn following(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+        let following = self.following.lock();
+        following.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn learn(&self, mark: &Mark) {
@@ -268,7 +277,17 @@ impl Backend for Supervised {
         self.bare().insert(name.clone());
     }
 
-    async fn is_held(&self, name: &Name) -> bool {
-        self.is_supervised(name, Body::Present) && self.waits(name).await
+    async fn start_waits(&self, name: &Name) -> Option<StartWait> {
+        // One that was started beside an older self is started without its service.
+        let follows = self.following().contains(name);
+        match follows {
+            true => Some(StartWait::Commands),
+            false if self.is_supervised(name, Body::Present) => self.service_waits(name).await,
+            false => None,
+        }
+    }
+
+    async fn give_up(&self, name: &Name, timeout: Duration) -> Result<End, BackendError> {
+        self.end(name, Body::Present, timeout).await
     }
 }

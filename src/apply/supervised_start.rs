@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 
-use super::hooked::{has_begun, is_past_post_start, never_ran};
+use super::hooked::{has_begun, never_ran};
 use super::supervised::Supervised;
 use crate::backend::{BackendError, Body, LogWish, Runs};
 use crate::model::{Name, UnitState, host_name_of};
@@ -28,9 +28,7 @@ impl Supervised {
         let told = |error| self.told("start", name, &error);
         let at_rest = self.await_rest(name).await.map_err(told)?;
         // One that says nothing of a run yet is starting this very container.
-        if !at_rest
-            && is_past_post_start(&self.state(name).await.map_err(told)?)
-            && !self.runs(name).await
+        if !at_rest && self.is_past_post_start(name).await.map_err(told)? && !self.runs(name).await
         {
             // It attends to an older self that still runs; it takes over the new one when that ends.
             self.beside().insert(name.clone());
@@ -48,6 +46,10 @@ impl Supervised {
         };
         let queued = units.queue(project, name, job).await.map_err(told)?;
         self.await_start(name, queued).await
+    }
+
+    async fn is_past_post_start(&self, name: &Name) -> Result<bool, UnitsError> {
+        Ok(self.state(name).await?.supervisor().is_past_post_start())
     }
 
     /// Waits until its supervisor has noted that the container runs, with all that comes after a start. systemd is
@@ -98,7 +100,7 @@ impl Supervised {
         };
         match state.active.as_str() {
             // One that ends soon may have ended between two looks: it was started.
-            _ if has_begun(&state) && is_past_post_start(&state) => Some(Ok(())),
+            _ if has_begun(&state) && state.supervisor().is_past_post_start() => Some(Ok(())),
             // systemd would try for ever.
             _ if hooked && state.sub == "auto-restart" || never_ran(&state) => {
                 Some(Err(self.not_started(name, &state).await))

@@ -225,7 +225,7 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
             worker.take_back(name).await?;
         }
         Back::Start(name, body, frozen) => {
-            host.backend.start(name, *body).await?;
+            worker.start_again(name, *body).await?;
             if *frozen {
                 worker.set_frozen(name, true).await?;
             }

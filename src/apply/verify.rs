@@ -166,6 +166,9 @@ async fn look(
     starts: &Starts<'_>,
 ) -> Result<Observed, ObserveError> {
     let (begun, mut looks) = (Instant::now(), 0);
+    if let Some(pause) = starts.pause() {
+        tokio::time::sleep(pause).await;
+    }
     loop {
         let observed = host.observe(project, None).await?;
         if let Some(rest) = starts.rest(&observed) {

@@ -35,6 +35,11 @@ impl Meter {
         Cgroup::of(pid, &self.0, &|path| own(path, host_name))
     }
 
+    /// Whether that is frozen or about to be.
+    pub fn is_held(&self, pid: u32, host_name: &str) -> bool {
+        Cgroup::that_freezes(pid, &self.0, &|path| own(path, host_name)).is_held()
+    }
+
     /// Its figures now; none when it has ended.
     pub fn read(&self, pid: u32, host_name: &str) -> Option<Reading> {
         process::Stat::of(pid)?;

@@ -83,6 +83,18 @@ pub enum End {
     Killed,
 }
 
+/// What keeps a start from being over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartWait {
+    /// Other containers, or the time of the next try: the container does not run.
+    Others,
+    /// The container runs, and its service does what follows the start (`ready`, `post_start`): it goes on when nobody
+    /// waits for it.
+    Service,
+    /// The container runs, and this process does what follows the start: it ends when nobody waits for it.
+    Commands,
+}
+
 /// Takes lines of output of what takes long.
 pub type Progress<'a> = &'a (dyn for<'b> Fn(&'b str) + Send + Sync);
 
@@ -146,9 +158,13 @@ pub trait Backend: Send + Sync {
     /// The next start of it leaves out what follows a start: that is done by whoever asks, after its setup.
     fn start_bare(&self, _name: &Name) {}
 
-    /// Whether a start that was asked for only waits for other containers, or for its next try. Such a start
-    /// may be dropped, and the container stopped.
-    async fn is_held(&self, _name: &Name) -> bool {
-        false
+    /// What a start that was asked for only waits for, if it does. Such a start may be dropped.
+    async fn start_waits(&self, _name: &Name) -> Option<StartWait> {
+        None
+    }
+
+    /// Stops a container whose start was given up: nothing that comes before a stop is run in it.
+    async fn give_up(&self, name: &Name, timeout: Duration) -> Result<End, BackendError> {
+        self.stop(name, Body::Present, timeout).await
     }
 }

@@ -3,9 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::job::{State, StatusRow, UnitRow};
-
-/// What a supervisor says from the moment that nothing keeps its container from starting until that runs.
-const BEGINS: &str = "starting";
+use crate::model::SupervisorStatus;
 
 /// The word for a container whose service failed, or that is between two of its runs; none where the
 /// state of the container says all.
@@ -24,7 +22,7 @@ pub fn state_word(row: &StatusRow) -> Option<&'static str> {
         }
         Some(("activating", _)) => Some("starting"),
         // Nothing keeps it from starting any more, and it does not run yet.
-        Some(("active", unit)) if unit.status == BEGINS => match unit.restarts {
+        Some(("active", unit)) if said(unit) == SupervisorStatus::Begins => match unit.restarts {
             0 => Some("starting"),
             _ => Some("restarting"),
         },
@@ -42,7 +40,7 @@ pub fn state_word(row: &StatusRow) -> Option<&'static str> {
 /// What is wrong with it and what can be done.
 pub fn warning(row: &StatusRow) -> Option<String> {
     let (unit, name) = (row.unit.as_ref()?, &row.name);
-    let said = match unit.status.as_str() {
+    let says = match unit.status.as_str() {
         "" => String::new(),
         status => format!(": {status}"),
     };
@@ -67,15 +65,20 @@ pub fn warning(row: &StatusRow) -> Option<String> {
                 None => "it ended".into(),
             };
             Some(format!(
-                "{ended} and is started again, {} so far{said}; see `locker logs {name}`",
+                "{ended} and is started again, {} so far{says}; see `locker logs {name}`",
                 times(unit.restarts)
             ))
         }
-        (_, Some("starting")) if !matches!(unit.status.as_str(), "" | BEGINS) => {
-            Some(format!("is not started yet{said}"))
+        (_, Some("starting")) if said(unit).has_reason() => {
+            Some(format!("is not started yet{says}"))
         }
         _ => None,
     }
+}
+
+fn said(unit: &UnitRow) -> SupervisorStatus {
+    let Ok(said) = unit.status.parse();
+    said
 }
 
 fn runs(row: &StatusRow) -> bool {

@@ -15,7 +15,9 @@ use crate::sys::{self, Flow, Transport};
 
 /// Lets the kernel forget what `change`, which has just been made, concerns.
 pub(super) fn follow(change: &FirewallChange) -> Result<(), FirewallError> {
-    if change.add.is_empty() && change.remove.is_empty() {
+    let is_udp = |rule: &PortRule| rule.port.protocol == Protocol::Udp;
+    // What a new rule of TCP concerns stays as it is.
+    if change.remove.is_empty() && !change.add.iter().any(is_udp) {
         return Ok(());
     }
     let failed = |source| FirewallError::Flows { source };

@@ -229,12 +229,12 @@ pub(super) fn only(mut plan: Plan) -> Plan {
 /// One plan out of two: what both do is done once.
 pub(super) fn join(first: Plan, second: Plan) -> Plan {
     let mut all = first;
+    let before = all.steps.len();
     let mut places: Vec<StepId> = Vec::new();
     for planned in second.steps {
-        let known = all
-            .steps
-            .iter()
-            .position(|other| other.step == planned.step);
+        // No plan has a step twice.
+        let mut known = all.steps.iter().take(before);
+        let known = known.position(|other| other.step == planned.step);
         let id = known.unwrap_or(all.steps.len());
         places.push(id);
         if known.is_none() {

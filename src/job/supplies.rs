@@ -3,6 +3,7 @@
 //!
 //! Looks only; a template's own demands beyond its programs are its own to tell.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -50,12 +51,13 @@ pub(super) fn missing(project: &Project, plan: &Plan, lxcpath: &Path) -> Vec<Pro
 impl Host {
     fn missing(&self, project: &Project, plan: &Plan) -> Vec<Problem> {
         let mut found = Vec::new();
+        let (mut sources, started) = (Sources::new(), started(plan));
         for planned in &plan.steps {
             if let Step::Create(spec) = &planned.step {
-                let mut wants = self.of_source(&spec.source);
+                let mut wants = self.of_same_source(&spec.source, &mut sources);
                 wants.extend(self.of_identity(spec));
                 wants.extend(self.of_nesting(spec));
-                wants.extend(of_start(plan, spec));
+                wants.extend(of_start(&started, spec));
                 found.extend(
                     wants
                         .into_iter()
@@ -63,7 +65,7 @@ impl Host {
                 );
             } else if let Step::Configure(spec) = &planned.step {
                 let wants = self.of_nesting(spec).into_iter();
-                let wants = wants.chain(of_start(plan, spec));
+                let wants = wants.chain(of_start(&started, spec));
                 found.extend(wants.map(|want| want.of(project, Some(&spec.name))));
             } else if let Step::Build(build) = &planned.step {
                 let of_build = |c: &&Container| c.source.image() == Some(build.image.as_str());
@@ -74,6 +76,21 @@ impl Host {
         }
         found.dedup();
         found
+    }
+
+    /// Of a source that others may have as well: scripts are read once.
+    fn of_same_source<'p>(&self, source: &'p Source, known: &mut Sources<'p>) -> Vec<Want> {
+        let (name, args) = match source {
+            Source::Template { name, args } => (Some(name.as_str()), args),
+            Source::Download { args } => (None, args),
+            Source::Rootfs(_)
+            | Source::CloneSibling(_)
+            | Source::CloneHost(_)
+            | Source::Image(_)
+            | Source::Build(_) => return self.of_source(source),
+        };
+        let wants = known.entry((name, args));
+        wants.or_insert_with(|| self.of_source(source)).clone()
     }
 
     fn of_source(&self, source: &Source) -> Vec<Want> {
@@ -242,10 +259,23 @@ impl Host {
     }
 }
 
-/// What a container needs when `plan` starts it.
-fn of_start(plan: &Plan, spec: &ContainerSpec) -> Vec<Want> {
-    let starts = |step: &Step| matches!(step, Step::Start { container } if *container == spec.name);
-    match plan.steps.iter().any(|other| starts(&other.step)) {
+/// What sources lack: by the name of the template, none for a download, and what it is told.
+type Sources<'p> = BTreeMap<(Option<&'p str>, &'p Vec<(String, String)>), Vec<Want>>;
+
+/// The containers that `plan` starts.
+fn started(plan: &Plan) -> BTreeSet<&Name> {
+    let mut started = BTreeSet::new();
+    for planned in &plan.steps {
+        if let Step::Start { container } = &planned.step {
+            started.insert(container);
+        }
+    }
+    started
+}
+
+/// What a container needs when it is `started`.
+fn of_start(started: &BTreeSet<&Name>, spec: &ContainerSpec) -> Vec<Want> {
+    match started.contains(&spec.name) {
         true => devices(spec),
         false => Vec::new(),
     }
@@ -282,6 +312,7 @@ fn in_build(build: &Build) -> Option<Want> {
 }
 
 /// Something that is not there.
+#[derive(Clone)]
 struct Want {
     key: Key,
     message: String,

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Healthcheck, Hooks, Kind, Name, Port, PortRule, Restart, hash_word};
+use super::{
+    Condition, Healthcheck, Hooks, Kind, Name, Port, PortRule, Restart, SupervisorStatus, hash_word,
+};
 
 /// Where the engine of application containers listens when nobody says it.
 pub const ENGINE_SOCKET: &str = "/var/run/docker.sock";
@@ -142,6 +144,14 @@ pub struct UnitState {
     pub since: u64,
     /// What its supervisor says about it.
     pub status: String,
+}
+
+impl UnitState {
+    /// How far its supervisor is by what it says.
+    pub fn supervisor(&self) -> SupervisorStatus {
+        let Ok(said) = self.status.parse();
+        said
+    }
 }
 
 /// How the ports are that systemd holds for a container.

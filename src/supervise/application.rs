@@ -16,7 +16,7 @@ use super::engine::{Engine, Shown};
 use super::output::Output;
 use super::stream::{Piece, copy};
 use super::{gate, hooks, ports, ready, told};
-use crate::model::{Healthcheck, Test, UnitSpec, host_name_of};
+use crate::model::{Healthcheck, SupervisorStatus, Test, UnitSpec, host_name_of};
 use crate::store::{self, Paths};
 use crate::sys::Notifier;
 
@@ -50,7 +50,7 @@ pub(super) fn supervise(
         let full = full.clone();
         move |error: io::Error| format!("cannot {verb} container `{full}`: {error}")
     };
-    let _ = notifier.status("waiting for the engine");
+    super::say(notifier, &SupervisorStatus::AwaitsEngine);
     engine
         .await_engine(ENGINE_AWAY)
         .map_err(failed("reach the engine of"))?;
@@ -66,7 +66,7 @@ pub(super) fn supervise(
     tries.note();
     // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
     told::listen(unit, paths, &shown.id).map_err(failed("listen for a stop of"))?;
-    let _ = notifier.status("starting"); // only a word for people
+    super::say(notifier, &SupervisorStatus::Begins);
     start(unit, paths, &engine, noted.then_some(&shown.id)).map_err(failed("start"))?;
     let _ports = ports::open(unit, paths, asked);
     if let Err(reason) = ready(notifier) {
@@ -123,7 +123,7 @@ fn told_code(stopped: &Path, ended: u8) -> u8 {
 
 /// What comes after its start.
 fn begun(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Result<(), String> {
-    let _ = notifier.status("its post_start commands run"); // only a word for people
+    super::say(notifier, &SupervisorStatus::PostStart);
     hooks::post_start(unit, paths)
 }
 

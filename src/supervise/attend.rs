@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{backoff, gate, output};
 use crate::backend::lxc::supervised::shed;
-use crate::model::{FailedCheck, Healthcheck, Restart, UnitSpec};
+use crate::model::{FailedCheck, Healthcheck, Restart, SupervisorStatus, UnitSpec};
 use crate::store::{Paths, Phase, Told};
 use crate::sys::{self, Notifier};
 
@@ -113,8 +113,8 @@ pub(super) fn attend(
             forgiven = true;
         }
         match ask.look(check) {
-            Look::Nothing => health.passed("running"),
-            Look::Passed => health.passed("healthy"),
+            Look::Nothing => health.passed(&SupervisorStatus::Runs),
+            Look::Passed => health.passed(&SupervisorStatus::Healthy),
             Look::Failed(said) => {
                 if health.failed(&said) {
                     eprintln!("{said}; it is unhealthy and is ended to be started again");
@@ -122,7 +122,7 @@ pub(super) fn attend(
                     ask.end();
                 }
             }
-            Look::Pending(said) => health.say(&format!("not ready yet: {said}")),
+            Look::Pending(said) => health.say(&SupervisorStatus::Pending(said)),
         }
         let pause = pause(check, health.settled, health.begun, forgiven);
         let tidies = health.settled && pause > SETTLED && !ask.rest();
@@ -180,13 +180,12 @@ impl<'a> Health<'a> {
             failures: 0,
             journal: Words::default(),
         };
-        health.say("running");
+        health.say(&SupervisorStatus::Runs);
         health
     }
 
-    /// Only a word for people.
-    fn say(&self, words: &str) {
-        let _ = self.notifier.status(words);
+    fn say(&self, status: &SupervisorStatus) {
+        super::say(self.notifier, status);
     }
 
     fn tell(&mut self, phase: Phase) {
@@ -196,7 +195,7 @@ impl<'a> Health<'a> {
         }
     }
 
-    fn passed(&mut self, words: &str) {
+    fn passed(&mut self, status: &SupervisorStatus) {
         if let Some(words) = self.journal.passes() {
             output::remark(self.unit, words);
         }
@@ -204,7 +203,7 @@ impl<'a> Health<'a> {
             self.tell(Phase::Well);
         }
         (self.well, self.settled, self.failures) = (true, true, 0);
-        self.say(words);
+        self.say(status);
     }
 
     /// Why it is ended; the engine alone has counted the tries of an image's check.
@@ -225,12 +224,12 @@ impl<'a> Health<'a> {
             // The engine has counted.
             None => true,
         };
-        let words = match (self.well, unwell) {
-            (_, true) => format!("unhealthy: {said}"),
-            (true, false) => format!("healthy, but the last check failed: {said}"),
-            (false, false) => format!("not ready yet: {said}"),
-        };
-        self.say(&words);
+        let reason = said.to_owned();
+        self.say(&match (self.well, unwell) {
+            (_, true) => SupervisorStatus::Unhealthy(reason),
+            (true, false) => SupervisorStatus::Fails(reason),
+            (false, false) => SupervisorStatus::Pending(reason),
+        });
         // What fails while it starts is expected to.
         let counts = self.well || unwell;
         let words = counts.then(|| self.journal.fails(said, unwell, Instant::now()));

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::model::Restart;
+use crate::model::{Restart, SupervisorStatus};
 use crate::store::Why;
 use crate::sys::Notifier;
 
@@ -60,10 +60,8 @@ impl Tries {
         if self.restart == Restart::No || pause.is_zero() {
             return Why::Due;
         }
-        let failures = self.failures;
-        let wait = format!("failed {failures} times in a row; waits {pause:?}");
         // Without these words the start only looks slow.
-        let _ = notifier.status(&wait);
+        super::say(notifier, &SupervisorStatus::pauses(self.failures, pause));
         let _ = notifier.extend(u64::try_from(pause.as_micros()).unwrap_or(0) + 60_000_000);
         let begun = Instant::now();
         while let Some(left) = pause.checked_sub(begun.elapsed()) {

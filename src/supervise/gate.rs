@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::model::{Condition, Name, UnitSpec};
+use crate::model::{Condition, Name, SupervisorStatus, UnitSpec};
 use crate::store::{self, Paths, Phase, phase, tell_phase};
 use crate::sys::Notifier;
 
@@ -27,7 +27,8 @@ pub(super) fn wait(unit: &UnitSpec, paths: &Paths, notifier: &Notifier) -> Resul
         };
         if told != Some(missing) {
             // Without these words the start only looks slow.
-            let _ = notifier.status(&format!("waiting until `{missing}` {}", words(condition)));
+            let (other, until) = (missing.clone(), condition);
+            super::say(notifier, &SupervisorStatus::Awaits { other, until });
             told = Some(missing);
         }
         if condition == Condition::Completed && seen.runs() {
@@ -69,14 +70,6 @@ fn is_enough(condition: Condition, seen: Phase) -> bool {
         Condition::Started => seen != Phase::Never,
         Condition::Healthy => matches!(seen, Phase::Well | Phase::Done),
         Condition::Completed => seen == Phase::Done,
-    }
-}
-
-fn words(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Started => "is started",
-        Condition::Healthy => "is healthy",
-        Condition::Completed => "has ended with 0",
     }
 }
 

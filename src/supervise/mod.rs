@@ -36,7 +36,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use self::backoff::Tries;
-use crate::model::{HookAt, Kind, Name, UnitSpec};
+use crate::model::{HookAt, Kind, Name, SupervisorStatus, UnitSpec};
 use crate::store::{self, Asking, Paths, Why};
 use crate::sys::{self, Notifier};
 
@@ -160,8 +160,13 @@ fn begin(
 /// ends one that still waits; an application's supervisor stops its container by that signal at any time, and a system
 /// container's is stopped by `ExecStop=` from then on.
 fn ready(notifier: &Notifier) -> Result<(), String> {
-    let told = notifier.ready("starting");
+    let told = notifier.ready(&SupervisorStatus::Begins.to_string());
     told.map_err(|error| format!("cannot reach the service manager: {error}"))
+}
+
+/// Says how far it is. Only words for people and for whoever waits for the start: that nobody hears them is no failure.
+fn say(notifier: &Notifier, status: &SupervisorStatus) {
+    let _ = notifier.status(&status.to_string());
 }
 
 /// Runs what comes after the start of a system container. Its supervisor tells why that failed, where it is noted.

@@ -12,7 +12,7 @@ use super::early_stop::Start;
 use super::output::Output;
 use super::{gate, hooks, ports};
 use crate::backend::lxc::supervised::{self, Attended};
-use crate::model::{Healthcheck, HookAt, Test, UnitSpec};
+use crate::model::{Healthcheck, HookAt, SupervisorStatus, Test, UnitSpec};
 use crate::store::Paths;
 use crate::sys::Notifier;
 
@@ -42,8 +42,7 @@ pub(super) fn supervise(
 ) -> Result<u8, String> {
     match asked {
         true => super::ready(notifier)?,
-        // Only a word for people.
-        false => drop(notifier.status("starting")),
+        false => super::say(notifier, &SupervisorStatus::Begins),
     }
     supervised::supervise(unit, paths, &|container| {
         stand_for((unit, asked), paths, notifier, container);
@@ -131,7 +130,7 @@ fn stand_for(
 fn ended_early(unit: &UnitSpec, paths: &Paths, notifier: &Notifier, container: &Attended) {
     let note = paths.ready(&unit.project, &unit.name);
     if container.has_run() {
-        let _ = notifier.status("running"); // as of any other that has ended
+        super::say(notifier, &SupervisorStatus::Runs); // as of any other that has ended
         gate::over(&note);
     }
     if unit.oneshot && is_done(unit) {
@@ -146,11 +145,10 @@ fn stay(
     notifier: &Notifier,
     (container, ended): (&Attended, &mpsc::Receiver<u8>),
 ) {
-    // Only a word for people.
     if unit.hooks.ready.is_some() {
-        let _ = notifier.status("its system comes up");
+        super::say(notifier, &SupervisorStatus::ComesUp);
     } else if !unit.hooks.post_start.is_empty() {
-        let _ = notifier.status("its post_start commands run");
+        super::say(notifier, &SupervisorStatus::PostStart);
     }
     match hooks::post_start(unit, paths) {
         // What has ended by itself cannot run them, and that it has ended is what there is to tell.

@@ -49,6 +49,17 @@ impl Cgroup {
         Self::parse(&groups, hierarchies, own)
     }
 
+    /// The same in the hierarchies that freeze, which is all that [`Cgroup::is_held`] looks at.
+    pub fn that_freezes(pid: u32, hierarchies: &Hierarchies, own: Own<'_>) -> Self {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let freezes = |line: &&str| {
+            let names = line.split(':').nth(1).unwrap_or_default();
+            names.is_empty() || names.split(',').any(|name| name == "freezer")
+        };
+        let groups: Vec<&str> = groups.lines().filter(freezes).collect();
+        Self::parse(&groups.join("\n"), hierarchies, own)
+    }
+
     /// From the lines of a process's cgroup file (cgroups(7)).
     pub fn parse(groups: &str, hierarchies: &Hierarchies, own: Own<'_>) -> Self {
         let places = groups.lines().filter_map(|line| {

@@ -65,6 +65,10 @@ impl Flow {
 /// # Errors
 /// The kernel refuses or its answer is torn.
 pub fn flows(wanted: impl Fn(&Flow) -> bool) -> std::io::Result<Vec<Flow>> {
+    // To walk an empty table takes as long as to walk a full one.
+    if remembered() == Some(0) {
+        return Ok(Vec::new());
+    }
     let mut found = Vec::new();
     let each = |body: &[u8]| found.extend(read(body).filter(|flow| wanted(flow)));
     let asked = Netlink::open(Some(NETFILTER))
@@ -74,6 +78,13 @@ pub fn flows(wanted: impl Fn(&Flow) -> bool) -> std::io::Result<Vec<Flow>> {
         Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT) => Ok(Vec::new()),
         asked => Ok(asked.map(|()| found)?),
     }
+}
+
+/// How many connections are remembered in this network namespace (the kernel's nf_conntrack-sysctl); none when the
+/// kernel does not tell.
+fn remembered() -> Option<u64> {
+    let count = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").ok()?;
+    count.trim().parse().ok()
 }
 
 /// Lets the kernel forget `flows`; those that have ended meanwhile are fine.

@@ -182,3 +182,66 @@ fn what_follows_the_first_start_finds_what_the_setup_has_made() {
         }
     });
 }
+
+#[test]
+fn ctrl_c_ends_what_follows_a_start_at_once() {
+    on_a_host_with_docker(|host| {
+        host.remember_as_clean();
+        let lxc = "template: {name: tiny}";
+        let docker = "image: busybox:test";
+        let sleeps = "post_start: [{command: sleep 300}]";
+        let never = "ready: {test: \"false\", within: 300s}";
+        for supervisor in ["auto", "none"] {
+            for (source, follows) in [(lxc, sleeps), (lxc, never), (docker, sleeps)] {
+                let project = Project::new(
+                    host,
+                    "both",
+                    &format!(
+                        "  web:\n    {source}\n    supervisor: {supervisor}\n    stop_grace_period: 1s\n    \
+                         pre_stop: [{{command: [sh, -c, \"exit 9\"]}}]\n    {follows}\n"
+                    ),
+                );
+                let told = format!("{supervisor} {source} {follows}");
+                let ran = host.try_sh(&format!(
+                    "cd {}; timeout -k 15 --preserve-status -s INT 6 locker up",
+                    project.dir()
+                ));
+                // 137 where it had to be killed, since it waited on.
+                assert_eq!(ran.code, 130, "{told}: {} {}", ran.out, ran.err);
+                ran.says(&["ended by SIGINT"]);
+                host.assert_as_remembered("after Ctrl-C");
+            }
+        }
+    });
+}
+
+#[test]
+fn ctrl_c_in_a_restart_leaves_the_container_running() {
+    on_a_host_with_docker(|host| {
+        for supervisor in ["auto", "none"] {
+            for source in ["template: {name: tiny}", "image: busybox:test"] {
+                let project = Project::new(
+                    host,
+                    "both",
+                    &format!(
+                        "  web:\n    {source}\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n    \
+                         post_start: [{{command: [sh, -c, \"while test -e /slow; do sleep 0.2; done\"]}}]\n"
+                    ),
+                );
+                project.up();
+                project.locker("exec web touch /slow").exits(0);
+                let ran = host.try_sh(&format!(
+                    "cd {}; timeout -k 15 --preserve-status -s INT 6 locker restart",
+                    project.dir()
+                ));
+                let told = format!("{supervisor} {source}: {} {}", ran.out, ran.err);
+                assert_eq!(ran.code, 130, "{told}");
+                assert!(ran.err.contains("`web` runs"), "{told}");
+                project.locker("exec web rm /slow").exits(0);
+                let plan = || project.locker("plan --exit-code").code;
+                eventually(0, plan);
+                project.locker("down --yes").exits(0);
+            }
+        }
+    });
+}

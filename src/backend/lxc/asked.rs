@@ -1,13 +1,12 @@
 //! A container as this process asks about it: every call has a limit.
 //!
 //! liblxc asks a container's monitor over a socket and waits for its answer without end, so a monitor that is
-//! stopped, frozen or stuck in the kernel would hang whoever asks. Each object is kept by a thread of its own,
-//! which is waited for no longer than a call may take; one that hangs is left behind and ends with the process.
-//! Helper processes, in which liblxc forks, have [`super::container`] itself.
+//! stopped, frozen or stuck in the kernel would hang whoever asks. Each object is kept by another thread, which is
+//! waited for no longer than a call may take; one that hangs is left behind, the others serve whoever asks next. Helper processes, in which liblxc forks, have [`super::container`] itself.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::container::Container;
@@ -20,6 +19,8 @@ use crate::backend::BackendError;
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// The same for what the kernel does with all processes of a container.
 const WORK: Duration = Duration::from_secs(30);
+/// What a look calls itself in errors.
+const LOOK_AT: &str = "look at";
 
 type Call = Box<dyn FnOnce(&Container<'_>) + Send>;
 
@@ -47,15 +48,15 @@ impl Asked {
         let (calls, waiting) = channel();
         let (lxc, name, path) = (Arc::clone(lxc), full.to_owned(), lxcpath.to_owned());
         let (tell, opened) = channel();
-        let keep = move || serve(&lxc, &name, &path, &tell, &waiting);
-        let thread = std::thread::Builder::new().spawn(keep);
-        thread.map_err(|error| failed(verb, full, format!("no thread to ask with: {error}")))?;
-        let init = ended::started(&lxcpath.join(full)).map(|run| run.pid);
+        seat(verb, full, move || {
+            serve(&lxc, &name, &path, &tell, &waiting);
+            Box::new(|| {})
+        })?;
         let asked = Self {
             calls,
             verb,
             full: full.to_owned(),
-            keeper: init.and_then(super::stop::parent_of),
+            keeper: keeper_of(full, lxcpath),
         };
         match opened.recv_timeout(ANSWER) {
             Ok(true) => Ok(asked),
@@ -69,17 +70,39 @@ impl Asked {
 
     /// `STOPPED`, `RUNNING`, `FROZEN`, …
     pub(super) fn state(&self) -> Result<String, BackendError> {
-        self.state_within(ANSWER)
-    }
-
-    /// The same; `most` is how long the answer may take.
-    pub(super) fn state_within(&self, most: Duration) -> Result<String, BackendError> {
-        self.call(most, |container| container.state())
+        self.call(ANSWER, |container| container.state())
     }
 
     /// Process id of its init while it runs.
     pub(super) fn init_pid(&self) -> Result<Option<u32>, BackendError> {
         self.call(ANSWER, |container| container.init_pid())
+    }
+
+    /// State and init of the container `full` in one question, which may take at most `most`; none when liblxc cannot
+    /// read its configuration.
+    ///
+    /// # Errors
+    /// [`BackendError::Silent`]: its monitor does not answer.
+    pub(super) fn look(
+        lxc: &Arc<Liblxc>,
+        full: &str,
+        lxcpath: &Path,
+        most: Duration,
+    ) -> Result<Option<(String, Option<u32>)>, BackendError> {
+        let (lxc, name, path) = (Arc::clone(lxc), full.to_owned(), lxcpath.to_owned());
+        let (tell, told) = channel();
+        seat(LOOK_AT, full, move || {
+            let container = Container::open(&lxc, &name, &path);
+            let seen = container.map(|container| {
+                let state = container.state();
+                let runs = state != "STOPPED";
+                (state, runs.then(|| container.init_pid()).flatten())
+            });
+            // Nobody may wait any more.
+            Box::new(move || drop(tell.send(seen)))
+        })?;
+        let seen = told.recv_timeout(most);
+        seen.map_err(|_| keeper::silent(LOOK_AT, full, keeper_of(full, lxcpath), most))
     }
 
     /// Reads a file of settings into this object; false when liblxc refuses one.
@@ -139,6 +162,56 @@ impl Asked {
     fn silent(&self, waited: Duration) -> BackendError {
         keeper::silent(self.verb, &self.full, self.keeper, waited)
     }
+}
+
+/// Its monitor as far as the notes tell.
+fn keeper_of(full: &str, lxcpath: &Path) -> Option<u32> {
+    let init = ended::started(&lxcpath.join(full)).map(|run| run.pid);
+    init.and_then(super::stop::parent_of)
+}
+
+/// What is done on another thread; what it returns is done last, when the thread is free for somebody else.
+type Sitting = Box<dyn FnOnce() -> Last + Send>;
+type Last = Box<dyn FnOnce()>;
+
+/// The threads that serve nobody now: a look at hundreds of containers takes one.
+static IDLE: Mutex<Vec<Sender<Sitting>>> = Mutex::new(Vec::new());
+
+fn idle() -> MutexGuard<'static, Vec<Sender<Sitting>>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has an idle thread do it, or a new one.
+fn seat(
+    verb: &'static str,
+    full: &str,
+    sitting: impl FnOnce() -> Last + Send + 'static,
+) -> Result<(), BackendError> {
+    let mut sitting: Sitting = Box::new(sitting);
+    loop {
+        let thread = idle().pop();
+        let Some(thread) = thread else { break };
+        match thread.send(sitting) {
+            Ok(()) => return Ok(()),
+            Err(SendError(back)) => sitting = back,
+        }
+    }
+    let (free, next) = channel::<Sitting>();
+    let serve = move || {
+        let mut sitting = sitting;
+        loop {
+            let last = sitting();
+            idle().push(free.clone());
+            last();
+            match next.recv() {
+                Ok(other) => sitting = other,
+                Err(_) => return,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().spawn(serve);
+    let told = |error| failed(verb, full, format!("no thread to ask with: {error}"));
+    thread.map(drop).map_err(told)
 }
 
 /// Keeps one object and makes the calls on it, in order, until nobody can ask any more.

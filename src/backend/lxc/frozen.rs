@@ -44,7 +44,7 @@ pub(super) fn thaw(site: &Site, container: &Asked, full: &str) -> Result<(), Bac
 
 /// Whether the container of this init is frozen, or about to be, by whomever.
 pub(super) fn is_held(site: &Site, init: u32, full: &str) -> bool {
-    site.meter().cgroup(init, full).is_held()
+    site.meter().is_held(init, full)
 }
 
 fn cgroup(site: &Site, container: &Asked, full: &str) -> Result<Option<Cgroup>, BackendError> {

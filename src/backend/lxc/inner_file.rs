@@ -6,10 +6,12 @@
 //! volume is looked up in the volume's host directory. What a running one has mounted read-only as a whole is
 //! written where it lies on the host.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
@@ -28,6 +30,15 @@ pub(super) struct Inside<'a> {
     rootfs: PathBuf,
     /// Its init while it runs.
     pub(super) pid: Option<u32>,
+    /// The directory that was read from last: the files of interest are in one.
+    last: RefCell<Option<Last>>,
+}
+
+/// A directory below a root, open.
+struct Last {
+    root: PathBuf,
+    below: PathBuf,
+    dir: Rc<OwnedFd>,
 }
 
 /// Where a file really is.
@@ -45,6 +56,7 @@ impl<'a> Inside<'a> {
             spec,
             rootfs: site.rootfs(&spec.name),
             pid,
+            last: RefCell::default(),
         }
     }
 
@@ -131,11 +143,31 @@ impl<'a> Inside<'a> {
         }
     }
 
+    /// The same for a file that is only read, which may be in the directory that the one before was in.
+    fn known_parent(&self, spot: &Spot, path: &Path) -> Result<Option<Rc<OwnedFd>>, BackendError> {
+        let below = spot.relative.parent().unwrap_or(Path::new("."));
+        if let Some(last) = &*self.last.borrow()
+            && last.root == spot.root
+            && last.below == below
+        {
+            return Ok(Some(Rc::clone(&last.dir)));
+        }
+        let Some(dir) = self.parent(spot, path, false)?.map(Rc::new) else {
+            return Ok(None);
+        };
+        *self.last.borrow_mut() = Some(Last {
+            root: spot.root.clone(),
+            below: below.into(),
+            dir: Rc::clone(&dir),
+        });
+        Ok(Some(dir))
+    }
+
     /// The text of a file; none when it is missing or a link.
     pub(super) fn read(&self, path: &str) -> Result<Option<String>, BackendError> {
         let path = Path::new(path);
         let spot = self.spot(path);
-        let Some(dir) = self.parent(&spot, path, false)? else {
+        let Some(dir) = self.known_parent(&spot, path)? else {
             return Ok(None);
         };
         let name = spot.relative.file_name().unwrap_or_default();

@@ -33,6 +33,7 @@ impl Tree {
             spec: &self.spec,
             rootfs: self.top.join("rootfs"),
             pid: None,
+            last: Default::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod resolver;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -70,13 +71,12 @@ pub(super) fn write_host_name(inside: &Inside<'_>) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// What a running container has in place of what its spec says.
-pub(super) fn touched(inside: &Inside<'_>) -> Option<Touched> {
-    let now = kernel_name(inside.pid?).ok();
+/// What the files of a running container have in place of what its spec says; `resolv` is its resolv.conf(5).
+pub(super) fn touched(inside: &Inside<'_>, resolv: &str) -> Option<Touched> {
+    inside.pid?;
     let next = noted_name(inside).ok().flatten();
-    let mut seen = now.into_iter().chain(next);
-    let other = seen.find(|name| *name != inside.spec.hostname);
-    let resolver = || resolver::differs(inside).then_some(Touched::Resolver);
+    let other = next.filter(|name| *name != inside.spec.hostname);
+    let resolver = || resolver::differs(inside, resolv).then_some(Touched::Resolver);
     other.map(Touched::HostName).or_else(resolver)
 }
 
@@ -89,29 +89,49 @@ fn noted_name(inside: &Inside<'_>) -> Result<Option<String>, BackendError> {
 }
 
 fn kernel_name(pid: u32) -> std::io::Result<String> {
-    in_uts_of(pid, || {
-        let name = rustix::system::uname();
-        Ok(name.nodename().to_string_lossy().into_owned())
-    })
+    in_uts_of(&[pid], || Ok(own_name())).map(|mut names| names.remove(0))?
+}
+
+/// The kernel's host names of these processes; one that has ended has none.
+pub(super) fn kernel_names(pids: &[u32]) -> BTreeMap<u32, String> {
+    if pids.is_empty() {
+        return BTreeMap::new();
+    }
+    let names = in_uts_of(pids, || Ok(own_name())).unwrap_or_default();
+    let known = pids.iter().zip(names);
+    known
+        .filter_map(|(pid, name)| Some((*pid, name.ok()?)))
+        .collect()
+}
+
+fn own_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }
 
 fn set_kernel_name(pid: u32, name: &str) -> std::io::Result<()> {
-    in_uts_of(pid, || Ok(rustix::system::sethostname(name.as_bytes())?))
+    let set = || Ok(rustix::system::sethostname(name.as_bytes())?);
+    in_uts_of(&[pid], set).map(|mut done| done.remove(0))?
 }
 
-/// Does something in the UTS namespace of `pid`, in a thread that ends with it.
+/// Does something in the UTS namespace of each of `pids`, one after the other, in a thread that ends with it: it cannot
+/// be used for anything else.
 fn in_uts_of<T: Send>(
-    pid: u32,
-    work: impl FnOnce() -> std::io::Result<T> + Send,
-) -> std::io::Result<T> {
-    let namespace = File::open(format!("/proc/{pid}/ns/uts"))?;
-    let work = move || {
+    pids: &[u32],
+    work: impl Fn() -> std::io::Result<T> + Sync,
+) -> std::io::Result<Vec<std::io::Result<T>>> {
+    let one = |pid: &u32| {
+        let namespace = File::open(format!("/proc/{pid}/ns/uts"))?;
         let kind = LinkNameSpaceType::HostNameAndNISDomainName;
         move_into_link_name_space(namespace.as_fd(), Some(kind))?;
         work()
     };
-    let done = std::thread::scope(|scope| scope.spawn(work).join());
-    done.unwrap_or_else(|_| Err(std::io::Error::other("the thread ended early")))
+    let all = || pids.iter().map(one).collect();
+    let done = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, all)?;
+        Ok::<_, std::io::Error>(thread.join())
+    });
+    done?.map_err(|_| std::io::Error::other("the thread ended early"))
 }
 
 /// The host name that a copy brought along, as long as it is not ours. The first Locker ended it with

@@ -18,6 +18,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::asked::Asked;
 use super::ffi::Liblxc;
@@ -113,6 +114,15 @@ impl Site {
     /// liblxc's object of a container.
     pub(super) fn container(&self, verb: &'static str, full: &str) -> Result<Asked, BackendError> {
         Asked::open(self.liblxc()?, verb, full, &self.lxcpath)
+    }
+
+    /// State and init of a container, within `most`; none when liblxc cannot read its configuration.
+    pub(super) fn look(
+        &self,
+        full: &str,
+        most: Duration,
+    ) -> Result<Option<(String, Option<u32>)>, BackendError> {
+        Asked::look(self.liblxc()?, full, &self.lxcpath, most)
     }
 
     /// Finds cgroups; where the hierarchies are is found out once.

@@ -1,6 +1,7 @@
 //! What is: every container under the LXC path, ours with all that the planner compares.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,15 +10,17 @@ use super::ended;
 use super::frozen::is_held;
 use super::inner_file::Inside;
 use super::mark::{self, is_ours};
-use super::names::{parse_name_servers, touched};
+use super::names::{kernel_names, parse_name_servers, touched};
 use super::site::{PARTIAL, Site, io};
 use crate::backend::{BackendError, BackendView, live};
 use crate::model::{IdKind, IdRange, Kind, Name};
-use crate::observed::{Mark, ObservedContainer, Silent, State};
+use crate::observed::{Mark, ObservedContainer, Silent, State, Touched};
 use crate::store;
 
 /// How long a monitor is waited for until it is asked once more.
 const AGAIN: Duration = Duration::from_secs(2);
+/// So many containers are worth a thread.
+const WORTH: usize = 8;
 
 /// Looks at everything once. A broken container never hides the others.
 pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
@@ -26,7 +29,7 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(view),
         listing => listing.map_err(io("read", &site.lxcpath))?,
     };
-    let (mut aside, mut notes) = (Vec::new(), Vec::new());
+    let (mut found, mut aside, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for entry in listing {
         let Ok(file) = entry
             .map_err(io("read", &site.lxcpath))?
@@ -51,14 +54,7 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
         match mark {
             Some(mark) if file == mark.spec.host_name() => {
                 site.liblxc()?; // Without it nothing could be said of it.
-                let name = mark.spec.name.clone();
-                match ours(site, mark) {
-                    Ok(found) => drop(view.containers.insert(name, found)),
-                    Err(BackendError::Silent { reason, help, .. }) => {
-                        view.silent.insert(name, Silent { reason, help });
-                    }
-                    Err(error) => return Err(error),
-                }
+                found.push(mark);
             }
             Some(mark) if dir == site.aside(&mark.spec.name) => aside.push(mark.spec.name),
             Some(_) | None => {
@@ -66,6 +62,11 @@ pub(super) fn observe(site: &Site) -> Result<BackendView, BackendError> {
                 foreign(&mut view).insert(file);
             }
         }
+    }
+    for looked in side_by_side(site, &found) {
+        let (seen, silent) = looked?;
+        view.containers.extend(seen);
+        view.silent.extend(silent);
     }
     for name in notes {
         foreign(&mut view).remove(&site.full(&name));
@@ -159,10 +160,63 @@ fn wreck<'a>(site: &Site, view: &'a mut BackendView, name: Name) -> &'a mut Obse
         })
 }
 
-fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
+/// What was seen of containers, and those whose monitor does not answer.
+type Looked = (Vec<(Name, ObservedContainer)>, Vec<(Name, Silent)>);
+
+/// Looks at the containers of these marks, on as many processors as there are: most of a look is to wait for monitors.
+fn side_by_side(site: &Site, marks: &[Mark]) -> Vec<Result<Looked, BackendError>> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = marks.len().div_ceil(WORTH).clamp(1, processors);
+    let mut parts = marks.chunks(marks.len().div_ceil(parts).max(1));
+    let own = parts.next();
+    std::thread::scope(|scope| {
+        let begin = |part| {
+            let thread = std::thread::Builder::new();
+            // A host without room for another thread is looked at more slowly.
+            (
+                part,
+                thread.spawn_scoped(scope, move || look_at(site, part)).ok(),
+            )
+        };
+        let others: Vec<_> = parts.map(begin).collect();
+        let mut looked: Vec<_> = own.iter().map(|part| look_at(site, part)).collect();
+        looked.extend(others.into_iter().map(|(part, thread)| {
+            let done = thread.and_then(|thread| thread.join().ok());
+            done.unwrap_or_else(|| look_at(site, part))
+        }));
+        looked
+    })
+}
+
+fn look_at(site: &Site, marks: &[Mark]) -> Result<Looked, BackendError> {
+    let (mut found, mut silent) = (Vec::new(), Vec::new());
+    for mark in marks {
+        let name = mark.spec.name.clone();
+        match read_state(site, &mark.spec.host_name()) {
+            Ok(seen) => found.push((name, ours(site, mark, seen))),
+            Err(BackendError::Silent { reason, help, .. }) => {
+                silent.push((name, Silent { reason, help }));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let running: Vec<u32> = found.iter().filter_map(|(_, found)| found.pid).collect();
+    let names = kernel_names(&running);
+    for (_, found) in &mut found {
+        let now = found.pid.and_then(|pid| names.get(&pid));
+        let wanted = found.mark.as_ref().map(|mark| &mark.spec.hostname);
+        if let Some(other) = now.filter(|now| Some(*now) != wanted) {
+            found.touched = Some(Touched::HostName(other.clone()));
+        }
+    }
+    Ok((found, silent))
+}
+
+/// What liblxc says of a container, as `seen`, with all that its files tell beside.
+fn ours(site: &Site, mark: &Mark, seen: Option<Seen>) -> ObservedContainer {
     let full = mark.spec.host_name();
     let dir = site.dir(&mark.spec.name);
-    let (config, seen) = (dir.join("config"), read_state(site, &full)?);
+    let config = dir.join("config");
     let broken = seen.is_none() || !names_root(&config);
     let (state, pid) = seen.unwrap_or((State::Stopped, None));
     let stopped = state == State::Stopped;
@@ -178,7 +232,7 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         Some(pid) => live::read(&mark.spec, pid, || site.meter()),
         None => BTreeMap::new(),
     };
-    Ok(ObservedContainer {
+    ObservedContainer {
         host_name: full,
         kind: Kind::System,
         state,
@@ -191,7 +245,7 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         pid,
         names: crate::hosts::read_block(&hosts, site.project.as_str()),
         dns: parse_name_servers(&resolv),
-        touched: touched(&inside),
+        touched: touched(&inside, &resolv),
         wreck: false,
         set_aside: false,
         stopping: pid.is_some_and(|pid| mark::is_stopping(&dir, pid)),
@@ -201,8 +255,8 @@ fn ours(site: &Site, mark: Mark) -> Result<ObservedContainer, BackendError> {
         unplugged: Default::default(),
         limits,
         broken: broken.then_some(config),
-        mark: Some(mark),
-    })
+        mark: Some(mark.clone()),
+    }
 }
 
 /// Its exit code. An init that was asked to shut down ends with 0 as well, which is not the end of its
@@ -212,19 +266,19 @@ fn exit(dir: &Path) -> Option<i32> {
     (ended.code != 0 || !ended.asked).then_some(ended.code)
 }
 
+/// State of a container, and its init while it runs.
+type Seen = (State, Option<u32>);
+
 /// State and init of a container; one that liblxc cannot read is stopped.
 ///
 /// # Errors
 /// [`BackendError::Silent`]: its monitor does not answer.
-pub(super) fn state(site: &Site, full: &str) -> Result<(State, Option<u32>), BackendError> {
+pub(super) fn state(site: &Site, full: &str) -> Result<Seen, BackendError> {
     Ok(read_state(site, full)?.unwrap_or((State::Stopped, None)))
 }
 
 /// The same; none when liblxc cannot read it.
-pub(super) fn read_state(
-    site: &Site,
-    full: &str,
-) -> Result<Option<(State, Option<u32>)>, BackendError> {
+pub(super) fn read_state(site: &Site, full: &str) -> Result<Option<Seen>, BackendError> {
     // A monitor that begins its container anew listens anew, and who has just asked the old ear hears nothing.
     match ask_state(site, full, AGAIN) {
         Err(BackendError::Silent { .. }) => ask_state(site, full, ANSWER),
@@ -232,23 +286,19 @@ pub(super) fn read_state(
     }
 }
 
-fn ask_state(
-    site: &Site,
-    full: &str,
-    most: Duration,
-) -> Result<Option<(State, Option<u32>)>, BackendError> {
-    let container = match site.container("look at", full) {
-        Ok(container) => container,
+fn ask_state(site: &Site, full: &str, most: Duration) -> Result<Option<Seen>, BackendError> {
+    let seen = match site.look(full, most) {
         Err(error @ BackendError::Silent { .. }) => return Err(error),
-        Err(_) => return Ok(None),
+        Ok(None) | Err(_) => return Ok(None),
+        Ok(Some(seen)) => seen,
     };
-    let state = match container.state_within(most)?.as_str() {
+    let (said, init) = seen;
+    let state = match said.as_str() {
         "RUNNING" | "STOPPING" | "ABORTING" | "THAWED" => State::Running,
         "STARTING" => State::Starting,
         "FROZEN" | "FREEZING" => State::Frozen,
         _ => return Ok(Some((State::Stopped, None))),
     };
-    let init = container.init_pid()?;
     // Its monitor says so only when all of it is frozen.
     let held = state == State::Running && init.is_some_and(|init| is_held(site, init, full));
     Ok(Some((if held { State::Frozen } else { state }, init)))

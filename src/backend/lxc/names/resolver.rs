@@ -19,11 +19,10 @@ pub(in super::super) fn write_resolver(inside: &Inside<'_>) -> Result<(), Backen
     }
 }
 
-/// Whether a running container's file says something else than the spec. A DHCP client that writes the file anew,
+/// Whether the file of a running container, `text`, says something else than the spec. A DHCP client that writes the file anew,
 /// the remark with it, has no options in its lease, and may know one search domain or none: that is no difference.
-pub(super) fn differs(inside: &Inside<'_>) -> bool {
-    let text = inside.read(FILE).ok().flatten().unwrap_or_default();
-    is_other(&text, wanted(inside))
+pub(super) fn differs(inside: &Inside<'_>, text: &str) -> bool {
+    is_other(text, wanted(inside))
 }
 
 /// Search domains and options.
