@@ -197,11 +197,11 @@ mod tests {
     fn a_script_that_is_called_init_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let script = dir.path().join("init");
-        std::fs::write(&script, "#!/bin/sh\nsleep 60\n").unwrap();
+        std::fs::write(&script, "#!/bin/sh\nread end\n").unwrap();
         let run = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&script, run).unwrap();
         let named = |program: &mut std::process::Command, wanted: bool| {
-            let mut child = program.spawn().unwrap();
+            let mut child = program.stdin(std::process::Stdio::piped()).spawn().unwrap();
             let words = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
             // Between fork and exec it is this program still, and in the exec nothing.
             let early = [words(std::process::id()), Vec::new()];
