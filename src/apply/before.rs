@@ -37,25 +37,63 @@ impl<'a> Before<'a> {
             kinds: observed.containers.values().map(|c| c.kind).collect(),
         };
         for planned in &plan.steps {
-            if let Step::Create(spec) = &planned.step {
-                before.made.insert(&spec.name);
-                before.kinds.insert(spec.kind());
-            } else if let Step::Start { container } = &planned.step {
-                before.started.insert(container);
-            } else if let Step::Stop {
+            before.expect(&planned.step);
+        }
+        before
+    }
+
+    /// A step that the plan has.
+    fn expect(&mut self, step: &'a Step) {
+        match step {
+            Step::Create(spec) => {
+                self.made.insert(&spec.name);
+                self.kinds.insert(spec.kind());
+            }
+            Step::BringBack { container } => {
+                self.made.insert(container);
+            }
+            Step::Start { container } => {
+                self.started.insert(container);
+            }
+            Step::Stop {
                 container,
                 aside: false,
                 ..
-            } = &planned.step
-            {
-                before.stopped.insert(container);
-            } else if let Step::RemoveNetwork(network) = &planned.step {
-                before.removed.insert(&network.network);
-            } else if let Step::BringBack { container } = &planned.step {
-                before.made.insert(container);
+            } => {
+                self.stopped.insert(container);
             }
+            Step::RemoveNetwork(network) => {
+                self.removed.insert(&network.network);
+            }
+            Step::Stop { aside: true, .. }
+            | Step::SaveRecord(_)
+            | Step::ForgetProject(_)
+            | Step::RemoveWreck { .. }
+            | Step::EnsureBridge { .. }
+            | Step::RemoveBridge { .. }
+            | Step::OpenNetwork(_)
+            | Step::CloseNetwork(_)
+            | Step::Sweep(_)
+            | Step::Pull { .. }
+            | Step::Build(_)
+            | Step::EnsureNetwork(_)
+            | Step::InstallProgram(_)
+            | Step::WriteUnits(_)
+            | Step::Seed { .. }
+            | Step::Configure(_)
+            | Step::WriteNames { .. }
+            | Step::AwaitHealthy { .. }
+            | Step::AwaitCompleted { .. }
+            | Step::Setup { .. }
+            | Step::Freeze { .. }
+            | Step::Unfreeze { .. }
+            | Step::Publish { .. }
+            | Step::WriteHostNames { .. }
+            | Step::SetAside { .. }
+            | Step::EndJob { .. }
+            | Step::Destroy { .. }
+            | Step::RemoveVolume { .. } => {}
         }
-        before
     }
 
     /// The container as it was, unless the plan makes it anew: then the snapshot shows another one.

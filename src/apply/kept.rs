@@ -4,9 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{
-    FirewallChoice, Name, NetworkRules, PortRule, Seat, bridge_of, bridge_of_network,
-};
+use crate::model::{Name, NetworkRules, PortRule, Seat, bridge_of, bridge_of_network};
 use crate::observed::{Observed, ProjectRecord};
 use crate::plan::{Plan, PlannedStep, Step, StepId};
 use crate::store::{self, KEPT_VERSION, Kept, KeptBridge, StoreError};
@@ -128,39 +126,66 @@ fn after(host: &Host, steps: &[PlannedStep], observed: &Observed) -> Kept {
         .filter_map(|(name, found)| Some((name.clone(), found.mark.as_ref()?.spec.seats())))
         .collect();
     for planned in steps {
-        let step = &planned.step;
-        if let Step::SaveRecord(new) = step {
-            record = Some((**new).clone());
-        } else if let Step::ForgetProject(_) = step {
-            record = None;
-        } else if let Step::EnsureBridge { bridge, mtu, .. } = step {
-            bridges.insert(bridge.clone());
-            mtus.extend(mtu.map(|mtu| (bridge.clone(), mtu)));
-        } else if let Step::RemoveBridge { bridge, .. } = step {
-            bridges.remove(bridge);
-        } else if let Step::OpenNetwork(rules) = step {
-            networks.insert(rules.bridge.clone(), rules.clone());
-        } else if let Step::CloseNetwork(rules) = step {
-            networks.remove(&rules.bridge);
-        } else if let Step::Create(spec) | Step::Configure(spec) = step {
-            cards.insert(spec.name.clone(), spec.seats());
-        } else if let Step::Destroy {
-            container,
-            aside: false,
-            ..
-        } = step
-        {
-            cards.remove(container);
-        } else if let Step::EnsureNetwork(network) = step {
-            adopt.insert(network.bridge.clone());
-        } else if let Step::Publish { add, remove } = step {
-            rules.retain(|rule| !remove.contains(rule));
-            rules.extend(add.iter().cloned());
+        match &planned.step {
+            Step::SaveRecord(new) => record = Some((**new).clone()),
+            Step::ForgetProject(_) => record = None,
+            Step::EnsureBridge { bridge, mtu, .. } => {
+                bridges.insert(bridge.clone());
+                mtus.extend(mtu.map(|mtu| (bridge.clone(), mtu)));
+            }
+            Step::RemoveBridge { bridge, .. } => {
+                bridges.remove(bridge);
+            }
+            Step::OpenNetwork(rules) => {
+                networks.insert(rules.bridge.clone(), rules.clone());
+            }
+            Step::CloseNetwork(rules) => {
+                networks.remove(&rules.bridge);
+            }
+            Step::Create(spec) | Step::Configure(spec) => {
+                cards.insert(spec.name.clone(), spec.seats());
+            }
+            Step::Destroy {
+                container,
+                aside: false,
+                ..
+            } => {
+                cards.remove(container);
+            }
+            Step::EnsureNetwork(network) => {
+                adopt.insert(network.bridge.clone());
+            }
+            Step::Publish { add, remove } => {
+                rules.retain(|rule| !remove.contains(rule));
+                rules.extend(add.iter().cloned());
+            }
+            Step::Destroy { aside: true, .. }
+            | Step::RemoveWreck { .. }
+            | Step::BringBack { .. }
+            | Step::Sweep(_)
+            | Step::Pull { .. }
+            | Step::Build(_)
+            | Step::RemoveNetwork(_)
+            | Step::InstallProgram(_)
+            | Step::WriteUnits(_)
+            | Step::Seed { .. }
+            | Step::WriteNames { .. }
+            | Step::Start { .. }
+            | Step::AwaitHealthy { .. }
+            | Step::AwaitCompleted { .. }
+            | Step::Setup { .. }
+            | Step::Stop { .. }
+            | Step::Freeze { .. }
+            | Step::Unfreeze { .. }
+            | Step::WriteHostNames { .. }
+            | Step::SetAside { .. }
+            | Step::EndJob { .. }
+            | Step::RemoveVolume { .. } => {}
         }
     }
     Kept {
         version: KEPT_VERSION,
-        firewall: choice(host.firewall.name()),
+        firewall: host.firewall.choice(),
         bridges: record.map_or_else(BTreeMap::new, |record| {
             subnets(&record, &bridges, (&adopt, &mtus))
         }),
@@ -190,13 +215,4 @@ fn subnets(
             (bridge, kept)
         })
         .collect()
-}
-
-/// The driver by its name.
-fn choice(driver: &str) -> FirewallChoice {
-    match driver {
-        "nftables" => FirewallChoice::Nftables,
-        "iptables" => FirewallChoice::Iptables,
-        _ => FirewallChoice::None,
-    }
 }

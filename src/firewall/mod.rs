@@ -150,6 +150,9 @@ pub trait Firewall: Send + Sync {
     /// `nftables`, `iptables` or `none`.
     fn name(&self) -> &'static str;
 
+    /// Which driver it is, for whoever puts the same rules in place later.
+    fn choice(&self) -> FirewallChoice;
+
     /// What is in place of every locker project. Called before every plan and after every change.
     async fn observe(&self) -> Result<ObservedFirewall, FirewallError>;
 

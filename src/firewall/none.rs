@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 
 use super::{Firewall, FirewallChange, FirewallError, elsewhere, is_installed, nftables};
+use crate::model::FirewallChoice;
 use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::Paths;
 
@@ -28,6 +29,10 @@ impl NoFirewall {
 impl Firewall for NoFirewall {
     fn name(&self) -> &'static str {
         "none"
+    }
+
+    fn choice(&self) -> FirewallChoice {
+        FirewallChoice::None
     }
 
     async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {

@@ -37,6 +37,8 @@ containers:
     restart: on-failure
     links: [db]
     fqdn: {fqdn}
+    post_start: [{{command: ["sh", "-c", "mkdir -p /www; echo well > /www/index.html; httpd -p 80 -h /www"]}}]
+    ports: ["8094:80"]
   bare:
     template: busybox
     supervisor: none
@@ -71,6 +73,12 @@ containers:
     command: ["sh", "-c", "trap '' TERM; {page} & while :; do sleep 1; done"]
     stop_grace_period: 2s
     ports: ["8093:80"]
+  call:
+    image: "busybox:test"
+    on_demand: true
+    stop_grace_period: 1s
+    environment: {{WORD: "{word}"}}
+    ports: ["8095:80"]
 """
 
 
@@ -86,7 +94,7 @@ def write(turn):
     )
     with open(DIR + "/locker.yaml", "w") as file:
         file.write(text)
-    return [8191 if odd else 8091, 8092, 8093]
+    return [8191 if odd else 8091, 8092, 8093, 8094, 8095]
 
 
 def sh(words, most=MOST):

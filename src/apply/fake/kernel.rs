@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Fake, Made};
 use crate::firewall::{Firewall, FirewallChange, FirewallError};
-use crate::model::{Name, Seat, Subnets, USUAL_MTU};
+use crate::model::{FirewallChoice, Name, Seat, Subnets, USUAL_MTU};
 use crate::network::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView};
 use crate::observed::{
     Leftover, ObservedBridge, ObservedFirewall, ObservedNetwork, State, StrayCard,
@@ -90,6 +90,10 @@ fn no_link(reason: String) -> NetworkError {
 impl Firewall for Fake {
     fn name(&self) -> &'static str {
         "none"
+    }
+
+    fn choice(&self) -> FirewallChoice {
+        FirewallChoice::None
     }
 
     async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {

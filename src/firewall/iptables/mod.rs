@@ -23,7 +23,7 @@ use super::{
     refuse_taken,
 };
 use super::{elsewhere, flows};
-use crate::model::{NetworkRules, PortRule};
+use crate::model::{FirewallChoice, NetworkRules, PortRule};
 use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::{Paths, acquire_host};
 use crate::sys::Exec;
@@ -159,6 +159,10 @@ impl Firewall for Iptables {
 
     fn name(&self) -> &'static str {
         "iptables"
+    }
+
+    fn choice(&self) -> FirewallChoice {
+        FirewallChoice::Iptables
     }
 
     async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {

@@ -26,7 +26,7 @@ use super::{
     refuse_taken,
 };
 use super::{elsewhere, flows};
-use crate::model::{NetworkRules, PortRule};
+use crate::model::{FirewallChoice, NetworkRules, PortRule};
 use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::{Paths, acquire_host};
 use crate::sys::Exec;
@@ -122,6 +122,10 @@ impl Firewall for Nftables {
 
     fn name(&self) -> &'static str {
         "nftables"
+    }
+
+    fn choice(&self) -> FirewallChoice {
+        FirewallChoice::Nftables
     }
 
     async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
