@@ -18,8 +18,11 @@ use super::template_programs::{self, Program};
 /// Where LXC's packages put templates.
 const TEMPLATES: &str = "/usr/share/lxc/templates";
 
-/// LXC's own settings for containers in a container, below the host's root, and the package that has them.
-const NESTING: (&str, &str) = ("usr/share/lxc/config/nesting.conf", "liblxc-common");
+/// LXC's own settings for containers in a container and for those with an id map, below the host's root, and the package
+/// that has them.
+const NESTING: &str = "usr/share/lxc/config/nesting.conf";
+const USERNS: &str = "usr/share/lxc/config/userns.conf";
+const SETTINGS_PACKAGE: &str = "liblxc-common";
 
 /// The host as this file sees it, so that a test may have another one.
 struct Host {
@@ -56,7 +59,7 @@ impl Host {
             if let Step::Create(spec) = &planned.step {
                 let mut wants = self.of_same_source(&spec.source, &mut sources);
                 wants.extend(self.of_identity(spec));
-                wants.extend(self.of_nesting(spec));
+                wants.extend(self.of_settings(spec));
                 wants.extend(of_start(&started, spec));
                 found.extend(
                     wants
@@ -64,7 +67,7 @@ impl Host {
                         .map(|want| want.of(project, Some(&spec.name))),
                 );
             } else if let Step::Configure(spec) = &planned.step {
-                let wants = self.of_nesting(spec).into_iter();
+                let wants = self.of_settings(spec).into_iter();
                 let wants = wants.chain(of_start(&started, spec));
                 found.extend(wants.map(|want| want.of(project, Some(&spec.name))));
             } else if let Step::Build(build) = &planned.step {
@@ -143,19 +146,26 @@ impl Host {
         }
     }
 
-    /// LXC's settings for `nesting`, without which the container would be made as one that cannot have any inside.
-    fn of_nesting(&self, spec: &ContainerSpec) -> Option<Want> {
-        let (file, package) = NESTING;
-        let path = self.root.join(file);
-        let want = || Want {
-            key: Key::Nesting,
-            message: format!(
-                "`nesting` needs LXC's `{}`, which is not there",
-                path.display()
-            ),
-            help: format!("apt-get install {package}"),
-        };
-        (spec.system.nesting && !path.exists()).then(want)
+    /// LXC's settings that a container includes, without which it would be made as another one: one that cannot have any
+    /// inside, one whose systemd fails at what the id map forbids.
+    fn of_settings(&self, spec: &ContainerSpec) -> Vec<Want> {
+        let included = [
+            (spec.system.nesting, Key::Nesting, "`nesting`", NESTING),
+            (!spec.idmap.is_empty(), Key::Idmap, "an id map", USERNS),
+        ];
+        let included = included.into_iter().filter(|(is, ..)| *is);
+        let included = included.map(|(_, key, what, file)| (key, what, self.root.join(file)));
+        let absent = included.filter(|(.., path)| !path.exists());
+        absent
+            .map(|(key, what, path)| Want {
+                key,
+                message: format!(
+                    "{what} needs LXC's `{}`, which is not there",
+                    path.display()
+                ),
+                help: format!("apt-get install {SETTINGS_PACKAGE}"),
+            })
+            .collect()
     }
 
     /// The script of a template.
@@ -343,6 +353,7 @@ impl Want {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{IdKind, IdRange};
 
     fn host(dir: &Path) -> Host {
         std::fs::create_dir_all(dir.join("templates")).unwrap();
@@ -420,27 +431,39 @@ mod tests {
     }
 
     #[test]
-    fn nesting_needs_lxcs_own_settings_for_it() {
+    fn nesting_and_an_id_map_need_lxcs_own_settings_for_them() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(dir.path());
-        let mut spec = serde_json::from_value::<ContainerSpec>(serde_json::json!({
+        let spec = serde_json::from_value::<ContainerSpec>(serde_json::json!({
             "project": "shop", "name": "db", "source": {"template": {"name": "x", "args": []}},
             "idmap": [], "hostname": "db", "fqdn": null, "nic": null, "mounts": [], "environment": {},
             "config": [], "limits": [], "dns": [], "setup": [], "labels": {}
         }))
         .unwrap();
-        assert!(host.of_nesting(&spec).is_none());
-        spec.system.nesting = true;
-        let said = told(&host.of_nesting(&spec).into_iter().collect::<Vec<_>>());
-        assert!(
-            said[0].starts_with("`nesting` needs LXC's")
-                && said[0].ends_with("apt-get install liblxc-common"),
-            "{said:?}"
-        );
-        let path = dir.path().join(NESTING.0);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "").unwrap();
-        assert!(host.of_nesting(&spec).is_none());
+        assert!(host.of_settings(&spec).is_empty());
+        let (mut nests, mut mapped) = (spec.clone(), spec);
+        nests.system.nesting = true;
+        mapped.idmap = vec![IdRange {
+            kind: IdKind::User,
+            container: 0,
+            host: 100_000,
+            count: 65_536,
+        }];
+        let cases = [
+            (nests, "`nesting` needs LXC's", NESTING),
+            (mapped, "an id map needs LXC's", USERNS),
+        ];
+        for (spec, words, file) in cases {
+            let said = told(&host.of_settings(&spec));
+            assert!(
+                said[0].starts_with(words) && said[0].ends_with("apt-get install liblxc-common"),
+                "{said:?}"
+            );
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+            assert!(host.of_settings(&spec).is_empty());
+        }
     }
 
     #[test]

@@ -36,13 +36,22 @@ pub(super) enum RenderError {
     Path { key: String },
     #[error("`{name}` cannot be the name of a variable")]
     Variable { name: String },
-    #[error("`nesting` needs LXC's `{}`, which is not there (apt-get install liblxc-common)", path.display())]
-    Nesting { path: PathBuf },
+    #[error("{what} needs LXC's `{}`, which is not there (apt-get install liblxc-common)", path.display())]
+    Include { what: &'static str, path: PathBuf },
 }
 
 struct Lines(String);
 
 impl Lines {
+    /// LXC's own settings for `what`, without which the container would be made as another one.
+    fn include(&mut self, what: &'static str, file: &Path) -> Result<(), RenderError> {
+        if !file.exists() {
+            let path = file.into();
+            return Err(RenderError::Include { what, path });
+        }
+        self.set("lxc.include", text("lxc.include", file)?)
+    }
+
     /// A value that LXC reads as it is here.
     fn set(&mut self, key: &str, value: &str) -> Result<(), RenderError> {
         let quoted = value.len() > 1
@@ -82,11 +91,7 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
     unprivileged(&mut lines, spec, around)?;
     if spec.system.nesting {
         // Without it the container would start as one that cannot have any inside.
-        if !around.nesting.exists() {
-            let path = around.nesting.into();
-            return Err(RenderError::Nesting { path });
-        }
-        lines.set("lxc.include", text("lxc.include", around.nesting)?)?;
+        lines.include("`nesting`", around.nesting)?;
     }
     lines.set("lxc.uts.name", &spec.hostname)?;
     network(&mut lines, spec, around.mtu)?;
@@ -152,9 +157,7 @@ fn unprivileged(
     if spec.idmap.is_empty() {
         return Ok(());
     }
-    if around.unprivileged.exists() {
-        lines.set("lxc.include", text("lxc.include", around.unprivileged)?)?;
-    }
+    lines.include("an id map", around.unprivileged)?;
     // LXC takes one of both.
     if spec.config.iter().all(|line| line.key != "lxc.cap.keep") {
         lines.set("lxc.cap.drop", WORTHLESS)?;

@@ -38,21 +38,35 @@ fn text_with(spec: &ContainerSpec, mtu: Option<u32>) -> Result<String, RenderErr
 }
 
 #[test]
-fn nesting_without_lxcs_settings_for_it_is_refused_and_not_left_out() {
-    let mut spec = spec();
-    spec.system.nesting = true;
-    assert!(text(&spec).unwrap().contains("lxc.include = /\n"));
-    let around = Surroundings {
-        unprivileged: Path::new("/"),
-        console_log: Path::new("/log/db.console"),
-        cgroup: &|_| CgroupVersion::V2,
-        dropped: &[],
-        rules: &[],
-        nesting: Path::new("/nonexistent/nesting.conf"),
-        mtu: None,
-    };
-    let error = render(&spec, &around).unwrap_err().to_string();
-    assert!(error.contains("/nonexistent/nesting.conf"), "{error}");
+fn lxcs_settings_for_nesting_and_id_maps_that_are_not_there_are_refused_and_not_left_out() {
+    let (mut nests, mut mapped) = (spec(), spec());
+    nests.system.nesting = true;
+    assert!(text(&nests).unwrap().contains("lxc.include = /\n"));
+    nests.idmap.clear();
+    if mapped.idmap.is_empty() {
+        mapped.idmap = super::super::view::parse_range("u 0 100000 65536")
+            .into_iter()
+            .collect();
+    }
+    for (spec, words) in [
+        (nests, "`nesting` needs LXC's"),
+        (mapped, "an id map needs LXC's"),
+    ] {
+        let around = Surroundings {
+            unprivileged: Path::new("/nonexistent/one.conf"),
+            console_log: Path::new("/log/db.console"),
+            cgroup: &|_| CgroupVersion::V2,
+            dropped: &[],
+            rules: &[],
+            nesting: Path::new("/nonexistent/one.conf"),
+            mtu: None,
+        };
+        let error = render(&spec, &around).unwrap_err().to_string();
+        assert!(
+            error.starts_with(words) && error.contains("/nonexistent/one.conf"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
