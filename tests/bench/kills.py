@@ -23,6 +23,7 @@ DIR = "/srv/kills"
 # The next run has as long as all of its containers need to stop and to start again, and some more.
 MOST = 180
 PAGE = "httpd -f -p 80 -h /www"
+ON_DEMAND = 8095
 
 FILE = """name: kills
 containers:
@@ -133,8 +134,10 @@ def own_address():
 
 def fetch(port):
     """From the host itself, by the address of its card: as others on it do."""
+    # Who calls one on demand is held until it serves, at most a minute.
+    most = 60 if port == ON_DEMAND else 2
     try:
-        with urllib.request.urlopen("http://%s:%d/" % (own_address(), port), timeout=2) as page:
+        with urllib.request.urlopen("http://%s:%d/" % (own_address(), port), timeout=most) as page:
             return page.status == 200
     except OSError:
         return False
