@@ -123,8 +123,13 @@ impl<'a> Progress<'a> {
     fn lose(&mut self, failed: StepId) -> Option<&BTreeSet<Name>> {
         let known = self.affected.take()?;
         let applied = &self.applied;
-        let done = |id| applied.done.contains(&id) || applied.already.contains(&id);
-        let lost = affected(self.plan, failed, &known, done)?;
+        let over: BTreeSet<StepId> = applied
+            .done
+            .iter()
+            .chain(&applied.already)
+            .copied()
+            .collect();
+        let lost = affected(self.plan, failed, &known, |id| over.contains(&id))?;
         self.ready.retain(|id| {
             let container = self.plan.steps[*id].step.container();
             container.is_none_or(|name| !lost.contains(name))
