@@ -93,9 +93,11 @@ fn own(path: &str, host_name: &str) -> Option<usize> {
             .and_then(|s| s.split('-').next_back());
         let is_id = |word: &str| word.len() == ID && word.bytes().all(|b| b.is_ascii_hexdigit());
         let named = part == host_name
-            || part
-                .strip_suffix(host_name)
-                .is_some_and(|head| head.ends_with('.'));
+            || without_count(part)
+                .into_iter()
+                .chain([part])
+                .filter_map(|part| part.strip_suffix(host_name))
+                .any(|head| head.ends_with('.'));
         let supervised = part == "container" && before.ends_with(".service");
         if named || supervised || is_id(part) || scope.is_some_and(is_id) {
             return Some(next);
@@ -103,6 +105,13 @@ fn own(path: &str, host_name: &str) -> Option<usize> {
         (end, before) = (next + 1, part);
     }
     None
+}
+
+/// A cgroup's name without the number that LXC puts behind it where the one of an earlier run is still there.
+fn without_count(part: &str) -> Option<&str> {
+    let (name, count) = part.rsplit_once('-')?;
+    let is_count = (1..=3).contains(&count.len()) && count.bytes().all(|b| b.is_ascii_digit());
+    is_count.then_some(name)
 }
 
 #[cfg(test)]
@@ -115,6 +124,8 @@ mod tests {
         let id = "0123456789abcdef".repeat(4);
         for (path, found) in [
             ("/lxc.payload.shop_web/init.scope", "/lxc.payload.shop_web"),
+            // The one of a run whose monitor was killed is there still.
+            ("/lxc.payload.shop_web-1", "/lxc.payload.shop_web-1"),
             (
                 "/locker.slice/locker-shop.slice/locker-shop-web.service/container/system.slice/a.service",
                 "/locker.slice/locker-shop.slice/locker-shop-web.service/container",
@@ -131,6 +142,7 @@ mod tests {
             "/",
             "/user.slice",
             "/lxc.payload.big_shop_web",
+            "/lxc.payload.shop_web-two",
             "/container",
         ] {
             assert_eq!(own(path, "shop_web"), None, "{path}");

@@ -245,3 +245,25 @@ fn ctrl_c_in_a_restart_leaves_the_container_running() {
         }
     });
 }
+
+#[test]
+fn a_command_that_leaves_something_running_keeps_nobody_waiting() {
+    on_a_host_with_docker(|host| {
+        for supervisor in ["auto", "none"] {
+            for source in ["template: {name: tiny}", "image: busybox:test"] {
+                let project = Project::new(
+                    host,
+                    "both",
+                    &format!(
+                        "  web:\n    {source}\n    supervisor: {supervisor}\n    stop_grace_period: 0s\n    \
+                         post_start: [{{command: [sh, -c, \"sleep 300 & echo begun\"]}}]\n"
+                    ),
+                );
+                let up = host.try_sh(&format!("cd {}; timeout -k 5 60 locker up", project.dir()));
+                assert_eq!(up.code, 0, "{supervisor} {source}: {up:?}");
+                project.locker("plan --exit-code").exits(0);
+                project.locker("down --yes").exits(0);
+            }
+        }
+    });
+}

@@ -129,3 +129,23 @@ fn a_session_inside_has_a_terminal_when_asked_and_nothing_of_the_caller_but_its_
         }
     });
 }
+
+#[test]
+fn files_and_devices_of_the_host_that_a_command_reads_and_writes_keep_their_owner_and_mode() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", &format!("{DB}{WEB}"));
+        project.up();
+        host.sh("touch /srv/read /srv/written; chmod 640 /srv/read; chown 7:8 /srv/read; chmod 644 /srv/written");
+        let look = || host.sh("stat -c '%n %u:%g %a' /srv/read /srv/written /dev/zero");
+        let before = look();
+        for name in ["db", "web"] {
+            for user in ["", "--user 1000"] {
+                host.sh(&format!(
+                    "cd /srv/both; locker exec {user} {name} cat </srv/read >/srv/written 2>&1; \
+                     locker exec {user} {name} head -c 1 </dev/zero >/dev/null"
+                ));
+                assert_eq!(look(), before, "{name} {user}");
+            }
+        }
+    });
+}

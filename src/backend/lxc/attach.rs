@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::{ChildStdin, Stdio};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,9 @@ impl Drop for Handle {
     }
 }
 
+/// How long the last of the output of a command that has ended is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Runs a command and returns its output and code; after `timeout`, or when the leash is cut, it is killed.
 pub(super) fn run(
     site: &Site,
@@ -91,7 +95,12 @@ pub(super) fn run(
         .and_then(|mut c| c.stdin(Stdio::piped()).stdout(input).stderr(errors).spawn())
         .map_err(io("run", &site.program))?;
     leash.hold(child.stdin.take());
-    let reader = std::thread::spawn(move || last_of(output));
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let (keeps, (over, read)) = (Arc::clone(&kept), channel());
+    std::thread::spawn(move || {
+        keep_last(output, &keeps);
+        let _ = over.send(());
+    });
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let status = loop {
         if let Some(status) = child.try_wait().map_err(io("wait for", &site.program))? {
@@ -106,22 +115,30 @@ pub(super) fn run(
         std::thread::sleep(Duration::from_millis(5));
     };
     leash.cut();
-    let output = reader.join().unwrap_or_default();
+    // What it leaves running may hold its output for ever.
+    let _ = read.recv_timeout(LAST_WORDS);
+    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = text_of(&kept);
     Ok(Ran {
         code: status.code().unwrap_or(255),
         output,
     })
 }
 
-/// The last bytes of a stream as text.
-fn last_of(mut stream: impl Read) -> String {
-    let (mut kept, mut chunk) = (Vec::new(), [0u8; 8192]);
+/// Reads to the end, and keeps the last of it.
+fn keep_last(mut stream: impl Read, kept: &Mutex<Vec<u8>>) {
+    let mut chunk = [0u8; 8192];
     while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend_from_slice(chunk.get(..length).unwrap_or_default());
         if kept.len() > 2 * KEPT {
-            kept.drain(..kept.len() - KEPT);
+            let over = kept.len() - KEPT;
+            kept.drain(..over);
         }
     }
+}
+
+fn text_of(kept: &[u8]) -> String {
     let start = kept.len().saturating_sub(KEPT);
     String::from_utf8_lossy(kept.get(start..).unwrap_or_default()).into_owned()
 }
@@ -243,7 +260,9 @@ mod tests {
     #[test]
     fn only_the_end_of_a_long_output_is_kept() {
         let long = [vec![b'a'; 300_000], b"end".to_vec()].concat();
-        let kept = last_of(&long[..]);
+        let kept = Mutex::default();
+        keep_last(&long[..], &kept);
+        let kept = text_of(&kept.into_inner().unwrap());
         assert_eq!(kept.len(), KEPT);
         assert!(kept.ends_with("aend"));
     }

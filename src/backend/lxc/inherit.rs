@@ -66,7 +66,9 @@ fn is_origins_own(key: &str, value: &str) -> bool {
     // The first Locker's hook writes to the origin's tree.
     let old_hook = key == "lxc.hook.mount" && value.ends_with("/locker/hooks/mount");
     let starts = key == "lxc.group" || key.starts_with("lxc.start.");
-    matches!(key, "lxc.idmap" | "lxc.uts.name") || starts || old_hook
+    // It lifts capabilities and devices, which only an id map makes harmless; with one it is included anew.
+    let unprivileged = key == "lxc.include" && value.ends_with("userns.conf");
+    matches!(key, "lxc.idmap" | "lxc.uts.name") || starts || old_hook || unprivileged
 }
 
 /// A file of mounts (fstab(5)) for the clone. Its targets are relative to the root file system or, in
@@ -97,6 +99,7 @@ mod tests {
     #[test]
     fn what_is_the_origins_alone_stays_with_it() {
         let text = "lxc.include = /usr/share/x.conf\n\
+            lxc.include = /usr/share/lxc/config/userns.conf\nlxc.include = /usr/share/lxc/config/debian.userns.conf\n\
             lxc.start.auto = 1\nlxc.start.delay=5\nlxc.group = onboot\nlxc.idmap = u 0 100000 65536\n\
             lxc.hook.mount = /var/lib/lxc/old_db/rootfs/locker/hooks/mount\n\
             lxc.hook.mount = /usr/share/hook\nlxc.uts.name = old_db\n\

@@ -175,6 +175,8 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
                 eprintln!("liblxc cannot read `{HOST_DEFAULTS}`");
                 return ExitCode::FAILURE;
             }
+            // The tree is made as the host's root makes it, and led over afterwards.
+            container.set_config("lxc.idmap", "");
             exit(container.create(template, args))
         }
         Task::Start { cgroup, .. } => {

@@ -95,8 +95,8 @@ pub(super) fn render(spec: &ContainerSpec, around: &Surroundings) -> Result<Stri
     }
     lines.set("lxc.uts.name", &spec.hostname)?;
     network(&mut lines, spec, around.mtu)?;
+    lines.set("lxc.idmap", "")?; // whatever the template or the host's default.conf set
     if !spec.idmap.is_empty() {
-        lines.set("lxc.idmap", "")?; // the template's own copy of the map
         for range in &spec.idmap {
             lines.set("lxc.idmap", &range.to_string())?;
         }

@@ -85,6 +85,7 @@ lxc.net.0.ipv4.address = 10.77.0.2/24
 lxc.net.0.ipv4.gateway = 10.77.0.1
 lxc.net.0.ipv6.address = fd77::2/64
 lxc.net.0.ipv6.gateway = fd77::1
+lxc.idmap =
 lxc.hook.start-host = /proc/$PPID/exe __lxc_mounts
 lxc.environment = A=b c
 lxc.cgroup2.memory.max = 1

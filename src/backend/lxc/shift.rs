@@ -5,7 +5,7 @@
 //! capabilities are bound to the container's own root (`VFS_CAP_REVISION_3`, capabilities(7)).
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::Path;
 
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
@@ -38,6 +38,13 @@ pub(super) fn shift(
         if !meta.is_dir() && meta.nlink() > 1 && !seen.insert((meta.dev(), meta.ino())) {
             continue;
         }
+        // The host's root keeps it: whose id map gives it nothing could open a disk of the host by it.
+        if !to.is_empty() && is_host_device(&meta) {
+            let closed = std::fs::Permissions::from_mode(0o0);
+            std::fs::set_permissions(&path, closed).map_err(io("close", &path))?;
+            lchown(&path, Some(0), Some(0)).map_err(io("change the owner of", &path))?;
+            continue;
+        }
         let lead = |kind, id| {
             inner_id(from, kind, id)
                 .and_then(|inner| host_id(to, kind, inner))
@@ -59,6 +66,15 @@ pub(super) fn shift(
     Ok(())
 }
 
+/// Whether a device node leads to something of the host: all but what every container has (null, zero, full, random,
+/// urandom, tty) and overlayfs's whiteouts, which are a device 0:0.
+fn is_host_device(meta: &std::fs::Metadata) -> bool {
+    const HARMLESS: [(u32, u32); 7] = [(0, 0), (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)];
+    let (kind, device) = (meta.file_type(), meta.rdev());
+    let number = (rustix::fs::major(device), rustix::fs::minor(device));
+    kind.is_block_device() || (kind.is_char_device() && !HARMLESS.contains(&number))
+}
+
 fn change(
     path: &Path,
     meta: &std::fs::Metadata,
@@ -78,4 +94,16 @@ fn change(
         lsetxattr(path, CAPABILITY, &value, XattrFlags::empty())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_devices_that_every_container_has_go_to_the_mapped_root() {
+        let is = |path: &str| is_host_device(&std::fs::metadata(path).unwrap());
+        assert!(!is("/dev/null") && !is("/dev/urandom") && !is("/etc/passwd"));
+        assert!(is("/dev/ptmx"));
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -52,7 +52,17 @@ pub(super) fn start(site: &Site, name: &Name, body: Body) -> Result<(), BackendE
         cgroup: None,
     };
     let mut child = spawn(site, &full, Some(log.clone()), task)?;
+    let begun = Instant::now();
     while container.state()? != "RUNNING" {
+        if begun.elapsed() > BEGINS {
+            // What holds it holds its monitor as well; the error is the one to tell.
+            let _ = child.kill();
+            let _ = super::stop::stop(site, name, body, Duration::ZERO);
+            let within = BEGINS.as_secs();
+            let reason =
+                format!("it did not begin to run within {within} s: a hook or a mount that hangs?");
+            return Err(failed("start", &full, reason));
+        }
         if child
             .try_wait()
             .map_err(io("wait for", &site.program))?
@@ -98,6 +108,8 @@ fn over(site: &Site, name: &Name, log: &Path) -> Result<(), BackendError> {
 
 /// How often the new container is looked at; a start takes some 20 ms.
 const LOOK: Duration = Duration::from_millis(3);
+/// How long it may take until it runs: hooks of the distribution mount what is elsewhere.
+const BEGINS: Duration = Duration::from_secs(120);
 /// How long the guard may take to its place once the container runs; it takes some 5 ms.
 const PLACES: Timespec = Timespec {
     tv_sec: 10,
@@ -185,7 +197,8 @@ fn say_ready() {
 fn ready(pipe: Option<ChildStdout>) -> bool {
     let Some(pipe) = pipe else { return false };
     let mut fds = [PollFd::new(&pipe, PollFlags::IN)];
-    poll(&mut fds, Some(&PLACES)).is_ok_and(|heard| heard > 0)
+    let heard = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&PLACES)));
+    heard.is_ok_and(|heard| heard > 0)
 }
 
 #[cfg(test)]
