@@ -236,6 +236,18 @@ fn seeding_copies_the_containers_own_content_and_never_the_hosts() {
             );
             let again = rig.lxc.seed(&db, &mounts, true).await.unwrap();
             assert_eq!(again.made, []);
+            // One that is there keeps its place: another container has it mounted, or it is a disk of its own.
+            let disk = rig.top.join("disk");
+            std::fs::create_dir(&disk).unwrap();
+            sh(&format!("mount -t tmpfs none {}", disk.display()));
+            let filled = rig.lxc.seed(&db, &[mount("disk", "/data")], true).await;
+            let file = std::fs::read_to_string(disk.join("file"));
+            let on_disk = std::fs::metadata(&disk);
+            sh(&format!("umount {}", disk.display()));
+            assert_eq!(filled.unwrap().made, []);
+            assert_eq!(file.unwrap(), "content");
+            let on_disk = on_disk.unwrap();
+            assert_eq!((on_disk.uid(), on_disk.mode() & 0o7777), (77, 0o2750));
             rig.lxc.destroy(&db, Body::Present, false).await.unwrap();
         },
     );

@@ -41,6 +41,7 @@ mod mounts;
 mod names;
 mod pack;
 mod post;
+mod pour;
 mod processes;
 mod render;
 mod rtnl;

@@ -1,6 +1,7 @@
 //! Fills empty host directories with what the container has at the same place; all or nothing.
 //!
-//! The copy is made beside its destination and renamed into place when it is whole. The container's
+//! The copy is made beside its destination and renamed into place when it is whole; a directory that is there already
+//! is filled where it is ([`super::pour`]). The container's
 //! path is resolved by the kernel inside its root file system, so no link in it leads to host data; on the
 //! host's side the directory that holds the destination is held open, and nothing is written by a path that
 //! goes through it: it may be a user's, who can put a link in the way at any time.
@@ -17,6 +18,7 @@ use rustix::io::Errno;
 
 use super::copy::copy_tree;
 use super::inner_file::resolve_in;
+use super::pour::{Content, Poured, content, pour};
 use super::site::{Site, failed, io};
 use super::volume_ids;
 use crate::backend::owners::{self, host_id};
@@ -58,8 +60,9 @@ fn given(
         return Ok(());
     }
     let ids = volume_ids::of(site, spec, mount);
-    let mut ours = done.made.iter().chain(&done.filled);
-    let fresh = ours.any(|made| made.path() == mount.host);
+    let made = done.made.iter().map(Made::path);
+    let mut ours = made.chain(done.filled.iter().map(|filled| filled.path.as_path()));
+    let fresh = ours.any(|path| path == mount.host);
     let note = owners::note_of(&site.paths, &spec.project, &mount.host)?;
     let changed = volume_ids::give(site, spec, mount, ids, fresh, &note);
     if changed.as_ref().is_err() || changed.as_ref().is_ok_and(|changed| *changed) {
@@ -73,7 +76,7 @@ struct Done {
     /// What was not there.
     made: Vec<Made>,
     /// Directories that were there, empty.
-    filled: Vec<Made>,
+    filled: Vec<Poured>,
     /// Notes of volumes that were given.
     given: Vec<PathBuf>,
 }
@@ -84,11 +87,7 @@ impl Done {
         for note in &self.given {
             let _ = owners::give_back(note);
         }
-        for filled in &self.filled {
-            if filled.remove().is_ok() {
-                let _ = std::fs::create_dir(filled.path());
-            }
-        }
+        self.filled.iter().for_each(Poured::take_back);
         for made in self.made.iter().rev() {
             let _ = made.remove();
         }
@@ -115,7 +114,7 @@ impl Spot {
 }
 
 /// A path of this process's that leads to an open file whatever happens to its name.
-fn held(fd: &OwnedFd) -> PathBuf {
+pub(super) fn held(fd: &OwnedFd) -> PathBuf {
     PathBuf::from(format!(
         "/proc/{}/fd/{}",
         std::process::id(),
@@ -133,10 +132,11 @@ fn one(
     let mut host = mount.host.clone();
     let there = match std::fs::metadata(&host) {
         Ok(meta) => {
-            let mut entries = meta.is_dir().then(|| std::fs::read_dir(&host));
-            let entries = entries.take().transpose().map_err(io("read", &host))?;
-            let empty = entries.is_some_and(|mut entries| entries.next().is_none());
-            if !empty || !copy {
+            let content = match meta.is_dir() {
+                true => content(&host).map_err(io("read", &host))?,
+                false => Content::Full,
+            };
+            if content == Content::Full || !copy {
                 return Ok(());
             }
             host = std::fs::canonicalize(&host).map_err(io("resolve", &host))?;
@@ -151,7 +151,14 @@ fn one(
     match (&inner, kind) {
         (Some(inner), Some(FileType::Directory)) if copy => {
             let spot = spot(&host, mount.named, done)?;
-            fill(spec, inner, &spot, there, done)
+            match there {
+                true => {
+                    let place = (&spot.dir, spot.name.as_path(), spot.path.as_path());
+                    done.filled.push(pour(&spec.host_name(), inner, place)?);
+                    Ok(())
+                }
+                false => fill(spec, inner, &spot, done),
+            }
         }
         (Some(inner), Some(FileType::RegularFile)) if copy && !there => {
             let spot = spot(&host, mount.named, done)?;
@@ -214,14 +221,13 @@ fn fill(
     spec: &ContainerSpec,
     inner: &OwnedFd,
     spot: &Spot,
-    there: bool,
     done: &mut Done,
 ) -> Result<(), BackendError> {
     let told = |e: Errno| io("fill", &spot.path)(e.into());
     let staging = spot.staging();
     // What a killed run left. Whoever put something else there loses it.
-    clear(spot, &staging)?;
-    let fresh = fresh(spot, &staging).map_err(told)?;
+    clear((&spot.dir, &spot.path), &staging)?;
+    let fresh = fresh(&spot.dir, &staging).map_err(told)?;
     // An open path of this process, readable by the child: nothing can be swapped under it. The
     // final `.` enters a directory instead of copying the link that stands for it.
     let copied = copy_tree(
@@ -231,22 +237,18 @@ fn fill(
     );
     let placed = copied.and_then(|()| put(spot, &staging, &fresh).map_err(told));
     if let Err(error) = placed {
-        let _ = clear(spot, &staging); // The first error counts.
+        let _ = clear((&spot.dir, &spot.path), &staging); // The first error counts.
         return Err(error);
     }
-    let placed = spot.made()?;
-    match there {
-        true => done.filled.push(placed),
-        false => done.made.push(placed),
-    }
+    done.made.push(spot.made()?);
     Ok(())
 }
 
 /// A new directory that nobody else has put there.
-fn fresh(spot: &Spot, staging: &Path) -> rustix::io::Result<OwnedFd> {
-    mkdirat(&spot.dir, staging, Mode::from_raw_mode(0o700))?;
+pub(super) fn fresh(dir: &OwnedFd, staging: &Path) -> rustix::io::Result<OwnedFd> {
+    mkdirat(dir, staging, Mode::from_raw_mode(0o700))?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | DIRECTORY;
-    let made = openat(&spot.dir, staging, flags, Mode::empty())?;
+    let made = openat(dir, staging, flags, Mode::empty())?;
     let stat = fstat(&made)?;
     let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o7777 == 0o700;
     let empty = std::fs::read_dir(held(&made)).is_ok_and(|mut entries| entries.next().is_none());
@@ -269,22 +271,22 @@ fn put(spot: &Spot, staging: &Path, fresh: &OwnedFd) -> rustix::io::Result<()> {
 }
 
 /// Removes what bears a name, without following it.
-fn clear(spot: &Spot, name: &Path) -> Result<(), BackendError> {
-    match unlinkat(&spot.dir, name, AtFlags::empty()) {
+pub(super) fn clear((dir, path): (&OwnedFd, &Path), name: &Path) -> Result<(), BackendError> {
+    match unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         // It opens the directory itself without following a link.
-        Err(Errno::ISDIR | Errno::PERM) => super::destroy::remove_tree(&held(&spot.dir).join(name)),
-        Err(error) => Err(io("remove", &spot.path)(error.into())),
+        Err(Errno::ISDIR | Errno::PERM) => super::destroy::remove_tree(&held(dir).join(name)),
+        Err(error) => Err(io("remove", path)(error.into())),
     }
 }
 
 /// Copies one file with its owner, mode and time beside the destination, then renames.
 fn fill_file(inner: &OwnedFd, spot: &Spot, done: &mut Done) -> Result<(), BackendError> {
     let staging = spot.staging();
-    clear(spot, &staging)?;
+    clear((&spot.dir, &spot.path), &staging)?;
     let copied = copy_file(inner, spot, &staging);
     if let Err(error) = copied {
-        let _ = clear(spot, &staging); // The first error counts.
+        let _ = clear((&spot.dir, &spot.path), &staging); // The first error counts.
         return Err(io("fill", &spot.path)(error));
     }
     done.made.push(spot.made()?);
