@@ -1,7 +1,6 @@
 //! What is: every container under the LXC path, ours with all that the planner compares.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -165,8 +164,7 @@ type Looked = (Vec<(Name, ObservedContainer)>, Vec<(Name, Silent)>);
 
 /// Looks at the containers of these marks, on as many processors as there are: most of a look is to wait for monitors.
 fn side_by_side(site: &Site, marks: &[Mark]) -> Vec<Result<Looked, BackendError>> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let parts = marks.len().div_ceil(WORTH).clamp(1, processors);
+    let parts = marks.len().div_ceil(WORTH).clamp(1, crate::sys::cores());
     let mut parts = marks.chunks(marks.len().div_ceil(parts).max(1));
     let own = parts.next();
     std::thread::scope(|scope| {
