@@ -61,27 +61,33 @@ pub(super) fn block(
     let mut all = own(spec);
     all.extend(further(spec));
     let Some(file) = file else { return all };
-    let mut done: Vec<&Name> = Vec::new();
-    for (link, _) in &file.links {
-        if done.contains(&&link.target) {
+    for (bearer, further) in linked(project, file) {
+        let target = running.get(&bearer).filter(|_| bearer != spec.name);
+        let seen = target.and_then(|target| Some((target, seen_from(spec, target)?)));
+        let Some((target, addresses)) = seen else {
             continue;
-        }
-        done.push(&link.target);
-        let same = file.links.iter().filter(|(l, _)| l.target == link.target);
-        let aliases: Vec<String> = same
-            .filter_map(|(l, _)| l.alias.as_ref().map(Name::to_string))
-            .collect();
+        };
+        // The canonical name first, here too.
+        let fqdn = target.fqdn.iter().map(|f| f.as_str().to_owned());
+        let names = fqdn.chain([target.name.to_string()]).chain(further);
+        all.extend(lines(addresses, &unique(names)));
+    }
+    all
+}
+
+/// The containers that a container's links lead to, each once and with what it is called beside its own name: one of
+/// several is reached by the service's name, and the file has a link to it as well.
+fn linked(project: &Project, file: &Container) -> Vec<(Name, Vec<String>)> {
+    let mut all: Vec<(Name, Vec<String>)> = Vec::new();
+    for (link, _) in &file.links {
+        let alias = link.alias.as_ref().map(Name::to_string);
         for bearer in needs::bearers(project, &link.target) {
-            let target = running.get(&bearer).filter(|_| bearer != spec.name);
-            let seen = target.and_then(|target| Some((target, seen_from(spec, target)?)));
-            let Some((target, addresses)) = seen else {
-                continue;
-            };
-            // The canonical name first, here too.
-            let fqdn = target.fqdn.iter().map(|f| f.as_str().to_owned());
-            let names = fqdn.chain([target.name.to_string()]);
-            let names = names.chain(service(&bearer, &link.target));
-            all.extend(lines(addresses, &unique(names.chain(aliases.clone()))));
+            let names = service(&bearer, &link.target).into_iter();
+            let names = names.chain(alias.clone());
+            match all.iter_mut().find(|(known, _)| *known == bearer) {
+                Some((_, known)) => known.extend(names),
+                None => all.push((bearer, names.collect())),
+            }
         }
     }
     all

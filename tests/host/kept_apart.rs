@@ -3,7 +3,7 @@
 
 use crate::beside::on_a_host_with_docker;
 use crate::machine::Host;
-use crate::project::eventually;
+use crate::project::{Project, eventually};
 
 /// A namespace that is shared: what the kernel calls it, what the sharer says, and what its owner has to say.
 const SHARED: [(&str, &str, &str); 3] = [
@@ -152,5 +152,82 @@ fn who_shares_a_namespace_follows_its_owner_into_the_next_one() {
                 shared(host, supervisor, what);
             }
         }
+    });
+}
+
+/// Replicas of a system container, and two who are led to them, one of each kind.
+fn several(count: &str) -> String {
+    format!(
+        "  t:\n    template: {{name: tiny}}\n    stop_grace_period: 0s\n    {count}\n  \
+         c:\n    template: {{name: tiny}}\n    stop_grace_period: 0s\n    links: [\"t:tee\"]\n  \
+         d:\n    image: busybox:test\n    stop_grace_period: 0s\n    links: [t]\n"
+    )
+}
+
+/// The addresses of `t` as both see them, sorted, which must be those of `wanted` and no others.
+#[track_caller]
+fn all_are_t(host: &Host, project: &Project<'_>, wanted: &[&str]) {
+    let mut addresses: Vec<String> = wanted.iter().map(|name| project.ip(name)).collect();
+    addresses.sort();
+    for (file, names) in [
+        (project.rootfs("c") + "/etc/hosts", "t tee"),
+        (host.sh("docker inspect -f '{{.HostsPath}}' many_d"), "t"),
+    ] {
+        for name in names.split(' ') {
+            let seen = host.sh(&format!(
+                "awk '/^[0-9.]+[ \\t]/ {{ for (i = 2; i <= NF; i++) if ($i == \"{name}\") print $1 }}' {file} | sort"
+            ));
+            let seen: Vec<&str> = seen.lines().collect();
+            assert_eq!(seen, addresses, "{name} in {file}");
+        }
+    }
+    let alive = project.inside("c", "wget -q -O - http://tee/").exits(0).out;
+    assert!(wanted.contains(&alive.trim()), "{alive}");
+}
+
+#[test]
+fn replicas_of_a_system_container_go_after_a_question_and_stop_and_start_together() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "many", &several("deploy: {replicas: 3}"));
+        let states = || ["t", "t-2", "t-3"].map(|name| project.state(name));
+        project.up();
+        assert_eq!(states(), ["RUNNING"; 3]);
+        all_are_t(host, &project, &["t", "t-2", "t-3"]);
+        project.locker("stop").exits(0);
+        assert_eq!(states(), ["STOPPED"; 3]);
+        project.locker("start").exits(0);
+        assert_eq!(states(), ["RUNNING"; 3]);
+        project.locker("stop t").exits(0);
+        assert_eq!(states(), ["STOPPED"; 3]);
+        project.locker("start t").exits(0);
+        assert_eq!(states(), ["RUNNING"; 3]);
+        project.locker("plan --exit-code").exits(0);
+        all_are_t(host, &project, &["t", "t-2", "t-3"]);
+
+        // Fewer: what was in the others is lost, which is asked about first.
+        project.rewrite(&several("scale: 2"));
+        let before = project.init("t-3");
+        let refused = project.locker("up </dev/null").exits(2);
+        refused.says(&["t-3", "--yes"]);
+        assert_eq!(project.init("t-3"), before, "not asked");
+        let first = (project.init("t"), project.init("t-2"));
+        project.locker("up --yes").exits(0);
+        assert_eq!(states(), ["RUNNING", "RUNNING", "ABSENT"]);
+        assert_eq!((project.init("t"), project.init("t-2")), first);
+        all_are_t(host, &project, &["t", "t-2"]);
+        project.locker("plan --exit-code").exits(0);
+
+        // More and fewer by the command line, and what `stop` stopped `start` starts.
+        project.locker("up --scale t=3").exits(0);
+        all_are_t(host, &project, &["t", "t-2", "t-3"]);
+        project.locker("stop").exits(0);
+        project.locker("start").exits(0);
+        assert_eq!(states(), ["RUNNING"; 3]);
+        project.locker("up --scale t=0 --yes").exits(0);
+        assert_eq!(states(), ["ABSENT"; 3]);
+        project.rewrite(&several("scale: 1"));
+        project.locker("up --yes").exits(0);
+        all_are_t(host, &project, &["t"]);
+        project.locker("plan --exit-code").exits(0);
     });
 }

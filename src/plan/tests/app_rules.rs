@@ -380,7 +380,9 @@ fn a_link_to_a_service_leads_to_all_its_containers() {
         file.containers.insert(name(word), one);
     }
     let mut shell = app("shell", 80, image("nginx:1"));
+    // The file's own, and the one that the file's stage adds for the second container.
     shell.links.push((link("web:www"), place(81)));
+    shell.links.push((link("web-2:www"), place(81)));
     file.containers.insert(name("shell"), shell);
     let world = World::of(&file);
     let lines = world.seen.containers["shell"].names.clone().unwrap();
