@@ -27,6 +27,7 @@ mod compose;
 mod contract;
 mod crash;
 mod debian;
+mod dependents;
 mod docker;
 mod early;
 mod engines;

@@ -26,6 +26,11 @@ impl<'h> Project<'h> {
             .write(&format!("/srv/{}/locker.yaml", self.name), &text);
     }
 
+    /// The host that it is on.
+    pub fn host(&self) -> &dyn Shell {
+        self.host
+    }
+
     /// Its directory.
     pub fn dir(&self) -> String {
         format!("/srv/{}", self.name)
