@@ -50,6 +50,16 @@ impl Wanted<'_> {
         }
     }
 
+    /// Whether the engine's word, after so many failures in a row, is about this wait. One that said so at the `first`
+    /// look speaks of a time before: it is given as long as one that starts, or its image's check once more.
+    fn is_news(&self, checks: u64, first: Option<u64>) -> bool {
+        match (first, self.most.is_some() || self.check.is_some()) {
+            (None, _) => true,
+            (Some(_), true) => false,
+            (Some(first), false) => checks != first,
+        }
+    }
+
     /// How much longer it must run, when there is nothing but that to go by.
     fn rest(&self, ran: Duration) -> Option<Duration> {
         let rest = self.settle?.saturating_sub(ran);
@@ -71,7 +81,7 @@ pub(super) async fn await_healthy(
     mut halt: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let began = Instant::now();
-    let mut tries = 0;
+    let (mut tries, mut first) = (0, None);
     loop {
         tries += 1;
         let seen = tokio::select! {
@@ -110,7 +120,11 @@ pub(super) async fn await_healthy(
             Err(error) => (error.to_string(), None),
         };
         let took = began.elapsed();
-        if checks.is_some() || wanted.is_over(tries, took) {
+        if tries == 1 {
+            first = checks;
+        }
+        let is_told = checks.is_some_and(|checks| wanted.is_news(checks, first));
+        if is_told || wanted.is_over(tries, took) {
             let (container, log) = (name.clone(), last_lines(watch, name, Runs::Last).await);
             return Err(StepError::Unhealthy {
                 container,

@@ -146,3 +146,32 @@ fn a_plain_dependency_of_a_compose_file_that_is_never_healthy_holds_nobody_up() 
         }
     });
 }
+
+/// `up` has its own look at one that was unhealthy: the engine may not have looked yet, or it may be about to be well.
+#[test]
+fn a_container_that_was_unhealthy_is_asked_anew_by_the_next_up() {
+    on_a_host_with_docker(|host| {
+        for (db, supervisor) in [(DOCKER, "auto"), (DOCKER, "none"), (LXC, "auto")] {
+            let web = if db == DOCKER { LXC } else { DOCKER };
+            let all = format!("    supervisor: {supervisor}\n    stop_grace_period: 0s\n");
+            let file = format!(
+                "  db:\n{db}{all}    volumes: [\"./work:/work\"]\n    \
+                 healthcheck: {{test: [CMD, test, -e, /work/yes], interval: 4s, retries: 1}}\n  \
+                 web:\n{web}{all}    depends_on: {{db: {{condition: healthy}}}}\n"
+            );
+            host.sh("mkdir -p /srv/both/work; rm -f /srv/both/work/yes");
+            let project = Project::new(host, "both", &file);
+            for better in ["touch work/yes;", "(sleep 1; touch work/yes) &"] {
+                let why = format!("{db}, {supervisor}, {better}");
+                up(&project).exits(1).says(&["`db`", "healthy"]);
+                eventually("unhealthy".to_owned(), || health(&project));
+                let line = format!("cd /srv/both; {better} timeout -s KILL 60 locker up");
+                let ran = host.try_sh(&line);
+                assert_eq!(ran.code, 0, "{why}: {}", ran.err);
+                assert!(web_runs(host, &project), "{why}");
+                project.locker("down --yes").exits(0);
+                host.sh("rm /srv/both/work/yes");
+            }
+        }
+    });
+}

@@ -32,8 +32,9 @@ pub(super) async fn probe(
         return Ok(seen);
     };
     match (&seen, &check.test) {
-        (Probe::Failing(_), Test::Command(test)) => {
-            command(docker, full, test, check.timeout).await
+        (Probe::Failing(_) | Probe::Unhealthy(..), Test::Command(test)) => {
+            let now = command(docker, full, test, check.timeout).await?;
+            Ok(newest(&seen, now))
         }
         (Probe::Running, Test::Port { port }) => {
             knock(docker, full, found, *port, check.timeout).await
@@ -55,6 +56,21 @@ pub(super) async fn comebacks(docker: &Docker, full: &str, id: &str) -> Result<u
     Ok(count
         .and_then(|count| u64::try_from(count).ok())
         .unwrap_or_default())
+}
+
+/// What is known after a check that was run here: one that fails as the engine's did is no news.
+fn newest(engine: &Probe, now: Probe) -> Probe {
+    match (engine, now) {
+        (Probe::Unhealthy(_, streak), Probe::Failing(said)) => Probe::Unhealthy(said, *streak),
+        (
+            Probe::Running
+            | Probe::Healthy
+            | Probe::Failing(_)
+            | Probe::Unhealthy(..)
+            | Probe::Ended(_),
+            now,
+        ) => now,
+    }
 }
 
 /// The engine repeats a check only after its interval, which may be half a minute; one that has not
@@ -193,6 +209,18 @@ mod tests {
             Probe::Unhealthy(said(), 57)
         );
         assert_eq!(read(running(HealthStatusEnum::NONE)), Probe::Running);
+    }
+
+    #[test]
+    fn one_that_was_unhealthy_is_healthy_as_soon_as_its_check_passes() {
+        let engine = Probe::Unhealthy(FailedCheck::new(Some(7), "old"), 57);
+        let failing = || FailedCheck::new(Some(1), "now");
+        assert_eq!(newest(&engine, Probe::Healthy), Probe::Healthy);
+        let still = newest(&engine, Probe::Failing(failing()));
+        assert_eq!(still, Probe::Unhealthy(failing(), 57));
+        let starts = Probe::Failing(FailedCheck::default());
+        let first = newest(&starts, Probe::Failing(failing()));
+        assert_eq!(first, Probe::Failing(failing()));
     }
 
     #[test]
