@@ -129,8 +129,10 @@ pub(super) async fn undo(
         let ended = tokio::select! {
             ended = running.next() => ended,
             signal = cancel.next() => {
-                let note = format!("{signal}: undoing what was done; once more leaves at once");
-                worker.events.tell(Event::Note(&note));
+                if !cancel.is_urgent() {
+                    let note = format!("{signal}: undoing what was done; once more leaves at once");
+                    worker.events.tell(Event::Note(&note));
+                }
                 continue;
             }
         };

@@ -26,6 +26,7 @@ mod booted;
 mod compose;
 mod contract;
 mod crash;
+mod cut_short;
 mod debian;
 mod dependents;
 mod docker;
