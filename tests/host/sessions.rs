@@ -147,5 +147,56 @@ fn files_and_devices_of_the_host_that_a_command_reads_and_writes_keep_their_owne
                 assert_eq!(look(), before, "{name} {user}");
             }
         }
+/// What a terminal inside prints is all here and its code is the caller's, whether there is a terminal here or not.
+#[test]
+fn one_more_container_with_a_terminal_gives_all_its_output_and_its_code_and_never_hangs() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", &format!("{DB}{WEB}"));
+        let run = |line: &str| host.try_sh(&format!("cd /srv/both && timeout -s KILL 20 {line}"));
+        let said = |ran: Ran| ran.exits(0).out.replace('\r', "").trim_end().to_string();
+        let once = "locker run -q --rm";
+        let script = |inner: &str| format!("script -qec \"{once} {inner}\" /dev/null </dev/null");
+        for _ in 0..5 {
+            // It ends before anybody has looked.
+            let quick = run(&format!("{once} -t web echo hi </dev/null"));
+            assert_eq!(said(quick), "hi");
+            let quick = said(run(&script("web echo hi")));
+            assert_eq!(quick.replace("^@", "").replace('\u{8}', "").trim(), "hi");
+        }
+        for (tty, code) in [("-t", 7), ("-T", 8)] {
+            let ran = run(&format!(
+                "{once} {tty} web sh -c 'echo out; exit {code}' </dev/null"
+            ));
+            assert_eq!(ran.exits(code).out.trim(), "out", "{tty}");
+            let ran = run(&script(&format!("{tty} web sh -c 'echo out; exit {code}'")));
+            assert!(ran.exits(code).out.contains("out"), "{tty}");
+            let cat = run(&format!("{once} {tty} web cat </dev/null"));
+            assert_eq!(said(cat), "", "{tty}");
+            let big = format!("{tty} web sh -c 'yes | head -c 300000; exit 3'");
+            let lines = format!("{once} {big} </dev/null | grep -c y; exit ${{PIPESTATUS[0]}}");
+            let ran = host.try_sh(&format!("cd /srv/both; timeout -s KILL 20 {lines}"));
+            assert_eq!(ran.exits(3).out.trim(), "150000", "{tty}");
+        }
+        let kind = |tty: &str| run(&format!("{once} {tty} web test -t 0 -a -t 1 </dev/null")).code;
+        assert_eq!((kind("-t"), kind("-T")), (0, 1));
+        let typed = run(&format!(
+            "sh -c \"printf 'a\\nb' | {once} -t web cat | tail -1\""
+        ));
+        assert!(said(typed).ends_with('b'));
+        run(&format!("{once} -it web true </dev/null"))
+            .exits(1)
+            .says(&["standard input is not a terminal", "`-t`"]);
+        assert_eq!(host.sh("docker ps -aq"), "");
+        // A system container has no image to run from, with a terminal or without.
+        for line in [
+            format!("{once} -t db true </dev/null"),
+            format!("{once} db true </dev/null"),
+            script("db true"),
+        ] {
+            let ran = run(&line).exits(2);
+            let said = format!("{}{}", ran.out, ran.err);
+            assert!(said.contains("locker exec"), "{line}: {said}");
+        }
+        assert_eq!(project.state("db"), "ABSENT");
     });
 }
