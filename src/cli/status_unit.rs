@@ -54,10 +54,15 @@ pub fn warning(row: &StatusRow) -> Option<String> {
                 0 => "and is not started again".to_string(),
                 count => format!("after it was started again {}", times(count)),
             };
-            Some(format!(
-                "its service failed ({}) {tries}; see `locker logs {name}`, then `locker start {name}`",
-                unit.result
-            ))
+            Some(match trouble(unit) {
+                Some(why) => {
+                    format!("its service failed {tries}: {why}; then `locker start {name}`")
+                }
+                None => format!(
+                    "its service failed ({}) {tries}; see `locker logs {name}`, then `locker start {name}`",
+                    unit.result
+                ),
+            })
         }
         (_, Some("restarting")) => {
             let ended = match &unit.unwell {
@@ -79,6 +84,14 @@ pub fn warning(row: &StatusRow) -> Option<String> {
 fn said(unit: &UnitRow) -> SupervisorStatus {
     let Ok(said) = unit.status.parse();
     said
+}
+
+/// Why a supervisor ended by itself that is not through with a start; of one whose container ran the output tells more.
+fn trouble(unit: &UnitRow) -> Option<&str> {
+    let said = said(unit);
+    let began = said.is_at_post_start() || said.is_past_post_start();
+    let told = said.has_reason() && !said.waits() && !began;
+    (told && unit.result == "exit-code").then_some(unit.status.as_str())
 }
 
 fn runs(row: &StatusRow) -> bool {
@@ -135,7 +148,17 @@ mod tests {
     #[test]
     fn trouble_is_told_with_what_to_do() {
         let told = |row: &StatusRow| (state_word(row), warning(row).unwrap_or_default());
-        let failed = with(State::Stopped, "failed", "failed", 3);
+        let saying = |status: &str| {
+            let mut row = with(State::Stopped, "failed", "failed", 3);
+            if let Some(unit) = &mut row.unit {
+                unit.status = status.into();
+            }
+            row
+        };
+        let kept = saying("`web` needs `db`; see `locker logs db`");
+        let words = "its service failed after it was started again 3 times: `web` needs `db`; see `locker logs db`; then `locker start web`";
+        assert_eq!(told(&kept), (Some("failed"), words.into()));
+        let failed = saying("unhealthy: refused");
         let words = "its service failed (exit-code) after it was started again 3 times; see `locker logs web`, then `locker start web`";
         assert_eq!(told(&failed), (Some("failed"), words.into()));
         let again = with(State::Stopped, "activating", "auto-restart", 1);

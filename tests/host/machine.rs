@@ -129,7 +129,7 @@ impl Host {
             slot,
             clean: RefCell::default(),
         };
-        host.await_boot();
+        host.await_boot("running");
         // A new network namespace takes these over from the machine, where they may be anything.
         host.sh("echo 0 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
         host.remember_as_clean();
@@ -138,18 +138,23 @@ impl Host {
 
     /// Shuts it down as a person would, and boots it again; what it has on disk stays.
     pub fn reboot(&self) {
+        self.reboot_into("running");
+    }
+
+    /// The same, until systemd calls the whole host `wanted`.
+    pub fn reboot_into(&self, wanted: &str) {
         let (lxcpath, name) = (self.slot.lxcpath(), self.slot.bridge());
         let lxcpath = lxcpath.to_string_lossy();
         outer("lxc-stop", &["-P", &lxcpath, "-n", &name, "-t", "60"]);
         outer("lxc-start", &["-P", &lxcpath, "-n", &name]);
-        self.await_boot();
+        self.await_boot(wanted);
     }
 
-    fn await_boot(&self) {
+    fn await_boot(&self, wanted: &str) {
         let begun = Instant::now();
         loop {
             let state = self.try_sh("systemctl is-system-running").out;
-            if state.trim() == "running" {
+            if state.trim() == wanted {
                 return;
             }
             if begun.elapsed() > Duration::from_secs(60) {

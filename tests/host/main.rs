@@ -22,6 +22,7 @@ mod vm_image;
 mod adopt;
 mod beyond;
 mod boot;
+mod boot_unwell;
 mod booted;
 mod compose;
 mod contract;
