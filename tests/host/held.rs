@@ -89,7 +89,7 @@ fn one<'h>(host: &'h Host, name: &'static str, (on_demand, port): (bool, &str)) 
 }
 
 /// Brings `shop` and `blog` up in the same moment: their exit codes, and all that they said.
-fn both_up(host: &Host) -> (Vec<String>, String) {
+pub fn both_up(host: &Host) -> (Vec<String>, String) {
     let codes = host.sh(
         "cd /tmp; for p in shop blog; do (cd /srv/$p; locker up >/tmp/$p.out 2>&1; echo $? >/tmp/$p.rc) & done; \
          wait; cat shop.rc blog.rc",
@@ -100,7 +100,7 @@ fn both_up(host: &Host) -> (Vec<String>, String) {
 
 /// Which of the two failed; one of them must.
 #[track_caller]
-fn loser(codes: &[String], told: &str) -> usize {
+pub fn loser(codes: &[String], told: &str) -> usize {
     match codes {
         [first, second] if first == "0" && second == "1" => 1,
         [first, second] if first == "1" && second == "0" => 0,
@@ -124,7 +124,7 @@ fn plain<'h>(
 }
 
 /// What a project that was undone has left in engines, on the network, in the rules and on disk.
-fn left_of(host: &Host, name: &str) -> String {
+pub fn left_of(host: &Host, name: &str) -> String {
     host.sh(&format!(
         "ls -d /var/lib/lxc/{name}_* 2>/dev/null; docker ps -aq --filter name={name}_; docker network ls -q --filter name={name}_; \
          ip -o link | grep -w 'alias locker:{name}'; nft list ruleset | grep -w 'locker:{name}'; \

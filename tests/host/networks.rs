@@ -2,6 +2,7 @@
 //! another firewall, a guest.
 
 use crate::beside::{answers, on_a_host_with_docker};
+use crate::held::{both_up, left_of, loser};
 use crate::machine::Host;
 use crate::project::{Project, eventually};
 
@@ -208,4 +209,47 @@ fn a_guest(host: &Host, project: &Project) {
     );
     host.sh("docker rm -f foreign");
     project.locker("down --yes").exits(0);
+}
+
+#[test]
+fn of_two_projects_that_ask_for_one_subnet_at_once_one_gets_it_and_the_other_names_it() {
+    on_a_host_with_docker(|host| {
+        let (lxc, docker) = ("template: {name: tiny}", "image: busybox:test");
+        let subnet = "10.77.0.0/24";
+        for (first, second, supervisor) in [
+            (lxc, lxc, "systemd"),
+            (docker, docker, "systemd"),
+            (lxc, docker, "systemd"),
+            (docker, lxc, "none"),
+            (lxc, lxc, "none"),
+            (docker, docker, "none"),
+        ] {
+            let names = ["shop", "blog"];
+            let file = |source: &str, subnet: &str| {
+                format!(
+                    "  web:\n    {source}\n    stop_grace_period: 0s\nsupervisor: {supervisor}\nnetwork: {{subnet: {subnet}}}\n"
+                )
+            };
+            // The second one asks for a part of it.
+            let projects = [
+                Project::new(host, names[0], &file(first, subnet)),
+                Project::new(host, names[1], &file(second, "10.77.0.128/25")),
+            ];
+            let what = format!("{first}, {second}, {supervisor}");
+            let (codes, told) = both_up(host);
+            let loser = loser(&codes, &format!("{what}: {told}"));
+            let error = host.sh(&format!("cat /tmp/{}.out", names[loser]));
+            for said in [
+                "the subnet `10.77.0.",
+                &format!("project {}", names[1 - loser]),
+            ] {
+                assert!(error.contains(said), "{what}: no `{said}` in {error}");
+            }
+            assert_eq!(left_of(host, names[loser]), "", "{what}: {error}");
+            projects[1 - loser].locker("plan --exit-code").exits(0);
+            projects[1 - loser].locker("down --yes").exits(0);
+            projects[loser].up();
+            projects[loser].locker("down --yes").exits(0);
+        }
+    });
 }
