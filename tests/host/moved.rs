@@ -120,3 +120,43 @@ fn a_second_state_directory_does_not_take_the_network_service_from_the_first() {
         project.up();
     });
 }
+
+/// A file that is a link means the project of the directory in which the link is.
+#[test]
+fn a_link_to_a_project_file_leads_to_no_container_of_the_project_that_it_points_at() {
+    on_a_host_with_docker(|host| {
+        for (kind, list) in [("locker.yaml", "containers"), ("compose.yaml", "services")] {
+            for named in ["", "name: shop\n"] {
+                let file = format!("{named}{list}:\n{FILE}volumes: {{d: {{}}}}\n");
+                let file = match kind {
+                    "compose.yaml" => file.replace("template: {name: tiny}", "image: busybox:test"),
+                    _ => file.replace("volumes: {d: {}}\n", ""),
+                };
+                host.write(&format!("/srv/shop/{kind}"), &file);
+                host.sh(&format!(
+                    "cd /srv/shop && locker up -q && mkdir /srv/link && ln -s ../shop/{kind} /srv/link/{kind}"
+                ));
+                let runs = || {
+                    host.sh("docker ps -aq --no-trunc | sort; ls /var/lib/lxc; docker volume ls -q; lxc-info -n shop_web -pH 2>/dev/null; true")
+                };
+                let before = runs();
+                for words in [
+                    "down --yes",
+                    "down --yes --volumes --remove-orphans",
+                    "stop",
+                    "rm --yes",
+                    "cleanup --yes",
+                ] {
+                    let ran = host.try_sh(&format!("cd /srv/link && locker {words}"));
+                    if !named.is_empty() {
+                        let told = "project `shop` belongs to `/srv/shop`, not to `/srv/link`";
+                        ran.exits(1).says(&[told]);
+                    }
+                    assert_eq!(runs(), before, "{kind}, {named:?}: {words}");
+                }
+                host.sh("cd /srv/shop && locker plan --exit-code && rm -r /srv/link && locker down -q --yes --volumes && rm -r /srv/shop");
+            }
+        }
+        let _ = Project::new(host, "mm", FILE);
+    });
+}
