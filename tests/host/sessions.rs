@@ -200,3 +200,47 @@ fn one_more_container_with_a_terminal_gives_all_its_output_and_its_code_and_neve
         assert_eq!(project.state("db"), "ABSENT");
     });
 }
+
+/// The variable of a secret is there for `up` alone.
+#[test]
+fn a_secret_whose_variable_is_not_set_is_missed_only_by_who_makes_a_container() {
+    on_a_host_with_docker(|host| {
+        let file = "services:\n  web: {image: 'busybox:test', stop_signal: KILL, secrets: [token]}\n  \
+            old: {image: 'busybox:test', stop_signal: KILL, environment: [OWN]}\n\
+            secrets: {token: {environment: OWN_TOKEN}}\n";
+        host.write("/srv/safe/compose.yaml", file);
+        let run = |line: &str| host.try_sh(&format!("cd /srv/safe && timeout -s KILL 60 {line}"));
+        run("locker up").exits(1).says(&["OWN_TOKEN", "is not set"]);
+        assert_eq!(host.sh("docker ps -aq"), "");
+        run("env OWN_TOKEN=gold locker up").exits(0);
+        let read = "locker exec -T web cat /run/secrets/token";
+        for words in [
+            read,
+            "locker status",
+            "locker logs",
+            "locker port list",
+            "locker cp web:/run/secrets/token /run/copied",
+            "locker restart",
+            "locker stop",
+            "locker start",
+            read,
+        ] {
+            let ran = run(words).exits(0);
+            // `OWN` is a plain variable of the other one.
+            assert!(!ran.err.contains("OWN_TOKEN"), "{words}: {}", ran.err);
+            assert_eq!(ran.out == "gold", words == read, "{words}: {}", ran.out);
+        }
+        assert_eq!(host.sh("cat /run/copied; rm /run/copied"), "gold");
+        let id = crate::beside::id(host, "safe_web");
+        // Whether it is still the content that the container has cannot be told.
+        for words in ["plan", "up", "up --force-recreate"] {
+            let refused = run(&format!("locker {words}")).exits(1);
+            refused.says(&["OWN_TOKEN", "is not set"]);
+        }
+        run("locker up old").exits(0);
+        assert_eq!(crate::beside::id(host, "safe_web"), id);
+        let down = run("locker down").exits(0);
+        assert!(!down.err.contains("OWN_TOKEN"), "{}", down.err);
+        assert_eq!(host.sh("docker ps -aq"), "");
+    });
+}

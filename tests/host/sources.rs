@@ -181,3 +181,33 @@ fn another_lxc_path_is_used_and_remembered() {
         assert_eq!(host.sh("ls -A /opt/containers"), "");
     });
 }
+
+#[test]
+fn what_makes_a_container_leaves_nothing_beside_it() {
+    on_a_host(|host| {
+        make_tree(host);
+        host.sh("tar -C /opt/tree --numeric-owner -czf /opt/tree.tar.gz .");
+        let tmp = || host.sh("ls -lAR /tmp /var/tmp");
+        let listed = || tmp() + &host.sh("ls -A /run /root /var/cache");
+        let first = tmp();
+        let tree = "    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n";
+        let project = Project::new(host, "shop", "  web:\n    template: {name: tiny}\n");
+        project.up();
+        assert_eq!(tmp(), first, "the first `up`");
+        let before = listed();
+        project.rewrite(&format!(
+            "  web:\n    template: {{name: tiny}}\n  more:\n    template: {{name: tiny}}\n  \
+             copy:\n    clone: web\n  plain:\n{tree}  apart:\n{tree}    idmap: auto\n  packed:\n{}",
+            tree.replace("tree\n", "tree.tar.gz\n")
+        ));
+        project.up();
+        assert_eq!(listed(), before, "`up`");
+        project
+            .rewrite("  web:\n    template: {name: tiny}\n  bad:\n    template: {name: broken}\n");
+        project.locker("up --yes --remove-orphans").exits(1);
+        assert_eq!(listed(), before, "a template that fails");
+        project.rewrite("  web:\n    template: {name: tiny}\n");
+        project.locker("up --force-recreate --yes").exits(0);
+        assert_eq!(listed(), before, "`up --force-recreate`");
+    });
+}
