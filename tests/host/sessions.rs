@@ -147,6 +147,9 @@ fn files_and_devices_of_the_host_that_a_command_reads_and_writes_keep_their_owne
                 assert_eq!(look(), before, "{name} {user}");
             }
         }
+    });
+}
+
 /// What a terminal inside prints is all here and its code is the caller's, whether there is a terminal here or not.
 #[test]
 fn one_more_container_with_a_terminal_gives_all_its_output_and_its_code_and_never_hangs() {
