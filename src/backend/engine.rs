@@ -116,8 +116,16 @@ pub struct FormerContainer {
     pub name: String,
     /// The service that it is of.
     pub service: Option<String>,
-    /// It is the first one of its service, and no further one or one for a command.
+    /// Its number among those of its service.
+    pub number: u64,
+    /// It has the lowest number of its service, those for a command aside.
     pub first: bool,
+    /// It is for one command (`docker compose run`).
+    pub one_off: bool,
+    /// The services that it depends on.
+    pub needs: Vec<String>,
+    /// The networks that it is on, by name.
+    pub networks: Vec<String>,
     /// The directory where it was started.
     pub directory: PathBuf,
     /// Where that is.
@@ -126,7 +134,8 @@ pub struct FormerContainer {
     pub runs: bool,
     /// Its volumes that have a name.
     pub named: Vec<String>,
-    /// Its volumes without a name: path inside and the engine's word for it.
+    /// Its volumes without a name that it may write to: path inside and the engine's word for it. One that it only reads
+    /// may be another container's (`volumes_from`).
     pub unnamed: Vec<(PathBuf, String)>,
 }
 

@@ -21,7 +21,7 @@ use super::consent::Consent;
 use super::images::{self, Older};
 use super::road::{self, Opened};
 use super::{ChangeRequest, JobError, Setting};
-use told::{check, check_guests, half_way, nothing, question};
+use told::{check, check_guests, half_way, leave_strangers, nothing, question, twice};
 
 /// How docker compose gets its project back once its containers are gone.
 pub const WAY_BACK: &str = "`locker down`, then `docker compose up -d` makes docker compose's containers anew, with the data of the \
@@ -96,10 +96,11 @@ async fn agree(
     let project = &opened.project;
     let engine = engine_of(&opened)?;
     let lock = lock(setting, request, &opened, events).await?;
-    let former = engine.former().await?;
+    let mut former = engine.former().await?;
     let observed = road::observe(&opened, request).await?;
     check(project, &observed, &former)?;
     let adopted = adopted(project, &observed, &former);
+    let strangers = leave_strangers(project, &mut former)?;
     let all_taken =
         former.containers.is_empty() && former.networks.is_empty() && adopted == observed.adopted;
     if all_taken && adopted.is_empty() {
@@ -117,7 +118,10 @@ async fn agree(
         return Ok(None);
     }
     check_guests(&former)?;
-    let what = question(&opened, &observed, &former, &adopted);
+    let what = question(&opened, &observed, &former, &adopted) + &strangers;
+    for told in twice(project, &former, &adopted) {
+        events.tell(Event::Note(&told));
+    }
     if !consent.agree(&what, "Take it over?")? {
         return Err(JobError::Refused);
     }
@@ -215,8 +219,16 @@ fn adopted(project: &Project, observed: &Observed, former: &Former) -> Adopted {
             adopted.volumes.extend(named.cloned());
         }
         if container.first && !container.unnamed.is_empty() {
-            let unnamed = container.unnamed.iter().cloned();
-            adopted.unnamed.entry(service).or_default().extend(unnamed);
+            let known = adopted.unnamed.entry(service).or_default();
+            for (target, volume) in &container.unnamed {
+                // One that was taken over earlier has the data: what came after it began empty.
+                let earlier = known.get(target);
+                if earlier
+                    .is_none_or(|earlier| !observed.engine.foreign_volumes.contains_key(earlier))
+                {
+                    known.insert(target.clone(), volume.clone());
+                }
+            }
         }
     }
     adopted
@@ -350,5 +362,33 @@ mod tests {
         let adopted = adopted(&project, &observed, &former);
         assert_eq!(adopted.volumes, ["shop_tool".to_string()].into());
         assert_eq!(adopted.unnamed.keys().collect::<Vec<_>>(), [&name("tool")]);
+    }
+
+    #[test]
+    fn a_volume_without_a_name_that_was_taken_over_earlier_keeps_its_place_while_it_is_there() {
+        let mut project = super::super::images::tests::project();
+        let tool = Name::new("tool").unwrap();
+        project.disabled.insert(tool.clone(), vec!["debug".into()]);
+        let former = Former {
+            containers: vec![told::tests::container("tool", Started::Here)],
+            ..Former::default()
+        };
+        let (cache, new) = ("/cache".into(), "0c".repeat(32));
+        let old = "0d".repeat(32);
+        let mut observed = Observed::default();
+        let known = observed.adopted.unnamed.entry(tool.clone()).or_default();
+        known.insert(std::path::PathBuf::clone(&cache), old.clone());
+        let taken = |observed: &Observed| adopted(&project, observed, &former);
+        assert_eq!(
+            taken(&observed).unnamed[&tool][&cache],
+            new,
+            "the old one is gone"
+        );
+        let volumes = &mut observed.engine.foreign_volumes;
+        volumes.insert(old.clone(), ObservedVolume::default());
+        let adopted = taken(&observed);
+        assert_eq!(adopted.unnamed[&tool][&cache], old);
+        let told = twice(&project, &former, &adopted);
+        assert!(told[0].contains(&old) && told[0].contains(&new), "{told:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Name, Project};
-use crate::observed::Observed;
+use crate::observed::{ComposeContainer, Observed};
 
 use super::JobError;
 use super::adopt::{refused, volumes_of};
@@ -16,7 +16,18 @@ pub(super) fn check(
     observed: &Observed,
     names: &BTreeSet<Name>,
 ) -> Result<(), JobError> {
-    let Some(former) = observed.engine.compose.containers.keys().next() else {
+    // What rests and is of no service of the file is nobody's who could start it here: `adopt` leaves it.
+    let counts = |of: &ComposeContainer| {
+        let service = of.service.as_deref().and_then(|name| Name::new(name).ok());
+        let known = |name: Name| {
+            project.containers.contains_key(&name)
+                || project.disabled.contains_key(&name)
+                || project.none.contains(&name)
+        };
+        of.runs || service.is_some_and(known)
+    };
+    let mut containers = observed.engine.compose.containers.iter();
+    let Some((former, _)) = containers.find(|(_, of)| counts(of)) else {
         return Ok(());
     };
     let adopted = &observed.adopted;
@@ -70,7 +81,17 @@ mod tests {
         };
         assert!(!refused(&observed, "data"), "docker compose has nothing");
         let compose = &mut observed.engine.compose.containers;
-        compose.insert("shop-data-1".into(), Default::default());
+        compose.insert("shop-gone-1".into(), ComposeContainer::default());
+        assert!(
+            !refused(&observed, "data"),
+            "it rests, and nobody starts it"
+        );
+        let theirs = ComposeContainer {
+            service: Some("data".into()),
+            ..ComposeContainer::default()
+        };
+        let compose = &mut observed.engine.compose.containers;
+        compose.insert("shop-data-1".into(), theirs);
         assert!(refused(&observed, "data"));
         assert!(refused(&observed, "plain"), "a volume without a name");
         assert!(!refused(&observed, "other"));

@@ -30,6 +30,7 @@ use super::site::Site;
 use crate::backend::{BackendError, Former, FormerContainer, FormerNetwork, Started};
 
 const NUMBER: &str = "com.docker.compose.container-number";
+const NEEDS: &str = "com.docker.compose.depends_on";
 /// How long a container may take for its end that asks for no time of its own, or for all of it.
 const USUAL_STOP: Duration = Duration::from_secs(10);
 const LONGEST_STOP: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -55,6 +56,7 @@ pub(super) async fn look(site: &Site, link: &Link) -> Result<Former, BackendErro
             _ => {}
         }
     }
+    mark_first(&mut former.containers);
     former.networks = networks(site, link).await?;
     if !former.networks.is_empty() {
         let all = list::containers(&link.endpoint).await?;
@@ -108,10 +110,15 @@ fn read(site: &Site, found: &ContainerSummary) -> Option<(String, FormerContaine
     let mounts = || found.mounts.iter().flatten();
     let unnamed = mounts().filter_map(|mount| {
         let volume = mount.name.clone().filter(|name| is_anonymous(name))?;
+        if mount.rw == Some(false) {
+            return None;
+        }
         Some((PathBuf::from(mount.destination.clone()?), volume))
     });
     let named = mounts().filter_map(|mount| mount.name.clone());
-    let first = of(NUMBER).is_none_or(|number| number == "1");
+    let number = of(NUMBER).and_then(|number| number.parse().ok());
+    let networks = found.network_settings.as_ref();
+    let networks = networks.and_then(|on| on.networks.as_ref());
     let rests = [
         ContainerSummaryStateEnum::CREATED,
         ContainerSummaryStateEnum::EXITED,
@@ -121,7 +128,15 @@ fn read(site: &Site, found: &ContainerSummary) -> Option<(String, FormerContaine
         id: found.id.clone()?,
         name: name.to_owned(),
         service: of(SERVICE).map(str::to_owned),
-        first: first && !beside::is_one_off(&of),
+        number: number.unwrap_or(1),
+        first: false,
+        one_off: beside::is_one_off(&of),
+        needs: needs(of(NEEDS).unwrap_or_default()),
+        networks: networks
+            .into_iter()
+            .flatten()
+            .map(|(n, _)| n.clone())
+            .collect(),
         directory: of(DIRECTORY).map(PathBuf::from)?,
         started: beside::started(site, &of)?,
         runs: found.state.is_some_and(|state| !rests.contains(&state)),
@@ -131,15 +146,56 @@ fn read(site: &Site, found: &ContainerSummary) -> Option<(String, FormerContaine
     Some((of(PROJECT)?.to_owned(), container))
 }
 
+/// The services of docker compose's list of what a container depends on: `db:service_started:false,…`.
+fn needs(list: &str) -> Vec<String> {
+    let names = list.split(',').filter_map(|word| word.split(':').next());
+    let names = names.map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
+}
+
+/// Marks the container of each service whose volumes without a name go on: number 1 may be gone.
+fn mark_first(containers: &mut [FormerContainer]) {
+    let mut lowest: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    for container in containers.iter().filter(|container| !container.one_off) {
+        let number = lowest.entry(container.service.clone());
+        let number = number.or_insert(container.number);
+        *number = container.number.min(*number);
+    }
+    for container in containers.iter_mut().filter(|container| !container.one_off) {
+        container.first = lowest.get(&container.service) == Some(&container.number);
+    }
+}
+
+/// The order in which they are stopped, as `docker compose down` does it: who depends on others ends before those, and
+/// can still write to them. What is left of a circle is one wave.
+fn waves(containers: &[FormerContainer]) -> Vec<Vec<&FormerContainer>> {
+    let mut rest: Vec<&FormerContainer> = containers.iter().collect();
+    let mut waves = Vec::new();
+    while !rest.is_empty() {
+        let needed: BTreeSet<&str> = rest
+            .iter()
+            .flat_map(|of| of.needs.iter().filter(|on| of.service.as_ref() != Some(on)))
+            .map(String::as_str)
+            .collect();
+        let is_needed = |container: &&FormerContainer| {
+            let service = container.service.as_deref();
+            service.is_some_and(|service| needed.contains(service))
+        };
+        let (later, mut wave): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_needed);
+        rest = later;
+        if wave.is_empty() {
+            wave = std::mem::take(&mut rest);
+        }
+        waves.push(wave);
+    }
+    waves
+}
+
 /// Stops and removes its containers, which keep all their volumes, and then its networks.
 pub(super) async fn clear(link: &Link, former: &Former) -> Result<(), BackendError> {
-    try_join_all(
-        former
-            .containers
-            .iter()
-            .map(|container| stop(link, container)),
-    )
-    .await?;
+    for wave in waves(&former.containers) {
+        try_join_all(wave.into_iter().map(|container| stop(link, container))).await?;
+    }
     for container in &former.containers {
         remove(link, container).await?;
     }
@@ -223,6 +279,96 @@ fn time_of(seconds: Option<i64>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn container(service: &str, number: u64, needs: &str) -> FormerContainer {
+        FormerContainer {
+            id: String::new(),
+            name: format!("shop-{service}-{number}"),
+            service: Some(service.into()),
+            number,
+            first: false,
+            one_off: false,
+            needs: super::needs(needs),
+            networks: Vec::new(),
+            directory: PathBuf::new(),
+            started: Started::Here,
+            runs: true,
+            named: Vec::new(),
+            unnamed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_depends_on_others_is_stopped_before_them() {
+        let order = |containers: &[FormerContainer]| -> Vec<String> {
+            let waves = waves(containers).into_iter();
+            let names = |wave: Vec<&FormerContainer>| {
+                let names: Vec<&str> = wave.iter().map(|c| c.name.as_str()).collect();
+                names.join(" ")
+            };
+            waves.map(names).collect()
+        };
+        let shop = [
+            container("db", 1, ""),
+            container(
+                "app",
+                1,
+                "db:service_healthy:true,cache:service_started:false",
+            ),
+            container("app", 2, "db:service_healthy:true"),
+            container("cache", 1, "db:service_started:false"),
+            container("web", 1, "app:service_started:false"),
+            container("alone", 1, ""),
+        ];
+        let expected = [
+            "shop-web-1 shop-alone-1",
+            "shop-app-1 shop-app-2",
+            "shop-cache-1",
+            "shop-db-1",
+        ];
+        assert_eq!(order(&shop), expected);
+        let circle = [
+            container("a", 1, "b:service_started:false"),
+            container("b", 1, "a:service_started:false"),
+            container("own", 1, "own:service_started:false"),
+        ];
+        assert_eq!(order(&circle), ["shop-own-1", "shop-a-1 shop-b-1"]);
+    }
+
+    #[test]
+    fn the_first_of_a_service_has_the_lowest_number_that_is_there() {
+        let mut run = container("app", 1, "");
+        run.one_off = true;
+        let mut all = [
+            run,
+            container("app", 3, ""),
+            container("app", 2, ""),
+            container("db", 1, ""),
+        ];
+        mark_first(&mut all);
+        assert_eq!(all.map(|c| c.first), [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_volume_that_is_only_read_may_be_anothers_and_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site {
+            project: crate::model::Name::new("shop").unwrap(),
+            directory: "/srv/shop".into(),
+            here: "/srv/shop".into(),
+            paths: crate::store::Paths::under(dir.path()),
+        };
+        let volume = |word: &str| word.repeat(32);
+        let mount = |word: &str, target: &str, rw: bool| serde_json::json!({"Name": volume(word), "Destination": target, "RW": rw});
+        let found: ContainerSummary = serde_json::from_value(serde_json::json!({
+            "Id": "0a", "Names": ["/shop-b-1"], "State": "exited",
+            "Labels": {PROJECT: "shop", SERVICE: "b", DIRECTORY: "/srv/shop", NUMBER: "1"},
+            "Mounts": [mount("0b", "/own", true), mount("0c", "/theirs", false)],
+        }))
+        .unwrap();
+        let (_, container) = read(&site, &found).unwrap();
+        assert_eq!(container.unnamed, [("/own".into(), volume("0b"))]);
+    }
 
     #[test]
     fn a_stop_is_waited_for_as_long_as_the_container_asks() {

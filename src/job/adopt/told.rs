@@ -54,6 +54,63 @@ pub(super) fn check(
     }
 }
 
+/// Takes out of `former` what `docker compose down` would leave as well: containers of services that the file does not
+/// have, maybe of another file in the same directory, and those of `docker compose run`. They would not be started again.
+/// Refused while one runs; what is said of the others.
+pub(super) fn leave_strangers(project: &Project, former: &mut Former) -> Result<String, JobError> {
+    let is_stranger = |of: &FormerContainer| of.one_off || service_of(project, of).is_none();
+    let (strangers, own): (Vec<_>, Vec<_>) = former.containers.drain(..).partition(is_stranger);
+    former.containers = own;
+    let mut text = String::new();
+    for container in &strangers {
+        let name = &container.name;
+        let why = match container.one_off {
+            true => "is of `docker compose run`",
+            false => "is of a service that the file does not have",
+        };
+        if container.runs {
+            return Err(refused(
+                format!(
+                    "container `{name}` {why}: `locker up` would not start it again, and it runs"
+                ),
+                &format!(
+                    "put its service into the file, name the file that has it with `-f` as well, or stop it (`docker stop {name}`)"
+                ),
+            ));
+        }
+        text.push_str(&format!(
+            "  container {name} {why}: it rests and is left as it is\n"
+        ));
+        let networks = former.networks.iter_mut();
+        for network in networks.filter(|network| container.networks.contains(&network.name)) {
+            network.guests.insert(name.clone(), false);
+        }
+    }
+    Ok(text)
+}
+
+/// Volumes without a name that are not handed on since an earlier one is: both are named, whether anybody is asked or not.
+pub(super) fn twice(project: &Project, former: &Former, adopted: &Adopted) -> Vec<String> {
+    let mut told = Vec::new();
+    for container in former.containers.iter().filter(|container| container.first) {
+        let service = service_of(project, container);
+        let Some((service, known)) = service.and_then(|name| adopted.unnamed.get_key_value(&name))
+        else {
+            continue;
+        };
+        for (target, new) in &container.unnamed {
+            if let Some(old) = known.get(target).filter(|old| *old != new) {
+                told.push(format!(
+                    "`{service}` goes on with the volume without a name at {} that was taken over earlier ({old}); docker compose has made another \
+                     one since ({new}), which is kept in the engine and mounted by nobody: to use that one, name it in the file with `external: true`",
+                    target.display()
+                ));
+            }
+        }
+    }
+    told
+}
+
 /// Refuses to begin what could not be ended: the engine keeps a network on which others run.
 pub(super) fn check_guests(former: &Former) -> Result<(), JobError> {
     let mut held = Vec::new();
@@ -137,11 +194,13 @@ fn of_container(project: &Project, adopted: &Adopted, container: &FormerContaine
             "    `locker up` does not start {name}: its profile (`{profiles}`) is not enabled; `--profile` does that\n"
         ));
     }
-    let goes = match service.filter(|_| container.first) {
-        Some(name) if adopted.unnamed.contains_key(&name) => "handed on",
-        Some(_) | None => "kept, and mounted by nobody",
-    };
+    let service = service.filter(|_| container.first);
+    let known = service.and_then(|name| adopted.unnamed.get(&name));
     for (target, volume) in &container.unnamed {
+        let goes = match known.and_then(|known| known.get(target)) == Some(volume) {
+            true => "handed on",
+            false => "kept, and mounted by nobody",
+        };
         let target = target.display();
         let short = volume.get(..12).unwrap_or(volume);
         text.push_str(&format!(
@@ -189,7 +248,11 @@ pub(super) mod tests {
             id: "0b".into(),
             name: format!("shop-{service}-1"),
             service: Some(service.into()),
+            number: 1,
             first: true,
+            one_off: false,
+            needs: Vec::new(),
+            networks: vec!["proxy".into()],
             directory: "/srv/old".into(),
             started,
             runs: true,
@@ -217,6 +280,31 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_nothing_would_start_again_is_left_and_refused_while_it_runs() {
+        let mut project = crate::job::images::tests::project();
+        project
+            .disabled
+            .insert(Name::new("tool").unwrap(), vec!["debug".into()]);
+        let with = |runs: bool, one_off: bool, service: &str| {
+            let mut other = container(service, Started::Here);
+            (other.runs, other.one_off) = (runs, one_off);
+            let mut former = network(&[]);
+            former.containers = vec![container("tool", Started::Here), other];
+            (leave_strangers(&project, &mut former), former)
+        };
+        for (one_off, service) in [(true, "tool"), (false, "gone")] {
+            let (told, _) = with(true, one_off, service);
+            assert!(told.is_err_and(|e| e.to_string().contains("would not start it again")));
+            let (told, former) = with(false, one_off, service);
+            assert!(told.is_ok_and(|text| text.contains("is left as it is")));
+            assert_eq!(former.containers.len(), 1, "its own goes");
+            let guest = format!("shop-{service}-1");
+            assert_eq!(former.networks[0].guests, [(guest, false)].into());
+        }
+        assert_eq!(with(true, false, "tool").1.containers.len(), 2);
+    }
+
+    #[test]
     fn only_what_was_started_in_a_directory_that_is_still_a_projects_is_somebody_elses() {
         let project = crate::job::images::tests::project();
         let told = |started| {
@@ -237,7 +325,8 @@ pub(super) mod tests {
         project.disabled.insert(name.clone(), vec!["debug".into()]);
         let tool = container("tool", Started::Here);
         let mut adopted = Adopted::default();
-        adopted.unnamed.entry(name).or_default();
+        let unnamed = tool.unnamed.iter().cloned().collect();
+        adopted.unnamed.insert(name, unnamed);
         let text = of_container(&project, &adopted, &tool);
         assert!(
             text.contains("(`debug`) is not enabled") && text.contains("handed on"),
