@@ -4,6 +4,8 @@
 //! quotes for plain text, double quotes with escapes; a quoted value may have several lines.
 //! Variables are put in everywhere but in single quotes. A name alone takes the value that is there.
 
+use std::collections::HashMap;
+
 use super::interpolate::{Lookup, interpolate};
 use super::secret;
 
@@ -60,17 +62,14 @@ pub(super) fn parse(
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Dotenv, DotenvError> {
     let mut variables: Vec<(String, String)> = Vec::new();
+    // Beside the list: long files are not searched from end to end for each variable.
+    let mut values: HashMap<String, String> = HashMap::new();
     let mut unset: Vec<Unset> = Vec::new();
     let mut rest = text.trim_start_matches('\u{feff}');
     let mut line = 1;
     while !rest.is_empty() {
         let known = |name: &str| {
-            let earlier = || {
-                variables
-                    .iter()
-                    .rfind(|(n, _)| n == name)
-                    .map(|(_, v)| v.clone())
-            };
+            let earlier = || values.get(name).cloned();
             lookup(name).or_else(earlier)
         };
         let mut names = Vec::new();
@@ -84,6 +83,7 @@ pub(super) fn parse(
             };
             unset.extend(names.into_iter().map(of));
         }
+        values.extend(found.clone());
         variables.extend(found);
         let lines = rest[..rest.len() - after.len()].matches('\n').count();
         line += u32::try_from(lines).unwrap_or(u32::MAX);

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::diagnostic::{Diagnostic, Severity};
 use super::origin::Variables;
 use super::{LoadError, LoadOptions};
+use crate::model::Place;
 
 /// The names that are looked for, in this order.
 pub const NAMES: [&str; 6] = [
@@ -11,8 +13,15 @@ pub const NAMES: [&str; 6] = [
     "locker.yml",
     "compose.yaml",
     "compose.yml",
-    "docker-compose.yaml",
     "docker-compose.yml",
+    "docker-compose.yaml",
+];
+/// What Compose merges over a found file by itself: the first that is there.
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
 ];
 
 /// Finds the project file: `file` if it is given (below `cwd`; reading it tells whether it is there),
@@ -122,17 +131,47 @@ fn overriding(first: &Path) -> Option<PathBuf> {
     if is_lockers(first) {
         return None;
     }
-    let stem = first.file_stem()?.to_str()?;
-    let other = match stem {
-        "compose" => "docker-compose",
-        _ => "compose",
-    };
-    let names = [stem, other]
-        .into_iter()
-        .flat_map(|stem| ["yaml", "yml"].map(|extension| format!("{stem}.override.{extension}")));
-    names
+    OVERRIDES
         .map(|name| first.with_file_name(name))
+        .into_iter()
         .find(|path| path.is_file())
+}
+
+/// Tells of Compose files beside those that were found, which do not count.
+pub(super) fn several(options: &LoadOptions, found: &[Named]) -> Vec<Diagnostic> {
+    let for_locker = found.first().is_none_or(|first| is_lockers(&first.path));
+    if for_locker || !options.files.is_empty() {
+        return Vec::new();
+    }
+    let among = |names: &'static [&'static str], used: &Named| {
+        let used_name = used.path.file_name().unwrap_or_default();
+        // Those that `COMPOSE_FILE` names are nobody's find.
+        let is_found = names.iter().any(|name| used_name == *name);
+        let other = |name: &&&str| used_name != **name && used.path.with_file_name(name).is_file();
+        let others: Vec<&str> = names.iter().filter(other).copied().collect();
+        (is_found && !others.is_empty()).then(|| {
+            let message = format!(
+                "`{}` is used; beside it `{}` does not count",
+                used.shown.display(),
+                others.join("`, `")
+            );
+            Diagnostic::at(Severity::Warning, message, Place::nowhere())
+                .with_help("name the files with `-f`, or remove those that are not meant")
+        })
+    };
+    match found {
+        [first] => among(&NAMES[2..], first).into_iter().collect(),
+        [first, over] if is_override(over) => {
+            let all = [among(&NAMES[2..], first), among(&OVERRIDES, over)];
+            all.into_iter().flatten().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_override(file: &Named) -> bool {
+    let name = file.path.file_name().unwrap_or_default();
+    OVERRIDES.iter().any(|known| name == *known)
 }
 
 #[cfg(test)]
@@ -153,6 +192,38 @@ mod tests {
         assert_eq!(found(&below), Some(dir.path().join("a/docker-compose.yml")));
         fs::write(dir.path().join("a/locker.yaml"), "").unwrap();
         assert_eq!(found(&below), Some(dir.path().join("a/locker.yaml")));
+    }
+
+    #[test]
+    fn the_order_is_composes() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str| fs::write(dir.path().join(name), "").unwrap();
+        let options = LoadOptions {
+            cwd: dir.path().into(),
+            ..LoadOptions::default()
+        };
+        let found = || all(&options, first(&options), &Variables::new()).unwrap();
+        let names = || -> Vec<String> {
+            let found = found().into_iter();
+            found
+                .map(|named| named.shown.display().to_string())
+                .collect()
+        };
+        write("docker-compose.yaml");
+        assert_eq!(several(&options, &found()), []);
+        for name in [
+            "docker-compose.yml",
+            "docker-compose.override.yaml",
+            "compose.override.yml",
+        ] {
+            write(name);
+        }
+        assert_eq!(names(), ["docker-compose.yml", "compose.override.yml"]);
+        let told = several(&options, &found());
+        assert_eq!(told.len(), 2);
+        let expected =
+            "`docker-compose.yml` is used; beside it `docker-compose.yaml` does not count";
+        assert_eq!(told[0].message, expected);
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
     let env_files = env_files(options, for_compose);
     let mut warnings = Vec::new();
     let mut variables = named_variables(options, &env_files, first.is_ok(), &mut warnings)?;
-    let mut dot_env = |directory: &Path| match env_files.is_empty() {
+    let wanted = env_files.is_empty() && !(for_compose && without_dot_env(options));
+    let mut dot_env = |directory: &Path| match wanted {
         true => dot_env(&directory.join(".env"), &options.environment, &mut warnings),
         false => Ok(Variables::new()),
     };
@@ -56,6 +57,7 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
     variables.extend(dot_env(&near)?);
     variables.extend(options.environment.clone());
     let names = find::all(options, first, &variables)?;
+    let several = find::several(options, &names);
     let files: Result<Vec<Text>, LoadError> = names.into_iter().map(read).collect();
     let files = files?;
     let directory = match (given, files.first()) {
@@ -68,6 +70,7 @@ pub(super) fn gather(options: &LoadOptions) -> Result<Gathered, LoadError> {
         below.extend(variables);
         variables = below;
     }
+    warnings.extend(several);
     Ok(Gathered {
         directory,
         variables,
@@ -86,7 +89,8 @@ fn named_variables(
 ) -> Result<Variables, LoadError> {
     let mut variables = Variables::new();
     for file in files {
-        match read_variables(&options.cwd.join(file), &options.environment, warnings) {
+        let known = [&options.environment, &variables];
+        match read_variables(&options.cwd.join(file), &known, warnings) {
             Ok(read) => variables.extend(read),
             Err(error) if certain => return Err(error),
             Err(_) => break,
@@ -106,6 +110,13 @@ fn env_files(options: &LoadOptions, for_compose: bool) -> Vec<PathBuf> {
         .filter(|name| !name.is_empty())
         .map(PathBuf::from)
         .collect()
+}
+
+/// Whether Compose's own variable says that `.env` does not count.
+fn without_dot_env(options: &LoadOptions) -> bool {
+    let said = options.environment.get("COMPOSE_DISABLE_ENV_FILE");
+    let said = said.map(|said| said.trim().to_ascii_lowercase());
+    matches!(said.as_deref(), Some("1" | "t" | "true"))
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -168,7 +179,7 @@ fn dot_env(
     environment: &BTreeMap<String, String>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Variables, LoadError> {
-    match read_variables(path, environment, warnings) {
+    match read_variables(path, &[environment], warnings) {
         Err(LoadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(Variables::new())
         }
@@ -176,9 +187,10 @@ fn dot_env(
     }
 }
 
+/// The variables of a file; those of `known` may stand in its values, the first that has one counts.
 fn read_variables(
     path: &Path,
-    environment: &BTreeMap<String, String>,
+    known: &[&Variables],
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Variables, LoadError> {
     let text = text::read(path).map_err(|source| LoadError::Io {
@@ -186,7 +198,8 @@ fn read_variables(
         path: path.into(),
         source,
     })?;
-    match dotenv::parse(&text, &|name| environment.get(name).cloned()) {
+    let look = |name: &str| known.iter().find_map(|known| known.get(name)).cloned();
+    match dotenv::parse(&text, &look) {
         Ok(read) => {
             warnings.extend(unset(path, &read));
             Ok(read.variables.into_iter().collect())

@@ -164,13 +164,19 @@ fn name_length(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Where the brace closes that was open before `text`.
+/// Where the brace closes that was open before `text`. Every brace counts, as in Compose (`${A:-{"b":1}}`); where that
+/// leads to no end, those of variables only.
 fn closing(text: &str) -> Option<usize> {
+    closed(text, |_| true).or_else(|| closed(text, |before| before == Some(b'$')))
+}
+
+/// Where it closes when those braces open another one whose byte before is one that counts.
+fn closed(text: &str, counts: impl Fn(Option<u8>) -> bool) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut open = 0;
     for (at, byte) in bytes.iter().enumerate() {
         match byte {
-            b'{' if at > 0 && bytes[at - 1] == b'$' => open += 1,
+            b'{' if counts(at.checked_sub(1).map(|at| bytes[at])) => open += 1,
             b'}' if open == 0 => return Some(at),
             b'}' => open -= 1,
             _ => {}
@@ -211,6 +217,9 @@ mod tests {
             ("${NO:-${NEITHER:-$A}}!", "a!"),
             ("${NO:-}", ""),
             ("$EVIL", "${A}$A"),
+            ("${A:-{\"b\":1}}.", "a."),
+            ("${NO:-{\"b\":{}}}.", "{\"b\":{}}."),
+            ("${A:-{}-${NO:-{}", "a-{"),
             ("$bridge ${bridge}", "$bridge $bridge"),
             ("é${A}é", "éaé"),
             // No variable begins here, as in Compose.

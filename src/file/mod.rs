@@ -277,16 +277,17 @@ fn containers(desk: &Desk<'_>, root: &Node, layout: Layout) -> Vec<Entry> {
     entries
 }
 
-/// Those of `--profile`, else those of the environment.
+/// Those of `--profile`; without any, those of the environment.
 fn enabled_profiles(options: &LoadOptions, variable: Option<String>) -> Vec<String> {
-    let mut all = options.profiles.clone();
+    if !options.profiles.is_empty() {
+        return options.profiles.clone();
+    }
     let list = variable.unwrap_or_default();
     let words = list
         .split(',')
         .map(str::trim)
         .filter(|word| !word.is_empty());
-    all.extend(words.map(str::to_string));
-    all
+    words.map(str::to_string).collect()
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ fn add_all(desk: &Desk<'_>, old: &mut Entry, new: Entry) {
     }
     for entry in added {
         match known.get(&entry.key) {
-            Some(&at) => conflict(desk, &all[at], &entry),
+            Some(&at) => conflict(desk, &old.key, &all[at], &entry),
             None => {
                 known.insert(entry.key.clone(), all.len());
                 all.push(entry);
@@ -72,10 +72,30 @@ fn add_all(desk: &Desk<'_>, old: &mut Entry, new: Entry) {
     old.value = Node::new(spot, Kind::Mapping(all)).marked(mark);
 }
 
+/// Whether what an entry of a section says is the same in every directory and with all variables. A container has too
+/// many keys that hold paths.
+fn is_portable(section: &str, node: &Node, key: &str) -> bool {
+    let shared = ["networks", "volumes", "secrets", "configs"];
+    let inner = match &node.kind {
+        Kind::Null => true,
+        Kind::Scalar(text) => {
+            let is_path = matches!(key, "file" | "device");
+            !text.contains('$') && (!is_path || text.starts_with('/'))
+        }
+        Kind::Sequence(items) => items.iter().all(|item| is_portable(section, item, key)),
+        Kind::Mapping(entries) => {
+            let mut entries = entries.iter();
+            entries.all(|entry| is_portable(section, &entry.value, &entry.key))
+        }
+    };
+    inner && shared.contains(&section)
+}
+
 /// Reports two different things of one name. The same file may be included on two ways.
-fn conflict(desk: &Desk<'_>, old: &Entry, new: &Entry) {
+fn conflict(desk: &Desk<'_>, section: &str, old: &Entry, new: &Entry) {
     let same_directory = desk.directory_of(old.spot) == desk.directory_of(new.spot);
-    if same_directory && old.value.says_the_same(&new.value) {
+    let same_place = same_directory || is_portable(section, &old.value, "");
+    if same_place && old.value.says_the_same(&new.value) {
         return;
     }
     let message = format!(

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::invocation::Invocation;
 
 const NO_FILE: &str = "error: no project file: looked for `locker.yaml`, `locker.yml`, `compose.yaml`, `compose.yml`, \
-    `docker-compose.yaml`, `docker-compose.yml` in `[DIR]` and the directories above it\n\
+    `docker-compose.yml`, `docker-compose.yaml` in `[DIR]` and the directories above it\n\
     help: name a file with `-f FILE`, a project that is up with `-p NAME`, or go to the directory of a project\n";
 
 #[test]
@@ -55,7 +55,7 @@ fn colour_is_only_where_it_is_wanted() {
 fn errors_are_json_where_json_is_asked_for() {
     let error = "{\"error\":{\"kind\":\"usage\",\
         \"message\":\"no project file: looked for `locker.yaml`, `locker.yml`, `compose.yaml`, `compose.yml`, \
-    `docker-compose.yaml`, `docker-compose.yml` in `[DIR]` and the directories above it\",\
+    `docker-compose.yml`, `docker-compose.yaml` in `[DIR]` and the directories above it\",\
         \"help\":[\"name a file with `-f FILE`, a project that is up with `-p NAME`, or go to the directory of a project\"]}}\n";
     for line in [
         "up --progress json",

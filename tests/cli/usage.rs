@@ -138,7 +138,7 @@ fn without_a_file_every_command_says_where_it_looked() {
             2,
             "",
             "error: no project file: looked for `locker.yaml`, `locker.yml`, `compose.yaml`, `compose.yml`, \
-    `docker-compose.yaml`, `docker-compose.yml` in `[DIR]` and the directories above it\n\
+    `docker-compose.yml`, `docker-compose.yaml` in `[DIR]` and the directories above it\n\
              help: name a file with `-f FILE`, a project that is up with `-p NAME`, or go to the directory of a project\n",
         );
     }

@@ -53,14 +53,17 @@ pub(super) fn restart(desk: &Desk<'_>, layers: &Layers<'_>) -> Option<Restart> {
     match policy.text(desk, "condition") {
         None => Some(Restart::Always),
         Some((word, spot)) => match word.as_str() {
-            "none" => Some(Restart::No),
-            "any" => Some(Restart::Always),
+            // The words of `restart` count as well, as in docker compose.
+            "none" | "no" => Some(Restart::No),
+            "any" | "always" => Some(Restart::Always),
+            "unless-stopped" => Some(Restart::UnlessStopped),
             "on-failure" => Some(Restart::OnFailure {
                 most: most.filter(|most| *most > 0),
             }),
             other => {
-                let message =
-                    format!("`{other}` is not a condition; it is `none`, `on-failure` or `any`");
+                let message = format!(
+                    "`{other}` is not a condition; it is `none`, `on-failure`, `unless-stopped` or `any`"
+                );
                 desk.error(spot, message);
                 None
             }

@@ -89,7 +89,7 @@ fn names<'n>(
         .iter()
         .filter(|entry| entry.duplicate_of.is_none())
     {
-        if !entry.key.starts_with("x-")
+        if !is_the_users(desk, &entry.key)
             && let Some(name) = desk.check(entry.spot, Name::new(&entry.key))
             && fits_beside(desk, entry, project)
         {
@@ -97,6 +97,11 @@ fn names<'n>(
         }
     }
     all
+}
+
+/// Whether a key in the place of a name is the user's own, with no meaning. In Compose's layout it is a name there.
+pub(super) fn is_the_users(desk: &Desk<'_>, key: &str) -> bool {
+    key.starts_with("x-") && !desk.is_compose()
 }
 
 /// Whether the container's name is short enough beside the project's.
@@ -118,7 +123,7 @@ fn refused_names(desk: &Desk<'_>, shared: &Shared<'_>, containers: &[Entry]) {
         return;
     };
     for entry in containers {
-        let counts = entry.duplicate_of.is_none() && !entry.key.starts_with("x-");
+        let counts = entry.duplicate_of.is_none() && !is_the_users(desk, &entry.key);
         if counts && Name::new(&entry.key).is_err() {
             container::lower(desk, shared, &stand_in, entry);
         }

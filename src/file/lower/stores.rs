@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::networks::{self, Networks};
+use super::project::is_the_users;
 use super::values::Fields;
 use crate::file::desk::{Desk, Scope};
 use crate::file::keys;
@@ -83,7 +84,8 @@ pub(super) fn named<'n>(desk: &Desk<'_>, entry: Option<&'n Entry>) -> Vec<(Name,
         );
     }
     let entries = entry.value.entries().unwrap_or_default();
-    let entries = entries.iter().filter(|entry| !entry.key.starts_with("x-"));
+    let counts = |entry: &&Entry| !is_the_users(desk, &entry.key);
+    let entries = entries.iter().filter(counts);
     let name = |entry: &'n Entry| Some((desk.check(entry.spot, Name::new(&entry.key))?, entry));
     entries.filter_map(name).collect()
 }

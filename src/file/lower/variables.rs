@@ -24,7 +24,7 @@ pub(super) fn environment(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<Stri
     };
     let mut all = BTreeMap::new();
     for file in env_files(desk, layers) {
-        for (name, value) in read(desk, &file) {
+        for (name, value) in read(desk, &file, &all) {
             if desk.check(file.spot, check(&name, &value)).is_some() {
                 all.insert(name, value);
             }
@@ -137,8 +137,12 @@ fn env_file_map(desk: &Desk<'_>, fields: Fields<'_, '_>) -> Option<EnvFile> {
     })
 }
 
-/// The variables of a file.
-fn read(desk: &Desk<'_>, file: &EnvFile) -> Vec<(String, String)> {
+/// The variables of a file; those of earlier files may stand in its values.
+fn read(
+    desk: &Desk<'_>,
+    file: &EnvFile,
+    earlier: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
     let directory = desk.directory_of(file.spot);
     let Some(path) = desk.check(file.spot, host_path(&file.path, &directory)) else {
         return Vec::new();
@@ -160,11 +164,20 @@ fn read(desk: &Desk<'_>, file: &EnvFile) -> Vec<(String, String)> {
     if file.raw {
         return raw(&text);
     }
-    parse(desk, &text, &path, file.spot)
+    let look = |name: &str| {
+        let known = earlier.get(name).cloned();
+        known.or_else(|| desk.variable(file.spot, name))
+    };
+    parse(desk, &text, &path, &look)
 }
 
-fn parse(desk: &Desk<'_>, text: &str, path: &Path, spot: Spot) -> Vec<(String, String)> {
-    match dotenv::parse(text, &|name| desk.variable(spot, name)) {
+fn parse(
+    desk: &Desk<'_>,
+    text: &str,
+    path: &Path,
+    look: &dyn Fn(&str) -> Option<String>,
+) -> Vec<(String, String)> {
+    match dotenv::parse(text, look) {
         Ok(read) => {
             gather::unset(path, &read).for_each(|warning| desk.push(warning));
             read.variables
@@ -201,7 +214,7 @@ pub(super) fn labels(desk: &Desk<'_>, layers: &Layers<'_>) -> BTreeMap<String, S
             required: true,
             raw: false,
         };
-        for (name, value) in read(desk, &file) {
+        for (name, value) in read(desk, &file, &BTreeMap::new()) {
             if desk.check(spot, check(&name, &value)).is_some() {
                 all.insert(name, value);
             }

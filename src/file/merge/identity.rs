@@ -71,7 +71,9 @@ fn of_text(text: &str, by: By) -> Option<String> {
         By::Target => {
             let mut parts = text.split(':');
             let first = parts.next()?;
-            let target = parts.next().unwrap_or(first);
+            // What follows a device may be its permissions.
+            let target = parts.next().filter(|second| second.starts_with('/'));
+            let target = target.unwrap_or(first);
             Some(target.trim_end_matches('/').into())
         }
         By::Mount(directory) => Some(below(directory, text)),
@@ -115,6 +117,7 @@ mod tests {
             ("[::1]:8080:80", By::Port, "::1|8080|80|tcp"),
             ("./a:/b/:ro", By::Target, "/b"),
             ("/data", By::Target, "/data"),
+            ("/dev/ttyUSB0:rw", By::Target, "/dev/ttyUSB0"),
             ("db", By::Mount("/run/secrets/"), "/run/secrets/db"),
             ("A=b=c", By::Pair, "A"),
             ("h:::1", By::Host, "h=::1"),

@@ -471,3 +471,124 @@ fn what_runs_before_a_container_is_refused_with_what_to_write_instead() {
         "{said}"
     );
 }
+
+fn set(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    let pairs = pairs.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+    pairs.collect()
+}
+
+#[test]
+fn a_later_file_of_variables_sees_those_of_an_earlier_one() {
+    let home = Home::new(&[
+        (
+            "compose.yaml",
+            "services: {a: {image: x, environment: {TOP: $TOP}, env_file: [a.env, b.env]}}\n",
+        ),
+        ("one.env", "BASE=one\nOWN=project\n"),
+        ("two.env", "TOP=$BASE/two\n"),
+        ("a.env", "OWN=mine\n"),
+        ("b.env", "BOTH=$OWN $BASE\n"),
+    ]);
+    let mut options = home.options();
+    options.env_files = vec!["one.env".into(), "two.env".into()];
+    let a = &home.project(&options).containers["a"];
+    assert_eq!(a.environment["TOP"], "one/two");
+    assert_eq!(a.environment["BOTH"], "mine one");
+}
+
+#[test]
+fn a_name_of_compose_may_begin_with_x() {
+    let home = Home::new(&[(
+        "compose.yaml",
+        "x-more: 1\nservices: {x-a: {image: x, networks: [x-n], volumes: [\"x-v:/v\"]}}\nnetworks: {x-n: }\nvolumes: {x-v: }\n",
+    )]);
+    let project = home.project(&home.options());
+    assert_eq!(project.containers["x-a"].volumes.len(), 1);
+    assert!(project.networks.contains_key("x-n"));
+}
+
+#[test]
+fn the_variable_of_profiles_counts_only_without_the_option() {
+    let home = Home::new(&[(
+        "compose.yaml",
+        "services: {a: {image: x, profiles: [p]}, b: {image: x, profiles: [q]}}\n",
+    )]);
+    let mut options = home.options();
+    options.environment = set(&[("COMPOSE_PROFILES", "p")]);
+    options.profiles = vec!["q".into()];
+    let project = home.project(&options);
+    let names: Vec<&str> = project
+        .containers
+        .keys()
+        .map(|name| name.as_str())
+        .collect();
+    assert_eq!(names, ["b"]);
+}
+
+#[test]
+fn dot_env_does_not_count_where_the_variable_says_so() {
+    let home = Home::new(&[
+        (
+            "compose.yaml",
+            "services: {a: {image: x, environment: {A: \"${A:-none}\"}}}\n",
+        ),
+        (".env", "A=read\n"),
+    ]);
+    let mut options = home.options();
+    for (said, expected) in [("0", "read"), ("true", "none"), ("1", "none")] {
+        options.environment = set(&[("COMPOSE_DISABLE_ENV_FILE", said)]);
+        let project = home.project(&options);
+        assert_eq!(project.containers["a"].environment["A"], expected, "{said}");
+    }
+}
+
+#[test]
+fn a_condition_of_deploy_may_be_a_word_of_restart() {
+    use crate::model::Restart;
+    for (word, expected) in [
+        ("unless-stopped", Restart::UnlessStopped),
+        ("always", Restart::Always),
+        ("\"no\"", Restart::No),
+    ] {
+        let text = format!(
+            "services: {{a: {{image: x, deploy: {{restart_policy: {{condition: {word}}}}}}}}}\n"
+        );
+        let home = Home::new(&[("compose.yaml", &text)]);
+        let project = home.project(&home.options());
+        assert_eq!(project.containers["a"].restart, expected, "{word}");
+    }
+}
+
+#[test]
+fn what_is_the_same_here_and_in_an_included_file_is_one() {
+    let with = |own: &str, theirs: &str| {
+        Home::new(&[
+            (
+                "compose.yaml",
+                &format!("include: [sub/c.yaml]\nservices: {{a: {{image: x}}}}\n{own}\n"),
+            ),
+            (
+                "sub/c.yaml",
+                &format!("services: {{b: {{image: x}}}}\n{theirs}\n"),
+            ),
+        ])
+    };
+    let same = "networks: {proxy: {external: true}}";
+    let home = with(same, same);
+    assert!(home.project(&home.options()).networks.contains_key("proxy"));
+    for (own, theirs) in [
+        (same, "networks: {proxy: {internal: true}}"),
+        ("secrets: {s: {file: ./s}}", "secrets: {s: {file: ./s}}"),
+        (
+            "networks: {proxy: {name: $N}}",
+            "networks: {proxy: {name: $N}}",
+        ),
+    ] {
+        let home = with(own, theirs);
+        let said = home.drawn(&home.options());
+        assert!(
+            said.contains("is defined here and in a file that is included"),
+            "{said}"
+        );
+    }
+}
