@@ -197,7 +197,7 @@ pub(in crate::file) const RESERVATIONS: &[KeySpec] = &[
 /// `deploy.restart_policy`.
 #[rustfmt::skip]
 pub(in crate::file) const RESTART_POLICY: &[KeySpec] = &[
-    key("condition", "`none`, `on-failure` or `any`", schema::text),
+    key("condition", "`none`, `on-failure`, `unless-stopped` or `any`; `no` and `always` are taken, too", schema::text),
     key("max_attempts", "how often, with `on-failure`", schema::whole),
     warned("delay", "time between two starts", "the engine waits longer from time to time"),
     warned("window", "time after which a start counts as well", "the engine takes ten seconds"),

@@ -364,8 +364,8 @@ fn a_value_of_the_wrong_shape_is_refused() {
             "locker does not have `generic_resources`: there is no swarm here",
         ),
         (
-            "deploy: {restart_policy: {condition: always}}",
-            "`always` is not a condition; it is `none`, `on-failure` or `any`",
+            "deploy: {restart_policy: {condition: sometimes}}",
+            "`sometimes` is not a condition; it is `none`, `on-failure`, `unless-stopped` or `any`",
         ),
         (
             "deploy: {mode: job}",
