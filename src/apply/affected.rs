@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{ContainerSpec, Name};
+use crate::model::{ContainerSpec, Name, Nic};
 use crate::plan::{Plan, Step, StepId};
 
 /// The containers that a failure of `failed` takes along, those of `known` and what they take along
@@ -49,6 +49,35 @@ pub(super) fn affected(
             return (!names.is_empty()).then_some(names);
         }
     }
+}
+
+/// Whether one that comes back as `spec` would stand on a network that is not there as it was: made anew in the
+/// engine, or with other subnets on its bridge.
+pub(super) fn strands(plan: &Plan, spec: &ContainerSpec) -> bool {
+    let places = spec.app.iter().flat_map(|app| &app.attached);
+    let cards = spec
+        .nic
+        .iter()
+        .chain(places.filter_map(|at| at.nic.as_ref()));
+    let cards: Vec<&Nic> = cards.collect();
+    let on = |bridge: &str| cards.iter().any(|nic| nic.bridge == bridge);
+    let again = |bridge: &str| {
+        let mut steps = plan.steps.iter();
+        steps.any(|planned| match &planned.step {
+            Step::EnsureNetwork(network) => network.bridge == bridge,
+            _ => false,
+        })
+    };
+    plan.steps.iter().any(|planned| match &planned.step {
+        Step::RemoveNetwork(old) => on(&old.bridge) && again(&old.bridge),
+        Step::EnsureBridge {
+            bridge, subnets, ..
+        } => {
+            let moved = |nic: &&Nic| nic.bridge == *bridge && nic.subnets != *subnets;
+            cards.iter().any(moved)
+        }
+        _ => false,
+    })
 }
 
 /// Whether a container shares a namespace with one of `names`.
@@ -132,6 +161,24 @@ mod tests {
             affected(&plan, 0, &none, |id| id > 0),
             names(&["web", "side"])
         );
+    }
+
+    #[test]
+    fn who_comes_back_strands_where_its_network_is_made_anew_and_nowhere_else() {
+        use super::super::tests::stage::{app, engine_network, spec};
+        let network = engine_network();
+        let remove = || Step::RemoveNetwork(Box::new(engine_network()));
+        let ensure = |bridge: &str| {
+            let bridge = bridge.into();
+            let network = network.clone();
+            Step::EnsureNetwork(Box::new(crate::model::EngineNetwork { bridge, ..network }))
+        };
+        let anew = plan(vec![(remove(), &[]), (ensure("lk-shop"), &[0])]);
+        let gone = plan(vec![(remove(), &[]), (ensure("lk-other"), &[])]);
+        let mut elsewhere = spec("lx", "lx");
+        elsewhere.nic.as_mut().unwrap().bridge = "lk-other".into();
+        assert!(strands(&anew, &app("web")));
+        assert!(!strands(&anew, &elsewhere) && !strands(&gone, &app("web")));
     }
 
     #[test]

@@ -23,6 +23,9 @@ const LOG_LINES: usize = 10;
 /// How long its log may take: what is wrong is known without it.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long its engine may fail to tell anything of one whose wait has no limit of its own.
+const DEAF: Duration = Duration::from_secs(30);
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
@@ -60,6 +63,12 @@ impl Wanted<'_> {
         }
     }
 
+    /// Whether a look that has failed, as all since `since`, ends the wait.
+    fn is_deaf(&self, error: &BackendError, since: Duration) -> bool {
+        let limited = self.most.is_some() || self.check.is_some();
+        matches!(error, BackendError::Gone { .. }) || (!limited && since >= DEAF)
+    }
+
     /// How much longer it must run, when there is nothing but that to go by.
     fn rest(&self, ran: Duration) -> Option<Duration> {
         let rest = self.settle?.saturating_sub(ran);
@@ -81,7 +90,7 @@ pub(super) async fn await_healthy(
     mut halt: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let began = Instant::now();
-    let (mut tries, mut first) = (0, None);
+    let (mut tries, mut first, mut told) = (0, None, began);
     loop {
         tries += 1;
         let seen = tokio::select! {
@@ -102,6 +111,9 @@ pub(super) async fn await_healthy(
             }
             continue;
         }
+        if seen.is_ok() {
+            told = Instant::now();
+        }
         let (said, checks) = match seen {
             Ok(Probe::Running | Probe::Healthy) => return Ok(()),
             Ok(Probe::Ended(0)) if wanted.may_end => return done(watch, name, 0).await,
@@ -116,6 +128,7 @@ pub(super) async fn await_healthy(
             }
             Ok(Probe::Failing(said)) => (said.to_string(), None),
             Ok(Probe::Unhealthy(said, checks)) => (said.to_string(), Some(checks)),
+            Err(error) if wanted.is_deaf(&error, told.elapsed()) => return Err(error.into()),
             // It may just be on its way up.
             Err(error) => (error.to_string(), None),
         };
@@ -255,5 +268,35 @@ async fn last_lines(watch: &dyn Watch, name: &Name, runs: Runs) -> Vec<String> {
 pub(super) async fn halted(halt: &mut watch::Receiver<bool>) {
     if halt.wait_for(|halted| *halted).await.is_err() {
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_without_a_limit_ends_when_nothing_can_be_told_and_any_when_the_container_is_gone() {
+        let wanted = |most| Wanted {
+            check: None,
+            most,
+            may_end: false,
+            settle: None,
+        };
+        let gone = BackendError::Gone {
+            verb: "look at",
+            container: "shop_web".into(),
+        };
+        let deaf = BackendError::Unavailable {
+            engine: "Docker",
+            reason: "x".into(),
+            help: "y".into(),
+        };
+        let (short, long) = (DEAF - FIRST, DEAF);
+        for most in [None, Some(2 * DEAF)] {
+            assert!(wanted(most).is_deaf(&gone, Duration::ZERO));
+            assert!(!wanted(most).is_deaf(&deaf, short));
+            assert_eq!(wanted(most).is_deaf(&deaf, long), most.is_none());
+        }
     }
 }

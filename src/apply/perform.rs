@@ -20,7 +20,7 @@ use crate::plan::{Plan, Step, StepId};
 use crate::store;
 
 use super::act::{Outcome, Worker, blocking, is_wait};
-use super::affected::affected;
+use super::affected::{affected, strands};
 use super::back::{Back, may_be_half_done};
 use super::cancel::Cancel;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
@@ -74,6 +74,8 @@ pub struct Applied {
 /// The graph as it is being worked off.
 pub(super) struct Progress<'a> {
     pub(super) plan: &'a Plan,
+    /// What was there before.
+    observed: &'a Observed,
     missing: Vec<usize>,
     followers: Vec<Vec<StepId>>,
     ready: BTreeSet<StepId>,
@@ -88,7 +90,7 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(plan: &'a Plan, independent: bool) -> Self {
+    fn new(plan: &'a Plan, observed: &'a Observed, independent: bool) -> Self {
         let mut followers = vec![Vec::new(); plan.steps.len()];
         for (id, planned) in plan.steps.iter().enumerate() {
             for earlier in &planned.after {
@@ -102,6 +104,7 @@ impl<'a> Progress<'a> {
         let ordinary = plan.steps.iter().filter(|p| !p.step.is_final()).count();
         Self {
             plan,
+            observed,
             missing,
             followers,
             ready,
@@ -130,11 +133,21 @@ impl<'a> Progress<'a> {
             .copied()
             .collect();
         let lost = affected(self.plan, failed, &known, |id| over.contains(&id))?;
+        if lost.iter().any(|name| self.is_stranded(name)) {
+            return None;
+        }
         self.ready.retain(|id| {
             let container = self.plan.steps[*id].step.container();
             container.is_none_or(|name| !lost.contains(name))
         });
         Some(self.affected.insert(lost))
+    }
+
+    /// Whether a container cannot come back as it was while what is the project's stays as it is by now.
+    fn is_stranded(&self, name: &Name) -> bool {
+        let mark = self.observed.containers.get(name);
+        let mark = mark.and_then(|found| found.mark.as_ref());
+        mark.is_some_and(|mark| strands(self.plan, &mark.spec))
     }
 
     fn is_lost(&self, id: StepId) -> bool {
@@ -218,7 +231,7 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let journal = begin(plan, host, options, events)?;
     let worker = Worker::new(plan, observed, host, events, options);
-    let mut progress = Progress::new(plan, options.independent);
+    let mut progress = Progress::new(plan, observed, options.independent);
     note(let_go(host, plan, observed).await, events);
     note(take_back_halves(&worker).await, events);
     let lanes = Lanes::here(options.parallel);

@@ -30,6 +30,14 @@ pub enum BackendError {
         /// Lines of its log that tell more.
         log: Vec<String>,
     },
+    /// The container was there and is not any more: others have removed it.
+    #[error("cannot {verb} container `{container}`: it is gone")]
+    Gone {
+        /// `look at`.
+        verb: &'static str,
+        /// Full name.
+        container: String,
+    },
     /// Whoever would have to do it did not answer in time.
     #[error("cannot {verb} container `{container}`: {reason}")]
     Silent {

@@ -291,6 +291,7 @@ fn log_of(error: &BackendError) -> Option<&Vec<String>> {
     match error {
         BackendError::Engine { log, .. } | BackendError::Image { log, .. } => Some(log),
         BackendError::Unavailable { .. }
+        | BackendError::Gone { .. }
         | BackendError::Silent { .. }
         | BackendError::Network { .. }
         | BackendError::Volume { .. }

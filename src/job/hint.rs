@@ -115,6 +115,7 @@ fn hint_of(error: &BackendError) -> Option<String> {
         | BackendError::Volume { .. }
         | BackendError::Io { .. }
         | BackendError::Link { .. }
+        | BackendError::Gone { .. }
         | BackendError::Mark { .. } => None,
     }
 }

@@ -194,6 +194,9 @@ pub enum VariableError {
         "`{0}` is a label that locker writes itself; labels that begin with `locker.` are its own"
     )]
     Ours(String),
+    /// A label by which docker compose knows what is its own.
+    #[error("`{0}` is a label by which docker compose knows its own; locker's is not")]
+    Compose(String),
     /// A value that would make two lines where one is written.
     #[error("the value of `{0}` holds a control character")]
     Control(String),
@@ -234,6 +237,14 @@ pub fn check_app_label(key: &str, value: &str) -> Result<(), VariableError> {
         return Err(VariableError::Ours(key.into()));
     }
     Ok(())
+}
+
+/// Checks a label of a network or volume of the engine.
+pub fn check_store_label(key: &str, value: &str) -> Result<(), VariableError> {
+    if key.starts_with("com.docker.compose.") {
+        return Err(VariableError::Compose(key.into()));
+    }
+    check_app_label(key, value)
 }
 
 fn check_zero(name: &str, value: &str) -> Result<(), VariableError> {

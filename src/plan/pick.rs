@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use crate::model::{Name, Place, Port, Project, stable_hash};
+use crate::model::{Name, Place, Port, PortRange, Project, stable_hash};
 use crate::observed::{Observed, ProjectRecord};
+
+use super::intent::runs;
 
 /// First port of the range for private use (RFC 6335), where free ports are picked.
 const PRIVATE: u16 = 49_152;
@@ -31,9 +33,9 @@ pub(super) fn pick(
         let is = |other: &Name| other.as_str() == name;
         project.disabled.keys().any(is) || observed.unknown.iter().any(is)
     };
-    record
-        .picked_ports
-        .retain(|key, _| keys.contains(key) || left_out(key));
+    record.picked_ports.retain(|key, port| {
+        left_out(key) || keys.contains(key) && !is_lost(observed, project, key, *port)
+    });
     let mut used = used(project, observed);
     used.extend(record.picked_ports.values());
     let mut full = Vec::new();
@@ -42,7 +44,9 @@ pub(super) fn pick(
         if record.picked_ports.contains_key(&key) {
             continue;
         }
-        match free(&key, &used, &observed.host.ephemeral) {
+        // A container of that name may be in many projects.
+        let seed = format!("{} {key}", project.name);
+        match free(&seed, &used, &observed.host.ephemeral) {
             Some(picked) => {
                 used.insert(picked);
                 record.picked_ports.insert(key, picked);
@@ -51,6 +55,20 @@ pub(super) fn pick(
         }
     }
     full
+}
+
+/// Whether somebody else has had a picked port since its container rests: nobody has promised that one.
+fn is_lost(observed: &Observed, project: &Project, key: &str, port: u16) -> bool {
+    let name = key.split_once(' ').map_or(key, |(name, _)| name);
+    let mut containers = observed.containers.iter();
+    let found = containers.find(|(other, _)| other.as_str() == name);
+    if runs(found.map(|(_, found)| found)) {
+        return false;
+    }
+    let has = |range: PortRange| (range.first..=range.last).contains(&port);
+    let mut rules = observed.firewall.rules.iter();
+    let others = rules.any(|rule| rule.project != project.name && has(rule.port.host));
+    others || observed.listeners.iter().any(|l| l.port == port)
 }
 
 /// Every rule with host port 0, of the file and by hand. Such rules have one port, never a range.

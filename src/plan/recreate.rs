@@ -135,8 +135,8 @@ impl Builder<'_> {
                     .as_ref()
                     .filter(|_| found.kind == Kind::Application);
                 let on = mark.is_some_and(|m| networks::keys(&m.spec).contains(network));
-                let stays =
-                    !self.project.containers.contains_key(name) && !self.wish.remove_orphans;
+                let goes = self.intents.get(name).is_some_and(|intent| intent.destroy);
+                let stays = !self.project.containers.contains_key(name) && !goes;
                 if on && stays && runs(Some(found)) {
                     self.problems.push(in_the_way(name, network));
                 }

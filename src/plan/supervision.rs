@@ -161,6 +161,19 @@ pub(super) fn set_apart(
         return;
     };
     let settings = &mut app.settings;
+    if !settings.volumes_from.is_empty() {
+        // What is the container's own is given to its user, and the engine does not tell it from another's.
+        let message = format!(
+            "container `{}` is to be isolated, which gives its volumes to a user of its own; those that `volumes_from` names are another's",
+            container.name
+        );
+        let help = "name what it shall have of them below `volumes` of both, or take `isolate` or `volumes_from` out";
+        problems.push(Problem {
+            help: Some(help.into()),
+            ..refusal(container, Key::VolumesFrom, None, message)
+        });
+        return;
+    }
     let key = match (&settings.user, settings.granted.privileged) {
         (Some(_), _) => Key::User,
         (None, true) => Key::Privileged,

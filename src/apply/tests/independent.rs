@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::plans::{plan_of, start};
+use super::plans::{plan_of, start, stop};
 use super::stage::{Heard, Stage, name, spec, subnets};
 use crate::apply::fake::OnCall;
 use crate::apply::{ApplyError, Canceller, Unfinished};
+use crate::model::Subnets;
 use crate::observed::State;
 use crate::plan::{Plan, Step, StepId};
 
@@ -209,4 +210,29 @@ async fn a_new_self_that_ends_while_it_is_watched_has_failed_and_one_that_stays_
     let (run, ()) = tokio::join!(stage.run(&plan), ends);
     let error = run.unwrap_err().to_string();
     assert!(error.contains("`web` has ended with exit code"), "{error}");
+}
+
+#[tokio::test]
+async fn when_a_network_was_made_anew_under_a_failed_container_all_goes_back() {
+    let ensure = |subnets| Step::EnsureBridge {
+        bridge: "lk-shop".into(),
+        subnets,
+        cards: Vec::new(),
+        adopt: false,
+        mtu: None,
+    };
+    let other = Subnets::new("10.99.0.0/24".parse().unwrap(), None);
+    for (subnets, partly) in [(subnets(), true), (other, false)] {
+        let stage = Stage::living();
+        stage.fake.ledger.lock().unwrap().fail = vec!["start web".into()];
+        let plan = plan_of(vec![
+            (stop("web"), vec![]),
+            (ensure(subnets), vec![0]),
+            (start("web"), vec![1]),
+            (start("old"), vec![1]),
+        ]);
+        let error = stage.run_independently(&plan).await.unwrap_err();
+        let is_partly = matches!(error, ApplyError::Partly { .. });
+        assert_eq!(is_partly, partly, "{error}");
+    }
 }

@@ -286,7 +286,7 @@ pub(super) fn mark(word: &str) -> Mark {
 }
 
 /// What is asked for of an application container on the project's network.
-pub(super) fn app(word: &str) -> ContainerSpec {
+pub(in crate::apply) fn app(word: &str) -> ContainerSpec {
     let plain = spec(word, word);
     let attached = Attached {
         network: "shop_default".into(),
@@ -313,7 +313,7 @@ pub(super) fn app_mark(word: &str) -> Mark {
 }
 
 /// The project's network as the engine knows it.
-pub(super) fn engine_network() -> EngineNetwork {
+pub(in crate::apply) fn engine_network() -> EngineNetwork {
     EngineNetwork {
         project: name("shop"),
         network: name("default"),

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::images::{trouble, with_tag};
@@ -101,14 +101,13 @@ pub(super) async fn build(
     let mut kept = VecDeque::new();
     let listen = async {
         let Some(output) = output else { return };
-        let mut lines = BufReader::new(output).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let line = line.trim_end();
+        let mut output = BufReader::new(output);
+        while let Some(line) = next_line(&mut output).await {
             if line.is_empty() {
                 continue;
             }
-            progress(line);
-            kept.push_back(line.to_owned());
+            progress(&line);
+            kept.push_back(line);
             if kept.len() > SHOWN {
                 kept.pop_front();
             }
@@ -116,6 +115,15 @@ pub(super) async fn build(
     };
     tokio::join!(feed, listen);
     finish(build, child, kept.into()).await
+}
+
+/// The next line without its end, or none after the last. Commands of a build print what they like: where they are not
+/// read to the end the build cannot write any more, and fails.
+async fn next_line(output: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
+    let mut line = Vec::new();
+    let read = output.read_until(b'\n', &mut line).await;
+    let some = read.is_ok_and(|read| read > 0);
+    some.then(|| String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
 async fn finish(build: &Build, mut child: Child, log: Vec<String>) -> Result<(), BackendError> {
@@ -242,6 +250,16 @@ mod tests {
         ] {
             assert_eq!(needed_by(text).is_some(), needed, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn output_in_any_encoding_is_read_to_its_end() {
+        let mut output: &[u8] = b"#5 caf\xe9\r\n\n#6 done";
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut output).await {
+            lines.push(line);
+        }
+        assert_eq!(lines, ["#5 caf\u{fffd}", "", "#6 done"]);
     }
 
     #[test]

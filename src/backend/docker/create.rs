@@ -75,9 +75,11 @@ pub(super) async fn create(
     )?;
     let token = token();
     let home = site.make_home(&spec.name, &token)?;
-    let held = aside
+    let older_held = aside
         .filter(|_| !renew)
         .map_or(&[][..], |aside| &aside.held);
+    let (held, left) = super::handed::sort(link, spec, app, older_held).await;
+    let held = &held[..];
     let made = missing(&spec.mounts);
     for mount in spec.mounts.iter().filter(|mount| mount.named) {
         // Its own mode is the container's affair, so nobody else may come near.
@@ -110,7 +112,7 @@ pub(super) async fn create(
         Ok((id, remarks))
     };
     match done.await {
-        Ok((id, remarks)) => Ok(Made {
+        Ok((id, mut remarks)) => Ok(Made {
             known: Known {
                 id,
                 token,
@@ -120,7 +122,10 @@ pub(super) async fn create(
                 held: held.to_vec(),
                 unplugged: BTreeSet::new(),
             },
-            remarks,
+            remarks: {
+                remarks.extend(left.iter().map(|left| super::handed::told(spec, left)));
+                remarks
+            },
         }),
         Err(error) => {
             take_back(&home, &made);
@@ -286,7 +291,7 @@ async fn is_cleared(site: &Site, link: &Link, wanted: &Wanted<'_>) -> Result<boo
         force: true,
         link: false,
     };
-    match link.docker.remove_container(&id, Some(options)).await {
+    match link.at_work().remove_container(&id, Some(options)).await {
         Err(error) if !is_missing(&error) && status(&error) != Some(IN_USE) => {
             Err(failed("clear away", &full, &error))
         }
@@ -312,7 +317,7 @@ async fn discard(link: &Link, id: &str) {
         force: true,
         link: false,
     };
-    let _ = link.docker.remove_container(id, Some(options)).await;
+    let _ = link.at_work().remove_container(id, Some(options)).await;
 }
 
 /// Joins it to its further networks; one that cannot be joined takes the container away again.

@@ -57,7 +57,7 @@ impl Engine for DockerBackend {
     }
 
     async fn remove_volume(&self, name: &str, adopted: bool) -> Result<(), BackendError> {
-        volume::remove(&self.site, &self.link().await?.docker, name, adopted).await
+        volume::remove(&self.site, &self.link().await?.at_work(), name, adopted).await
     }
 
     async fn former(&self) -> Result<Former, BackendError> {
@@ -89,9 +89,10 @@ impl Once for DockerBackend {
         let id = self
             .make_once(spec, |body| once::adapt(body, options))
             .await?;
-        let ran = once::run(link, &id, options, &mut orders).await;
-        // It took itself away, but not its files; nor did it when it never came to run.
-        if options.remove && !options.detach || ran.is_err() {
+        let (began, ran) = once::run(link, &id, options, &mut orders).await;
+        // It took itself away, but not its files; nor did it when it never came to run. What ran and was
+        // not to go is the user's, whatever has become of its output.
+        if once::goes(options, began, ran.is_ok()) {
             // Mostly it is gone already; how it ended is what is to be told.
             let _ = once::remove(&link.at_work(), &id, true).await;
             self.site.sweep_homes(&spec.name, &[])?;

@@ -12,7 +12,7 @@ use bollard::models::ContainerSummaryStateEnum;
 use super::homes::Homes;
 use super::list::Entry;
 use super::mark::{self, Marked};
-use super::site::Site;
+use super::site::{ASIDE, Site};
 use super::status;
 use crate::backend::Body;
 use crate::model::{EngineVolume, Name};
@@ -52,6 +52,19 @@ impl Bodies {
         }
     }
 
+    /// One is gone, and its volumes with it where `volumes` says so. Those of a whole new self have taken the place of the
+    /// older one's: what is made next takes them over.
+    pub(super) fn gone(&mut self, body: Body, volumes: bool) {
+        let gone = self.slot(body).take().filter(|gone| !gone.wreck);
+        let heir = self
+            .aside
+            .as_mut()
+            .filter(|_| body == Body::Present && !volumes);
+        if let (Some(gone), Some(heir)) = (gone, heir) {
+            heir.held = gone.held;
+        }
+    }
+
     pub(super) fn slot(&mut self, body: Body) -> &mut Option<Known> {
         match body {
             Body::Present => &mut self.present,
@@ -70,8 +83,13 @@ pub(super) fn name_of(entry: &Entry) -> Option<&str> {
     plain.find(|name| !name.contains('/'))
 }
 
-/// The container of ours in an entry of the list, and which self it is.
-pub(super) fn ours(site: &Site, homes: &Homes, entry: &Entry) -> Option<(Name, Body, Known)> {
+/// The container of ours in an entry of the list `all`, and which self it is.
+pub(super) fn ours(
+    site: &Site,
+    homes: &Homes,
+    entry: &Entry,
+    all: &[Entry],
+) -> Option<(Name, Body, Known)> {
     let Marked { name, token, mark } = site.marked(&entry.labels.0)?;
     let (id, called) = (entry.id.clone()?, name_of(entry)?);
     let body = if called == site.full(&name) {
@@ -96,7 +114,7 @@ pub(super) fn ours(site: &Site, homes: &Homes, entry: &Entry) -> Option<(Name, B
         // Older engines join them one after the other.
         wreck: state.is_none() || !(began || unplugged.is_empty()),
         frozen: state == Some(State::Frozen),
-        held: held(entry, &mark),
+        held: held(entry, &mark, all),
         unplugged,
         id,
         token,
@@ -107,10 +125,23 @@ pub(super) fn ours(site: &Site, homes: &Homes, entry: &Entry) -> Option<(Name, B
 
 /// The container of ours in an entry of the list that somebody renamed, and what it is called now.
 pub(super) fn renamed(site: &Site, entry: &Entry) -> Option<(Name, String)> {
-    let Marked { name, .. } = site.marked(&entry.labels.0)?;
+    let Marked { name, token, mark } = site.marked(&entry.labels.0)?;
     let called = name_of(entry)?;
     let own = called == site.full(&name) || called == site.aside(&name);
-    (!own).then(|| (name, called.to_owned()))
+    // An image that was made of a container has its labels, and so has who is made from that: somebody else's.
+    let ours = is_of(entry, &mark) && !lost(site, &name, &token);
+    (!own && ours).then(|| (name, called.to_owned()))
+}
+
+/// Whether it was made from the image of its mark, as far as that can be told: of a name that leads to another image by
+/// now the list has only the id.
+fn is_of(entry: &Entry, mark: &Mark) -> bool {
+    let made = mark.spec.source.image();
+    let listed = entry.image.as_deref().filter(|image| {
+        let id = image.strip_prefix("sha256:").unwrap_or(image);
+        !(id.len() >= 12 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+    });
+    made.zip(listed).is_none_or(|(made, listed)| made == listed)
 }
 
 /// Whether the place of its files is gone, and with it what was written down after it was made.
@@ -134,32 +165,38 @@ fn unplugged(entry: &Entry, mark: &Mark) -> BTreeSet<String> {
         .collect()
 }
 
-fn held(entry: &Entry, mark: &Mark) -> Vec<(PathBuf, String)> {
-    let unnamed = unnamed(entry, mark).into_iter();
+fn held(entry: &Entry, mark: &Mark, all: &[Entry]) -> Vec<(PathBuf, String)> {
+    let unnamed = unnamed(entry, mark, all).into_iter();
     unnamed.map(|volume| (volume.target, volume.name)).collect()
 }
 
-/// Writable volumes without a name. The engine calls them by 64 digits of its own. One that the container was
-/// made with by that name is somebody else's.
-pub(super) fn unnamed(entry: &Entry, mark: &Mark) -> Vec<UnnamedVolume> {
+/// Volumes without a name. The engine calls them by 64 digits of its own. One that the container was
+/// made with by that name is somebody else's, and so is one that it has from a container of `volumes_from`.
+pub(super) fn unnamed(entry: &Entry, mark: &Mark, all: &[Entry]) -> Vec<UnnamedVolume> {
     let app = mark.spec.app.iter();
     let kept = app.flat_map(|app| &app.settings.engine_volumes);
-    let theirs: HashSet<&str> = kept
-        .filter_map(|mount| match &mount.volume {
-            EngineVolume::External(name) => Some(name.as_str()),
-            EngineVolume::Anonymous | EngineVolume::Driver { .. } => None,
-        })
-        .collect();
+    let mut own = HashSet::new();
+    let mut theirs = of_partners(mark, all);
+    for mount in kept {
+        let _fresh = match &mount.volume {
+            EngineVolume::External(name) => theirs.insert(name.as_str()),
+            EngineVolume::Anonymous => own.insert(mount.target.as_path()),
+            EngineVolume::Driver { .. } => false,
+        };
+    }
     let mounts = entry.mounts.iter().flatten();
     mounts
         .filter(|mount| mount.r#type.as_deref() == Some("volume"))
         .filter_map(|mount| {
+            let target: PathBuf = mount.destination.clone()?.into();
+            // Those that its image asks for can be written to.
+            if mount.writable == Some(false) && !own.contains(target.as_path()) {
+                return None;
+            }
+            let name = mount.name.clone();
             Some(UnnamedVolume {
-                target: mount.destination.clone()?.into(),
-                name: mount
-                    .name
-                    .clone()
-                    .filter(|name| is_anonymous(name) && !theirs.contains(name.as_str()))?,
+                target,
+                name: name.filter(|name| is_anonymous(name) && !theirs.contains(name.as_str()))?,
                 path: mount
                     .source
                     .clone()
@@ -170,29 +207,34 @@ pub(super) fn unnamed(entry: &Entry, mark: &Mark) -> Vec<UnnamedVolume> {
         .collect()
 }
 
+/// The volumes of those from which a container has some.
+fn of_partners<'a>(mark: &Mark, all: &'a [Entry]) -> HashSet<&'a str> {
+    let app = mark.spec.app.iter();
+    let from: Vec<&String> = app
+        .flat_map(|app| app.settings.volumes_from.iter().map(|(name, _)| name))
+        .collect();
+    if from.is_empty() {
+        return HashSet::new();
+    }
+    let is_partner = |entry: &&Entry| {
+        let (called, id) = (name_of(entry), entry.id.as_deref());
+        // One that a killed run has set aside has them as well.
+        let called = called.map(|called| called.strip_suffix(ASIDE).unwrap_or(called));
+        let mut from = from.iter();
+        from.any(|name| {
+            called == Some(name.as_str()) || id.is_some_and(|id| id.starts_with(name.as_str()))
+        })
+    };
+    let mounts = all.iter().filter(is_partner);
+    let mounts = mounts.flat_map(|entry| entry.mounts.iter().flatten());
+    mounts.filter_map(|mount| mount.name.as_deref()).collect()
+}
+
 /// Whether a volume's name is one that the engine made up.
 pub(super) fn is_anonymous(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_plain_one_of_several_names_counts() {
-        let entry = Entry {
-            names: Some(vec!["/other/db".into(), "/shop_db".into()]),
-            ..Default::default()
-        };
-        assert_eq!(name_of(&entry), Some("shop_db"));
-    }
-
-    #[test]
-    fn only_names_that_the_engine_made_up_are_anonymous() {
-        assert!(is_anonymous(&"0a".repeat(32)));
-        for named in ["shop_data", "", &"0g".repeat(32), &"0a".repeat(31)] {
-            assert!(!is_anonymous(named), "{named}");
-        }
-    }
-}
+#[path = "known_tests.rs"]
+mod tests;

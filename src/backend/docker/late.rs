@@ -25,7 +25,7 @@ pub(super) async fn end_all_on(
         if !networks.is_some_and(|networks| networks.contains_key(network)) {
             continue;
         }
-        let Some((name, _, known)) = known::ours(site, &homes, entry) else {
+        let Some((name, _, known)) = known::ours(site, &homes, entry, &list) else {
             continue;
         };
         let grace = known.mark.spec.stop_grace.unwrap_or(STOP_GRACE);

@@ -42,6 +42,8 @@ const OF_COMPOSE: [&str; 5] = [
 pub(super) struct Entry {
     pub(super) id: Option<String>,
     pub(super) names: Option<Vec<String>>,
+    /// Its image as it was named at creation, or its id where that name leads elsewhere by now.
+    pub(super) image: Option<String>,
     #[serde(rename = "ImageID")]
     pub(super) image_id: Option<String>,
     pub(super) state: Option<ContainerSummaryStateEnum>,
@@ -100,6 +102,8 @@ pub(super) struct Mount {
     pub(super) name: Option<String>,
     pub(super) destination: Option<String>,
     pub(super) source: Option<String>,
+    #[serde(rename = "RW")]
+    pub(super) writable: Option<bool>,
 }
 
 /// Labels of ours and some of docker compose; others are passed over.

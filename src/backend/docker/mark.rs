@@ -227,7 +227,7 @@ pub(super) fn change(home: &Path, id: &str, mark: &Mark) -> Result<(), BackendEr
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use serde_json::json;
 
@@ -240,7 +240,7 @@ mod tests {
         }
     }
 
-    fn mark(settings: &Value) -> Mark {
+    pub(in super::super) fn mark(settings: &Value) -> Mark {
         serde_json::from_value(json!({
             "version": 1, "directory": "/srv/shop", "setup_done": false, "seeded": false,
             "spec": {"project": "shop", "name": "db", "source": {"image": "a"}, "idmap": [],

@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod files;
 mod former;
+mod handed;
 mod header;
 mod homes;
 mod hosts;
@@ -297,7 +298,7 @@ impl Backend for DockerBackend {
         let bodies = self.bodies(name).await?;
         let link = self.link().await?;
         remove::destroy(&self.site, link, name, &bodies, body, volumes).await?;
-        self.note(name, |bodies| *bodies.slot(body) = None);
+        self.note(name, |bodies| bodies.gone(body, volumes));
         Ok(())
     }
 

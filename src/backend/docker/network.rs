@@ -247,7 +247,7 @@ async fn rejoin(site: &Site, link: &Link, made: &EngineNetwork) -> Result<(), Ba
         let place = settings.and_then(|settings| settings.networks.as_ref()?.get(network));
         let id = place.and_then(|place| place.network.as_deref());
         let is_old = id.is_some_and(|id| !id.is_empty() && id != now);
-        let known = known::ours(site, &homes, entry).filter(|_| is_old);
+        let known = known::ours(site, &homes, entry, &list).filter(|_| is_old);
         let Some((name, _, known)) = known else {
             continue;
         };

@@ -202,7 +202,7 @@ pub(super) fn known(site: &Site, containers: &[Entry]) -> All {
     let (mut all, homes) = (All::new(), Homes::read(site));
     let ours = containers
         .iter()
-        .filter_map(|entry| known::ours(site, &homes, entry));
+        .filter_map(|entry| known::ours(site, &homes, entry, containers));
     for (name, body, known) in ours {
         *all.entry(name).or_default().slot(body) = Some(known);
     }
@@ -216,9 +216,9 @@ type Ours = Option<(Name, Known, Option<ObservedContainer>)>;
 fn read_all(site: &Site, homes: &Homes, entries: &[Entry]) -> Vec<Ours> {
     let meter = OnceLock::new();
     let read = |entry: &Entry| {
-        let (name, body, known) = known::ours(site, homes, entry)?;
+        let (name, body, known) = known::ours(site, homes, entry, entries)?;
         let seen = match body {
-            Body::Present => Some(present(site, (homes, &meter), &known, entry)),
+            Body::Present => Some(present(site, (homes, &meter), &known, (entry, entries))),
             Body::Aside => None,
         };
         Some((name, known, seen))
@@ -410,7 +410,7 @@ fn present(
     site: &Site,
     (homes, meter): (&Homes, &OnceLock<Meter>),
     known: &Known,
-    entry: &Entry,
+    (entry, all): (&Entry, &[Entry]),
 ) -> ObservedContainer {
     let sentence = entry.status.as_deref().unwrap_or_default();
     let state = status::state(entry.state).unwrap_or(State::Stopped);
@@ -436,7 +436,7 @@ fn present(
             .filter(|code| *code != 0 || !homes.was_stopped(&spec.name, &known.id)),
         health: status::health(sentence),
         image: entry.image_id.clone(),
-        unnamed: known::unnamed(entry, &known.mark),
+        unnamed: known::unnamed(entry, &known.mark, all),
         mark: (!known.wreck).then(|| known.mark.clone()),
         wreck: known.wreck,
         stopping: running && mark::is_stopping(home.stopping.as_deref(), pid),

@@ -52,17 +52,38 @@ pub(super) fn adapt(body: &mut ContainerCreateBody, options: &RunOptions) {
     host.auto_remove = Some(options.remove && options.detach);
 }
 
-/// Starts a made container, stays with it to its end, and returns its exit code. On an error it is left
-/// to the caller to remove it.
+/// Whether the caller of [`run`] removes the container: `began` says that it ran, `well` that nothing failed.
+pub(super) fn goes(options: &RunOptions, began: bool, well: bool) -> bool {
+    match well {
+        true => options.remove && !options.detach,
+        false => options.remove || !began,
+    }
+}
+
+/// Starts a made container and stays with it to its end. Returns whether it began to run, and its exit code; on an
+/// error it is left to the caller to remove it.
 pub(super) async fn run(
     link: &Link,
     full: &str,
     options: &RunOptions,
     orders: &mut Orders,
+) -> (bool, Result<i32, BackendError>) {
+    let mut began = false;
+    let ran = attended(link, full, options, orders, &mut began).await;
+    (began, ran)
+}
+
+async fn attended(
+    link: &Link,
+    full: &str,
+    options: &RunOptions,
+    orders: &mut Orders,
+    began: &mut bool,
 ) -> Result<i32, BackendError> {
     let docker = &link.docker;
     if options.detach {
         start(docker, full).await?;
+        *began = true;
         return Ok(0);
     }
     let attached = match tty(options) {
@@ -71,6 +92,7 @@ pub(super) async fn run(
     };
     let wires = attached.map_err(|error| failed("attach to", full, &error))?;
     start(docker, full).await?;
+    *began = true;
     let remote = Once { docker, full };
     let joined = terminal::join(wires, tty(options), &remote, orders).await;
     let code = match joined.map_err(|error| failed("attach to", full, &error))? {
@@ -163,6 +185,25 @@ impl Remote for Once<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_ran_and_was_not_to_go_stays_whatever_failed_then() {
+        for (remove, detach, began, well, gone) in [
+            (false, false, true, false, false),
+            (false, false, false, false, true),
+            (true, false, true, false, true),
+            (true, false, true, true, true),
+            (true, true, true, true, false),
+            (false, false, true, true, false),
+        ] {
+            let options = RunOptions {
+                remove,
+                detach,
+                ..RunOptions::default()
+            };
+            assert_eq!(goes(&options, began, well), gone);
+        }
+    }
 
     #[test]
     fn one_that_runs_once_is_not_started_again_and_removed_by_the_engine_only_when_nobody_waits() {

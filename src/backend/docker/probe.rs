@@ -13,7 +13,7 @@ use bollard::models::{
 use bollard::query_parameters::InspectContainerOptions;
 
 use super::attach;
-use super::error::failed;
+use super::error::{failed, is_missing};
 use super::reach::{LONGEST, Reach, reach};
 use crate::backend::{BackendError, FailedCheck, Probe};
 use crate::model::{Healthcheck, InnerCommand, Test};
@@ -131,7 +131,13 @@ async fn inspect(
 ) -> Result<ContainerInspectResponse, BackendError> {
     let options = None::<InspectContainerOptions>;
     let found = docker.inspect_container(id, options).await;
-    found.map_err(|e| failed("look at", full, &e))
+    found.map_err(|error| match is_missing(&error) {
+        true => BackendError::Gone {
+            verb: "look at",
+            container: full.into(),
+        },
+        false => failed("look at", full, &error),
+    })
 }
 
 /// What the engine's look says.

@@ -79,11 +79,9 @@ async fn remove(
     known: &Known,
     options: RemoveContainerOptions,
 ) -> Result<(), BackendError> {
-    let begun = Instant::now();
+    let (begun, docker) = (Instant::now(), link.at_work());
     loop {
-        let removed = link
-            .docker
-            .remove_container(&known.id, Some(options.clone()));
+        let removed = docker.remove_container(&known.id, Some(options.clone()));
         match removed.await {
             Err(error) if status(&error) == Some(CONFLICT) && begun.elapsed() < OLD_REQUEST => {
                 let spec = &known.mark.spec;
@@ -113,7 +111,7 @@ async fn remove_held(
         .filter(|(_, volume)| !used.contains(&volume))
     {
         let removed = link
-            .docker
+            .at_work()
             .remove_volume(volume, None::<RemoveVolumeOptions>)
             .await;
         match removed {

@@ -20,6 +20,9 @@ use crate::backend::BackendError;
 use crate::model::{Name, host_name_of};
 use crate::store::{self, Paths};
 
+/// What the name of an older self that was set aside ends with.
+pub(super) const ASIDE: &str = ".locker-old";
+
 /// What the verbs share.
 #[derive(Clone, Debug)]
 pub(super) struct Site {
@@ -47,7 +50,7 @@ impl Site {
 
     /// The name on the host of the older self that was set aside; its marks say whose it is.
     pub(super) fn aside(&self, name: &Name) -> String {
-        format!("{}.locker-old", self.full(name))
+        format!("{}{ASIDE}", self.full(name))
     }
 
     /// Where the files of all the project's containers are.

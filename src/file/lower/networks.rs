@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::stores::{check_engine_name, external, named};
+use super::stores::{check_engine_name, external, labels, named};
 use super::values::{Fields, boolean, items};
 use crate::file::desk::{Desk, Scope};
 use crate::file::diagnostic::{Diagnostic, Severity};
@@ -156,10 +156,7 @@ fn wishes(desk: &Desk<'_>, fields: Fields<'_, '_>, network: &mut ExtraNetwork) {
     {
         desk.error(node.spot, "every network of locker has IPv4");
     }
-    let labels = fields.pairs(desk, "labels").into_iter();
-    network.labels = labels
-        .map(|pair| (pair.key, pair.value.unwrap_or_default()))
-        .collect();
+    network.labels = labels(desk, fields);
 }
 
 /// `mtu` of a network.

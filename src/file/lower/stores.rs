@@ -10,7 +10,8 @@ use crate::file::keys;
 use crate::file::layout::Parts;
 use crate::file::tree::{Entry, Spot};
 use crate::model::{
-    EngineVolume, FileContent, Name, VolumeSource, check_plain, host_name_of, host_path,
+    EngineVolume, FileContent, Name, VolumeSource, check_plain, check_store_label, host_name_of,
+    host_path,
 };
 
 /// What a name of `volumes` stands for.
@@ -137,7 +138,7 @@ fn volume(desk: &Desk<'_>, project: &Name, key: &Name, entry: &Entry) -> Option<
             .map(|pair| (pair.key, pair.value.unwrap_or_default()))
             .collect()
     };
-    let (mut options, labels) = (pairs("driver_opts"), pairs("labels"));
+    let (mut options, labels) = (pairs("driver_opts"), labels(desk, fields));
     let driver = fields.text(desk, "driver");
     let driver = match driver {
         Some((driver, spot)) => desk
@@ -155,6 +156,17 @@ fn volume(desk: &Desk<'_>, project: &Name, key: &Name, entry: &Entry) -> Option<
         options,
         labels,
     }))
+}
+
+/// `labels` of a network or volume; what marks one as ours or docker compose's is not for the file to say.
+pub(super) fn labels(desk: &Desk<'_>, fields: Fields<'_, '_>) -> BTreeMap<String, String> {
+    let pairs = fields.pairs(desk, "labels").into_iter();
+    let pairs = pairs.filter_map(|pair| {
+        let value = pair.value.unwrap_or_default();
+        desk.check(pair.spot, check_store_label(&pair.key, &value))?;
+        Some((pair.key, value))
+    });
+    pairs.collect()
 }
 
 /// A device of a bind is a path, below the project when it is not absolute, as Compose has it.

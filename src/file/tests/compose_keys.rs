@@ -196,3 +196,23 @@ fn a_system_container_refuses_every_key_of_the_other_kind() {
         assert!(said.contains(&expected), "{said}");
     }
 }
+
+#[test]
+fn labels_that_mark_what_is_lockers_or_docker_composes_are_refused_on_networks_and_volumes() {
+    for (key, word) in [
+        ("locker.project", "is a label that locker writes itself"),
+        (
+            "com.docker.compose.project",
+            "by which docker compose knows its own",
+        ),
+        ("a b", "is not the key of a label"),
+    ] {
+        for kind in ["networks", "volumes"] {
+            let text = format!(
+                "services: {{a: {{image: x}}}}\n{kind}: {{n: {{labels: {{\"{key}\": x}}}}}}\n"
+            );
+            let told = drawn(&text);
+            assert!(told.contains(word), "{kind} {key}: {told}");
+        }
+    }
+}

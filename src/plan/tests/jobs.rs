@@ -71,6 +71,36 @@ fn a_job_is_no_leftover() {
     assert!(made.warnings.is_empty(), "{:?}", made.warnings);
 }
 
+/// A network that changed takes nobody along whom `--remove-orphans` leaves.
+#[test]
+fn one_that_stays_on_a_changed_network_stands_in_the_way_with_remove_orphans_too() {
+    let mut file = mixed();
+    file.network.subnet = Some("10.99.0.0/24".parse().unwrap());
+    let wish = Wish {
+        remove_orphans: true,
+        ..wish(Goal::Up)
+    };
+    let told = |file: &Project, world: &World| match plan(file, &world.look(), &wish) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.into_iter().map(|p| p.message).collect(),
+    };
+    let problems = told(&file, &world());
+    let of = |word: &str| format!("container `{word}`, which is not in the file, runs on it");
+    assert!(
+        problems.iter().any(|p| p.contains(&of("long"))),
+        "{problems:?}"
+    );
+    let mut orphan = mixed();
+    let mut plain = orphan.containers["web"].clone();
+    (plain.name, plain.ports) = (name("plain"), Vec::new());
+    orphan.containers.insert(name("plain"), plain);
+    let problems = told(&file, &World::of(&orphan));
+    assert!(
+        !problems.iter().any(|p| p.contains(&of("plain"))),
+        "{problems:?}"
+    );
+}
+
 #[test]
 fn what_ended_jobs_does_nothing_more() {
     for goal in [DOWN, Goal::Cleanup, Goal::Remove] {

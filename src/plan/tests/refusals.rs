@@ -202,6 +202,35 @@ fn a_picked_port_stays_while_its_container_is_left_out_and_goes_with_its_rule() 
 }
 
 #[test]
+fn a_picked_port_is_picked_anew_when_somebody_else_has_it_while_its_container_rests() {
+    let file = with("web", |web| web.ports[0].0 = port("0:80"));
+    let port_of = |world: &World| {
+        *world
+            .look()
+            .record
+            .unwrap()
+            .picked_ports
+            .values()
+            .next()
+            .unwrap()
+    };
+    let mut other = file.clone();
+    other.name = name("other");
+    assert_ne!(port_of(&World::of(&file)), port_of(&World::of(&other)));
+    let mut world = World::of(&file);
+    let before = port_of(&world);
+    world.run(&file, &wish(Goal::Stop));
+    world.run(&file, &wish(Goal::Up));
+    assert_eq!(port_of(&world), before);
+    world.run(&file, &wish(Goal::Stop));
+    world.seen.listeners = vec![listener("0.0.0.0", before)];
+    world.run(&file, &wish(Goal::Up));
+    let after = port_of(&world);
+    assert_ne!(after, before);
+    assert_eq!(world.text(&file, &wish(Goal::Up)), "nothing to do");
+}
+
+#[test]
 fn a_random_port_is_refused_when_none_is_free() {
     let file = with("web", |web| web.ports[0].0 = port("0:80"));
     let all = (10_000..=u16::MAX).map(|port| listener("0.0.0.0", port));

@@ -561,6 +561,25 @@ fn a_copy_for_one_command_has_the_ids_of_its_original_and_shares_its_volumes() {
 }
 
 #[test]
+fn an_isolated_container_with_volumes_of_another_is_refused() {
+    let mut file = mixed();
+    let web = file.containers.get_mut("web").unwrap();
+    web.isolate = true;
+    settings(web).volumes_from.push(("db".into(), true));
+    let mut world = World::default();
+    let foreign = world.seen.foreign.entry(Kind::Application).or_default();
+    foreign.insert("db".into());
+    let problems = plan(&file, &world.look(), &wish(Goal::Up)).unwrap_err();
+    let told: Vec<_> = problems.iter().map(|p| (p.key, &p.message)).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, Some(Key::VolumesFrom));
+    assert!(
+        told[0].1.contains("`volumes_from` names are another's"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn isolated_containers_never_share_a_host_id() {
     let mut file = mixed();
     for container in file.containers.values_mut() {
