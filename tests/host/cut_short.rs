@@ -88,7 +88,8 @@ fn ends(host: &Host, what: &str, begun: &str) {
     let before = images();
     let (ran, took) = pressed(host, begun, false);
     let ran = ran.exits(130).says(&["SIGINT"]);
-    assert!(took < 6000, "{what}: {took} ms\n{}", ran.err);
+    // What is waited for takes 300 s; a busy machine takes its time over all the rest.
+    assert!(took < 60_000, "{what}: {took} ms\n{}", ran.err);
     assert!(!ran.err.contains("panicked"), "{what}: {}", ran.err);
     assert_eq!(images(), before, "{what}");
     // The engine goes on for a moment where it was cut off.
@@ -183,8 +184,9 @@ fn a_second_ctrl_c_leaves_while_the_first_is_still_obeyed() {
                 let ran = ran.says(&["SIGINT", "the next `locker up`"]);
                 let promised = ran.err.matches("once more leaves at once").count();
                 assert_eq!(promised, 1, "{}", ran.err);
+                // Two seconds where the machine is not busy; the first one waits for 90.
                 assert!(
-                    took < 2000,
+                    took < 20_000,
                     "{source}, {supervisor}: {took} ms\n{}",
                     ran.err
                 );
