@@ -16,7 +16,7 @@ use crate::backend::{
 };
 use crate::model::{Hooks, Kind, Name, UnitState, host_name_of};
 use crate::observed::Mark;
-use crate::store::{self, Asking, Paths};
+use crate::store::{self, Paths};
 use crate::sys;
 use crate::systemd::{Job, JournalReader, Units, UnitsError};
 
@@ -173,7 +173,7 @@ impl Supervised {
         }
         let told = |error| self.told("stop", name, &error);
         // What comes before the stop has run, and the supervisor leaves the container to this.
-        let asked = store::ask(&self.paths, &self.project, name, Asking::default());
+        let asked = store::ask_stop(&self.paths, &self.project, name);
         let asked = asked.map_err(|error| told(error.into()))?;
         let queued = self.units.queue(&self.project, name, Job::Stop).await;
         let stopped = self.engines.stop(name, body, timeout).await;

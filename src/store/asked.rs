@@ -43,23 +43,29 @@ pub struct Asking {
     pub bare: bool,
 }
 
+const START: &str = "start";
+const STOP: &str = "stop";
 const ALONE: &str = "alone";
 const BARE: &str = "bare";
 
 impl Asking {
     fn words(self) -> String {
-        let words = [(self.alone, ALONE), (self.bare, BARE)];
+        let words = [(true, START), (self.alone, ALONE), (self.bare, BARE)];
         let said = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
         said.collect::<Vec<_>>().join(" ")
     }
 
     fn of_words(text: &str) -> Self {
-        let has = |word: &str| text.split(' ').any(|said| said == word);
+        let has = |word: &str| has(text, word);
         Self {
             alone: has(ALONE),
             bare: has(BARE),
         }
     }
+}
+
+fn has(text: &str, word: &str) -> bool {
+    text.split(' ').any(|said| said == word)
 }
 
 /// Says that this start of a container is asked for: it starts even when its work is done, and alone
@@ -73,13 +79,25 @@ pub fn ask(
     container: &Name,
     asking: Asking,
 ) -> Result<Asked, StoreError> {
+    say(paths, project, container, &asking.words())
+}
+
+/// Says that a stop of a container is asked for, and that whoever asks ends it himself.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn ask_stop(paths: &Paths, project: &Name, container: &Name) -> Result<Asked, StoreError> {
+    say(paths, project, container, STOP)
+}
+
+fn say(paths: &Paths, project: &Name, container: &Name, words: &str) -> Result<Asked, StoreError> {
     let path = paths.asked(project, container);
     let written = || -> io::Result<File> {
         if let Some(dir) = path.parent() {
             super::make_private(dir)?;
         }
         let mut file = super::create_private(&path)?;
-        file.write_all(asking.words().as_bytes())?;
+        file.write_all(words.as_bytes())?;
         file.lock()?;
         Ok(file)
     };
@@ -92,16 +110,16 @@ pub fn ask(
 /// Why the start that is under way happens. Only the first who looks hears that it was asked for, so that a
 /// container which systemd starts again by itself is not taken for one that was.
 pub fn take_asked(paths: &Paths, project: &Name, container: &Name) -> Why {
-    match take(paths, project, container) {
+    match take(paths, project, container, STOP) {
         Some((_, text)) => Why::Asked(Asking::of_words(&text)),
         None => Why::Due,
     }
 }
 
-/// Who asked for what is under way, a stop for one, and ends the container himself; none when nobody did. As with
+/// Who asked for the stop that is under way, and ends the container himself; none when nobody did. As with
 /// [`take_asked`] only the first who looks is told.
-pub fn take_asker(paths: &Paths, project: &Name, container: &Name) -> Option<Asker> {
-    take(paths, project, container).map(|(note, _)| Asker(note))
+pub fn take_stopper(paths: &Paths, project: &Name, container: &Name) -> Option<Asker> {
+    take(paths, project, container, START).map(|(note, _)| Asker(note))
 }
 
 /// Somebody who asked.
@@ -115,12 +133,16 @@ impl Asker {
     }
 }
 
-fn take(paths: &Paths, project: &Name, container: &Name) -> Option<(File, String)> {
+/// Takes the note unless it is about something `other` than what is under way. One that an older locker wrote says neither.
+fn take(paths: &Paths, project: &Name, container: &Name, other: &str) -> Option<(File, String)> {
     let path = paths.asked(project, container);
     let mut note = File::open(&path).ok()?;
     let mut text = String::new();
     let read = note.read_to_string(&mut text).is_ok();
     let held = is_held(&note);
+    if held && has(&text, other) {
+        return None;
+    }
     let _ = fs::remove_file(&path); // One that stays is not held for long.
     (read && held).then_some((note, text))
 }
@@ -170,11 +192,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
         let (shop, web) = (Name::new("shop").unwrap(), Name::new("web").unwrap());
-        assert!(take_asker(&paths, &shop, &web).is_none());
-        let asked = ask(&paths, &shop, &web, Asking::default()).unwrap();
-        let asker = take_asker(&paths, &shop, &web).unwrap();
+        assert!(take_stopper(&paths, &shop, &web).is_none());
+        let asked = ask_stop(&paths, &shop, &web).unwrap();
+        // A start just then, of systemd's, is not what was asked for.
+        assert_eq!(take_asked(&paths, &shop, &web), Why::Due);
+        let asker = take_stopper(&paths, &shop, &web).unwrap();
         assert!(asker.waits() && asker.waits());
         drop(asked);
         assert!(!asker.waits());
+        let asking = Asking::default();
+        let _asked = ask(&paths, &shop, &web, asking).unwrap();
+        assert!(take_stopper(&paths, &shop, &web).is_none());
+        assert_eq!(take_asked(&paths, &shop, &web), Why::Asked(asking));
     }
 }

@@ -26,7 +26,7 @@ mod specs;
 mod stopped;
 
 pub use adopted::{ADOPTED_VERSION, load_adopted, save_adopted};
-pub use asked::{Asked, Asker, Asking, Why, ask, take_asked, take_asker};
+pub use asked::{Asked, Asker, Asking, Why, ask, ask_stop, take_asked, take_stopper};
 pub use atomic::{StoreError, is_no_room, write_atomic};
 pub use attended::{Attended, attend, is_attended};
 pub use frozen::{Freezing, Frozen, left_frozen, may_be_frozen};

@@ -249,6 +249,13 @@ impl Paths {
             .join(format!("{project}~{container}"))
     }
 
+    /// Which container of the engine's was started, while the commands after its start have not all run.
+    pub fn unfollowed(&self, project: &Name, container: &Name) -> PathBuf {
+        self.run
+            .join("follows")
+            .join(format!("{project}~{container}"))
+    }
+
     /// How often a service has failed to start in a row; a reboot forgives.
     pub fn backoff(&self, project: &Name, container: &Name) -> PathBuf {
         self.run

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -12,16 +13,16 @@ use super::attend::{Ask, Look, Notes, attend, failed, look_at};
 use super::attend::{SHOWN, keep_begin};
 use super::backoff::{self, Tries};
 use super::bookmark::Bookmark;
-use super::engine::{Engine, Shown};
+use super::engine::{Engine, Shown, is_away};
 use super::output::Output;
 use super::stream::{Piece, copy};
 use super::{gate, hooks, ports, ready, told};
 use crate::model::{Healthcheck, SupervisorStatus, Test, UnitSpec, host_name_of};
 use crate::store::{self, Paths};
-use crate::sys::Notifier;
+use crate::sys::{self, Notifier};
 
-/// How long the engine may be away: it is restarted, or the host boots.
-pub(super) const ENGINE_AWAY: Duration = Duration::from_secs(90);
+/// How long the engine may be away until the last words of a container that has ended are given up.
+const ENGINE_AWAY: Duration = Duration::from_secs(90);
 /// How long to wait before a stream of output that has ended is asked for once more.
 pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
@@ -35,12 +36,12 @@ struct Container<'a> {
 }
 
 /// Starts it, or takes it over when it runs, and stays with it; its exit code. One whose work is done is
-/// started only when that was asked for.
+/// started only when that was `asked` for, and one that was thought to run only when it is `gated`.
 pub(super) fn supervise(
     unit: &UnitSpec,
     paths: &Paths,
     notifier: &Notifier,
-    (asked, tries): (bool, &Tries),
+    (asked, gated, tries): (bool, bool, &Tries),
 ) -> Result<u8, String> {
     let full = host_name_of(&unit.project, &unit.name);
     let engine = Engine::of(unit);
@@ -51,10 +52,14 @@ pub(super) fn supervise(
         move |error: io::Error| format!("cannot {verb} container `{full}`: {error}")
     };
     super::say(notifier, &SupervisorStatus::AwaitsEngine);
-    engine
-        .await_engine(ENGINE_AWAY)
-        .map_err(failed("reach the engine of"))?;
-    let shown = engine.show(&full).map_err(failed("find"))?;
+    // One that may run is stopped with its service also while its engine is away. Anything else is not there yet, and a stop
+    // ends this process.
+    let may_run = was_attended(unit, paths);
+    let mut ear = match may_run {
+        true => Some(told::listen(unit, paths).map_err(failed("listen for a stop of"))?),
+        false => None,
+    };
+    let shown = engine.show_at_last(&full).map_err(failed("find"))?;
     let started = &shown.state.started_at;
     let noted = store::was_run_stopped(paths, &unit.project, &unit.name, &shown.id, started);
     if !asked && unit.oneshot && is_done(&shown) && !noted {
@@ -63,18 +68,40 @@ pub(super) fn supervise(
         gate::done(&paths.ready(&unit.project, &unit.name));
         return Ok(0);
     }
+    let ended = !shown.state.running && may_run && stopped.exists();
+    if ended || !shown.state.running && !gated && !asked {
+        // It was told to stop, or has ended before it was attended to, and what it waits for was not looked at: how it has ended
+        // is what there is to tell, and the restart policy decides.
+        ready(notifier)?;
+        gate::over(&paths.ready(&unit.project, &unit.name));
+        let _ = fs::remove_file(paths.attended(&unit.project, &unit.name));
+        return Ok(told_code(&stopped, code(shown.state.exit_code)));
+    }
     tries.note();
     // Nothing keeps it from starting any more; from now on a stop is a stop of the container.
-    told::listen(unit, paths, &shown.id).map_err(failed("listen for a stop of"))?;
+    let ear = match ear.take() {
+        Some(ear) => ear,
+        None => told::listen(unit, paths).map_err(failed("listen for a stop of"))?,
+    };
+    ear.know(&shown.id);
     super::say(notifier, &SupervisorStatus::Begins);
+    // One that ran was started before, with all that belongs to it, unless its supervisor was killed in the middle of that.
+    let follows = Follows::of(unit, paths);
+    let begins = !shown.state.running || follows.are_due(&shown.id);
+    if begins {
+        follows.note(&shown.id);
+    }
     start(unit, paths, &engine, noted.then_some(&shown.id)).map_err(failed("start"))?;
     let _ports = ports::open(unit, paths, asked);
     if let Err(reason) = ready(notifier) {
-        eprintln!("{reason}"); // the container runs, and is attended to
+        sys::tell_journal(reason); // the container runs, and is attended to
     }
-    // One that ran was started before, with all that belongs to it.
-    if !shown.state.running
-        && let Err(reason) = begun(unit, paths, notifier)
+    let done = match begins {
+        true => begun(unit, paths, notifier),
+        false => Ok(()),
+    };
+    follows.forget();
+    if let Err(reason) = done
         // What has ended by itself cannot run them, and that it has ended is what there is to tell.
         && engine.show(&full).is_ok_and(|now| now.state.running)
         // Nor can what was told to stop meanwhile.
@@ -88,7 +115,7 @@ pub(super) fn supervise(
     let ended = stay(unit, paths, notifier, &engine, &full).map_err(failed("attend to"))?;
     let code = told_code(&stopped, ended);
     if code != ended && ended == KILLED && !unit.stop_timeout.is_zero() {
-        eprintln!("{}", unit.was_killed());
+        sys::tell_journal(unit.was_killed());
     }
     Ok(code)
 }
@@ -107,6 +134,39 @@ fn start(
         let _ = store::note_stopped(paths, &unit.project, &unit.name, id);
     }
     started
+}
+
+/// The commands after a start: a note that they have not all run outlives a supervisor that is killed, and the next one, which
+/// takes the container over, runs them all.
+struct Follows {
+    note: PathBuf,
+    has_any: bool,
+}
+
+impl Follows {
+    fn of(unit: &UnitSpec, paths: &Paths) -> Self {
+        Self {
+            note: paths.unfollowed(&unit.project, &unit.name),
+            has_any: unit.hooks.follow_start(),
+        }
+    }
+
+    /// Whether they are still to run in the container of this id, which was started before.
+    fn are_due(&self, id: &str) -> bool {
+        self.has_any && fs::read_to_string(&self.note).is_ok_and(|noted| noted == id)
+    }
+
+    fn note(&self, id: &str) {
+        if self.has_any
+            && let Err(error) = note(&self.note, id)
+        {
+            gate::complain(&self.note, &error);
+        }
+    }
+
+    fn forget(&self) {
+        let _ = fs::remove_file(&self.note); // Not there is what is wanted.
+    }
 }
 
 /// The exit code of what SIGKILL ended, as the engine tells it.
@@ -142,7 +202,7 @@ pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
 pub(super) fn note_stop(unit: &UnitSpec, paths: &Paths, id: Option<&str>) {
     backoff::forgive(&paths.backoff(&unit.project, &unit.name));
     // Without the note the service counts as failed, which is all the harm.
-    let _ = note(&paths.told_to_stop(&unit.project, &unit.name));
+    let _ = note(&paths.told_to_stop(&unit.project, &unit.name), "");
     if unit.oneshot {
         note_unfinished(unit, paths, id);
     }
@@ -162,28 +222,35 @@ fn note_unfinished(unit: &UnitSpec, paths: &Paths, id: Option<&str>) {
     }
     if let Err(error) = noted {
         let dir = paths.stopped(&unit.project);
-        eprintln!(
+        sys::tell_journal(format_args!(
             "cannot write below `{}`: {error}; if `{}` ends with 0 now, it counts as done: `locker start {}` runs it again",
             dir.display(),
             unit.name,
             unit.name
-        );
+        ));
     }
 }
 
-fn note(path: &Path) -> io::Result<()> {
+fn note(path: &Path, text: &str) -> io::Result<()> {
     if let Some(dir) = path.parent() {
         crate::store::make_private(dir)?;
     }
-    fs::write(path, "")
+    fs::write(path, text)
 }
 
-/// Whether its engine runs it already: its supervisor was killed, or the engine's own tools have started it.
-pub(super) fn runs(unit: &UnitSpec) -> bool {
+/// Whether its engine runs it already: its supervisor was killed, or the engine's own tools have started it. Of an engine that is
+/// away nobody knows more than what that supervisor has left behind.
+pub(super) fn runs(unit: &UnitSpec, paths: &Paths) -> bool {
     let full = host_name_of(&unit.project, &unit.name);
-    Engine::of(unit)
-        .show(&full)
-        .is_ok_and(|shown| shown.state.running)
+    match Engine::of(unit).show(&full) {
+        Ok(shown) => shown.state.running,
+        Err(error) => is_away(&error) && was_attended(unit, paths),
+    }
+}
+
+/// Whether its last supervisor was killed while the container ran: one that ends by itself takes its note along.
+fn was_attended(unit: &UnitSpec, paths: &Paths) -> bool {
+    paths.attended(&unit.project, &unit.name).exists()
 }
 
 fn is_done(shown: &Shown) -> bool {
@@ -204,12 +271,12 @@ fn stay(
     let notes = Notes::of(unit, paths);
     let mut before = String::new();
     loop {
-        let shown = engine.show(full)?;
+        let shown = engine.show_at_last(full)?;
         if shown.id == before && !shown.state.running {
             return Ok(code(shown.state.exit_code));
         }
         before.clone_from(&shown.id);
-        let shown = &shown;
+        let (shown, unit) = (&shown, &super::renewed(unit, paths));
         let run = Run {
             unit,
             paths,
@@ -246,25 +313,28 @@ impl Run<'_> {
             full: self.full.into(),
             stopped: self.stopped.into(),
         };
+        let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (tell, ended) = mpsc::channel();
+            let over = &over;
             scope.spawn(move || {
                 let code = wait(self.engine, &self.shown.id);
+                over.store(true, Ordering::Relaxed);
                 // The other end is gone only when this whole process ends.
                 let _ = tell.send(code);
             });
-            scope.spawn(move || self.hand_on(Bookmark::new(handed_on)));
+            scope.spawn(move || self.hand_on(Bookmark::new(handed_on), over));
             attend(self.unit, notes, notifier, &container, &ended)
         })
     }
 
     /// Hands its output on until it has ended, through restarts of the engine.
-    fn hand_on(&self, mut bookmark: Bookmark) {
+    fn hand_on(&self, mut bookmark: Bookmark, over: &AtomicBool) {
         let mut output = Output::of(self.unit);
         loop {
             self.copy(true, &mut bookmark, &mut output);
             std::thread::sleep(AGAIN);
-            let back = self.engine.await_engine(ENGINE_AWAY);
+            let back = await_output(self.engine, over);
             let seen = back.and_then(|()| self.engine.show(&self.shown.id));
             let same = |now: &Shown| now.state.started_at == self.shown.state.started_at;
             // It may run once more: whoever attends to that run goes on at the bookmark.
@@ -296,14 +366,33 @@ impl Run<'_> {
     }
 }
 
-/// Waits for its end through restarts of the engine.
+/// A check that could not be made has failed only when the engine says so, or when its time is over.
+fn not_looked(error: &io::Error) -> Look {
+    match is_away(error) {
+        true => Look::Unknown(error.to_string()),
+        false => Look::Failed(error.to_string()),
+    }
+}
+
+/// Waits for its end through restarts of the engine, which may keep it alive meanwhile, however long it is away.
 pub(super) fn wait(engine: &Engine, id: &str) -> u8 {
     loop {
         match engine.wait(id) {
             Ok(ended) => return code(ended),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return super::UNAVAILABLE,
-            Err(_) if engine.await_engine(ENGINE_AWAY).is_err() => return super::UNAVAILABLE,
-            Err(_) => {}
+            Err(_) => std::thread::sleep(AGAIN),
+        }
+        engine.await_back();
+    }
+}
+
+/// Waits until an engine that is away is back, to hand on what is left of an output: without end while the container may
+/// run, and for a while when it has ended.
+pub(super) fn await_output(engine: &Engine, over: &AtomicBool) -> io::Result<()> {
+    loop {
+        match engine.await_engine(ENGINE_AWAY) {
+            Err(_) if !over.load(Ordering::Relaxed) => {}
+            done => return done,
         }
     }
 }
@@ -338,7 +427,7 @@ impl Ask for Container<'_> {
                 Test::Port { port } => {
                     return match self.engine.address(&self.full) {
                         Ok(at) => look_at(at, *port, check.timeout),
-                        Err(error) => Look::Failed(error.to_string()),
+                        Err(error) => not_looked(&error),
                     };
                 }
             };
@@ -351,7 +440,7 @@ impl Ask for Container<'_> {
             return match self.engine.run(&self.full, &test, most, &mut hear) {
                 Ok(0) => Look::Passed,
                 Ok(code) => Look::Failed(failed(code, &said)),
-                Err(error) => Look::Failed(error.to_string()),
+                Err(error) => not_looked(&error),
             };
         }
         match self.engine.show(&self.full) {
@@ -365,13 +454,13 @@ impl Ask for Container<'_> {
                     (status, None) => Look::Failed(format!("the image's check says `{status}`")),
                 },
             },
-            Err(error) => Look::Failed(error.to_string()),
+            // The engine is away, or the container is: whoever waits for its end tells.
+            Err(error) => Look::Unknown(error.to_string()),
         }
     }
 
-    fn end(&self) {
-        // What does not end is told by the next check again.
-        let _ = self.engine.kill(&self.full);
+    fn end(&self) -> bool {
+        self.engine.kill(&self.full).is_ok()
     }
 
     fn rest(&self) -> bool {
@@ -388,9 +477,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let stopped = dir.path().join("run/stopped/web");
         assert_eq!(told_code(&stopped, 137), 137);
-        note(&stopped).unwrap();
+        note(&stopped, "").unwrap();
         assert_eq!(told_code(&stopped, 137), 0);
         assert_eq!(told_code(&stopped, 137), 137, "it is said once");
+    }
+
+    #[test]
+    fn commands_after_a_start_are_due_until_they_have_run_in_that_very_container() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let mut unit = super::super::output::tests::unit();
+        Follows::of(&unit, &paths).note("abc");
+        assert!(!Follows::of(&unit, &paths).are_due("abc"), "it has none");
+        unit.hooks.post_start = serde_json::from_value(serde_json::json!([{
+            "command": {"shell": "true"}, "user": null, "privileged": false, "working_dir": null, "environment": {},
+        }]))
+        .unwrap();
+        let follows = || Follows::of(&unit, &paths);
+        assert!(!follows().are_due("abc"));
+        follows().note("abc");
+        assert!(follows().are_due("abc") && !follows().are_due("other"));
+        follows().forget();
+        assert!(!follows().are_due("abc"));
     }
 
     #[test]
@@ -407,3 +515,7 @@ mod tests {
         assert!(is("abc") && !is("other"));
     }
 }
+
+#[cfg(test)]
+#[path = "application_tests.rs"]
+mod away_tests;

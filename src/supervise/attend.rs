@@ -2,11 +2,12 @@
 //!
 //! The same for both engines; each hands in how its container is asked. Ends with the container.
 
+use std::fs;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{backoff, gate, output};
 use crate::backend::lxc::supervised::shed;
@@ -30,6 +31,8 @@ pub(super) enum Look {
     Pending(String),
     /// There is no check.
     Nothing,
+    /// It could not be looked at, which says nothing of it: its engine is away, for one.
+    Unknown(String),
 }
 
 /// Looks whether somebody takes connections there.
@@ -72,8 +75,8 @@ pub(super) trait Ask {
     /// Whether it has ended because it was asked to, which an exit code of 0 does not tell.
     fn was_stopped(&self) -> bool;
 
-    /// Ends it, because it is not healthy.
-    fn end(&self);
+    /// Ends it, because it is not healthy; whether that was done. What does not end is told by the next check again.
+    fn end(&self) -> bool;
 
     /// Sees to it that what a sleeper does not need is let go of; false when nobody else does.
     fn rest(&self) -> bool;
@@ -84,14 +87,26 @@ pub(super) struct Notes {
     failures: PathBuf,
     ready: PathBuf,
     unwell: PathBuf,
+    /// What the service is to be, and when that was written.
+    spec: PathBuf,
+    paths: Paths,
 }
 
 impl Notes {
+    fn written(&self) -> Option<SystemTime> {
+        let meta = fs::metadata(&self.spec);
+        meta.and_then(|meta| meta.modified()).ok()
+    }
+
     pub(super) fn of(unit: &UnitSpec, paths: &Paths) -> Self {
         Self {
             failures: paths.backoff(&unit.project, &unit.name),
             ready: paths.ready(&unit.project, &unit.name),
             unwell: paths.unwell(&unit.project, &unit.name),
+            spec: paths
+                .unit_specs(&unit.project)
+                .join(format!("{}.json", unit.name)),
+            paths: paths.clone(),
         }
     }
 }
@@ -104,10 +119,17 @@ pub(super) fn attend(
     ask: &dyn Ask,
     ended: &Receiver<u8>,
 ) -> u8 {
-    let check = unit.healthcheck.as_ref();
-    let mut health = Health::begin(unit, notes, notifier);
+    let mut written = notes.written();
+    let mut health = Health::begin(super::renewed(unit, &notes.paths), notes, notifier);
     let mut forgiven = false;
     loop {
+        let now = notes.written();
+        if now != written {
+            written = now;
+            health.renew(super::renewed(&health.unit, &notes.paths));
+        }
+        let check = health.unit.healthcheck.clone();
+        let check = check.as_ref();
         if !forgiven && health.begun.elapsed() >= backoff::good_run() {
             backoff::forgive(&notes.failures);
             forgiven = true;
@@ -117,11 +139,17 @@ pub(super) fn attend(
             Look::Passed => health.passed(&SupervisorStatus::Healthy),
             Look::Failed(said) => {
                 if health.failed(&said) {
-                    eprintln!("{said}; it is unhealthy and is ended to be started again");
+                    sys::tell_journal(format_args!(
+                        "{said}; it is unhealthy and is ended to be started again"
+                    ));
                     gate::leave_reason(&notes.unwell, &health.reason(&said));
-                    ask.end();
+                    if !ask.end() {
+                        // Whatever ends it later is something else.
+                        gate::forget_reason(&notes.unwell);
+                    }
                 }
             }
+            Look::Unknown(said) => health.is_unknown(&said),
             Look::Pending(said) => health.say(&SupervisorStatus::Pending(said)),
         }
         let pause = pause(check, health.settled, health.begun, forgiven);
@@ -148,9 +176,10 @@ pub(super) fn attend(
 /// How the container is, and who is told. systemd has been told before that it may run: whether it is well is no
 /// matter of its start, so that no check can ever end it.
 struct Health<'a> {
-    unit: &'a UnitSpec,
+    unit: UnitSpec,
     notifier: &'a Notifier,
     note: &'a Path,
+    unwell: &'a Path,
     begun: Instant,
     /// Held until the container has ended; none when it could not be written.
     told: Option<Told>,
@@ -162,15 +191,18 @@ struct Health<'a> {
     failures: u32,
     /// What the journal was told of them.
     journal: Words,
+    /// It was told that it cannot be looked at.
+    blind: bool,
 }
 
 impl<'a> Health<'a> {
-    fn begin(unit: &'a UnitSpec, notes: &'a Notes, notifier: &'a Notifier) -> Self {
+    fn begin(unit: UnitSpec, notes: &'a Notes, notifier: &'a Notifier) -> Self {
         let told = Told::begin(&notes.ready);
         let health = Self {
             unit,
             notifier,
             note: &notes.ready,
+            unwell: &notes.unwell,
             begun: Instant::now(),
             told: told
                 .map_err(|error| gate::complain(&notes.ready, &error))
@@ -179,9 +211,18 @@ impl<'a> Health<'a> {
             settled: false,
             failures: 0,
             journal: Words::default(),
+            blind: false,
         };
         health.say(&SupervisorStatus::Runs);
         health
+    }
+
+    /// Goes on with what the service is to be by now; another check begins anew.
+    fn renew(&mut self, unit: UnitSpec) {
+        if unit.healthcheck != self.unit.healthcheck {
+            (self.failures, self.settled) = (0, false);
+        }
+        self.unit = unit;
     }
 
     fn say(&self, status: &SupervisorStatus) {
@@ -195,9 +236,20 @@ impl<'a> Health<'a> {
         }
     }
 
+    /// What is known of it holds on; the journal is told once.
+    fn is_unknown(&mut self, said: &str) {
+        if !std::mem::replace(&mut self.blind, true) {
+            sys::tell_journal(format_args!("its health cannot be looked at now: {said}"));
+        }
+    }
+
     fn passed(&mut self, status: &SupervisorStatus) {
+        self.blind = false;
+        if self.failures > 0 {
+            gate::forget_reason(self.unwell);
+        }
         if let Some(words) = self.journal.passes() {
-            output::remark(self.unit, words);
+            output::remark(&self.unit, words);
         }
         if !self.well || self.failures > 0 {
             self.tell(Phase::Well);
@@ -218,6 +270,7 @@ impl<'a> Health<'a> {
 
     /// Whether it is to be ended.
     fn failed(&mut self, said: &str) -> bool {
+        self.blind = false;
         self.failures = self.failures.saturating_add(1);
         let unwell = match &self.unit.healthcheck {
             Some(check) => is_unwell(check, self.well, self.failures, self.begun.elapsed()),
@@ -234,7 +287,7 @@ impl<'a> Health<'a> {
         let counts = self.well || unwell;
         let words = counts.then(|| self.journal.fails(said, unwell, Instant::now()));
         if let Some(words) = words.flatten() {
-            output::remark(self.unit, &words);
+            output::remark(&self.unit, &words);
         }
         if unwell && !self.settled {
             self.settled = true;
@@ -330,7 +383,9 @@ fn pause(check: Option<&Healthcheck>, settled: bool, begun: Instant, forgiven: b
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::num::NonZeroU16;
+    use std::sync::mpsc::{Sender, channel};
 
     use super::*;
     use crate::model::Test;
@@ -361,6 +416,76 @@ mod tests {
             told
         });
         assert!(told.count() <= 20);
+    }
+
+    /// Looks that follow one another; the last ends the container.
+    struct Looks(RefCell<Vec<Look>>, Sender<u8>, Box<dyn Fn(usize)>);
+
+    impl Ask for Looks {
+        fn was_stopped(&self) -> bool {
+            false
+        }
+
+        fn look(&self, _: Option<&Healthcheck>) -> Look {
+            let mut left = self.0.borrow_mut();
+            self.2(left.len());
+            match left.pop() {
+                Some(look) => look,
+                None => {
+                    self.1.send(0).unwrap();
+                    Look::Nothing
+                }
+            }
+        }
+
+        fn end(&self) -> bool {
+            false
+        }
+
+        fn rest(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_stays_as_it_is_and_what_goes_on_has_no_reason_to_have_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let test = Test::Port {
+            port: NonZeroU16::MIN,
+        };
+        let unit = UnitSpec {
+            restart: Restart::OnUnhealthy,
+            healthcheck: Some(Healthcheck {
+                interval: Duration::from_millis(1),
+                retries: 1,
+                ..Healthcheck::new(test)
+            }),
+            ..output::tests::unit()
+        };
+        let notes = Notes::of(&unit, &paths);
+        let away = || Look::Unknown("nobody is there".into());
+        let looks = vec![
+            away(),
+            Look::Failed("no".into()),
+            away(),
+            away(),
+            Look::Passed,
+        ];
+        let (ready, unwell) = (notes.ready.clone(), notes.unwell.clone());
+        let seen = Box::new(move |left| {
+            let wanted = match left {
+                5 => Phase::Running,
+                2..=4 => Phase::Well,
+                _ => Phase::Unwell,
+            };
+            assert_eq!(crate::store::phase(&ready), wanted, "{left}");
+            assert!(!unwell.exists(), "it was not ended");
+        });
+        let (tell, ended) = channel();
+        let looks = Looks(RefCell::new(looks), tell, seen);
+        let notifier = Notifier::from_environment().unwrap();
+        assert_eq!(attend(&unit, &notes, &notifier, &looks, &ended), 0);
     }
 
     #[test]

@@ -9,9 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::model::{Restart, SupervisorStatus};
+use rustix::process::{Signal, getpid, kill_process};
+
+use crate::model::{Restart, SupervisorStatus, UnitSpec};
 use crate::store::Why;
-use crate::sys::Notifier;
+use crate::sys::{self, Notifier};
 
 /// The first wait; systemd's own 100 ms come on top.
 const FIRST: Duration = Duration::from_millis(100);
@@ -73,6 +75,31 @@ impl Tries {
             std::thread::sleep(left.min(LOOK));
         }
         Why::Due
+    }
+
+    /// How often it may fail in a row, when that is over: of a container on demand, whose starts systemd cannot count, since each
+    /// call after a rest is one.
+    pub(super) fn most_here(&self, unit: &UnitSpec) -> Option<u32> {
+        match unit.restart {
+            Restart::OnFailure { most: Some(most) } if !unit.on_demand.is_empty() => {
+                Some(most).filter(|most| self.failures > *most)
+            }
+            Restart::OnFailure { .. }
+            | Restart::No
+            | Restart::Always
+            | Restart::UnlessStopped
+            | Restart::OnUnhealthy => None,
+        }
+    }
+
+    /// Ends this process so that systemd does not start it again. The count is taken out already: the next call begins anew.
+    pub(super) fn give_up(&self, most: u32) {
+        sys::tell_failure(&format!(
+            "it has failed {} times, of which {most} were tries to start it again; the next call starts it anew",
+            self.failures
+        ));
+        // As the unit says it (`RestartPreventExitStatus=`).
+        let _ = kill_process(getpid(), Signal::USR2);
     }
 
     /// Counts this start as a failure until it is forgiven. Whoever dies by himself after this has failed.
@@ -154,6 +181,29 @@ mod tests {
         assert!(!note.exists(), "a stop in the run is not taken back");
         write(&note, 9);
         assert_eq!(take(asked).failures, 0);
+    }
+
+    #[test]
+    fn only_on_demand_the_tries_are_counted_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let note = dir.path().join("run/fails");
+        let restart = Restart::OnFailure { most: Some(2) };
+        let mut unit = UnitSpec {
+            restart,
+            ..crate::supervise::output::tests::unit()
+        };
+        let most_after = |unit: &UnitSpec, failures| {
+            write(&note, failures);
+            Tries::take(note.clone(), restart, Why::Due).most_here(unit)
+        };
+        assert_eq!(most_after(&unit, 9), None);
+        unit.on_demand = vec![crate::model::DemandPort {
+            port: "8080:80".parse().unwrap(),
+            to: [10, 0, 0, 2].into(),
+        }];
+        assert_eq!(most_after(&unit, 2), None);
+        assert_eq!(most_after(&unit, 3), Some(2));
+        assert!(!note.exists(), "the next call begins anew");
     }
 
     #[test]

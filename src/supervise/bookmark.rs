@@ -23,8 +23,9 @@ impl Bookmark {
     pub(super) fn since(&self, id: &str, ended: &str) -> String {
         let note = fs::read_to_string(&self.path).unwrap_or_default();
         let of = note.trim_end().strip_prefix(id).and_then(after);
-        // One that has never ended did so in the year 1.
+        // One that has never ended did so in the year 1. A time that is yet to come was noted before the clock was set back.
         let known = of.or_else(|| ended.parse().ok());
+        let known = known.map(|at: Timestamp| at.min(Timestamp::now()));
         match known.filter(|at| *at > Timestamp::UNIX_EPOCH) {
             Some(at) => format!("{}.{:09}", at.as_second(), at.subsec_nanosecond()),
             None => "0".into(),
@@ -69,6 +70,10 @@ mod tests {
         let next = Bookmark::new(path);
         assert_eq!(next.since("abc", ended), "8.000000001");
         assert_eq!(next.since("def", ended), "5.500000000");
+        // The clock was set back since.
+        mark.set("abc", "2200-01-01T00:00:00Z".parse().unwrap());
+        let since: f64 = next.since("abc", ended).parse().unwrap();
+        assert!(since <= Timestamp::now().as_second() as f64 + 1.0);
         assert_eq!(next.since("def", "0001-01-01T00:00:00Z"), "0");
         assert_eq!(next.since("def", "no time"), "0");
     }

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{hooks, system};
+use super::{hooks, system, told};
 use crate::model::{UnitSpec, service_of};
 use crate::store::{self, Paths};
 use crate::sys::{self, Notifier};
@@ -22,8 +22,6 @@ use crate::sys::{self, Notifier};
 const AGAIN: Duration = Duration::from_millis(10);
 /// How long at most: it hears within some milliseconds, and a busy one within seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is looked whether a run of locker that stops the container is still at it.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// The start of a system container's service.
 pub(super) struct Start<'a> {
@@ -55,14 +53,16 @@ impl<'a> Start<'a> {
             return false;
         }
         if let Err(error) = self.notifier.ready("starting") {
-            eprintln!("cannot tell the service manager that the container runs: {error}");
+            sys::tell_journal(format_args!(
+                "cannot tell the service manager that the container runs: {error}"
+            ));
         }
         match is_to_stop(&service_of(&self.unit.project, &self.unit.name)) {
             Ok(stop) => stop,
             Err(reason) => {
-                eprintln!(
+                sys::tell_journal(format_args!(
                     "cannot ask systemd whether the container is to stop already ({reason}); if so it is killed when the time for that is over"
-                );
+                ));
                 false
             }
         }
@@ -79,7 +79,7 @@ impl<'a> Start<'a> {
     /// Begins to do what `ExecStop=` does. That has its last words when it is heard from what this gives; whoever waits for
     /// the container's end does not wait for them: they ask the monitor, which by then waits for this very process.
     pub(super) fn stop(&self) -> mpsc::Receiver<()> {
-        let (unit, paths) = (self.unit.clone(), self.paths.clone());
+        let (unit, paths) = (super::renewed(self.unit, self.paths), self.paths.clone());
         let (said, done) = mpsc::channel();
         thread::spawn(move || {
             stop(&unit, &paths);
@@ -91,13 +91,9 @@ impl<'a> Start<'a> {
 }
 
 fn stop(unit: &UnitSpec, paths: &Paths) {
-    match store::take_asker(paths, &unit.project, &unit.name) {
+    match store::take_stopper(paths, &unit.project, &unit.name) {
         // A run of locker ends it, in its own time.
-        Some(asker) => {
-            while asker.waits() {
-                thread::sleep(LOOK);
-            }
-        }
+        Some(asker) => told::leave_to(&asker),
         None => {
             if let Err(reason) = hooks::pre_stop(unit, paths) {
                 // systemd has been told to stop it, and nobody is there to be asked again.

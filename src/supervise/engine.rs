@@ -154,6 +154,13 @@ struct Said {
     message: String,
 }
 
+/// Whether an error says nothing of a container, since the engine has not answered: it is away, begins, or goes just now.
+pub(super) fn is_away(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, Other, TimedOut};
+    // Those are what it has said, what it has said that nobody understands, and the end of the time of a command.
+    !matches!(error.kind(), NotFound | Other | InvalidData | TimedOut)
+}
+
 impl Engine {
     /// The one that has the unit's container.
     pub(super) fn of(unit: &UnitSpec) -> Self {
@@ -202,6 +209,22 @@ impl Engine {
                 Ok(_) => return Ok(()),
                 Err(error) if begun.elapsed() > most => return Err(error),
                 Err(_) => std::thread::sleep(AWAY),
+            }
+        }
+    }
+
+    /// Waits until the engine answers, however long it is away: what it keeps alive meanwhile goes on, and is attended to.
+    pub(super) fn await_back(&self) {
+        while self.await_engine(PATIENCE).is_err() {}
+    }
+
+    /// Shows it as soon as the engine answers.
+    pub(super) fn show_at_last(&self, container: &str) -> io::Result<Shown> {
+        loop {
+            self.await_back();
+            match self.show(container) {
+                Err(error) if is_away(&error) => std::thread::sleep(AWAY),
+                shown => return shown,
             }
         }
     }
@@ -325,11 +348,30 @@ impl Engine {
         let made: Made =
             Self::value(self.ask("POST", &target, Some(&wish.to_string()), Some(PATIENCE))?)?;
         let begin = format!("/exec/{}/start", made.id);
-        let output = self.ask("POST", &begin, Some(r#"{"Detach":false}"#), most)?;
+        let end = most.map(|most| Instant::now() + most);
+        let output = self.ask("POST", &begin, Some(r#"{"Detach":false}"#), most);
         // The stream ends with the command.
-        copy(output, true, hear)?;
+        let heard = output.and_then(|output| copy(output.until(end), true, hear));
+        heard.map_err(|error| match (error.kind(), most) {
+            (io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock, Some(most)) => {
+                let most = most.as_secs_f64();
+                let text = format!("`{hook}` did not end within {most} s");
+                io::Error::new(io::ErrorKind::TimedOut, text)
+            }
+            _ => error,
+        })?;
         let shown = format!("/exec/{}/json", made.id);
-        let shown: ExecShown = Self::value(self.ask("GET", &shown, None, Some(PATIENCE))?)?;
+        let shown = self.ask("GET", &shown, None, Some(PATIENCE));
+        // An engine that has begun anew meanwhile knows of no command: how it has ended is not known.
+        let shown = shown.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::ConnectionReset, error),
+            _ => error,
+        })?;
+        let shown: ExecShown = Self::value(shown)?;
         Ok(shown.exit_code.unwrap_or(-1))
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+pub(super) mod tests;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::{Condition, Name, SupervisorStatus, UnitSpec};
 use crate::store::{self, Paths, Phase, phase, tell_phase};
-use crate::sys::Notifier;
+use crate::sys::{self, Notifier};
 
 /// How often the others are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -121,12 +121,17 @@ pub(super) fn leave_reason(note: &Path, reason: &str) {
     let _ = fs::write(note, reason);
 }
 
+/// Takes that back: it goes on.
+pub(super) fn forget_reason(note: &Path) {
+    let _ = fs::remove_file(note); // Not there is what is wanted.
+}
+
 /// Tells what cannot be told to others.
 pub(super) fn complain(note: &Path, error: &std::io::Error) {
-    eprintln!(
+    sys::tell_journal(format_args!(
         "cannot write `{}`: {error}; what needs this container does not start",
         note.display()
-    );
+    ));
 }
 
 #[cfg(test)]

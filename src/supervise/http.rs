@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Headers beyond this are none that the engine sends.
 const MOST_HEADER: usize = 32 * 1024;
@@ -21,6 +21,8 @@ pub(super) struct Answer {
 pub(super) struct Body {
     from: BufReader<UnixStream>,
     left: Left,
+    /// When all of it must have come.
+    end: Option<Instant>,
 }
 
 /// How much is still to come.
@@ -34,7 +36,11 @@ enum Left {
     UntilEnd,
 }
 
-/// Sends a request. Without `patience` the answer may take for ever.
+/// A time limit as a socket takes it: to it no time at all is no limit.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Sends a request. Without `patience` the answer may take for ever; with it nothing in it may take longer. Whoever is not
+/// there is never told as [`io::ErrorKind::NotFound`], which is the engine's own word for a container.
 pub(super) fn send(
     socket: &Path,
     method: &str,
@@ -42,8 +48,11 @@ pub(super) fn send(
     json: Option<&str>,
     patience: Option<Duration>,
 ) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(patience)?;
+    let mut stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::ConnectionRefused, error),
+        _ => error,
+    })?;
+    stream.set_read_timeout(patience.map(|most| most.max(SHORTEST)))?;
     let body = json.unwrap_or_default();
     let kind = match json {
         Some(_) => "Content-Type: application/json\r\n",
@@ -83,7 +92,11 @@ fn answer(mut from: BufReader<UnixStream>) -> io::Result<Answer> {
     };
     Ok(Answer {
         status,
-        body: Body { from, left },
+        body: Body {
+            from,
+            left,
+            end: None,
+        },
     })
 }
 
@@ -103,6 +116,23 @@ fn head(from: &mut BufReader<UnixStream>) -> io::Result<Vec<u8>> {
 }
 
 impl Body {
+    /// The same, all of which must have come by `end`, however much of it comes.
+    pub(super) fn until(self, end: Option<Instant>) -> Self {
+        Self { end, ..self }
+    }
+
+    /// Lets the next read take no longer than there is time for all.
+    fn limit(&self) -> io::Result<()> {
+        let Some(end) = self.end else { return Ok(()) };
+        match end.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => {
+                let stream = self.from.get_ref();
+                stream.set_read_timeout(Some(left.max(SHORTEST)))
+            }
+        }
+    }
+
     /// All of it as text.
     pub(super) fn text(self) -> io::Result<String> {
         let mut text = Vec::new();
@@ -140,6 +170,7 @@ impl Body {
 
 impl Read for Body {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.limit()?;
         loop {
             match self.left {
                 Left::Nothing => return Ok(0),
@@ -196,6 +227,27 @@ mod tests {
         }
         let none = answer_of(b"HTTP/1.1 304 Not Modified\r\n\r\n").unwrap();
         assert_eq!((none.status, none.body.text().unwrap().as_str()), (304, ""));
+    }
+
+    #[test]
+    fn what_keeps_coming_is_cut_at_its_end_all_the_same() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let prints = std::thread::spawn(move || {
+            theirs.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            while theirs.write_all(b"y\n").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let begun = Instant::now();
+        let end = begun + Duration::from_millis(100);
+        let mut body = answer(BufReader::new(ours)).unwrap().body.until(Some(end));
+        let mut taken = Vec::new();
+        let cut = body.by_ref().take(20_000).read_to_end(&mut taken);
+        let cut = cut.unwrap_err().kind();
+        use io::ErrorKind::{TimedOut, WouldBlock};
+        assert!(matches!(cut, TimedOut | WouldBlock) && !taken.is_empty());
+        drop(body);
+        prints.join().unwrap();
     }
 
     #[test]

@@ -3,17 +3,18 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::application::{AGAIN, ENGINE_AWAY, wait};
+use super::application::{AGAIN, await_output, wait};
 use super::await_end;
 use super::engine::{Engine, Shown};
 use super::output::Output;
 use super::stream::copy;
 use crate::model::{Name, host_name_of, job_service_of};
-use crate::sys::Notifier;
+use crate::sys::{self, Notifier};
 
 /// What the words behind the verb say.
 pub(super) struct Call {
@@ -47,14 +48,14 @@ impl Call {
     }
 
     /// Hands its output on until it has ended, through restarts of the engine.
-    fn hand_on(&self, shown: &Shown) {
+    fn hand_on(&self, shown: &Shown, over: &AtomicBool) {
         let service = job_service_of(&self.project, &self.name);
         let mut output = Output::from(&self.name, &service);
         let mut last = Timestamp::UNIX_EPOCH;
         loop {
             self.copy(shown, true, &mut last, &mut output);
             std::thread::sleep(AGAIN);
-            let back = self.engine.await_engine(ENGINE_AWAY);
+            let back = await_output(&self.engine, over);
             let seen = back.and_then(|()| self.engine.show(&shown.id));
             if !seen.is_ok_and(|now| now.state.running) {
                 // What the engine wrote down while it ended the stream.
@@ -96,12 +97,18 @@ pub(super) fn run(call: &Call) -> Result<u8, String> {
     notifier
         .ready("running")
         .map_err(|error| format!("cannot reach the service manager: {error}"))?;
+    let over = AtomicBool::new(false);
     let ended = std::thread::scope(|scope| {
-        scope.spawn(|| call.hand_on(&shown));
-        wait(engine, &shown.id)
+        scope.spawn(|| call.hand_on(&shown, &over));
+        let ended = wait(engine, &shown.id);
+        over.store(true, Ordering::Relaxed);
+        ended
     });
-    if call.last == "remove" {
-        engine.remove(&shown.id).map_err(call.told("remove"))?;
+    if call.last == "remove"
+        && let Err(error) = engine.remove(&shown.id)
+    {
+        // How the job has ended is known all the same.
+        sys::tell_failure(&call.told("remove")(error));
     }
     Ok(ended)
 }
@@ -121,4 +128,28 @@ pub(super) fn end(call: &Call) -> Result<u8, String> {
     }
     await_end(&main, &|| {});
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::tests::{engine_at, shown};
+    use super::*;
+
+    #[test]
+    fn a_job_whose_container_cannot_be_removed_ends_as_it_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("engine.sock");
+        engine_at(&socket, |asked| match asked {
+            "GET /containers/shop-job/json" => shown("abc", true, 0),
+            "POST /containers/abc/wait" => (200, r#"{"StatusCode":7}"#.into()),
+            "POST /containers/shop-job/start" => (204, String::new()),
+            asked if asked.starts_with("DELETE ") => (500, r#"{"message":"it is busy"}"#.into()),
+            "GET /_ping" => (200, "OK".into()),
+            _ => (404, "{}".into()),
+        });
+        let words = ["shop", "job", &socket.to_string_lossy(), "remove"].map(String::from);
+        let mut call = Call::read(&words).unwrap();
+        call.full = "shop-job".into();
+        assert_eq!(run(&call), Ok(7));
+    }
 }

@@ -24,7 +24,9 @@ mod stream;
 mod system;
 mod told;
 mod walls;
+mod ways;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -36,7 +38,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use self::backoff::Tries;
-use crate::model::{HookAt, Kind, Name, SupervisorStatus, UnitSpec};
+use self::told::MoreTime;
+use crate::model::{HookAt, Hooks, Kind, Name, SupervisorStatus, Test, UnitSpec};
 use crate::store::{self, Asking, Paths, Why};
 use crate::sys::{self, Notifier};
 
@@ -63,6 +66,7 @@ pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         STOP => read(words).and_then(|(unit, paths)| stop(&unit, &paths)),
         hooks::HOOKS => read(words).and_then(|(unit, paths)| after_start(&unit, &paths)),
         answers::ANSWERS => answers::wait(words),
+        ways::CLOSES => ways::close(words),
         RUN => job::Call::read(words).and_then(|call| job::run(&call)),
         END => job::Call::read(words).and_then(|call| job::end(&call)),
         _ => return None,
@@ -93,6 +97,34 @@ fn read(words: &[String]) -> Result<(UnitSpec, Paths), String> {
     Ok((unit, paths))
 }
 
+/// The unit as it is written down by now: with what a change brings about while its container runs. Of one that cannot be read
+/// nothing changes.
+fn renewed(unit: &UnitSpec, paths: &Paths) -> UnitSpec {
+    let now = store::load_unit_spec(paths, &unit.project, &unit.name);
+    let Ok(Some(now)) = now else {
+        return unit.clone();
+    };
+    let by_port = |unit: &UnitSpec| {
+        let check = unit.healthcheck.as_ref();
+        check.is_some_and(|check| matches!(check.test, Test::Port { .. }))
+    };
+    // The walls around an application's supervisor have a door for that from its start on, or none.
+    let walled = unit.kind == Kind::Application && by_port(&now) && !by_port(unit);
+    UnitSpec {
+        healthcheck: match walled {
+            true => unit.healthcheck.clone(),
+            false => now.healthcheck,
+        },
+        restart: now.restart,
+        stop_timeout: now.stop_timeout,
+        hooks: Hooks {
+            pre_stop: now.hooks.pre_stop,
+            ..unit.hooks.clone()
+        },
+        ..unit.clone()
+    }
+}
+
 fn at(path: &Path, verb: &str, error: &dyn std::fmt::Display) -> String {
     format!(
         "cannot {verb} `{}`: {error}; `locker up` writes it anew",
@@ -110,6 +142,9 @@ fn supervise(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     let why = asks();
     let failures = paths.backoff(&unit.project, &unit.name);
     let mut tries = Tries::take(failures, unit.restart, why);
+    if let Some(most) = tries.most_here(unit).filter(|_| why == Why::Due) {
+        tries.give_up(most);
+    }
     let done = begin(unit, paths, &notifier, (why, &asks), &mut tries);
     if done.is_err() {
         tries.note();
@@ -126,7 +161,8 @@ fn begin(
     tries: &mut Tries,
 ) -> Result<u8, String> {
     // One that runs is taken over at once: until then nobody would stop it with its service.
-    if !(unit.kind == Kind::Application && application::runs(unit)) {
+    let gated = !(unit.kind == Kind::Application && application::runs(unit, paths));
+    if gated {
         if why == Why::Due {
             why = tries.wait(notifier, asks);
         }
@@ -152,7 +188,7 @@ fn begin(
             tries.note();
             system::supervise(unit, paths, notifier, asked)
         }
-        Kind::Application => application::supervise(unit, paths, notifier, (asked, tries)),
+        Kind::Application => application::supervise(unit, paths, notifier, (asked, gated, tries)),
     }
 }
 
@@ -190,10 +226,15 @@ fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
         // Of a unit that an earlier locker has written.
         Kind::Application => application::stop(unit, paths),
     };
-    match store::take_asker(paths, &unit.project, &unit.name) {
+    match store::take_stopper(paths, &unit.project, &unit.name) {
         // One that locker stops has been asked before, and locker ends the container.
         Some(asker) => {
-            if has_ended(&main, &|| asker.waits()) {
+            let more = RefCell::new(MoreTime::new(Notifier::from_environment()));
+            let waits = || {
+                more.borrow_mut().ask();
+                asker.waits()
+            };
+            if has_ended(&main, &waits) {
                 return Ok(0);
             }
         }
@@ -262,6 +303,44 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::model::{Healthcheck, InnerCommand, Restart};
+
+    #[test]
+    fn what_a_change_brings_about_is_taken_while_the_container_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let unit = output::tests::unit();
+        assert_eq!(renewed(&unit, &paths), unit);
+        let check = Healthcheck::new(InnerCommand::Shell("true".into()));
+        let mut now = UnitSpec {
+            restart: Restart::OnUnhealthy,
+            healthcheck: Some(check),
+            directory: "/srv/elsewhere".into(),
+            ..unit.clone()
+        };
+        let write = |now: &UnitSpec| {
+            let at = paths.unit_specs(&unit.project);
+            fs::create_dir_all(&at).unwrap();
+            let text = serde_json::to_string(now).unwrap();
+            fs::write(at.join(format!("{}.json", unit.name)), text).unwrap();
+        };
+        write(&now);
+        let seen = renewed(&unit, &paths);
+        assert_eq!(
+            (&seen.restart, &seen.healthcheck),
+            (&now.restart, &now.healthcheck)
+        );
+        assert_eq!(seen.directory, unit.directory);
+        let port = std::num::NonZeroU16::MIN;
+        now.healthcheck = Some(Healthcheck::new(Test::Port { port }));
+        write(&now);
+        assert_eq!(renewed(&seen, &paths).healthcheck, seen.healthcheck);
+        let system = UnitSpec {
+            kind: Kind::System,
+            ..unit.clone()
+        };
+        assert_eq!(renewed(&system, &paths).healthcheck, now.healthcheck);
+    }
 
     #[test]
     fn what_a_command_said_that_failed_is_not_told_of_the_next_try() {

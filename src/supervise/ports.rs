@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::model::UnitSpec;
 use crate::store::{self, Attended, Paths};
+use crate::sys;
 
 /// How long the network service may take; it answers in some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,7 +26,7 @@ pub(super) fn open<'a>(unit: &'a UnitSpec, paths: &'a Paths, asked: bool) -> Por
     let held = match store::attend(paths, &unit.project, &unit.name) {
         Ok(held) => Some(held),
         Err(error) => {
-            eprintln!("{error}; its ports are not kept in place");
+            sys::tell_journal(format_args!("{error}; its ports are not kept in place"));
             None
         }
     };
@@ -34,11 +35,13 @@ pub(super) fn open<'a>(unit: &'a UnitSpec, paths: &'a Paths, asked: bool) -> Por
         match ports.tell().map(|answer| busy(&answer)) {
             Ok(None) => {}
             Ok(Some(holder)) => {
-                eprintln!("its ports are published when that ends: {holder}");
+                sys::tell_journal(format_args!(
+                    "its ports are published when that ends: {holder}"
+                ));
             }
-            Err(error) => eprintln!(
+            Err(error) => sys::tell_journal(format_args!(
                 "its ports are not published yet: `locker-network.service` does not answer ({error}); see `locker plan`"
-            ),
+            )),
         }
     }
     ports

@@ -2,6 +2,7 @@
 //! systemd.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use super::{gate, hooks, ports};
 use crate::backend::lxc::supervised::{self, Attended};
 use crate::model::{Healthcheck, HookAt, SupervisorStatus, Test, UnitSpec};
 use crate::store::Paths;
-use crate::sys::Notifier;
+use crate::sys::{self, Notifier};
 
 /// How often a container that starts is looked at; a start takes some 20 ms.
 const LOOK: Duration = Duration::from_millis(3);
@@ -52,7 +53,7 @@ pub(super) fn supervise(
 /// Stops it within the time that its unit allows.
 pub(super) fn stop(unit: &UnitSpec, paths: &Paths) -> Result<u8, String> {
     if supervised::stop(unit, paths)? && !unit.stop_timeout.is_zero() {
-        eprintln!("{}", unit.was_killed());
+        sys::tell_journal(unit.was_killed());
     }
     Ok(0)
 }
@@ -162,7 +163,7 @@ fn stay(
         }
         done => {
             let reason = done.err().unwrap_or_default();
-            crate::sys::tell_failure(&reason);
+            sys::tell_failure(&reason);
             // It is killed, which is the exit code of a failure; the monitor ends with it.
             if container.end().is_ok() {
                 let _ = ended.recv();
@@ -185,7 +186,9 @@ fn guard(container: &Attended, bell: &Bell) -> u8 {
             Ok(code) => return code,
             Err(error) => {
                 if !told {
-                    eprintln!("cannot guard the container's address: {error}; it is tried again");
+                    sys::tell_journal(format_args!(
+                        "cannot guard the container's address: {error}; it is tried again"
+                    ));
                     told = true;
                 }
                 bell.ring(); // in its place
@@ -240,13 +243,16 @@ impl Ask for Attended {
         match self.run(test, check.timeout) {
             Ok((0, _)) => Look::Passed,
             Ok((code, said)) => Look::Failed(failed(code.into(), &said)),
-            Err(error) => Look::Failed(error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Look::Failed(error.to_string())
+            }
+            // The host lacks something, a process for one.
+            Err(error) => Look::Unknown(error.to_string()),
         }
     }
 
-    fn end(&self) {
-        // What does not end is told by the next check again.
-        let _ = Attended::end(self);
+    fn end(&self) -> bool {
+        Attended::end(self).is_ok()
     }
 
     fn rest(&self) -> bool {

@@ -3,13 +3,15 @@
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGTERM;
 use signal_hook::low_level::pipe;
 
-use super::{application, hooks};
+use super::engine::Engine;
+use super::{application, hooks, renewed};
 use crate::model::UnitSpec;
 use crate::store::{self, Asker, Paths};
 use crate::sys::{self, Notifier};
@@ -22,26 +24,44 @@ const LOOK: Duration = Duration::from_millis(100);
 const MORE: Duration = Duration::from_secs(60);
 const OFTEN: Duration = Duration::from_secs(20);
 
-/// From now on SIGTERM stops the container, whose id this is, and does not end this process before that.
-pub(super) fn listen(unit: &UnitSpec, paths: &Paths, id: &str) -> io::Result<()> {
+/// Who listens for a stop.
+pub(super) struct Ear(Arc<OnceLock<String>>);
+
+impl Ear {
+    /// Says which container it is, by its id: the engine has answered.
+    pub(super) fn know(&self, id: &str) {
+        // It is said once.
+        let _ = self.0.set(id.to_owned());
+    }
+}
+
+/// From now on SIGTERM stops the container, and does not end this process before that.
+pub(super) fn listen(unit: &UnitSpec, paths: &Paths) -> io::Result<Ear> {
     let (mut ear, mouth) = UnixStream::pair()?;
     pipe::register(SIGTERM, mouth)?;
-    let (unit, paths, id) = (unit.clone(), paths.clone(), id.to_owned());
+    let known = Arc::new(OnceLock::new());
+    let (unit, paths, id) = (unit.clone(), paths.clone(), Arc::clone(&known));
     let obey = move || {
         // The other end is never closed.
         if ear.read_exact(&mut [0]).is_ok() {
-            obey(&unit, &paths, &id);
+            obey(&unit, &paths, id.get().map(String::as_str));
         }
     };
-    thread::Builder::new().spawn(obey).map(drop)
+    thread::Builder::new().spawn(obey)?;
+    Ok(Ear(known))
 }
 
 /// Ends the container; this process ends with it, in the middle of this.
-fn obey(unit: &UnitSpec, paths: &Paths, id: &str) {
-    application::note_stop(unit, paths, Some(id));
-    match store::take_asker(paths, &unit.project, &unit.name) {
+fn obey(unit: &UnitSpec, paths: &Paths, id: Option<&str>) {
+    // As it is to be by now.
+    let unit = &renewed(unit, paths);
+    let engine = Engine::of(unit);
+    application::note_stop(unit, paths, id);
+    match store::take_stopper(paths, &unit.project, &unit.name) {
         Some(asker) => leave_to(&asker),
         None => {
+            // Nothing can be done before, and nothing is over.
+            engine.await_back();
             if let Err(reason) = hooks::pre_stop(unit, paths) {
                 // systemd has been told to stop it, and nobody is there to be asked again.
                 sys::tell_failure(&reason);
@@ -49,6 +69,7 @@ fn obey(unit: &UnitSpec, paths: &Paths, id: &str) {
         }
     }
     loop {
+        engine.await_back();
         if let Err(reason) = application::stop(unit, paths) {
             sys::tell_failure(&reason);
         }
@@ -57,19 +78,35 @@ fn obey(unit: &UnitSpec, paths: &Paths, id: &str) {
 }
 
 /// Leaves it to a run of locker that has asked for the stop and ends the container itself, until that gives up.
-fn leave_to(asker: &Asker) {
-    let notifier = Notifier::from_environment();
-    let looks = OFTEN.as_millis() / LOOK.as_millis();
-    for look in 0.. {
-        if !asker.waits() {
+pub(super) fn leave_to(asker: &Asker) {
+    let mut more = MoreTime::new(Notifier::from_environment());
+    while asker.waits() {
+        more.ask();
+        thread::sleep(LOOK);
+    }
+}
+
+/// More time from systemd than the unit gives a stop, asked for again and again.
+pub(super) struct MoreTime {
+    notifier: io::Result<Notifier>,
+    asked: Option<Instant>,
+}
+
+impl MoreTime {
+    pub(super) fn new(notifier: io::Result<Notifier>) -> Self {
+        let asked = None;
+        Self { notifier, asked }
+    }
+
+    /// Asks when it is time to.
+    pub(super) fn ask(&mut self) {
+        if self.asked.is_some_and(|at| at.elapsed() < OFTEN) {
             return;
         }
-        if look % looks == 0
-            && let Ok(notifier) = &notifier
-        {
+        self.asked = Some(Instant::now());
+        if let Ok(notifier) = &self.notifier {
             // Without more time systemd ends this process, and locker the container all the same.
             let _ = notifier.extend(u64::try_from(MORE.as_micros()).unwrap_or(u64::MAX));
         }
-        thread::sleep(LOOK);
     }
 }

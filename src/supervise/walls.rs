@@ -32,9 +32,9 @@ pub(super) fn shut_in(unit: &UnitSpec, paths: &Paths) -> Result<(), String> {
         Ok(true) => Ok(()),
         // Another kernel was booted; a container that does not start for that would be worse.
         Ok(false) => {
-            eprintln!(
+            sys::tell_journal(format_args!(
                 "this kernel has no Landlock, which the unit counts on: the supervisor is not kept from the host's files until `locker up` writes the unit anew"
-            );
+            ));
             Ok(())
         }
         Err(error) => Err(format!("cannot shut the supervisor in: {error}")),

@@ -49,7 +49,7 @@ pub use lines::Lines;
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
 pub use made::Made;
 pub use mounts::{mount_point_of, mount_points, mount_points_of};
-pub use notify::{Notifier, tell_failure};
+pub use notify::{Notifier, tell_failure, tell_journal};
 pub use resolv::{is_stub, name_servers};
 pub use ruleset::Generation;
 pub use yaml_files::has_yaml;

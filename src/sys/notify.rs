@@ -1,7 +1,7 @@
 //! Telling the service manager how a service is (sd_notify(3)): one datagram, no library.
 
 use std::env;
-use std::io;
+use std::io::{self, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -58,13 +58,19 @@ impl Notifier {
     }
 }
 
+/// Says something on standard error, where the journal hears it. One that went away hears nothing: what stands for a container
+/// must not end for that, as it would by `eprintln!`.
+pub fn tell_journal(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Tells why a service ends before it has begun: the journal, and whoever asks the manager. Without words
 /// nothing is told: somebody else has.
 pub fn tell_failure(reason: &str) {
     if reason.is_empty() {
         return;
     }
-    eprintln!("{reason}");
+    tell_journal(reason);
     if let Ok(manager) = Notifier::from_environment() {
         // The journal has it in any case.
         let _ = manager.status(reason);

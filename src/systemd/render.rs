@@ -23,6 +23,9 @@ const CALLERS: u32 = 8192;
 /// Starts within this time count as one row; a row that is too long ends the tries.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(60);
 
+/// By this signal a supervisor ends itself that has counted too many failures.
+const GIVES_UP: &str = "SIGUSR2";
+
 /// Where locker's state usually is.
 const STATE: &str = "/var/lib/locker";
 
@@ -126,7 +129,7 @@ fn groups(services: &BTreeMap<Name, UnitSpec>) -> BTreeMap<&Name, BTreeSet<&Name
 }
 
 fn container(unit: &UnitSpec, walls: Walls) -> Result<Values, UnitsError> {
-    let (most, interval) = start_limit(unit.restart);
+    let (most, interval) = start_limit(unit);
     let dir = unit.state_dir.as_deref().map(shown);
     let call = |verb: &str| {
         let mut arguments = vec![verb, unit.project.as_str(), unit.name.as_str()];
@@ -138,6 +141,7 @@ fn container(unit: &UnitSpec, walls: Walls) -> Result<Values, UnitsError> {
         // It hears the signal of a stop itself.
         Kind::Application => String::new(),
     };
+    let stop = format!("{stop}{}", closes_ways(unit)?);
     Ok(vec![
         ("name", At::Comment, unit.name.to_string()),
         ("dependencies", At::Ours, dependencies(unit)),
@@ -154,6 +158,36 @@ fn container(unit: &UnitSpec, walls: Walls) -> Result<Values, UnitsError> {
         ("sandbox", At::Ours, sandbox(unit, walls)),
         ("writes", At::Ours, writes(unit, walls)?),
     ])
+}
+
+/// A container on demand that has ended for good takes along the ways that lead to it, which would go on taking calls. Not one
+/// that comes back in any case. Outside of the supervisor's walls: it speaks to systemd.
+fn closes_ways(unit: &UnitSpec) -> Result<String, UnitsError> {
+    let comes_back = match unit.restart {
+        Restart::Always | Restart::UnlessStopped => !unit.oneshot,
+        Restart::No | Restart::OnFailure { .. } | Restart::OnUnhealthy => false,
+    };
+    if unit.on_demand.is_empty() || comes_back {
+        return Ok(String::new());
+    }
+    let restart = match unit.restart {
+        Restart::No => "no",
+        Restart::Always | Restart::UnlessStopped => "on-failure",
+        Restart::OnFailure { .. } | Restart::OnUnhealthy => "on-failure",
+    };
+    let held = unit.on_demand.iter().flat_map(|demand| {
+        let ports = &demand.port.host;
+        ports.first..=ports.last
+    });
+    let ways: Vec<String> = held
+        .map(|port| names::demand(&unit.project, &unit.name, port, "service"))
+        .collect();
+    let words = ["__closes", restart].into_iter();
+    let words: Vec<&str> = words.chain(ways.iter().map(String::as_str)).collect();
+    Ok(format!(
+        "ExecStopPost=-+{}\n",
+        command(&unit.program, &words)?
+    ))
 }
 
 /// The notes that a supervisor behind walls writes for longer than a boot.
@@ -270,8 +304,12 @@ fn unneeded(unit: &UnitSpec) -> String {
 }
 
 /// How many starts in a row, and what a row is.
-fn start_limit(restart: Restart) -> (u32, u64) {
-    match restart {
+fn start_limit(unit: &UnitSpec) -> (u32, u64) {
+    if !unit.on_demand.is_empty() {
+        // Each call after a rest is a start, and no failure: the supervisor counts those itself.
+        return (5, 0);
+    }
+    match unit.restart {
         // `always` means it: back-off makes a broken container harmless, giving up would break the word.
         Restart::No | Restart::Always | Restart::UnlessStopped | Restart::OnUnhealthy => (5, 0),
         Restart::OnFailure { most: None } => (5, 0),
@@ -291,6 +329,11 @@ fn restart(unit: &UnitSpec) -> String {
     };
     match word {
         "no" => "Restart=no\n".into(),
+        word if matches!(unit.restart, Restart::OnFailure { most: Some(_) })
+            && !unit.on_demand.is_empty() =>
+        {
+            format!("Restart={word}\nRestartSec=100ms\nRestartPreventExitStatus={GIVES_UP}\n")
+        }
         // The supervisor waits longer from failure to failure; systemd 252 has no RestartSteps.
         word => format!("Restart={word}\nRestartSec=100ms\n"),
     }

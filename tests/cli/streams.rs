@@ -120,3 +120,17 @@ fn every_shell_gets_completions() {
         assert!(given.stdout.contains("rmports"), "{shell}");
     }
 }
+
+#[test]
+fn a_supervisor_whose_journal_is_away_ends_as_it_would_end_with_it() {
+    let (reads, writes) = std::io::pipe().unwrap();
+    drop(reads);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_locker"));
+    command.arg("__supervise").env_remove("NOTIFY_SOCKET");
+    let ended = command
+        .stdin(Stdio::null())
+        .stderr(writes)
+        .status()
+        .unwrap();
+    assert_eq!(ended.code(), Some(69));
+}

@@ -118,6 +118,15 @@ pub(super) fn code(dir: &Path) -> Option<i32> {
     known.or_else(|| started(dir).map(|_| KILLED))
 }
 
+/// The exit code of its last run for whoever is told that of its service: one that was asked to end has not failed, also when it
+/// had to be killed. None as with [`code`].
+pub(super) fn code_of_service(dir: &Path) -> Option<i32> {
+    match ended(dir) {
+        Some(ended) if ended.asked => Some(0),
+        Some(_) | None => code(dir),
+    }
+}
+
 /// Whether its last run goes on, as far as that can be told without liblxc: its init is there, and has processes of its
 /// own. Of a host that was booted since another process may have that number.
 pub(super) fn may_run(dir: &Path) -> bool {
@@ -172,6 +181,7 @@ mod tests {
         );
         end(dir.path(), 0x300).unwrap();
         assert_eq!(code(dir.path()), Some(3));
+        assert_eq!(code_of_service(dir.path()), Some(3));
         assert!(!is_done(dir.path()));
         forget(dir.path(), &dir.path().join("console")).unwrap();
         assert_eq!((code(dir.path()), started(dir.path())), (None, None));
@@ -190,6 +200,9 @@ mod tests {
         super::super::mark::begin_stop(dir, 8).unwrap();
         end(dir, 0x27f).unwrap();
         assert!(!is_done(dir), "it was shut down");
+        end(dir, 0x97f).unwrap();
+        let both = (code(dir), code_of_service(dir));
+        assert_eq!(both, (Some(KILLED), Some(0)), "a stop is no failure");
         // As written by an earlier version.
         std::fs::write(dir.join(ENDED), r#"{"code":0,"at":1}"#).unwrap();
         assert!(is_done(dir));

@@ -13,6 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{MONITOR_PATH, MONITOR_PATH_DIR};
+use crate::sys;
 
 use super::console::Console;
 use super::container::Container;
@@ -135,14 +136,18 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
     );
     if let Task::Start { orders, .. } = &request.task {
         if let Some(Err(error)) = tether.as_ref().map(Tether::tie) {
-            eprintln!("cannot tie the monitor to its attendant: {error}");
+            sys::tell_journal(format_args!(
+                "cannot tie the monitor to its attendant: {error}"
+            ));
             return ExitCode::FAILURE;
         }
         match detach(&request.dir(), orders.as_ref()) {
             Ok(Side::Parent) => {}
             Ok(Side::Child) => return ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("cannot guard the container's address: {error}");
+                sys::tell_journal(format_args!(
+                    "cannot guard the container's address: {error}"
+                ));
                 return ExitCode::FAILURE;
             }
         }
@@ -150,17 +155,21 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
     if request.task.stays()
         && let Err(error) = hide_id_maps(Path::new(MONITOR_PATH_DIR))
     {
-        eprintln!("cannot hide `newuidmap`: {error}; an id map must stand in /etc/subuid then");
+        sys::tell_journal(format_args!(
+            "cannot hide `newuidmap`: {error}; an id map must stand in /etc/subuid then"
+        ));
     }
     let lxc = match Liblxc::open() {
         Ok(lxc) => lxc,
         Err(reason) => {
-            eprintln!("{reason}");
+            sys::tell_journal(reason);
             return ExitCode::FAILURE;
         }
     };
     let Some(container) = Container::open(&lxc, &request.full, &request.lxcpath) else {
-        eprintln!("liblxc cannot read the container's configuration");
+        sys::tell_journal(format_args!(
+            "liblxc cannot read the container's configuration"
+        ));
         return ExitCode::FAILURE;
     };
     if let Some(log) = &request.log {
@@ -172,7 +181,7 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
             end_with_caller();
             let defaults = Path::new(HOST_DEFAULTS);
             if defaults.exists() && !container.load_config(defaults) {
-                eprintln!("liblxc cannot read `{HOST_DEFAULTS}`");
+                sys::tell_journal(format_args!("liblxc cannot read `{HOST_DEFAULTS}`"));
                 return ExitCode::FAILURE;
             }
             // The tree is made as the host's root makes it, and led over afterwards.
@@ -182,7 +191,9 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
         Task::Start { cgroup, .. } => {
             if let Some(cgroup) = cgroup {
                 if let Err(key) = enter(&container, cgroup) {
-                    eprintln!("liblxc does not take `{key}` for a cgroup below `{cgroup}`");
+                    sys::tell_journal(format_args!(
+                        "liblxc does not take `{key}` for a cgroup below `{cgroup}`"
+                    ));
                     return ExitCode::FAILURE;
                 }
                 stand_apart(&container);

@@ -79,7 +79,7 @@ pub fn supervise(unit: &UnitSpec, paths: &Paths, attend: &dyn Fn(Attended)) -> R
     };
     perform(&request, Some(tether));
     // Without unwinding: what was open before is closed, and must not be closed once more.
-    let Some(code) = ended::code(&dir) else {
+    let Some(code) = ended::code_of_service(&dir) else {
         crate::sys::tell_failure(&last_words(&request));
         std::process::exit(NOT_STARTED);
     };
