@@ -178,7 +178,7 @@ impl Watch for Supervised {
         self.engines.watch().was_stopped(name).await
     }
 
-    async fn events(&self) -> Result<EventStream, BackendError> {
-        self.engines.watch().events().await
+    async fn events(&self, since: Option<SystemTime>) -> Result<EventStream, BackendError> {
+        self.engines.watch().events(since).await
     }
 }

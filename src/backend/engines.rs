@@ -4,6 +4,7 @@
 //! container changes its kind, its older self lives in the other engine. It decides nothing else.
 
 mod ask;
+mod hear;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,11 +18,12 @@ use super::{
 use crate::model::{Kind, Name};
 use crate::observed::{Down, Mark, ObservedContainer};
 
-/// The engine of system containers and that of application containers.
+/// The engine of system containers and that of application containers. A clone is the same once more.
+#[derive(Clone)]
 pub struct Engines {
     system: Arc<dyn Backend>,
     application: Arc<dyn Backend>,
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl std::fmt::Debug for Engines {
@@ -77,7 +79,7 @@ impl Engines {
         Self {
             system,
             application,
-            known: Mutex::new(Known::default()),
+            known: Arc::default(),
         }
     }
 
@@ -106,7 +108,7 @@ impl Engines {
         };
         let kind = match (found, known.down.values().next()) {
             (Some(kind), _) => kind,
-            (None, Some(down)) => return Err(unavailable(down)),
+            (None, Some(down)) => return Err(down.clone().into()),
             (None, None) if only_applications() => Kind::Application,
             (None, None) => Kind::System,
         };
@@ -178,41 +180,21 @@ impl Engines {
     }
 }
 
-fn unavailable(down: &Down) -> BackendError {
-    BackendError::Unavailable {
-        engine: down.engine,
-        reason: down.reason.clone(),
-        help: down.help.clone(),
-    }
-}
-
 /// One engine's view. One that is not there takes nothing else with it; where it was needed, the view says so.
 async fn look(
     backend: &dyn Backend,
     sought: &Sought,
     needed: Option<Kind>,
 ) -> Result<BackendView, BackendError> {
-    match backend.observe(sought).await {
-        Err(BackendError::Unavailable {
-            engine,
-            reason,
-            help,
-        }) => {
-            let down = needed.map(|kind| {
-                let down = Down {
-                    engine,
-                    reason,
-                    help,
-                };
-                (kind, down)
-            });
-            Ok(BackendView {
-                down: down.into_iter().collect(),
-                ..BackendView::default()
-            })
-        }
-        seen => seen,
-    }
+    let down = match backend.observe(sought).await {
+        Ok(view) => return Ok(view),
+        Err(error) => error.into_down()?,
+    };
+    let down = needed.map(|kind| (kind, down));
+    Ok(BackendView {
+        down: down.into_iter().collect(),
+        ..BackendView::default()
+    })
 }
 
 /// Two views as one. Of a name in both, the whole one bears it, and the other is its older self.

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use crate::observed::Down;
+
 /// Why a backend could not do what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
@@ -110,4 +112,45 @@ pub enum BackendError {
         /// Why.
         reason: String,
     },
+}
+
+impl BackendError {
+    /// The engine that is not there, where that is the reason; else the error as it is.
+    pub fn into_down(self) -> Result<Down, Self> {
+        match self {
+            Self::Unavailable {
+                engine,
+                reason,
+                help,
+            } => Ok(Down {
+                engine,
+                reason,
+                help,
+            }),
+            Self::Engine { .. }
+            | Self::Gone { .. }
+            | Self::Silent { .. }
+            | Self::Image { .. }
+            | Self::Network { .. }
+            | Self::Volume { .. }
+            | Self::Io { .. }
+            | Self::Link { .. }
+            | Self::Mark { .. } => Err(self),
+        }
+    }
+}
+
+impl From<Down> for BackendError {
+    fn from(down: Down) -> Self {
+        let Down {
+            engine,
+            reason,
+            help,
+        } = down;
+        Self::Unavailable {
+            engine,
+            reason,
+            help,
+        }
+    }
 }

@@ -32,7 +32,7 @@ pub use error::BackendError;
 pub use inside::{AttachOptions, Inside, Outer, Ran, Seeded};
 pub use meter::{Meter, Reading};
 pub use watch::{
-    EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, Probe, Process, Runs,
+    EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, News, Probe, Process, Runs,
     Watch, What,
 };
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::{BackendError, FailedCheck};
-use crate::model::{Healthcheck, Name};
-use crate::observed::Health;
+use crate::model::{Healthcheck, Kind, Name};
+use crate::observed::{Down, Health};
 
 /// What tells about containers while time goes on.
 #[async_trait]
@@ -61,8 +61,10 @@ pub trait Watch: Send + Sync {
     /// its exit code. False where nobody knows.
     async fn was_stopped(&self, name: &Name) -> bool;
 
-    /// What happens to the project's containers from now on, until the stream is dropped.
-    async fn events(&self) -> Result<EventStream, BackendError>;
+    /// What happens to the project's containers from now on, until the stream is dropped; with `since`, what
+    /// the engine still knows of the time from then on comes first. The stream of one engine ends when that goes
+    /// away; that of both goes on, and says so.
+    async fn events(&self, since: Option<SystemTime>) -> Result<EventStream, BackendError>;
 }
 
 /// How ready a container is.
@@ -203,5 +205,16 @@ pub enum What {
     Destroyed,
 }
 
-/// Happenings, as they come.
-pub type EventStream = BoxStream<'static, Result<Happening, BackendError>>;
+/// What is told to who listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something happened to a container.
+    Happened(Happening),
+    /// The engine of these containers does not answer, or does no more. It is waited for.
+    Away(Kind, Down),
+    /// It answers again: what was followed there has broken off, and it may have other containers than before.
+    Back(Kind),
+}
+
+/// News, as they come.
+pub type EventStream = BoxStream<'static, Result<News, BackendError>>;

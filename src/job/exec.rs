@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{AttachOptions, Backend, BackendError};
 use crate::model::{Name, Project, host_name_of};
-use crate::observed::{Down, Observed, Silent, State};
+use crate::observed::{Observed, Silent, State};
 
 use super::select::one;
 use super::{JobError, Setting, road};
@@ -117,14 +117,7 @@ pub(super) fn all_answer<'a>(
 
 /// An error when the engine of this container, or its keeper, does not answer.
 pub(super) fn answers(project: &Project, observed: &Observed, name: &Name) -> Result<(), JobError> {
-    if let Some(Silent { reason, help }) = observed.silent.get(name).cloned() {
-        return Err(JobError::Backend(BackendError::Silent {
-            verb: "look at",
-            container: host_name_of(&project.name, name),
-            reason,
-            help,
-        }));
-    }
+    all_speak(project, observed, [name])?;
     let kind = project
         .containers
         .get(name)
@@ -132,14 +125,24 @@ pub(super) fn answers(project: &Project, observed: &Observed, name: &Name) -> Re
     let down = kind.and_then(|kind| observed.down.get(&kind));
     match down.cloned() {
         None => Ok(()),
-        Some(Down {
-            engine,
-            reason,
-            help,
-        }) => Err(JobError::Backend(BackendError::Unavailable {
-            engine,
-            reason,
-            help,
+        Some(down) => Err(JobError::Backend(down.into())),
+    }
+}
+
+/// An error when the keeper of one of `names` does not answer, whatever its engine does.
+pub(super) fn all_speak<'a>(
+    project: &Project,
+    observed: &Observed,
+    names: impl IntoIterator<Item = &'a Name>,
+) -> Result<(), JobError> {
+    let silent = |name| Some((name, observed.silent.get(name)?));
+    match names.into_iter().find_map(silent) {
+        None => Ok(()),
+        Some((name, Silent { reason, help })) => Err(JobError::Backend(BackendError::Silent {
+            verb: "look at",
+            container: host_name_of(&project.name, name),
+            reason: reason.clone(),
+            help: help.clone(),
         })),
     }
 }

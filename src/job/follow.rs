@@ -2,8 +2,8 @@
 //!
 //! The engines' streams end when a container ends. What happens to containers says when to open the
 //! next one: after the end of the old for a container that was started again, at once for one that was
-//! made anew, since its older self may go on for a while. What systemd keeps running prints to one
-//! journal, whose stream goes on through all that.
+//! made anew, since its older self may go on for a while. They end with their engine as well, and are opened anew when
+//! it is back. What systemd keeps running prints to one journal, whose stream goes on through all that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -11,9 +11,10 @@ use std::time::SystemTime;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{StreamExt, stream};
 
-use crate::backend::{Happening, LogWish, Watch, What};
+use crate::backend::{BackendError, Happening, LogWish, News, Watch, What};
 use crate::model::Name;
 
+use super::absence::Absence;
 use super::logs::{Out, after};
 use super::{JobError, LogLine};
 
@@ -27,24 +28,13 @@ pub(super) async fn follow(
     chosen: &(dyn Fn(&Name) -> bool + Send + Sync),
     since: SystemTime,
     out: Out<'_>,
+    absence: &mut Absence<'_>,
 ) -> Result<(), JobError> {
     // Before the first stream is opened, so that no start in between is missed.
-    let mut events = watch.events().await?;
-    let mut followed = Followed {
-        watch,
-        streams: SelectAll::new(),
-        seen: BTreeMap::new(),
-        since,
-        open: BTreeMap::new(),
-        fresh: BTreeSet::new(),
-        again: BTreeSet::new(),
-        lasting: BTreeSet::new(),
-    };
+    let mut events = watch.events(None).await?;
     let lasting = watch.lasting(&names, since).await?;
-    for name in names.difference(&lasting.names) {
-        followed.open(name.clone()).await?;
-    }
-    followed.lasting = lasting.names;
+    let mut followed = Followed::new(watch, names, lasting.names, since);
+    followed.open_all().await?;
     let mut lasting = lasting.lines.fuse();
     loop {
         let told = tokio::select! {
@@ -53,11 +43,8 @@ pub(super) async fn follow(
                 let (name, line) = line?;
                 (name, Some(Ok(line)))
             }
-            Some(happened) = events.next() => {
-                let happened = happened?;
-                if chosen(&happened.container) {
-                    followed.heard(happened).await?;
-                }
+            Some(news) = events.next() => {
+                followed.told(news?, chosen, absence).await?;
                 continue;
             }
             else => return Ok(()),
@@ -81,8 +68,12 @@ struct Followed<'a> {
     /// The time of the last line of each.
     seen: BTreeMap<Name, SystemTime>,
     since: SystemTime,
+    /// Who is followed, as far as it has been there.
+    names: BTreeSet<Name>,
     /// How many streams of each are open.
     open: BTreeMap<Name, usize>,
+    /// When the last stream of each was opened.
+    opened: BTreeMap<Name, SystemTime>,
     /// Made and not started yet.
     fresh: BTreeSet<Name>,
     /// Started again while their stream was open.
@@ -91,14 +82,73 @@ struct Followed<'a> {
     lasting: BTreeSet<Name>,
 }
 
-impl Followed<'_> {
+impl<'a> Followed<'a> {
+    fn new(
+        watch: &'a dyn Watch,
+        names: BTreeSet<Name>,
+        lasting: BTreeSet<Name>,
+        since: SystemTime,
+    ) -> Self {
+        Self {
+            watch,
+            streams: SelectAll::new(),
+            seen: BTreeMap::new(),
+            since,
+            names,
+            open: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            again: BTreeSet::new(),
+            lasting,
+        }
+    }
+
+    async fn told(
+        &mut self,
+        news: News,
+        chosen: &(dyn Fn(&Name) -> bool + Send + Sync),
+        absence: &mut Absence<'_>,
+    ) -> Result<(), JobError> {
+        match news {
+            News::Happened(happened) if chosen(&happened.container) => self.heard(happened).await,
+            News::Happened(_) => Ok(()),
+            News::Away(kind, down) => {
+                absence.is_away(kind, &down, &self.lasting);
+                Ok(())
+            }
+            News::Back(kind) => {
+                absence.is_back(kind);
+                self.open_all().await
+            }
+        }
+    }
+
+    /// Follows all that are there, at the beginning and when an engine is back. What is open still breaks off then, or
+    /// is of the other engine: its end tells.
+    async fn open_all(&mut self) -> Result<(), JobError> {
+        let names = self.names.difference(&self.lasting);
+        for name in names.cloned().collect::<Vec<_>>() {
+            if self.open.contains_key(&name) {
+                self.again.insert(name);
+            } else if !self.fresh.contains(&name) {
+                self.open(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows one. It may be gone again, or its engine: then there is nothing to follow.
     async fn open(&mut self, name: Name) -> Result<(), JobError> {
         let wish = LogWish {
             follow: true,
             since: Some(self.seen.get(&name).map_or(self.since, |at| after(*at))),
             ..LogWish::default()
         };
-        let lines = self.watch.logs(&name, &wish).await?;
+        self.opened.insert(name.clone(), SystemTime::now());
+        let lines = match self.watch.logs(&name, &wish).await {
+            Err(BackendError::Unavailable { .. } | BackendError::Engine { .. }) => return Ok(()),
+            lines => lines?,
+        };
         let (whose, at_end) = (name.clone(), name.clone());
         let lines = lines.map(move |line| (whose.clone(), Some(line.map_err(JobError::from))));
         let end = stream::once(async move { (at_end, None) });
@@ -112,9 +162,15 @@ impl Followed<'_> {
         if self.lasting.contains(&name) {
             return Ok(());
         }
+        self.names.insert(name.clone());
         match happened.what {
             What::Created => {
-                self.fresh.insert(name);
+                let is_open = self.open.contains_key(&name);
+                let later = self.opened.get(&name).is_some_and(|at| *at > happened.at);
+                // What an engine tells when it is back may be older than the stream, which is of the new self then.
+                if !(is_open && later) {
+                    self.fresh.insert(name);
+                }
             }
             What::Started => {
                 if self.fresh.remove(&name) || !self.open.contains_key(&name) {
@@ -140,7 +196,8 @@ impl Followed<'_> {
                 self.open.remove(&name);
             }
         }
-        if self.again.remove(&name) && !self.open.contains_key(&name) {
+        let over = !self.open.contains_key(&name) && !self.fresh.contains(&name);
+        if self.again.remove(&name) && over {
             self.open(name).await?;
         }
         Ok(())
@@ -148,73 +205,5 @@ impl Followed<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::job::listening::{Listening, happened, line, name};
-    use std::ops::ControlFlow;
-    use std::time::Duration;
-
-    /// What is told until nothing more comes.
-    async fn told(watch: &Listening) -> Vec<String> {
-        let mut told = Vec::new();
-        let mut out = |name: &Name, line: &LogLine| {
-            told.push(format!("{name} {}", line.text));
-            ControlFlow::Continue(())
-        };
-        let all = |_: &Name| true;
-        let done = follow(watch, watch.names(), &all, SystemTime::UNIX_EPOCH, &mut out);
-        done.await.unwrap();
-        told
-    }
-
-    #[tokio::test]
-    async fn a_container_that_is_started_again_goes_on_without_a_line_told_twice() {
-        let watch = Listening::default()
-            .printed("web", vec![line(1, "before")])
-            .then("web", vec![line(1, "before"), line(2, "after")])
-            .happens(vec![happened("web", What::Started)]);
-        assert_eq!(told(&watch).await, ["web before", "web after"]);
-    }
-
-    #[tokio::test]
-    async fn a_container_that_comes_later_is_followed_too() {
-        let watch = Listening::default()
-            .then("web", vec![line(3, "new")])
-            .happens(vec![
-                happened("web", What::Created),
-                happened("web", What::Started),
-            ]);
-        assert_eq!(told(&watch).await, ["web new"]);
-    }
-
-    #[tokio::test]
-    async fn what_comes_by_the_journal_gets_no_stream_of_its_own() {
-        let watch = Listening::default()
-            .printed("web", vec![line(1, "a")])
-            .printed("db", vec![line(1, "by the engine")])
-            .lasts("web", vec![line(1, "a"), line(2, "b")])
-            .happens(vec![
-                happened("web", What::Created),
-                happened("web", What::Started),
-            ]);
-        let mut told = told(&watch).await;
-        told.sort();
-        assert_eq!(told, ["db by the engine", "web a", "web b"]);
-    }
-
-    #[tokio::test]
-    async fn a_reader_that_has_enough_ends_it() {
-        let watch = Listening::default().printed("web", vec![line(1, "a"), line(2, "b")]);
-        let mut count = 0;
-        let mut out = |_: &Name, _: &LogLine| {
-            count += 1;
-            ControlFlow::Break(())
-        };
-        let names = BTreeSet::from([name("web")]);
-        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        follow(&watch, names, &|_| true, since, &mut out)
-            .await
-            .unwrap();
-        assert_eq!(count, 1);
-    }
-}
+#[path = "follow_tests.rs"]
+mod tests;

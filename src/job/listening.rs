@@ -1,17 +1,18 @@
 //! A `Watch` for tests: what containers print and what happens to them is written down before.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
 use crate::backend::{
-    BackendError, EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, Probe,
+    BackendError, EventStream, Happening, Lasting, LogLine, LogStream, LogWish, Lost, News, Probe,
     Process, Watch, What,
 };
-use crate::model::{Healthcheck, Name};
+use crate::model::{Healthcheck, Kind, Name};
+use crate::observed::Down;
 
 /// Tells what it was given, each output of a container once.
 #[derive(Debug, Default)]
@@ -19,8 +20,10 @@ pub(super) struct Listening {
     outputs: Mutex<BTreeMap<Name, VecDeque<Vec<LogLine>>>>,
     names: BTreeSet<Name>,
     lasting: Vec<(Name, LogLine)>,
-    happenings: Vec<Happening>,
+    news: Vec<News>,
     lost: Vec<Lost>,
+    /// Those whose engine does not answer, until it is told that it is back.
+    away: Arc<Mutex<BTreeSet<Name>>>,
 }
 
 impl Listening {
@@ -46,8 +49,20 @@ impl Listening {
     }
 
     /// What happens.
-    pub(super) fn happens(mut self, happenings: Vec<Happening>) -> Self {
-        self.happenings = happenings;
+    pub(super) fn happens(self, happenings: Vec<Happening>) -> Self {
+        self.tells(happenings.into_iter().map(News::Happened).collect())
+    }
+
+    /// What happens, to engines as well.
+    pub(super) fn tells(mut self, news: Vec<News>) -> Self {
+        self.news = news;
+        self
+    }
+
+    /// A container whose engine is away at first.
+    pub(super) fn away(mut self, word: &str) -> Self {
+        self.names.insert(name(word));
+        self.away.lock().unwrap().insert(name(word));
         self
     }
 
@@ -70,7 +85,18 @@ impl Watch for Listening {
     }
 
     async fn logs(&self, name: &Name, wish: &LogWish) -> Result<LogStream, BackendError> {
+        if self.away.lock().unwrap().contains(name) {
+            return Err(down().into());
+        }
         let mut outputs = self.outputs.lock().unwrap();
+        if !outputs.contains_key(name) {
+            return Err(BackendError::Engine {
+                verb: "read the log of",
+                container: name.to_string(),
+                reason: "there is none".into(),
+                log: Vec::new(),
+            });
+        }
         let lines = outputs.get_mut(name).and_then(VecDeque::pop_front);
         let (since, until) = (wish.since, wish.until);
         let meant = move |line: &LogLine| {
@@ -107,9 +133,33 @@ impl Watch for Listening {
         false
     }
 
-    async fn events(&self) -> Result<EventStream, BackendError> {
-        Ok(stream::iter(self.happenings.clone().into_iter().map(Ok)).boxed())
+    async fn events(&self, _: Option<SystemTime>) -> Result<EventStream, BackendError> {
+        let away = Arc::clone(&self.away);
+        let news = stream::iter(self.news.clone()).inspect(move |news| match news {
+            News::Back(_) => away.lock().unwrap().clear(),
+            News::Happened(_) | News::Away(..) => {}
+        });
+        Ok(news.map(Ok).boxed())
     }
+}
+
+/// Why an engine is away.
+pub(super) fn down() -> Down {
+    Down {
+        engine: "Docker",
+        reason: "nothing answers".into(),
+        help: "start it".into(),
+    }
+}
+
+/// The engine goes away.
+pub(super) fn went() -> News {
+    News::Away(Kind::Application, down())
+}
+
+/// It comes back.
+pub(super) fn came() -> News {
+    News::Back(Kind::Application)
 }
 
 pub(super) fn name(word: &str) -> Name {

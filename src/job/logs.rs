@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use crate::backend::{LogStream, LogWish, Watch};
-use crate::model::Name;
+use crate::model::{Kind, Name, Project};
+use crate::observed::{Down, Observed};
 
-use super::exec::all_answer;
+use super::absence::{Absence, Remark, Remarks};
+use super::exec::all_speak;
 use super::follow::follow;
 use super::select::select;
 use super::{JobError, LogLine, Setting, road};
@@ -29,33 +31,23 @@ pub struct LogRequest {
 /// Who gets the lines; a break ends it.
 pub type Out<'a> = &'a mut (dyn FnMut(&Name, &LogLine) -> ControlFlow<()> + Send);
 
-/// Who is told how many lines of a container are not among those.
-pub type Missing<'a> = &'a mut (dyn FnMut(&Name, u64) + Send);
-
 /// Gives `out` what the containers have printed, in the order of time, then with `follow` what comes,
-/// also of containers that are started later, until `out` breaks. What was printed before and is not kept is told to
-/// `missing` after the lines.
+/// also of containers that are started later, until `out` breaks. What was printed before and is not kept, and an engine
+/// that does not answer, are remarked after the lines.
 pub async fn logs(
     setting: &Setting,
     request: &LogRequest,
     out: Out<'_>,
-    missing: Missing<'_>,
+    remarks: Remarks<'_>,
 ) -> Result<(), JobError> {
     let opened = road::open(setting, "logs").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
     let chosen = |name: &Name| selection.as_ref().is_none_or(|some| some.contains(name));
-    let mut names: BTreeSet<Name> = observed.containers.keys().cloned().collect();
-    // The journal has what one has said whose engine does not answer.
-    let file = opened.project.containers.iter();
-    let unknown = file.filter(|(_, container)| observed.down.contains_key(&container.kind()));
-    names.extend(unknown.map(|(name, _)| name.clone()));
-    names.extend(observed.silent.keys().cloned());
-    // A command whose container went with its end is shown when it is asked for.
-    let gone = observed.jobs.keys().filter(|_| selection.is_some());
-    names.extend(gone.cloned());
-    let names: BTreeSet<Name> = names.into_iter().filter(&chosen).collect();
+    let mut names = there(&opened.project, &observed, selection.is_some());
+    names.retain(|name| chosen(name));
     let watch = opened.host.backend.watch();
+    let mut absence = Absence::new(&opened.project, &observed, &selection, remarks);
     let now = SystemTime::now();
     let mut first = BTreeMap::new();
     let mut noting = |name: &Name, line: &LogLine| {
@@ -65,14 +57,16 @@ pub async fn logs(
         out(name, line)
     };
     match past(watch, &names, &request.wish, now, &mut noting).await {
-        Ok(ControlFlow::Continue(())) => {
+        Ok(ControlFlow::Continue(unread)) => {
             let lost = lost(watch, &names, &request.wish, &first).await;
-            lost.iter().for_each(|(name, count)| missing(name, *count));
+            let lost = lost.into_iter();
+            lost.for_each(|(name, count)| absence.remark(&Remark::Lost(name, count)));
+            tell(&mut absence, &observed, &names, unread)?;
         }
         Ok(ControlFlow::Break(())) => return Ok(()),
         Err(error) => {
             // What does not answer is the reason, where that is so.
-            all_answer(&opened.project, &observed, &names)?;
+            all_speak(&opened.project, &observed, &names)?;
             return Err(error);
         }
     }
@@ -80,34 +74,89 @@ pub async fn logs(
     if !request.wish.follow || ends.is_some_and(|until| until <= now) {
         return Ok(());
     }
-    let until_then = async {
-        match ends.and_then(|until| until.duration_since(SystemTime::now()).ok()) {
-            Some(rest) => tokio::time::sleep(rest).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
-        done = follow(watch, names, &chosen, now, out) => done,
-        () = until_then => Ok(()),
+        done = follow(watch, names, &chosen, now, out, &mut absence) => done,
+        () = until_then(ends) => Ok(()),
     }
 }
 
-/// What was printed before `now`, merged.
+/// All of whom there may be output; `named` are those that somebody asks for.
+fn there(project: &Project, observed: &Observed, named: bool) -> BTreeSet<Name> {
+    let mut names: BTreeSet<Name> = observed.containers.keys().cloned().collect();
+    // The journal has what one has said whose engine does not answer.
+    let file = project.containers.iter();
+    let unknown = file.filter(|(_, container)| observed.down.contains_key(&container.kind()));
+    names.extend(unknown.map(|(name, _)| name.clone()));
+    names.extend(observed.silent.keys().cloned());
+    // A command whose container went with its end is shown when it is asked for.
+    names.extend(observed.jobs.keys().filter(|_| named).cloned());
+    names
+}
+
+/// Waits until `ends`; without end when that is none.
+async fn until_then(ends: Option<SystemTime>) {
+    let Some(ends) = ends else {
+        return std::future::pending().await;
+    };
+    let rest = ends.duration_since(SystemTime::now());
+    tokio::time::sleep(rest.unwrap_or_default()).await;
+}
+
+/// Containers whose output cannot be read, since their engines do not answer.
+type Unread = BTreeMap<Name, Down>;
+
+/// Tells which engines do not answer; an error where nothing could be read therefore.
+fn tell(
+    absence: &mut Absence<'_>,
+    observed: &Observed,
+    names: &BTreeSet<Name>,
+    unread: Unread,
+) -> Result<(), JobError> {
+    if let Some(down) = unread
+        .values()
+        .next()
+        .filter(|_| unread.len() == names.len())
+    {
+        return Err(JobError::Backend(down.clone().into()));
+    }
+    let shown = names.iter().filter(|name| !unread.contains_key(*name));
+    let shown: BTreeSet<Name> = shown.cloned().collect();
+    let later = unread
+        .iter()
+        .map(|(name, down)| (absence.kind_of(name), down.clone()));
+    let mut down: BTreeMap<Kind, Down> = later.collect();
+    down.extend(observed.down.clone());
+    for (kind, down) in &down {
+        absence.is_away(*kind, down, &shown);
+    }
+    Ok(())
+}
+
+/// What was printed before `now`, merged; a break of the reader, or who could not be read.
 async fn past(
     watch: &dyn Watch,
     names: &BTreeSet<Name>,
     wish: &LogWish,
     now: SystemTime,
     out: Out<'_>,
-) -> Result<ControlFlow<()>, JobError> {
+) -> Result<ControlFlow<(), Unread>, JobError> {
     let wish = LogWish {
         follow: false,
         until: Some(wish.until.map_or(now, |until| until.min(now))),
         ..wish.clone()
     };
-    let heads = stream::iter(names).map(|name| Head::open(watch, name, &wish));
-    let heads: Vec<Option<Head>> = heads.buffered(AT_ONCE).try_collect().await?;
-    let mut heads: Vec<Head> = heads.into_iter().flatten().collect();
+    let opened = stream::iter(names).map(async |name| (name, Head::open(watch, name, &wish).await));
+    let opened: Vec<_> = opened.buffered(AT_ONCE).collect().await;
+    let (mut heads, mut unread) = (Vec::new(), Unread::new());
+    for (name, head) in opened {
+        match head {
+            Ok(head) => heads.extend(head),
+            Err(JobError::Backend(error)) => {
+                unread.insert(name.clone(), error.into_down()?);
+            }
+            Err(error) => return Err(error),
+        }
+    }
     while let Some(first) = earliest(&heads) {
         let head = &mut heads[first];
         let line = head.next.take();
@@ -118,7 +167,7 @@ async fn past(
             heads.remove(first);
         }
     }
-    Ok(ControlFlow::Continue(()))
+    Ok(ControlFlow::Continue(unread))
 }
 
 /// How many lines of each container are missing among those that were shown, of which `first` has the first of each.
@@ -197,78 +246,5 @@ pub(super) fn after(at: SystemTime) -> SystemTime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::Lost;
-    use crate::job::listening::{Listening, line, name};
-
-    async fn told(watch: &Listening, wish: &LogWish) -> Vec<String> {
-        let mut told = Vec::new();
-        let names = watch.names();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
-        let mut out = |name: &Name, line: &LogLine| {
-            told.push(format!("{name} {}", line.text));
-            ControlFlow::Continue(())
-        };
-        let _ = past(watch, &names, wish, now, &mut out).await.unwrap();
-        told
-    }
-
-    #[tokio::test]
-    async fn lines_of_several_containers_come_in_the_order_of_time() {
-        let mut untimed = line(0, "no time");
-        untimed.at = None;
-        let watch = Listening::default()
-            .printed("db", vec![line(1, "a"), untimed, line(9, "d")])
-            .printed("web", vec![line(2, "b"), line(5, "c")]);
-        let all = told(&watch, &LogWish::default()).await;
-        assert_eq!(all, ["db a", "db no time", "web b", "web c", "db d"]);
-    }
-
-    #[tokio::test]
-    async fn what_is_missing_is_counted_for_what_is_shown() {
-        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        let lost_at = |second, count| Lost {
-            name: name("web"),
-            at: at(second),
-            count,
-        };
-        let watch = Listening::default()
-            .printed("web", vec![line(5, "a"), line(50, "b")])
-            .lost(vec![lost_at(10, 3), lost_at(20, 4)]);
-        let names = watch.names();
-        let counted = async |wish: LogWish, first: Option<u64>| {
-            let first = first.map(|second| (name("web"), at(second)));
-            let counts = lost(&watch, &names, &wish, &first.into_iter().collect()).await;
-            counts.get("web").copied()
-        };
-        let all = LogWish::default;
-        assert_eq!(counted(all(), Some(5)).await, Some(7));
-        let since = Some(at(15));
-        assert_eq!(counted(LogWish { since, ..all() }, None).await, Some(4));
-        let until = Some(at(15));
-        assert_eq!(counted(LogWish { until, ..all() }, None).await, Some(3));
-        let lines = Some(1);
-        let last = || LogWish { lines, ..all() };
-        assert_eq!(counted(last(), Some(12)).await, Some(4));
-        assert_eq!(counted(last(), Some(50)).await, None);
-        assert_eq!(counted(last(), None).await, None, "nothing is shown");
-        let fresh = LogWish {
-            fresh: true,
-            ..all()
-        };
-        assert_eq!(counted(fresh, Some(5)).await, None, "the engine has all");
-    }
-
-    #[tokio::test]
-    async fn the_past_ends_before_what_is_followed_begins() {
-        let watch = Listening::default().printed("web", vec![line(99, "old"), line(100, "new")]);
-        let wish = LogWish {
-            follow: true,
-            ..LogWish::default()
-        };
-        assert_eq!(told(&watch, &wish).await, ["web old"]);
-        let names = BTreeSet::from([name("web")]);
-        assert_eq!(watch.names(), names);
-    }
-}
+#[path = "logs_tests.rs"]
+mod tests;

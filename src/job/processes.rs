@@ -6,7 +6,8 @@ use crate::backend::Process;
 use crate::model::Name;
 use crate::observed::State;
 
-use super::exec::all_answer;
+use super::absence::{Absence, Remarks};
+use super::exec::all_speak;
 use super::select::select;
 use super::{JobError, Setting, road};
 
@@ -19,12 +20,19 @@ pub struct Processes {
     pub processes: Vec<Process>,
 }
 
-/// The processes of the selected containers that run, by name.
-pub async fn processes(setting: &Setting, names: &[String]) -> Result<Vec<Processes>, JobError> {
+/// The processes of the selected containers that run, by name. Engines that do not answer are remarked.
+pub async fn processes(
+    setting: &Setting,
+    names: &[String],
+    remarks: Remarks<'_>,
+) -> Result<Vec<Processes>, JobError> {
     let opened = road::open(setting, "top").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, names)?;
-    all_answer(&opened.project, &observed, selection.iter().flatten())?;
+    all_speak(&opened.project, &observed, selection.iter().flatten())?;
+    let mut absence = Absence::new(&opened.project, &observed, &selection, remarks);
+    absence.check(&observed)?;
+    absence.looked(&observed);
     let watch = opened.host.backend.watch();
     let mut all = Vec::new();
     for (name, found) in &observed.containers {

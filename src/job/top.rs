@@ -14,7 +14,8 @@ use crate::model::{Name, host_name_of};
 use crate::observed::{Observed, State};
 use crate::sys;
 
-use super::exec::all_answer;
+use super::absence::{Absence, Remarks};
+use super::exec::all_speak;
 use super::road::{self, Opened};
 use super::select::select;
 use super::{JobError, Selection, Setting};
@@ -99,23 +100,29 @@ pub struct TopRow {
 pub type Samples<'a> = &'a mut (dyn FnMut(&[TopRow]) -> ControlFlow<()> + Send);
 
 /// Gives `out` a sample of the selected containers that run, then one in every interval, until `out`
-/// breaks.
+/// breaks. Engines that do not answer are remarked.
 pub async fn top(
     setting: &Setting,
     request: &TopRequest,
     out: Samples<'_>,
+    remarks: Remarks<'_>,
 ) -> Result<(), JobError> {
     let opened = road::open(setting, "top").await?;
     let observed = opened.host.observe(&opened.project, None).await?;
     let selection = select(&opened.project, &observed, &request.names)?;
-    all_answer(&opened.project, &observed, selection.iter().flatten())?;
+    all_speak(&opened.project, &observed, selection.iter().flatten())?;
+    let mut absence = Absence::new(&opened.project, &observed, &selection, remarks);
+    absence.check(&observed)?;
+    absence.looked(&observed);
     let mut watched = Watched::new(&opened, selection, &observed);
     watched.sample();
     let mut pause = FIRST;
     loop {
         tokio::time::sleep(pause).await;
         if watched.is_stale() {
-            watched.look(&opened.host.observe(&opened.project, None).await?);
+            let observed = opened.host.observe(&opened.project, None).await?;
+            absence.looked(&observed);
+            watched.look(&observed);
         }
         let mut rows = watched.sample();
         sort(&mut rows, request.order);

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
-use locker::backend::{Backend, Body, FailedCheck, Inside, LogWish, Probe, Sought, Watch, What};
+use locker::backend::{
+    Backend, Body, FailedCheck, Inside, LogWish, News, Probe, Sought, Watch, What,
+};
 use locker::model::{Healthcheck, Name};
 use serde_json::json;
 
@@ -199,12 +201,16 @@ fn happenings_are_told_in_order_whoever_causes_them() {
     in_own_network(
         "watch::happenings_are_told_in_order_whoever_causes_them",
         async |rig| {
-            let mut events = rig.lxc.events().await.unwrap();
+            let mut events = rig.lxc.events(None).await.unwrap();
             let mut next = async || {
                 let next = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
-                let happening = next.expect("nothing was told").unwrap().unwrap();
-                assert_eq!(happening.container, name("web"));
-                happening.what
+                match next.expect("nothing was told").unwrap().unwrap() {
+                    News::Happened(happening) => {
+                        assert_eq!(happening.container, name("web"));
+                        happening.what
+                    }
+                    news @ (News::Away(..) | News::Back(_)) => panic!("{news:?}"),
+                }
             };
             let web = one_shot(&rig, "web", "sleep 1000").await;
             assert_eq!(next().await, What::Created);

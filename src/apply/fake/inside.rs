@@ -1,16 +1,17 @@
 //! The inside of the fake's containers, and what they tell.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 
 use super::{ANY, Fake, broken};
 use crate::backend::{
-    AttachOptions, BackendError, Body, EventStream, Inside, LogLine, LogStream, LogWish, Outer,
-    Probe, Process, Ran, Seeded, Watch,
+    AttachOptions, BackendError, Body, EventStream, Inside, LogLine, LogStream, LogWish, News,
+    Outer, Probe, Process, Ran, Seeded, Watch,
 };
 use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name, Test};
 use crate::observed::State;
@@ -128,7 +129,7 @@ impl Watch for Fake {
             line("began".into()),
             line(format!("the last word of {name}")),
         ];
-        Ok(futures_util::stream::iter(lines).boxed())
+        Ok(stream::iter(lines).boxed())
     }
 
     async fn processes(&self, _: &Name) -> Result<Vec<Process>, BackendError> {
@@ -153,7 +154,19 @@ impl Watch for Fake {
         }
     }
 
-    async fn events(&self) -> Result<EventStream, BackendError> {
-        Ok(futures_util::stream::empty().boxed())
+    /// What is written down for this engine, once; then it breaks off, or goes on without a word.
+    async fn events(&self, since: Option<SystemTime>) -> Result<EventStream, BackendError> {
+        self.look()?;
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.since.push(since);
+        let told = ledger
+            .news
+            .get_mut(&self.kind)
+            .and_then(VecDeque::pop_front);
+        let told = told.map(|told| stream::iter(told.into_iter().map(|h| Ok(News::Happened(h)))));
+        Ok(match told {
+            Some(told) => told.boxed(),
+            None => stream::pending().boxed(),
+        })
     }
 }

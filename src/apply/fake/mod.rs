@@ -4,16 +4,16 @@ mod engine;
 mod inside;
 mod kernel;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
 use crate::backend::{
-    Backend, BackendError, BackendView, Body, End, Engine, Inside, Progress, Sought, Watch,
-    engines::Engines,
+    Backend, BackendError, BackendView, Body, End, Engine, Happening, Inside, Progress, Sought,
+    Watch, engines::Engines,
 };
 use crate::model::{EngineNetwork, HostsLine, Kind, Name, NetworkRules, PortRule, Subnets};
 use crate::observed::{Leftover, Mark, ObservedContainer, ObservedEngine, ObservedVolume, State};
@@ -91,6 +91,10 @@ pub(super) struct Ledger {
     pub(super) ends: BTreeMap<String, i32>,
     /// The containers that end because somebody tells them to.
     pub(super) stopped: BTreeSet<String>,
+    /// What each engine tells who listens, once for every time it is asked; then it breaks off.
+    pub(super) news: BTreeMap<Kind, VecDeque<Vec<Happening>>>,
+    /// From when on it was asked for.
+    pub(super) since: Vec<Option<SystemTime>>,
     /// The call that never returns, counted from here.
     pub(super) dies_at: Option<usize>,
     /// Told when it is reached.

@@ -1,10 +1,14 @@
 //! Two engines as one: every call reaches the engine that has the container.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
 
 use super::stage::{Stage, app, app_mark, mark, name, running_app};
 use crate::apply::fake::Made;
-use crate::backend::{BackendError, BackendView, Body, Probe, Sought};
+use crate::backend::{
+    BackendError, BackendView, Body, EventStream, Happening, LogWish, News, Probe, Sought, What,
+};
 use crate::model::Kind;
 use crate::observed::State;
 
@@ -171,4 +175,103 @@ async fn new_containers_are_made_where_their_kind_lives() {
     assert_eq!(view.containers[&name("db")].kind, Kind::System);
     assert_eq!(app("job").kind(), Kind::Application);
     assert!(backend.engine().is_some());
+}
+
+fn happened(word: &str, second: u64, what: What) -> Happening {
+    Happening {
+        at: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+        container: name(word),
+        what,
+    }
+}
+
+/// What is told next, in short.
+async fn next(news: &mut EventStream) -> String {
+    let told = tokio::time::timeout(Duration::from_secs(10), news.next()).await;
+    match told.expect("nothing is told").unwrap().unwrap() {
+        News::Happened(happening) => format!("{} {:?}", happening.container, happening.what),
+        News::Away(kind, down) => format!("{kind:?} away: {}", down.reason),
+        News::Back(kind) => format!("{kind:?} back"),
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_away_is_told_once_and_heard_again_when_it_is_back() {
+    let stage = Stage::living();
+    let ledger = &stage.fake.ledger;
+    ledger.lock().unwrap().fail = vec!["look application".into()];
+    look(&stage).await;
+    // Later than it is begun to listen.
+    let late = 5_000_000_000;
+    let started = |word: &str, more| vec![happened(word, late + more, What::Started)];
+    let told = [
+        (Kind::System, vec![started("web", 1)]),
+        (
+            Kind::Application,
+            vec![started("api", 2), started("api", 3)],
+        ),
+    ];
+    ledger.lock().unwrap().news = told.map(|(kind, told)| (kind, told.into())).into();
+    let asked = ledger.lock().unwrap().looks.len();
+    let mut news = stage.host.backend.watch().events(None).await.unwrap();
+    let looks = ledger.lock().unwrap().looks[asked..].to_vec();
+    assert_eq!(
+        looks,
+        ["look system"],
+        "who was silent just now is not asked"
+    );
+    let mut first = vec![next(&mut news).await, next(&mut news).await];
+    first.sort();
+    assert_eq!(first, ["Application away: it was told so", "web Started"]);
+    // The stream of the other one has ended here, and is opened anew as well.
+    assert_eq!(next(&mut news).await, "System back");
+    running_app(&stage, "api");
+    ledger.lock().unwrap().fail.clear();
+    for expected in ["back", "api Started", "back", "api Started", "back"] {
+        let told = next(&mut news).await;
+        assert!(told.ends_with(expected), "{told}, not {expected}");
+    }
+    for more in [1, 2, 3] {
+        let after = SystemTime::UNIX_EPOCH + Duration::new(late + more, 1);
+        let since = &ledger.lock().unwrap().since;
+        assert!(since.contains(&Some(after)), "{since:?}");
+    }
+    // It was down at the look before, and is asked for the container all the same.
+    let lines = stage
+        .host
+        .backend
+        .watch()
+        .logs(&name("api"), &LogWish::default())
+        .await;
+    assert_eq!(lines.unwrap().count().await, 2);
+}
+
+#[tokio::test]
+async fn of_a_container_that_others_have_made_it_is_known_where_it_is() {
+    let stage = Stage::living();
+    look(&stage).await;
+    let made = vec![happened("new", 1, What::Created)];
+    let told = [(Kind::Application, vec![made].into())];
+    stage.fake.ledger.lock().unwrap().news = told.into();
+    let watch = stage.host.backend.watch();
+    let mut news = watch.events(None).await.unwrap();
+    let new = Made::new(State::Running, app_mark("new"));
+    stage
+        .fake
+        .world
+        .lock()
+        .unwrap()
+        .containers
+        .insert(name("new"), new);
+    assert_eq!(next(&mut news).await, "new Created");
+    stage
+        .host
+        .backend
+        .stop(&name("new"), Body::Present, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(
+        stage.fake.world().containers[&name("new")].state,
+        State::Stopped
+    );
 }

@@ -112,6 +112,14 @@ impl Client {
     pub(super) async fn link(&self) -> Result<&Link, BackendError> {
         self.link.get_or_try_init(reach).await
     }
+
+    /// The same, but one that was reached before must answer now as well.
+    pub(super) async fn link_now(&self) -> Result<&Link, BackendError> {
+        match self.link.get() {
+            Some(link) => greet(&link.endpoint).await.map(|_| link),
+            None => self.link().await,
+        }
+    }
 }
 
 /// Where the engine listens, by the environment and the user's settings.
@@ -119,21 +127,26 @@ pub(super) fn endpoint() -> Result<Endpoint, BackendError> {
     context::endpoint(&|name| std::env::var(name).ok())
 }
 
-async fn reach() -> Result<Link, BackendError> {
-    let endpoint = endpoint()?;
-    let answer = tokio::time::timeout(PATIENCE, ping(&endpoint));
+/// The version of the engine that listens there.
+async fn greet(endpoint: &Endpoint) -> Result<Api, BackendError> {
+    let answer = tokio::time::timeout(PATIENCE, ping(endpoint));
     let head = match answer.await {
         Ok(Ok(head)) => head,
         Ok(Err(err)) => {
             let error = bollard::errors::Error::IOError { err };
-            return Err(unreachable(&error).unwrap_or_else(|| silent(&endpoint, error.to_string())));
+            return Err(unreachable(&error).unwrap_or_else(|| silent(endpoint, error.to_string())));
         }
         Err(_) => {
             let reason = format!("it did not answer within {} s", PATIENCE.as_secs());
-            return Err(silent(&endpoint, reason));
+            return Err(silent(endpoint, reason));
         }
     };
-    let api = api_of(&head).map_err(|reason| silent(&endpoint, reason))?;
+    api_of(&head).map_err(|reason| silent(endpoint, reason))
+}
+
+async fn reach() -> Result<Link, BackendError> {
+    let endpoint = endpoint()?;
+    let api = greet(&endpoint).await?;
     if api < OLDEST {
         return Err(BackendError::Unavailable {
             engine: ENGINE,

@@ -71,6 +71,17 @@ pub(super) fn is_missing(error: &Error) -> bool {
     status(error) == Some(404)
 }
 
+/// Whether the engine has gone away in the middle of its answer, or before it: it has said nothing.
+pub(super) fn broke_off(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::IOError { .. }
+            | Error::HyperResponseError { .. }
+            | Error::HyperLegacyError { .. }
+            | Error::SocketNotFoundError(_)
+    )
+}
+
 /// The status that the engine answered with.
 pub(super) fn status(error: &Error) -> Option<u16> {
     match error {

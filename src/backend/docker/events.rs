@@ -8,33 +8,53 @@ use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
 use futures_util::StreamExt;
 
-use super::error::failed;
+use super::error::{broke_off, failed};
 use super::images::LONG;
 use super::mark;
-use crate::backend::{BackendError, EventStream, Happening, What};
+use crate::backend::{EventStream, Happening, News, What};
 use crate::model::{Name, host_name_of};
 use crate::observed::Health;
 
-/// Happenings from now on. What is done to an older self that was set aside is no news of the container.
-pub(super) async fn events(docker: &Docker, project: &Name) -> Result<EventStream, BackendError> {
+/// Happenings from now on, or from `since` on: the engine keeps some hundred, and none when it is restarted. They end
+/// when it goes away. What is done to an older self that was set aside is no news of the container.
+pub(super) fn events(docker: &Docker, project: &Name, since: Option<SystemTime>) -> EventStream {
     let filters = HashMap::from([
         ("type".into(), vec!["container".into()]),
         ("label".into(), vec![format!("{}={project}", mark::PROJECT)]),
     ]);
     let options = EventsOptions {
+        since: since.map(seconds),
         filters: Some(filters),
         ..EventsOptions::default()
     };
     let project = project.clone();
     let told = docker.clone().with_timeout(LONG).events(Some(options));
-    let happenings = told.filter_map(move |event| {
-        let happening = match event {
-            Ok(event) => read(&project, &event).map(Ok),
+    let told = told.take_while(|event| {
+        let gone = event.as_ref().is_err_and(broke_off);
+        std::future::ready(!gone)
+    });
+    let news = told.filter_map(move |event| {
+        let news = match event {
+            Ok(event) => read(&project, &event).map(|happening| Ok(News::Happened(happening))),
             Err(error) => Some(Err(failed("watch", project.as_str(), &error))),
         };
-        std::future::ready(happening)
+        std::future::ready(news)
     });
-    Ok(happenings.boxed())
+    news.boxed()
+}
+
+/// Whether a container was made.
+pub(super) fn is_creation(news: &News) -> bool {
+    match news {
+        News::Happened(happening) => happening.what == What::Created,
+        News::Away(..) | News::Back(_) => false,
+    }
+}
+
+/// A time as the engine takes it.
+fn seconds(at: SystemTime) -> String {
+    let at = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:09}", at.as_secs(), at.subsec_nanos())
 }
 
 /// An event as a happening; none when it is of no interest.
@@ -90,6 +110,12 @@ mod tests {
             time_nano: Some(1_500_000_000),
             ..EventMessage::default()
         }
+    }
+
+    #[test]
+    fn a_time_is_told_to_the_nanosecond_so_that_nothing_is_told_twice() {
+        let at = UNIX_EPOCH + Duration::new(1_800_000_000, 42);
+        assert_eq!(seconds(at), "1800000000.000000042");
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bollard::query_parameters::InspectContainerOptions;
+use futures_util::StreamExt;
 
 use super::error::failed;
 use super::{
@@ -14,7 +16,7 @@ use super::{
     processes,
 };
 use crate::backend::{
-    AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, Outer, Probe,
+    AttachOptions, BackendError, Body, EventStream, Inside, LogStream, LogWish, News, Outer, Probe,
     Process, Ran, Seeded, Watch,
 };
 use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name};
@@ -186,7 +188,16 @@ impl Watch for DockerBackend {
         told
     }
 
-    async fn events(&self) -> Result<EventStream, BackendError> {
-        events::events(&self.link().await?.docker, &self.site.project).await
+    async fn events(&self, since: Option<SystemTime>) -> Result<EventStream, BackendError> {
+        let docker = &self.client.link_now().await?.docker;
+        let news = events::events(docker, &self.site.project, since);
+        let known = Arc::clone(&self.known);
+        let forget = move |news: &Result<News, BackendError>| {
+            // Whoever asks for the output of a container that others have made is to find it.
+            if news.as_ref().is_ok_and(events::is_creation) {
+                *known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
+        };
+        Ok(news.inspect(forget).boxed())
     }
 }

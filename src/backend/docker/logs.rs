@@ -13,7 +13,7 @@ use bollard::errors::Error;
 use bollard::query_parameters::{EventsOptions, InspectContainerOptions, LogsOptions};
 use futures_util::stream::{BoxStream, StreamExt};
 
-use super::error::{failed, is_missing};
+use super::error::{broke_off, failed, is_missing};
 use super::images::LONG;
 use crate::backend::{BackendError, LogLine, LogStream, LogWish};
 
@@ -105,7 +105,9 @@ impl Reading {
                 }
                 Some(Err(error)) => {
                     self.ended = true;
-                    if !is_missing(&error) {
+                    // Whoever follows hears when an engine that has gone away is back.
+                    let is_over = is_missing(&error) || (self.wish.follow && broke_off(&error));
+                    if !is_over {
                         return Some(Err(failed(VERB, &self.full, &error)));
                     }
                 }

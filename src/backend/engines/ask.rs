@@ -2,18 +2,16 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::stream::select_all;
 
-use super::Engines;
+use super::{Engines, hear};
 use crate::backend::{
     AttachOptions, BackendError, EventStream, Inside, LogStream, LogWish, Outer, Probe, Process,
     Ran, Seeded, Watch,
 };
-use crate::model::{Healthcheck, Hook, HostsLine, Kind, Mount, Name};
+use crate::model::{Healthcheck, Hook, HostsLine, Mount, Name};
 
 #[async_trait]
 impl Inside for Engines {
@@ -114,26 +112,7 @@ impl Watch for Engines {
         }
     }
 
-    /// Of both engines, as they come; an engine that is not there has nothing to tell.
-    async fn events(&self) -> Result<EventStream, BackendError> {
-        let kinds = self.known().sought.clone().unwrap_or_default().kinds;
-        let mut streams = Vec::new();
-        let mut missing = None;
-        for kind in [Kind::System, Kind::Application] {
-            if kind == Kind::Application && !kinds.contains(&kind) {
-                continue;
-            }
-            match self.engine_of(kind).watch().events().await {
-                Ok(stream) => streams.push(stream),
-                Err(error @ BackendError::Unavailable { .. }) if !kinds.contains(&kind) => {
-                    missing = Some(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        match missing {
-            Some(error) if streams.is_empty() => Err(error),
-            Some(_) | None => Ok(select_all(streams).boxed()),
-        }
+    async fn events(&self, since: Option<SystemTime>) -> Result<EventStream, BackendError> {
+        hear::both(self, since).await
     }
 }

@@ -19,7 +19,7 @@ use super::ended::{self, Ended, Started};
 use super::ffi::readable;
 use super::site::{Site, failed, io};
 use super::{mark, view};
-use crate::backend::{BackendError, EventStream, Happening, What};
+use crate::backend::{BackendError, EventStream, Happening, News, What};
 use crate::model::Name;
 use crate::observed::State;
 
@@ -45,7 +45,7 @@ pub(super) async fn events(site: &Arc<Site>) -> Result<EventStream, BackendError
     watcher.coming.clear(); // what is there already has not happened now
     let stream = stream::unfold(Some(watcher), |watcher| async {
         match watcher?.next().await {
-            Ok((happening, watcher)) => Some((Ok(happening), Some(watcher))),
+            Ok((happening, watcher)) => Some((Ok(News::Happened(happening)), Some(watcher))),
             Err(error) => Some((Err(error), None)),
         }
     });

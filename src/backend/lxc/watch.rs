@@ -6,7 +6,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 
@@ -74,7 +74,8 @@ impl Watch for LxcBackend {
         ended::ended(&dir).is_some_and(|ended| ended.asked)
     }
 
-    async fn events(&self) -> Result<EventStream, BackendError> {
+    /// Nobody keeps what has happened: it is told from now on.
+    async fn events(&self, _since: Option<SystemTime>) -> Result<EventStream, BackendError> {
         events::events(&self.site).await
     }
 }

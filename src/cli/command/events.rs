@@ -9,8 +9,8 @@ use crate::cli::error::CliError;
 use crate::cli::flags::{LineFormat, Names};
 use crate::cli::global::GlobalArgs;
 use crate::cli::ui::Ui;
-use crate::cli::{change, time};
-use crate::job::{self, Happening, Health, What};
+use crate::cli::{change, report, time};
+use crate::job::{self, Happening, Health, Remark, What};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,7 @@ Examples:
 /// Tell what happens to containers from now on, until Ctrl-C
 ///
 /// Created, started, ended with its exit code, frozen, thawed, healthy, unhealthy, out of memory,
-/// destroyed: whoever did it.
+/// destroyed: whoever did it. An engine that goes away is waited for.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Events {
@@ -55,7 +55,9 @@ impl Events {
         };
         let names = &self.names.names;
         let setting = global.setting_for(names)?;
-        change::block_on(job::happenings(&setting, names, &mut tell))??;
+        let mut remarks = |remark: &Remark| report::remark(remark, ui);
+        let told = job::happenings(&setting, names, &mut tell, &mut remarks);
+        change::block_on(told)??;
         failure.map_or(Ok(0), Err)
     }
 }

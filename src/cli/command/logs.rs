@@ -13,8 +13,8 @@ use crate::cli::error::CliError;
 use crate::cli::flags::{LineFormat, Names};
 use crate::cli::global::{GlobalArgs, duration};
 use crate::cli::ui::Ui;
-use crate::cli::{change, time};
-use crate::job::{self, LogLine, LogRequest, LogWish};
+use crate::cli::{change, report, time};
+use crate::job::{self, LogLine, LogRequest, LogWish, Remark};
 use crate::model::{Name, stable_hash};
 
 /// The first Locker's colours.
@@ -39,7 +39,8 @@ Examples:
 ///
 /// Of a system container it is what its console shows, of an application container the output of its
 /// program. Containers that systemd runs print to the journal, which has all their runs; of others it is
-/// what the engine has kept. A container that is started again while it is followed goes on being followed.
+/// what the engine has kept. A container that is started again while it is followed goes on being followed, and so do
+/// those of an engine that was away.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Logs {
@@ -115,8 +116,8 @@ impl Logs {
                 ..LogWish::default()
             },
         };
-        let mut missing = |name: &Name, count: u64| ui.say(&missing(name, count));
-        let asked = job::logs(&setting, &request, &mut print, &mut missing);
+        let mut remarks = |remark: &Remark| report::remark(remark, ui);
+        let asked = job::logs(&setting, &request, &mut print, &mut remarks);
         change::block_on(asked)??;
         failure.map_or(Ok(0), Err)
     }
@@ -136,15 +137,6 @@ impl Logs {
         text.push_str(&clean(&line.text));
         text + "\n"
     }
-}
-
-/// What is said of lines that the journal has not taken.
-fn missing(name: &Name, count: u64) -> String {
-    let lines = if count == 1 { "line" } else { "lines" };
-    format!(
-        "warning: the journal has dropped {count} {lines} of container `{name}`: a drop-in of its service limits them \
-         (`LogRateLimitBurst=`); `locker logs --engine {name}` shows what its engine has kept of this run\n"
-    )
 }
 
 /// A container keeps its colour whichever others are shown beside it.
@@ -193,15 +185,6 @@ mod tests {
         let hostile = line("hello\x1b]0;title\x07 \x1b[2Jworld\r");
         assert_eq!(plain("logs", &hostile), "web | hello world\n");
         assert_eq!(plain("logs --no-log-prefix", &line("x")), "x\n");
-    }
-
-    #[test]
-    fn lines_that_are_missing_are_told_with_where_they_are() {
-        let web = Name::new("web").unwrap();
-        let told = missing(&web, 162_501);
-        assert!(told.contains("dropped 162501 lines of container `web`"));
-        assert!(told.contains("`locker logs --engine web`"), "{told}");
-        assert!(missing(&web, 1).contains("dropped 1 line of"));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::live::{Live, asked_to_end};
 use crate::cli::size::bytes;
 use crate::cli::ui::Ui;
-use crate::cli::{change, clean::clean, list, table, yaml};
-use crate::job::{self, Process, Processes, TopOrder, TopRequest, TopRow};
+use crate::cli::{change, clean::clean, list, report, table, yaml};
+use crate::job::{self, Process, Processes, Remark, TopOrder, TopRequest, TopRow};
 
 /// Between two samples when nothing else is said.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -110,6 +110,12 @@ impl Top {
         };
         let in_place = goes_on && self.format == ListFormat::Table && ui.shows_data_on_terminal();
         let mut live = in_place.then(|| Live::begin(ui)).transpose()?;
+        let mut kept = Vec::new();
+        let mut remarks = |remark: &Remark| match in_place {
+            // It would be drawn over.
+            true => kept.push(remark.clone()),
+            false => report::remark(remark, ui),
+        };
         let mut failure = None;
         let mut show = |rows: &[TopRow]| match self.show(rows, live.as_mut(), ui) {
             Ok(()) => ControlFlow::Continue(()),
@@ -120,13 +126,14 @@ impl Top {
         };
         let done = change::block_on(async {
             tokio::select! {
-                done = job::top(&setting, &request, &mut show) => done.map_err(CliError::from),
+                done = job::top(&setting, &request, &mut show, &mut remarks) => done.map_err(CliError::from),
                 ended = asked_to_end() => ended.map_err(|source| CliError::Runtime { source }),
             }
         })?;
         if let Some(live) = live {
             live.end()?;
         }
+        kept.iter().for_each(|remark| report::remark(remark, ui));
         done?;
         failure.map_or(Ok(0), Err)
     }
@@ -150,7 +157,9 @@ impl Top {
 
     fn show_processes(&self, global: &GlobalArgs, ui: &Ui) -> Result<u8, CliError> {
         let names = &self.names.names;
-        let all = change::block_on(job::processes(&global.setting_for(names)?, names))??;
+        let setting = global.setting_for(names)?;
+        let mut remarks = |remark: &Remark| report::remark(remark, ui);
+        let all = change::block_on(job::processes(&setting, names, &mut remarks))??;
         list::print(&all, self.format, ui, |all| {
             let header = ["Name", "PID", "Parent", "User", "Elapsed", "CPU", "Command"];
             table::text(&header, all.iter().flat_map(lines), ui.width())

@@ -15,7 +15,7 @@ pub(super) fn of(problem: &Problem) -> Diagnostic {
     )
 }
 
-fn finding(
+pub(super) fn finding(
     severity: Severity,
     message: &str,
     place: Option<&Place>,

@@ -2,6 +2,7 @@
 
 mod finding;
 mod misplaced;
+mod remark;
 mod usage;
 
 use std::error::Error;
@@ -18,6 +19,7 @@ use crate::file::diagnostic::{Diagnostic, Severity};
 use crate::job::{ConsentError, JobError, LoadError};
 
 pub use finding::{findings, plan_warnings};
+pub use remark::remark;
 
 /// What sort of end it was; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
