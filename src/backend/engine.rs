@@ -52,6 +52,15 @@ pub trait Engine: Send + Sync {
     /// The images that are there under one of `names`.
     async fn images(&self, names: &BTreeSet<String>) -> Result<Vec<ImageInfo>, BackendError>;
 
+    /// Which of `paths` are files in the image, or anything else that is no directory. Nothing is started for it; an
+    /// image that is not there has none.
+    async fn files_in(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        paths: &BTreeSet<PathBuf>,
+    ) -> Result<BTreeSet<PathBuf>, BackendError>;
+
     /// Containers for one command.
     fn once(&self) -> &dyn Once;
 }

@@ -19,7 +19,8 @@ use crate::store::{self, ProjectLock};
 use super::change::{self, lock};
 use super::consent::Consent;
 use super::images::{self, Older};
-use super::road::{self, Opened};
+use super::road::{self, Looked, Opened};
+use super::unseen;
 use super::{ChangeRequest, JobError, Setting};
 use told::{check, check_guests, half_way, leave_strangers, nothing, question, twice};
 
@@ -106,7 +107,9 @@ async fn agree(
     if all_taken && adopted.is_empty() {
         return Err(nothing(project, &former));
     }
-    let (first, up) = rehearse(&opened, request, &observed, &former, &adopted)?;
+    let found = (&observed, &former, &adopted);
+    let (first, up) = rehearse(&opened, request, found)?;
+    let up = up.plan;
     if all_taken && up.steps.is_empty() {
         return Err(nothing(project, &former));
     }
@@ -131,7 +134,7 @@ async fn agree(
         observed,
         former,
         adopted,
-        images: images::only(images::join(first, up)),
+        images: images::only(images::join(first, up), None),
     }))
 }
 
@@ -150,7 +153,7 @@ fn engine_of(opened: &Opened) -> Result<&dyn Engine, JobError> {
 
 impl Agreed {
     /// Fetches and builds while docker compose's containers still run: an image that nobody has would be found missing when
-    /// they are gone.
+    /// they are gone; and so would be what an image has where a volume is to be mounted.
     async fn make_images(
         &self,
         setting: &Setting,
@@ -158,16 +161,32 @@ impl Agreed {
         events: &dyn Events,
     ) -> Result<(), JobError> {
         if self.images.steps.is_empty() {
-            return Ok(());
+            return self.look_into_images(request, &self.observed).await;
         }
         let older = Older::of(&self.images, &self.observed);
-        let planned = (&self.images, &self.observed);
-        let done = change::perform(setting, request, &self.opened, planned, events).await;
-        let done = done.and_then(|told| Ok(change::end_if_told(told, &self.images)?));
+        let done = async {
+            let planned = (&self.images, &self.observed);
+            let told = change::perform(setting, request, &self.opened, planned, events).await?;
+            change::end_if_told(told, &self.images)?;
+            let observed = road::observe(&self.opened, request).await?;
+            self.look_into_images(request, &observed).await
+        };
+        let done = done.await;
         if done.is_err() {
             older.give_back(&self.opened, events).await;
         }
         done
+    }
+
+    /// Refuses what the `up` that follows would refuse of the images that it takes.
+    async fn look_into_images(
+        &self,
+        request: &ChangeRequest,
+        observed: &Observed,
+    ) -> Result<(), JobError> {
+        let found = (observed, &self.former, &self.adopted);
+        let (_, up) = rehearse(&self.opened, request, found)?;
+        unseen::look_into_images(&self.opened, &up, request.command).await
     }
 
     /// Takes it over; `begun` once containers of docker compose are stopped.
@@ -272,15 +291,13 @@ pub(super) fn volumes_of(project: &Project, container: &Container) -> BTreeSet<S
 fn rehearse(
     opened: &Opened,
     request: &ChangeRequest,
-    observed: &Observed,
-    former: &Former,
-    adopted: &Adopted,
-) -> Result<(Plan, Plan), JobError> {
+    (observed, former, adopted): (&Observed, &Former, &Adopted),
+) -> Result<(Plan, Looked), JobError> {
     let then = without(observed, former, adopted);
     let wish = road::wish(opened, request, None);
     let looked = road::planned(opened, then, wish, request.command)?;
     let first = road::first(opened, &looked, request)?;
-    Ok((first, looked.plan))
+    Ok((first, looked))
 }
 
 /// What is there once docker compose has nothing any more.

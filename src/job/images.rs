@@ -217,9 +217,14 @@ impl Older {
     }
 }
 
-/// The steps of a plan that fetch and build images, in their order.
-pub(super) fn only(mut plan: Plan) -> Plan {
-    plan.take_out(|step| !matches!(step, Step::Pull { .. } | Step::Build(_)));
+/// The steps of a plan that fetch and build images, in their order; with `images` those alone.
+pub(super) fn only(mut plan: Plan, images: Option<&BTreeSet<String>>) -> Plan {
+    let is_meant = |image: &String| images.is_none_or(|images| images.contains(image));
+    let brings = |step: &Step| {
+        matches!(step, Step::Pull { image, .. } if is_meant(image))
+            || matches!(step, Step::Build(build) if is_meant(&build.image))
+    };
+    plan.take_out(|step| !brings(step));
     Plan {
         steps: plan.steps,
         ..Plan::default()

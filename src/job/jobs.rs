@@ -143,7 +143,7 @@ pub(super) async fn ended(opened: &Opened, name: &Name) -> Result<i32, JobError>
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::{JobRecord, Kind, Runner};
 
@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    fn container(state: State, exit: Option<i32>) -> ObservedContainer {
+    pub(in crate::job) fn container(state: State, exit: Option<i32>) -> ObservedContainer {
         ObservedContainer {
             host_name: "shop_web_run_1".into(),
             kind: Kind::Application,

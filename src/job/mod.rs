@@ -3,6 +3,7 @@
 //! `up`, `plan` and `--dry-run` walk the same road, [`change`] and [`plan()`] differ only in where
 //! they stop: file → lock → look → plan → consent → apply → look again.
 
+mod absence;
 mod adopt;
 mod begun;
 mod beside_compose;
@@ -45,6 +46,7 @@ mod template_options;
 mod template_programs;
 mod top;
 mod unit_rows;
+mod unseen;
 mod usage;
 mod validate;
 mod wait;
@@ -61,9 +63,10 @@ pub use crate::apply::{ApplyError, VerifyError};
 pub use crate::backend::{Happening, LogLine, LogWish, Process, RunOptions, What};
 pub use crate::file::{LoadError, LoadOptions};
 pub use crate::model::PullPolicy;
-pub use crate::observed::{Health, State};
+pub use crate::observed::{Down, Health, State};
 pub use crate::plan::{Goal, Loss, Plan, Problem, Recreate, Step, StepId, Wait, Warning};
 
+pub use absence::{Remark, Remarks};
 pub use adopt::{Taken, WAY_BACK, adopt};
 pub use change::{Changed, change};
 pub use config::{Resolved, config, schema};
@@ -76,7 +79,7 @@ pub use happenings::happenings;
 pub use image_list::{ImageRow, images};
 pub use images::ImageWish;
 pub use jobs::{JobPhase, JobRow, jobs};
-pub use logs::{LogRequest, Missing, logs};
+pub use logs::{LogRequest, logs};
 pub use once::{Once, OnceRequest, once};
 pub use plan::{Planned, plan};
 pub use port_check::{PortCheckRow, PortResult, port_check};

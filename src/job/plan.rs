@@ -2,10 +2,12 @@
 
 use crate::file::diagnostic::Diagnostic;
 use crate::model::Name;
-use crate::plan::{Plan, Warning};
+use crate::plan::{Plan, Step, Warning};
 
 use super::images::join;
-use super::{ChangeRequest, JobError, Setting, road};
+use super::road::{self, Looked, Opened};
+use super::unseen::Unseen;
+use super::{ChangeRequest, JobError, Setting};
 
 /// What a change would do.
 #[derive(Debug)]
@@ -25,8 +27,11 @@ pub async fn plan(setting: &Setting, request: &ChangeRequest) -> Result<Planned,
     let looked = road::look(&opened, request).await?;
     request.images.check(&looked.plan, request)?;
     let first = road::first(&opened, &looked, request)?;
-    let unknown = !first.steps.is_empty();
+    let is_known = |step: &Step| looked.plan.steps.iter().any(|known| known.step == *step);
+    let unknown = first.steps.iter().any(|planned| !is_known(&planned.step));
+    let unseen = unseen(&opened, &looked);
     let mut plan = join(first, looked.plan);
+    plan.warnings.extend(unseen);
     if let Some(moved) = &opened.moved {
         plan.notices.insert(0, moved.told(&opened.project));
     }
@@ -43,5 +48,19 @@ pub async fn plan(setting: &Setting, request: &ChangeRequest) -> Result<Planned,
         project: opened.project.name,
         plan,
         warnings: opened.warnings,
+    })
+}
+
+/// That images which are not there yet decide whether a missing path becomes a directory.
+fn unseen(opened: &Opened, looked: &Looked) -> Option<Warning> {
+    let unseen = Unseen::of(&opened.project, &looked.observed, &looked.plan);
+    let images: Vec<String> = unseen.absent.iter().map(|i| format!("`{i}`")).collect();
+    (!images.is_empty()).then(|| Warning {
+        message: format!(
+            "a path of the host that is missing becomes a directory, and is refused where it is mounted on a file: {} is \
+             looked into once it is there, before any container is touched",
+            images.join(", ")
+        ),
+        place: None,
     })
 }

@@ -25,6 +25,7 @@ use super::located;
 use super::missing_files;
 use super::select::select;
 use super::supplies;
+use super::unseen::{Unseen, look_into_images};
 use super::{ChangeRequest, JobError, Setting};
 
 /// LXC's own default, lxc.system.conf(5).
@@ -192,7 +193,7 @@ pub(super) async fn look(opened: &Opened, request: &ChangeRequest) -> Result<Loo
         });
     }
     let wish = wish(opened, request, selection);
-    planned(opened, observed, wish, request.command)
+    seen(opened, observed, wish, request.command).await
 }
 
 /// Looks at the host and plans another wish than the request's.
@@ -202,7 +203,7 @@ pub(super) async fn look_for(
     wish: Wish,
 ) -> Result<Looked, JobError> {
     let observed = observe(opened, request).await?;
-    planned(opened, observed, wish, request.command)
+    seen(opened, observed, wish, request.command).await
 }
 
 /// Looks at the host.
@@ -222,7 +223,19 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// Plans for what was observed, with all that else can be known before the first change.
+/// Plans for what was observed, and looks into the images that have to be looked into.
+async fn seen(
+    opened: &Opened,
+    observed: Observed,
+    wish: Wish,
+    command: &'static str,
+) -> Result<Looked, JobError> {
+    let looked = planned(opened, observed, wish, command)?;
+    look_into_images(opened, &looked, command).await?;
+    Ok(looked)
+}
+
+/// Plans for what was observed, with all that else can be known before the first change but for what images have.
 pub(super) fn planned(
     opened: &Opened,
     observed: Observed,
@@ -277,7 +290,8 @@ pub(super) fn wish(
     }
 }
 
-/// What is done about images before the plan: see [`images::first`].
+/// What is done about images before the plan: see [`images::first`]. One that has to be looked into is fetched or
+/// built then as well, so that nothing is changed before that.
 pub(super) fn first(
     opened: &Opened,
     looked: &Looked,
@@ -288,7 +302,12 @@ pub(super) fn first(
         problems,
     };
     let first = images::first(&opened.project, &looked.observed, &looked.wish);
-    let first = first.map_err(refused)?;
+    let mut first = first.map_err(refused)?;
+    let unseen = Unseen::of(&opened.project, &looked.observed, &looked.plan);
+    if !unseen.absent.is_empty() {
+        let absent = images::only(looked.plan.clone(), Some(&unseen.absent));
+        first = images::join(first, absent);
+    }
     let missing = supplies::missing(&opened.project, &first, &opened.lxcpath);
     if missing.is_empty() {
         return Ok(first);

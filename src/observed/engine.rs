@@ -1,6 +1,7 @@
 //! What the engine of application containers has beside containers, what it offers, and what was taken over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -32,7 +33,9 @@ pub struct ObservedEngine {
     pub networks: BTreeMap<Name, EngineNetwork>,
     /// Names of all other networks.
     pub foreign_networks: BTreeSet<String>,
-    /// What is known of the addresses of those, by name.
+    /// The projects of locker that have those, by name.
+    pub network_owners: BTreeMap<String, Owner>,
+    /// What is known of the addresses of the networks of others, by name.
     pub foreign_places: BTreeMap<String, ForeignPlaces>,
     /// Containers of this project that somebody renamed: what they are called now.
     pub renamed: BTreeMap<Name, String>,
@@ -142,6 +145,32 @@ pub enum EngineLimit {
     BlockThrottle,
 }
 
+/// The project of locker that something of the engine is of, by its marks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Its name.
+    pub project: String,
+    /// The directory in which it was made.
+    pub directory: PathBuf,
+}
+
+impl Owner {
+    /// By the values of two marks; none where one of them is missing.
+    pub fn of(project: Option<&String>, directory: Option<&String>) -> Option<Self> {
+        Some(Self {
+            project: project?.clone(),
+            directory: directory?.into(),
+        })
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let directory = self.directory.display();
+        write!(f, "locker's project `{}` in `{directory}`", self.project)
+    }
+}
+
 /// A volume that the engine keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedVolume {
@@ -160,6 +189,12 @@ impl ObservedVolume {
     pub fn compose_project(&self) -> Option<&str> {
         let project = self.labels.get("com.docker.compose.project");
         project.map(String::as_str)
+    }
+
+    /// The project of locker for which it was made.
+    pub fn owner(&self) -> Option<Owner> {
+        let mark = |key: &str| self.labels.get(key);
+        Owner::of(mark("locker.project"), mark("locker.directory"))
     }
 
     /// Its marks but for those of locker and of docker compose.

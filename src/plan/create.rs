@@ -1,13 +1,10 @@
 //! Making a container, and filling its volumes.
 
-use crate::model::{
-    ContainerSpec, EngineVolume, FileContent, Key, Kind, Mount, Name, Source, VolumeSource,
-    says_file,
-};
+use crate::model::{ContainerSpec, EngineVolume, FileContent, Key, Kind, Mount, Name, Source};
 
 use super::build::Builder;
 use super::graph::Slot;
-use super::{Cause, Problem, Step};
+use super::{Cause, Step};
 
 /// The longest name of a container: templates make it the host name (`HOST_NAME_MAX`, sethostname(2)).
 const LONGEST: usize = 64;
@@ -25,7 +22,6 @@ impl Builder<'_> {
             return;
         };
         self.check_name(name, &spec);
-        self.check_missing_files(name, spec.kind());
         self.check_origin(name, &spec.source);
         self.check_external(name, &spec);
         self.check_files(name, &spec);
@@ -118,35 +114,6 @@ impl Builder<'_> {
     fn is_foreign(&self, kind: Kind, host_name: &str) -> bool {
         let known = self.observed.foreign.get(&kind);
         known.is_some_and(|names| names.contains(host_name))
-    }
-
-    /// A host path that is missing is made as a directory, unless its name says otherwise. What a system
-    /// container's root file system has there is copied, and only known when it is made.
-    fn check_missing_files(&mut self, name: &Name, kind: Kind) {
-        let file = self.project.containers.get(name);
-        let volumes = file.iter().flat_map(|file| &file.volumes);
-        let gone = &self.observed.host.missing;
-        let found = volumes.filter_map(|(volume, place)| match &volume.source {
-            VolumeSource::Host(path) => {
-                let file = says_file(path) || says_file(&volume.target);
-                (volume.short && file && gone.contains(path)).then(|| (path.clone(), place.clone()))
-            }
-            VolumeSource::Named(_) => None,
-        });
-        let found: Vec<_> = found.filter(|_| kind == Kind::Application).collect();
-        for (path, place) in found {
-            let path = path.display();
-            self.problems.push(Problem {
-                message: format!("`{path}` is missing, and its name says that it is a file"),
-                container: Some(name.clone()),
-                key: Some(Key::Volumes),
-                place: Some(place),
-                help: Some(
-                    "make the file first; a directory is made with the long form, `bind: {create_host_path: true}`"
-                        .into(),
-                ),
-            });
-        }
     }
 
     fn check_origin(&mut self, name: &Name, source: &Source) {

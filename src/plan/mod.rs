@@ -9,6 +9,7 @@ mod build;
 mod cause;
 mod compose;
 mod create;
+mod denied;
 mod desire;
 mod destroy;
 mod diff;
@@ -65,8 +66,9 @@ use crate::model::{Key, Name, Place};
 
 pub use build::STOPPING;
 pub use cause::Cause;
+pub use denied::denied;
 pub use make::{belongs, plan};
-pub use ports::{closed, denied, goes_out};
+pub use ports::{closed, goes_out};
 pub(crate) use power::usual_grace;
 pub use step::Step;
 pub use volumes::WITHOUT_ADOPTED;

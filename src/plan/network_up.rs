@@ -181,8 +181,13 @@ impl Builder<'_> {
             return;
         }
         let of_compose = self.observed.engine.compose.networks.contains(&name);
+        let owner = self.observed.engine.network_owners.get(&name);
+        let owner = owner.filter(|owner| owner.project != self.project.name.as_str());
         let alone = Problem {
-            message: format!("a network `{name}` is on the host and is not of this project"),
+            message: match owner {
+                Some(owner) => format!("a network `{name}` is on the host, of {owner}"),
+                None => format!("a network `{name}` is on the host and is not of this project"),
+            },
             container: None,
             key: None,
             place: Some(networks::place(self.project, network).clone()),
@@ -193,6 +198,9 @@ impl Builder<'_> {
                 }
                 (false, Some(_)) => format!(
                     "write `external: true` at network `{network}` to use it, or give it another `name`"
+                ),
+                (false, None) if owner.is_some() => format!(
+                    "rename the network or the project, or give network `{network}` a `name` of its own"
                 ),
                 (false, None) => {
                     format!("remove it (`docker network rm {name}`), or rename the project")

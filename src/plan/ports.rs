@@ -8,6 +8,7 @@ use crate::model::{
 };
 use crate::observed::{Observed, ProjectRecord};
 
+use super::denied::denied;
 use super::pick::key;
 use super::{Problem, Warning, networks, units};
 
@@ -189,27 +190,6 @@ pub fn goes_out(project: &Project, spec: &ContainerSpec) -> bool {
     let keys = networks::keys(spec);
     let mut keys = keys.iter();
     keys.any(|network| !networks::is_internal(project, network))
-}
-
-/// That ufw's deny of a published port has no effect, and what has: ufw asks for packets to the host itself, and
-/// those of a published port are led on before.
-pub fn denied(observed: &Observed, rule: &PortRule) -> Option<String> {
-    let foreign = &observed.firewall.foreign;
-    let (protocol, host) = (rule.port.protocol, rule.port.host);
-    let mut denied = foreign.denied.iter();
-    let denied = denied.find(|d| d.protocol == protocol && d.ports.overlaps(host))?;
-    let (to, inner) = (rule.to4, rule.port.container.first);
-    let cure = match foreign.has_docker {
-        true => {
-            format!("iptables -I DOCKER-USER -d {to} -p {protocol} --dport {inner} -j DROP")
-        }
-        false => format!("ufw route deny proto {protocol} to {to} port {inner}"),
-    };
-    Some(format!(
-        "`ufw deny {}/{protocol}` has no effect on the published port `{}` of `{}`: it is led on before ufw's rules for \
-         the host; name who may use it with `allow`, or deny it with: {cure}",
-        denied.ports, rule.port, rule.container
-    ))
 }
 
 /// Rules that will not do what they say.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::{ContainerSpec, EngineVolume, Key, Name, host_name_of};
-use crate::observed::{Observed, ObservedVolume};
+use crate::observed::{Observed, ObservedVolume, Owner};
 
 use super::build::Builder;
 use super::compose::InTheWay;
@@ -179,6 +179,9 @@ impl Builder<'_> {
                 format!("`external: true` and `name: {volume}` below `volumes`")
             }
         };
+        if let Some(owner) = found.owner() {
+            return self.of_other(volume, &owner, &external);
+        }
         match found.compose_project() {
             Some(project) if project == self.project.name.as_str() => (
                 format!("the volume `{volume}` was made by docker compose for this project"),
@@ -195,6 +198,19 @@ impl Builder<'_> {
                 format!("use it as it is: {external}; or give the file's another name"),
             ),
         }
+    }
+
+    /// A volume that another project of locker has: whoever used it as it is would work on the other's data.
+    fn of_other(&self, volume: &str, owner: &Owner, external: &str) -> (String, String) {
+        let message = format!("the volume `{volume}` is of {owner}");
+        let rename = "rename the volume or the project, or give the volume a `name` of its own below `volumes`";
+        let help = match owner.project == self.project.name.as_str() {
+            true => {
+                format!("if this project was there, use it as it is: {external}; else {rename}")
+            }
+            false => rename.into(),
+        };
+        (message, help)
     }
 
     /// What `down --volumes` takes of what was taken over from docker compose.

@@ -215,6 +215,75 @@ fn ufw_is_passed_and_its_denies_win() {
     });
 }
 
+/// The command that is told to deny for good what ufw's own rule does not.
+fn cure(told: &str) -> String {
+    let (_, cure) = told.split_once("deny it with: ").expect("a cure");
+    cure.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_denial_of_ufw_that_has_no_effect_is_told_with_the_rule_that_has() {
+    on_a_host(|host| {
+        guest(host);
+        host.sh("ufw --force enable && iptables -S FORWARD | grep -q -- '-P FORWARD DROP'");
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        reachable(host);
+        let quiet = |why: &str| {
+            for told in said(&project) {
+                assert!(!told.contains("has no effect"), "{why}: {told}");
+            }
+        };
+        quiet("no denial");
+        let (here, outer) = (host.address(), host.outer_address());
+        for rule in [
+            "8080/udp",
+            "8081",
+            "in on lo to any port 8080 proto tcp",
+            "from any to 203.0.113.77 port 8080 proto tcp",
+        ] {
+            host.sh(&format!("ufw deny {rule}"));
+            quiet(rule);
+            host.sh(&format!("ufw delete deny {rule}"));
+        }
+        for (rule, words) in [
+            ("8080".to_owned(), "8080/tcp".to_owned()),
+            (
+                format!("proto tcp from {outer} to any port 8080"),
+                format!("proto tcp from {outer} to any port 8080"),
+            ),
+            (format!("from {outer}"), format!("from {outer} to any")),
+            (
+                format!("proto tcp from any to {here} port 8080"),
+                format!("proto tcp from any to {here} port 8080"),
+            ),
+        ] {
+            host.sh(&format!("ufw deny {rule}"));
+            // It has none.
+            reachable(host);
+            let told = said(&project);
+            let text = format!(
+                "`ufw deny {words}` has no effect on the published port `8080:80/tcp` of `web`"
+            );
+            for told in &told {
+                assert!(told.contains(&text), "{rule}: {told}");
+            }
+            let cure = cure(&told[0]);
+            host.sh(&cure);
+            assert_eq!(host.fetch_from_outside(8080), None, "{cure}");
+            quiet(&cure);
+            host.sh(&cure
+                .replace("ufw route", "ufw route delete")
+                .replace("-I FORWARD", "-D FORWARD"));
+            host.sh(&format!("ufw delete deny {rule}"));
+            reachable(host);
+        }
+        project.locker("down --yes").exits(0);
+        host.sh("ufw --force disable");
+        host.remember_as_clean();
+    });
+}
+
 #[test]
 fn firewalld_is_passed_and_may_reload() {
     on_a_host(|host| {

@@ -20,6 +20,7 @@ mod vm;
 mod vm_image;
 
 mod adopt;
+mod away;
 mod beyond;
 mod boot;
 mod boot_unwell;
@@ -52,6 +53,7 @@ mod live;
 mod logs;
 mod looking;
 mod lost;
+mod missing_files;
 mod mixed;
 mod moved;
 mod network;

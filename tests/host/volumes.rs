@@ -325,3 +325,33 @@ fn named_volumes_follow_the_id_map_by_mapped_mounts_or_by_new_owners_after_a_que
         );
     });
 }
+
+/// `c` of `a_b` and `b_c` of `a` are one name to the engine.
+#[test]
+fn what_another_project_has_in_the_engine_is_told_as_that() {
+    on_a_host(|host| {
+        host.docker();
+        let file = |word: &str| {
+            let web = "image: 'busybox:test', stop_signal: KILL";
+            format!(
+                "  web: {{{web}, networks: [{word}], volumes: ['{word}:/data']}}\nnetworks: {{{word}: {{}}}}\n"
+            )
+        };
+        let other = Project::new(host, "a_b", &file("c"));
+        other.up();
+        let project = Project::new(host, "a", &file("b_c"));
+        let refused = project.locker("plan").exits(1).says(&[
+            "the volume `a_b_c` is of locker's project `a_b` in `/srv/a_b`",
+            "a network `a_b_c` is on the host, of locker's project `a_b` in `/srv/a_b`",
+            "rename the volume or the project",
+            "rename the network or the project",
+        ]);
+        for cure in ["external", "docker network rm", "did not make"] {
+            assert!(!refused.err.contains(cure), "{}", refused.err);
+        }
+        other.locker("plan --exit-code").exits(0);
+        other.locker("down --yes --volumes").exits(0);
+        project.up();
+        project.locker("down --yes --volumes").exits(0);
+    });
+}

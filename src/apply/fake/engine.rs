@@ -99,6 +99,15 @@ impl Engine for Fake {
         Ok(Vec::new())
     }
 
+    async fn files_in(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: &BTreeSet<PathBuf>,
+    ) -> Result<BTreeSet<PathBuf>, BackendError> {
+        Ok(BTreeSet::new())
+    }
+
     fn once(&self) -> &dyn Once {
         self
     }

@@ -10,7 +10,7 @@ use super::context::{self, Endpoint};
 use super::error::{refused, renamed};
 use super::known::Bodies;
 use super::network::Removed;
-use super::{DockerBackend, build, create, former, images, network, once, volume};
+use super::{DockerBackend, build, create, former, image_files, images, network, once, volume};
 use crate::backend::{BackendError, Engine, Former, ImageInfo, Inside, Once, Progress, RunOptions};
 use crate::model::{Build, ContainerSpec, EngineNetwork, Name, STOP_GRACE};
 use crate::observed::Mark;
@@ -70,6 +70,15 @@ impl Engine for DockerBackend {
 
     async fn images(&self, names: &BTreeSet<String>) -> Result<Vec<ImageInfo>, BackendError> {
         images::list(&self.link().await?.docker, names).await
+    }
+
+    async fn files_in(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        paths: &BTreeSet<PathBuf>,
+    ) -> Result<BTreeSet<PathBuf>, BackendError> {
+        image_files::find(&self.link().await?.at_work(), image, platform, paths).await
     }
 
     fn once(&self) -> &dyn Once {

@@ -16,7 +16,7 @@ use super::list;
 use super::site::{Site, write_whole};
 use crate::backend::BackendError;
 use crate::model::{App, EngineNetwork, IdRange, Name};
-use crate::observed::Mark;
+use crate::observed::{Mark, Owner};
 
 /// The project's name.
 pub(super) const PROJECT: &str = "locker.project";
@@ -30,6 +30,11 @@ pub(super) const NETWORK: &str = "locker.network";
 pub(super) const MARK: &str = "locker.mark";
 /// Where its files are kept.
 pub(super) const TOKEN: &str = "locker.token";
+
+/// The project of locker that a network or a volume is of.
+pub(super) fn owner(labels: &HashMap<String, String>) -> Option<Owner> {
+    Owner::of(labels.get(PROJECT), labels.get(DIRECTORY))
+}
 
 /// Name of the file of what was changed since a container was made.
 pub(super) const FILE: &str = "mark.json";

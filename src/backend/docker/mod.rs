@@ -29,6 +29,7 @@ mod handed;
 mod header;
 mod homes;
 mod hosts;
+mod image_files;
 mod images;
 mod init;
 mod inside;

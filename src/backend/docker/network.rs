@@ -21,12 +21,12 @@ use ipnet::IpNet;
 use super::client::Link;
 use super::error::{is_missing, reason, status, unreachable};
 use super::homes::Homes;
-use super::mark::{NETWORK, user_labels};
+use super::mark::{self, NETWORK, user_labels};
 use super::site::Site;
 use super::{known, late, list, place};
 use crate::backend::BackendError;
 use crate::model::{Attached, EngineNetwork, Name, Subnets, host_name_of};
-use crate::observed::ForeignPlaces;
+use crate::observed::{ForeignPlaces, Owner};
 
 /// The option that says on which bridge.
 const BRIDGE: &str = "com.docker.network.bridge.name";
@@ -207,7 +207,10 @@ async fn ensure_once(
     network: &EngineNetwork,
 ) -> Result<Result<(), Error>, BackendError> {
     let (name, docker) = (network.host_name(), &link.docker);
-    match find(docker, &name).await?.map(|found| read(site, found)) {
+    let found = find(docker, &name).await?;
+    let labels = found.as_ref().and_then(|found| found.labels.as_ref());
+    let owner = labels.and_then(mark::owner);
+    match found.map(|found| read(site, found)) {
         Some(Found::Ours(there)) if there.will_do_for(network) => {
             return rejoin(site, link, network).await.map(Ok);
         }
@@ -216,10 +219,7 @@ async fn ensure_once(
             Removed::Kept(reason) => return Err(kept(network, &reason)),
         },
         Some(Found::Foreign(_)) => {
-            let reason = format!(
-                "the engine has one of that name that is not of this project; remove it: docker network rm {name}"
-            );
-            return Err(refused("make", &name, reason));
+            return Err(refused("make", &name, not_ours(site, &name, owner)));
         }
         None => {}
     }
@@ -229,6 +229,18 @@ async fn ensure_once(
     match made {
         Ok(_) => rejoin(site, link, network).await.map(Ok),
         Err(error) => Ok(Err(error)),
+    }
+}
+
+/// What is said of one of that name that is not of this project.
+fn not_ours(site: &Site, name: &str, owner: Option<Owner>) -> String {
+    match owner.filter(|owner| owner.project != site.project.as_str()) {
+        Some(owner) => format!(
+            "the engine has one of that name, of {owner}; rename the network or the project"
+        ),
+        None => format!(
+            "the engine has one of that name that is not of this project; remove it: docker network rm {name}"
+        ),
     }
 }
 

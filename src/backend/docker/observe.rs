@@ -14,6 +14,7 @@ use super::beside;
 use super::client::{self, Client, Link};
 use super::error::{image_failed, is_missing, reason, unreachable};
 use super::homes::Homes;
+use super::image_files;
 use super::init::Init;
 use super::known::{self, All, Known};
 use super::list::{self, Entry};
@@ -52,8 +53,11 @@ pub(super) async fn look(
     let containers = async { Ok(list::containers(&client::endpoint()?).await) };
     let rest = async { rest(site, client.link().await?, sought).await };
     let (containers, (engine, ids), homes) = tokio::try_join!(containers, rest, homes)?;
+    let mut containers = containers?;
+    image_files::sweep(&client.link().await?.at_work(), &containers).await;
+    containers.retain(|entry| !image_files::is_one(entry));
     Ok(Look {
-        containers: containers?,
+        containers,
         homes,
         engine,
         ids,
@@ -89,6 +93,7 @@ async fn rest(
     for found in networks.map_err(|e| unlisted(&e))? {
         let (id, places) = (found.id.clone(), network::places(&found));
         let by_compose = beside::project_of(found.labels.iter().flatten()).map(str::to_owned);
+        let owner = found.labels.as_ref().and_then(mark::owner);
         match network::read(site, found) {
             network::Found::Ours(network) => {
                 ids.extend(id.map(|id| (network.host_name(), id)));
@@ -105,6 +110,8 @@ async fn rest(
                     }
                     None => {}
                 }
+                let owned = owner.map(|owner| (name.clone(), owner));
+                engine.network_owners.extend(owned);
                 engine.foreign_places.insert(name.clone(), places);
                 engine.foreign_networks.insert(name);
             }

@@ -12,10 +12,12 @@ use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::RemoveVolumeOptions;
 
 use super::error::{failed, is_missing, reason, refused};
+use super::mark;
 use super::mounts::{driver_options, named};
 use super::site::Site;
 use crate::backend::BackendError;
 use crate::model::{AppSpec, ContainerSpec, EngineVolume};
+use crate::observed::Owner;
 
 /// Makes the volumes of a container that are not there; those that are must be the right ones.
 pub(super) async fn ensure(
@@ -90,20 +92,29 @@ async fn check(
 ) -> Result<(), BackendError> {
     let found = docker.inspect_volume(name).await;
     let found = found.map_err(|e| failed("look at the volumes of", &spec.host_name(), &e))?;
-    match stray(name, host, &found.options) {
+    let owner = mark::owner(&found.labels);
+    match stray(name, host, &found.options, owner.as_ref()) {
         Some(reason) => Err(refused("create", &spec.host_name(), reason)),
         None => Ok(()),
     }
 }
 
 /// What is wrong with the options of a volume that should lead to `host`. It may hold somebody's data, so
-/// that nobody is told to remove it.
-fn stray(name: &str, host: &Path, options: &HashMap<String, String>) -> Option<String> {
+/// that nobody is told to remove it, nor to use what is another project's.
+fn stray(
+    name: &str,
+    host: &Path,
+    options: &HashMap<String, String>,
+    owner: Option<&Owner>,
+) -> Option<String> {
     let device = options.get("device").map(Path::new);
-    (device != Some(host)).then(|| {
-        format!(
+    (device != Some(host)).then(|| match owner {
+        Some(owner) => format!(
+            "the engine's volume `{name}` is of {owner}; rename the volume or the project"
+        ),
+        None => format!(
             "the engine has a volume `{name}` that is not locker's; use it as it is (`external: true` and `name: {name}` below `volumes`) or give the volume another name"
-        )
+        ),
     })
 }
 
@@ -159,9 +170,18 @@ mod tests {
     fn a_volume_that_leads_elsewhere_is_told_and_never_to_be_removed() {
         let host = Path::new("/var/lib/locker/volumes/shop/data");
         let ours = driver_options(host).into_iter().collect();
-        assert_eq!(stray("shop_data", host, &ours), None);
+        assert_eq!(stray("shop_data", host, &ours, None), None);
         for options in [driver_options(Path::new("/srv")), HashMap::new()] {
-            let said = stray("shop_data", host, &options).unwrap();
+            let owner = Owner {
+                project: "shop_d".into(),
+                directory: "/srv/shop_d".into(),
+            };
+            let said = stray("shop_data", host, &options, Some(&owner)).unwrap();
+            assert!(
+                said.contains("`shop_d`") && !said.contains("external"),
+                "{said}"
+            );
+            let said = stray("shop_data", host, &options, None).unwrap();
             assert!(
                 said.contains("`external: true` and `name: shop_data`"),
                 "{said}"

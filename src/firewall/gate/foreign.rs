@@ -1,57 +1,8 @@
 //! Rules of others that meet published ports: told, never changed.
 //!
-//! ufw denies a port in the INPUT chain, which a packet that is led on to a container never passes. A chain of
-//! nftables that drops forwarded packets by policy stands beside ours, and an accept of ours does not end it.
+//! A chain of nftables that drops forwarded packets by policy stands beside ours, and an accept of ours does not end it.
 
 use serde_json::Value;
-
-use crate::model::{PortRange, Protocol};
-use crate::observed::DeniedPort;
-
-/// The chains in which ufw keeps what its user denies.
-const USER_INPUT: [&str; 2] = ["ufw-user-input", "ufw6-user-input"];
-
-/// Whether a chain is one of those.
-pub(super) fn is_ufws(chain: &Value) -> bool {
-    USER_INPUT.iter().any(|name| chain["name"] == *name)
-}
-
-/// What ufw denies, in what `iptables-save` printed. Only what everybody is denied: a deny for some is no
-/// promise about all.
-pub(super) fn denied(saved: &str) -> Vec<DeniedPort> {
-    let of_ufw = |line: &&str| {
-        let mut starts = USER_INPUT.iter().map(|chain| format!("-A {chain} "));
-        starts.any(|start| line.starts_with(&start))
-    };
-    saved.lines().filter(of_ufw).flat_map(ports).collect()
-}
-
-fn ports(line: &str) -> Vec<DeniedPort> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let after = |word: &str| {
-        let at = words.iter().position(|other| *other == word)?;
-        words.get(at + 1).copied()
-    };
-    let closes = matches!(after("-j"), Some("DROP" | "REJECT"));
-    let protocol = match after("-p") {
-        Some("tcp") => Protocol::Tcp,
-        Some("udp") => Protocol::Udp,
-        Some(_) | None => return Vec::new(),
-    };
-    let list = after("--dport").or_else(|| after("--dports"));
-    let Some(list) = list.filter(|_| closes && !words.contains(&"-s")) else {
-        return Vec::new();
-    };
-    let range = |text: &str| {
-        let (first, last) = text.split_once(':').unwrap_or((text, text));
-        let ports = PortRange {
-            first: first.parse().ok()?,
-            last: last.parse().ok()?,
-        };
-        Some(DeniedPort { protocol, ports })
-    };
-    list.split(',').filter_map(range).collect()
-}
 
 /// Tables of others whose forward chains have a way for us, or are about their own bridges alone: Docker's where it
 /// makes rules of nftables itself, libvirt's.
@@ -164,22 +115,6 @@ fn passes(rules: &[&str]) -> Dropped {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn what_ufw_denies_to_everybody_is_read() {
-        let saved = "*filter\n:ufw-user-input - [0:0]\n\
-            -A ufw-user-input -p tcp -m tcp --dport 8080 -j DROP\n\
-            -A ufw-user-input -p udp -m multiport --dports 53,5000:5010 -j REJECT --reject-with icmp-port-unreachable\n\
-            -A ufw-user-input -s 10.0.0.1/32 -p tcp -m tcp --dport 81 -j DROP\n\
-            -A ufw-user-input -p tcp -m tcp --dport 82 -j ACCEPT\n\
-            -A INPUT -p tcp -m tcp --dport 83 -j DROP\n";
-        let denied = denied(saved);
-        let text: Vec<String> = denied
-            .iter()
-            .map(|denied| format!("{}/{}", denied.ports, denied.protocol))
-            .collect();
-        assert_eq!(text, ["8080/tcp", "53/udp", "5000-5010/udp"]);
-    }
 
     #[test]
     fn chains_that_drop_by_policy_are_seen_unless_there_is_a_way_through_them() {

@@ -7,8 +7,10 @@
 //! chain exists (Docker keeps it over restarts), else from the end of `FORWARD`; at the end, so that
 //! a deny of the administrator wins. Both kinds of iptables are looked at, the one on nf_tables and
 //! the legacy one, each only when its table is there already: no kernel module is loaded for it.
-//! firewalld has a door of its own kind, [`firewalld`].
+//! firewalld has a door of its own kind, [`firewalld`]. What these tables deny to the host alone, where
+//! published ports never pass, is told ([`denied`]).
 
+mod denied;
 mod firewalld;
 mod foreign;
 
@@ -22,7 +24,7 @@ use self::firewalld::Zones;
 use self::foreign::Dropped;
 use super::{FirewallError, apart, mark};
 use crate::model::NetworkRules;
-use crate::observed::ForeignRules;
+use crate::observed::{Denial, ForeignRules};
 use crate::sys::{Exec, ExecError};
 
 /// The chain of ours.
@@ -145,15 +147,22 @@ impl Gate {
 
     /// What others do that meets published ports.
     pub(super) fn foreign(&self) -> ForeignRules {
-        let denied = self.doors.iter();
+        let has_docker =
+            |six: bool| move |door: &Door| door.is_ipv6() == six && door.has_chain(USER);
+        let all = |read: fn(&str, bool) -> Vec<Denial>| {
+            let doors = self.doors.iter();
+            doors
+                .flat_map(|door| read(&door.saved, door.is_ipv6()))
+                .collect()
+        };
         ForeignRules {
             closed: self.closed.clone(),
             one_way: self.one_way.clone(),
             led: self.led.clone(),
-            denied: denied
-                .flat_map(|door| foreign::denied(&door.saved))
-                .collect(),
-            has_docker: self.doors.iter().any(|door| door.has_chain(USER)),
+            denied: all(denied::to_host),
+            on_way: all(denied::on_way),
+            has_docker: self.doors.iter().any(has_docker(false)),
+            has_docker6: self.doors.iter().any(has_docker(true)),
         }
     }
 
@@ -183,7 +192,8 @@ fn matters(chains: &Value, family: &str) -> bool {
     objects.map(|object| &object["chain"]).any(|chain| {
         let name = &chain["name"];
         let drops = name == "FORWARD" && chain["policy"] == "drop";
-        let matters = drops || name == CHAIN || name == USER || foreign::is_ufws(chain);
+        let matters =
+            drops || name == CHAIN || name == USER || denied::INPUT.iter().any(|ufws| name == ufws);
         chain["family"] == family && chain["table"] == "filter" && matters
     })
 }
@@ -210,6 +220,10 @@ impl Door {
     /// `iptables-nft`, `ip6tables-legacy`, …
     pub(super) fn tool(&self) -> &'static str {
         self.tool
+    }
+
+    fn is_ipv6(&self) -> bool {
+        self.tool.starts_with("ip6")
     }
 
     fn has_chain(&self, chain: &str) -> bool {

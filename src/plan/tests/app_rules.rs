@@ -312,6 +312,36 @@ fn a_network_has_the_name_and_the_gateway_of_the_file() {
 }
 
 #[test]
+fn a_network_of_another_project_of_locker_is_told_as_that_and_not_to_be_removed() {
+    let told = |owner: Option<&str>| {
+        let mut world = World::default();
+        let engine = &mut world.seen.engine;
+        engine.foreign_networks.insert("shop_default".into());
+        engine.network_owners.extend(owner.map(|project| {
+            let owner = Owner {
+                project: project.into(),
+                directory: "/srv/there".into(),
+            };
+            ("shop_default".to_owned(), owner)
+        }));
+        let mut told = plan(&mixed(), &world.look(), &wish(Goal::Up)).unwrap_err();
+        let told = told.remove(0);
+        (told.message, told.help.unwrap())
+    };
+    let (said, cure) = told(Some("shop_a"));
+    assert!(
+        said.ends_with("of locker's project `shop_a` in `/srv/there`"),
+        "{said}"
+    );
+    assert!(cure.contains("rename the network or the project"), "{cure}");
+    assert!(!cure.contains("rm"), "{cure}");
+    for owner in [None, Some("shop")] {
+        let (_, cure) = told(owner);
+        assert!(cure.contains("docker network rm shop_default"), "{cure}");
+    }
+}
+
+#[test]
 fn an_external_network_that_becomes_the_projects_own_is_not_taken_from_others() {
     let mut file = mixed();
     let mut outer = extra(5, None);

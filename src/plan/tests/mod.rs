@@ -5,6 +5,7 @@ mod app_rules;
 mod apps;
 mod beside_compose;
 mod converge;
+mod denied;
 mod engine_down;
 mod granted;
 mod jobs;

@@ -191,6 +191,40 @@ fn a_volume_of_somebody_else_is_told_by_the_plan_and_never_to_be_removed() {
 }
 
 #[test]
+fn a_volume_of_another_project_of_locker_is_told_as_that_and_never_to_be_used() {
+    let of = |project: &str| ObservedVolume {
+        labels: map(&[
+            ("locker.project", project),
+            ("locker.directory", "/srv/there"),
+        ]),
+        ..ObservedVolume::default()
+    };
+    let told = |project: &str| {
+        let mut world = World::default();
+        let volumes = &mut world.seen.engine.foreign_volumes;
+        volumes.insert("shop_data".into(), of(project));
+        refusals(&world, &sharing(), Goal::Up)
+    };
+    let [(said, cure)] = &told("shop_a")[..] else {
+        panic!("it was taken")
+    };
+    assert_eq!(
+        said,
+        "the volume `shop_data` is of locker's project `shop_a` in `/srv/there`"
+    );
+    assert!(cure.contains("rename the volume or the project"), "{cure}");
+    assert!(
+        cure.contains("`name`") && !cure.contains("external"),
+        "{cure}"
+    );
+    // This project may have been there.
+    let [(_, cure)] = &told("shop")[..] else {
+        panic!("it was taken")
+    };
+    assert!(cure.contains("if this project was there") && cure.contains("external: true"));
+}
+
+#[test]
 fn what_was_taken_over_is_mounted_by_both_kinds_and_goes_only_when_asked_for() {
     let mut world = World::default();
     let unnamed = "0a".repeat(32);
@@ -292,45 +326,6 @@ fn what_was_taken_over_and_another_container_has_is_named_and_stays_the_projects
     assert_eq!(left.volumes, ["shop_data".to_string()].into());
     let web = &left.unnamed[&name("web")];
     assert_eq!(*web, [("/cache".into(), unnamed[0].clone())].into());
-}
-
-#[test]
-fn a_missing_path_in_the_short_form_whose_name_says_file_is_refused() {
-    let mut world = World::default();
-    let told = |source: &str, short: bool, gone: bool, world: &mut World| {
-        let file = mixed_with("web", |web| {
-            let short = Volume {
-                short,
-                ..volume(source, "/etc/app")
-            };
-            web.volumes.push((short, place(33)));
-        });
-        let mut seen = world.look();
-        seen.host.missing = gone.then(|| source.into()).into_iter().collect();
-        plan(&file, &seen, &wish(Goal::Up))
-            .err()
-            .unwrap_or_default()
-    };
-    let problems = told("/srv/app.conf", true, true, &mut world);
-    let [problem] = &problems[..] else {
-        panic!("{problems:?}")
-    };
-    assert!(
-        problem.message.contains("`/srv/app.conf` is missing"),
-        "{problem}"
-    );
-    assert_eq!(problem.place, Some(place(33)));
-    for (source, short, gone) in [
-        ("/srv/app.conf", false, true),
-        ("/srv/app.conf", true, false),
-        ("/srv/conf.d", true, true),
-    ] {
-        assert_eq!(
-            told(source, short, gone, &mut world),
-            [],
-            "{source} {short} {gone}"
-        );
-    }
 }
 
 #[test]
