@@ -81,7 +81,7 @@ fn an_image_that_is_built_first_is_looked_into_before_a_running_container_is_tou
         host.write("/srv/shop/made/page", "x\n");
         host.write(
             "/srv/shop/made/Dockerfile",
-            "FROM busybox:test\nCOPY page /etc/page\n",
+            "FROM busybox:test\nCOPY page /etc/page\nVOLUME /spool\n",
         );
         project.rewrite(&web("build: ./made", &["./gone:/etc/page"]));
         let unknown = ["`shop_web` is looked into once it is there"];
