@@ -2,11 +2,13 @@
 //!
 //! A container without a health check is ready as soon as it runs, while its program may still be about to
 //! open its port; a connection that came then would be refused, though the caller did nothing wrong. Runs as
-//! a process of its own before the proxy of a port. Decides nothing: when nobody listens in time the
-//! connection is handed on all the same.
+//! a process of its own before the proxy of a port. Decides nothing: when nobody listens in time, or the
+//! container has ended for good, the connection is handed on all the same, and the proxy closes it.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use super::ways::{State, state};
 
 /// Waits until an address answers, for its own use only.
 pub(super) const ANSWERS: &str = "__answers";
@@ -17,24 +19,38 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A connection within one machine takes less.
 const ONE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(20);
+/// How often systemd is asked whether the container has ended meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// `ADDRESS:PORT`.
+/// `ADDRESS:PORT SERVICE`.
 pub(super) fn wait(words: &[String]) -> Result<u8, String> {
-    let address: Option<SocketAddr> = words.first().and_then(|word| word.parse().ok());
-    let Some(address) = address else {
-        return Err(format!("`{ANSWERS}` is for locker's own use"));
+    let usage = || format!("`{ANSWERS}` is for locker's own use");
+    let [address, service] = words else {
+        return Err(usage());
     };
-    await_listener(address, PATIENCE)
+    let address: SocketAddr = address.parse().map_err(|_| usage())?;
+    await_listener(address, PATIENCE, &|| state(service) == State::Ended)
 }
 
-fn await_listener(address: SocketAddr, most: Duration) -> Result<u8, String> {
+fn await_listener(
+    address: SocketAddr,
+    most: Duration,
+    ended: &dyn Fn() -> bool,
+) -> Result<u8, String> {
     let begun = Instant::now();
+    let mut look = begun + LOOK;
     loop {
         if TcpStream::connect_timeout(&address, ONE).is_ok() {
             return Ok(0);
         }
         if begun.elapsed() >= most {
             return Err(format!("nobody listens on {address}"));
+        }
+        if Instant::now() >= look {
+            if ended() {
+                return Err(format!("the container of {address} has ended"));
+            }
+            look = Instant::now() + LOOK;
         }
         std::thread::sleep(AGAIN);
     }
@@ -51,12 +67,22 @@ mod tests {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let none = await_listener(address, Duration::ZERO);
+        let runs = || false;
+        let none = await_listener(address, Duration::ZERO, &runs);
         assert_eq!(none, Err(format!("nobody listens on {address}")));
-        let waits = std::thread::spawn(move || await_listener(address, PATIENCE));
+        let waits = std::thread::spawn(move || await_listener(address, PATIENCE, &runs));
         let late = TcpListener::bind(address).unwrap();
         late.accept().unwrap();
         assert_eq!(waits.join().unwrap(), Ok(0));
-        assert!(wait(&["db:80".into()]).is_err());
+        assert!(wait(&["db:80".into(), "web.service".into()]).is_err());
+    }
+
+    #[test]
+    fn nobody_is_waited_for_whose_container_has_ended() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let ended = await_listener(address, PATIENCE, &|| true);
+        assert_eq!(ended, Err(format!("the container of {address} has ended")));
     }
 }

@@ -1,6 +1,6 @@
 //! An engine in the place of a real one: what it is asked, and what it answers.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -18,9 +18,15 @@ pub(in crate::supervise) fn engine_at(
             let mut asked = BufReader::new(stream.try_clone().unwrap());
             let (mut first, mut line) = (String::new(), String::new());
             asked.read_line(&mut first).unwrap();
+            let mut body = 0;
             while asked.read_line(&mut line).unwrap() > 2 {
+                if let Some(length) = line.strip_prefix("Content-Length:") {
+                    body = length.trim().parse().unwrap();
+                }
                 line.clear();
             }
+            // A socket that is closed with something unread takes the answer with it.
+            asked.read_exact(&mut vec![0; body]).unwrap();
             let words: Vec<&str> = first.split(' ').take(2).collect();
             let (status, body) = answer(&words.join(" "));
             let length = body.len();

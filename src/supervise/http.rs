@@ -58,12 +58,12 @@ pub(super) fn send(
         Some(_) => "Content-Type: application/json\r\n",
         None => "",
     };
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n",
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
+    // In one piece: who answers after the head would be gone when the body comes.
+    stream.write_all(request.as_bytes())?;
     answer(BufReader::with_capacity(4096, stream))
 }
 

@@ -67,6 +67,7 @@ pub fn run_if_asked(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         hooks::HOOKS => read(words).and_then(|(unit, paths)| after_start(&unit, &paths)),
         answers::ANSWERS => answers::wait(words),
         ways::CLOSES => ways::close(words),
+        ways::LEAVES => ways::leave(words),
         RUN => job::Call::read(words).and_then(|call| job::run(&call)),
         END => job::Call::read(words).and_then(|call| job::end(&call)),
         _ => return None,

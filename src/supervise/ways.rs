@@ -1,14 +1,74 @@
 //! The ways to a container on demand, closed when it has ended for good: the next call is to start it again.
 //!
-//! Runs as `ExecStopPost=` of its service, whose environment tells how that has ended (systemd.exec(5),
-//! `$SERVICE_RESULT`). A way that only waits for the container is left alone: nobody's call was taken by it yet, and systemd
-//! would begin it again at once.
+//! [`CLOSES`] runs as `ExecStopPost=` of its service, whose environment tells how that has ended (systemd.exec(5),
+//! `$SERVICE_RESULT`), and closes what takes calls. A way that only waits for the container is left alone: nobody's call was
+//! taken by it yet, and systemd would begin it again at once. So it takes the calls that wait, and [`LEAVES`], its
+//! `ExecStartPost=`, closes it with them.
 
 use std::env;
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Closes ways, for its own use only.
 pub(super) const CLOSES: &str = "__closes";
+
+/// Closes a way whose container has ended, for its own use only.
+pub(super) const LEAVES: &str = "__leaves";
+
+/// The proxy takes the calls that wait as soon as it runs. One that it has not taken by then starts the container once more.
+const TAKEN: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What systemd says of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It runs, or is about to: by a restart as well.
+    On,
+    /// It ends, and what comes then is not known yet.
+    Ends,
+    /// It has ended or failed, and nothing starts it.
+    Ended,
+}
+
+/// `WAY SERVICE`.
+pub(super) fn leave(words: &[String]) -> Result<u8, String> {
+    let [way, service] = words else {
+        return Err(format!("`{LEAVES}` is for locker's own use"));
+    };
+    loop {
+        match state(service) {
+            State::On => return Ok(0),
+            State::Ends => std::thread::sleep(AGAIN),
+            State::Ended => break,
+        }
+    }
+    std::thread::sleep(TAKEN);
+    stop(&[way])
+}
+
+/// What a service does; one that systemd does not tell of is left alone.
+pub(super) fn state(service: &str) -> State {
+    let mut show = Command::new("systemctl");
+    show.args(["show", "--property=ActiveState", "--property=Job", "--"]);
+    match show.arg(service).stdin(Stdio::null()).output() {
+        Ok(shown) => read(&String::from_utf8_lossy(&shown.stdout)),
+        Err(_) => State::On,
+    }
+}
+
+/// `systemctl show`: without a job there is no `Job=` line.
+fn read(shown: &str) -> State {
+    let job = shown.lines().find_map(|line| line.strip_prefix("Job="));
+    let active = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("ActiveState="));
+    match (active, job) {
+        (Some("inactive" | "failed"), None | Some("" | "0")) => State::Ended,
+        (Some("deactivating"), _) => State::Ends,
+        _ => State::On,
+    }
+}
 
 /// `RESTART WAY...`.
 pub(super) fn close(words: &[String]) -> Result<u8, String> {
@@ -28,9 +88,13 @@ pub(super) fn close(words: &[String]) -> Result<u8, String> {
     if running.is_empty() {
         return Ok(0);
     }
+    stop(&running)
+}
+
+/// Not waited for: who asks is part of a job himself.
+fn stop(ways: &[impl AsRef<OsStr>]) -> Result<u8, String> {
     let mut stop = Command::new("systemctl");
-    // Not waited for: this is part of a job itself.
-    stop.args(["stop", "--no-block", "--"]).args(running);
+    stop.args(["stop", "--no-block", "--"]).args(ways);
     let status = stop.stdin(Stdio::null()).status();
     match status.map_err(|error| format!("systemctl: {error}"))? {
         status if status.success() => Ok(0),
@@ -51,7 +115,8 @@ fn running(shown: &str) -> Vec<String> {
         let line = block.lines().find_map(|line| line.strip_prefix(key));
         line.unwrap_or_default().to_owned()
     };
-    let running = blocks.filter(|block| of(block, "SubState=") == "running");
+    let takes = |block: &&str| matches!(of(block, "SubState=").as_str(), "running" | "start-post");
+    let running = blocks.filter(takes);
     running.map(|block| of(block, "Id=")).collect()
 }
 
@@ -70,7 +135,21 @@ mod tests {
     #[test]
     fn only_ways_that_take_calls_are_closed() {
         let shown = "Id=a-80.service\nSubState=running\n\nId=a-81.service\nSubState=start-pre\n\n\
-            SubState=running\nId=a-82.service\n";
-        assert_eq!(running(shown), ["a-80.service", "a-82.service"]);
+            SubState=running\nId=a-82.service\n\nId=a-83.service\nSubState=start-post\n";
+        assert_eq!(
+            running(shown),
+            ["a-80.service", "a-82.service", "a-83.service"]
+        );
+    }
+
+    #[test]
+    fn what_is_about_to_start_has_not_ended() {
+        assert_eq!(read("ActiveState=failed\n"), State::Ended);
+        assert_eq!(read("Job=0\nActiveState=inactive\n"), State::Ended);
+        assert_eq!(read("ActiveState=deactivating\n"), State::Ends);
+        assert_eq!(read("ActiveState=inactive\nJob=731\n"), State::On);
+        assert_eq!(read("ActiveState=activating\n"), State::On);
+        assert_eq!(read("ActiveState=active\n"), State::On);
+        assert_eq!(read(""), State::On, "systemd does not answer");
     }
 }

@@ -364,6 +364,7 @@ fn on_demand(
     files: &mut BTreeMap<String, String>,
 ) -> Result<(), UnitsError> {
     let (project, name) = (&unit.project, &unit.name);
+    let service = names::service(project, name);
     let count = demand.port.host.last - demand.port.host.first;
     for offset in 0..=count {
         let port = demand.port.host.first + offset;
@@ -384,11 +385,16 @@ fn on_demand(
             ("port", At::Ours, port.to_string()),
             ("listen", At::Ours, listen(demand.port.host_ip, port)),
             ("socket", At::Ours, socket.clone()),
-            ("service", At::Ours, names::service(project, name)),
+            ("service", At::Ours, service.clone()),
             (
                 "answers",
                 At::Ours,
-                command(&unit.program, &["__answers", &to])?,
+                command(&unit.program, &["__answers", &to, &service])?,
+            ),
+            (
+                "leaves",
+                At::Ours,
+                command(&unit.program, &["__leaves", &way, &service])?,
             ),
             ("proxy", At::Ours, command(Path::new(PROXY), &arguments)?),
         ];
