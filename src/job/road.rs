@@ -116,7 +116,7 @@ pub(super) async fn open_for(
             paths.clone(),
             alone,
         )),
-        network: Arc::new(KernelNetwork::new(&paths)),
+        network: Arc::new(KernelNetwork::new(&paths, choice)),
         firewall: Arc::from(firewall::open(choice, &paths)?),
         units,
         project: name,

@@ -12,7 +12,7 @@ use rtnetlink::Handle;
 use super::bridge::{self, Link};
 use super::settings::Settings;
 use super::{BridgeRemoval, BridgeWish, Network, NetworkError, NetworkView, cards, look, loopback};
-use crate::model::{Name, Seat};
+use crate::model::{FirewallChoice, Name, Seat};
 use crate::observed::StrayCard;
 use crate::store::{Paths, acquire_host};
 use crate::sys;
@@ -21,13 +21,23 @@ use crate::sys;
 #[derive(Clone, Debug)]
 pub struct KernelNetwork {
     paths: Paths,
+    /// Rules of ours drop what comes to 127.0.0.1 from outside.
+    guarded: bool,
 }
 
 impl KernelNetwork {
     /// Settings as they were before are kept under `paths`; so are the records of other projects.
-    pub fn new(paths: &Paths) -> Self {
+    ///
+    /// The way of the host's 127.0.0.1 over bridges is for published ports alone, and open only where rules of `firewall` drop
+    /// what comes to it from outside: without them containers would reach what listens on the host's loopback (the
+    /// class of CVE-2020-8558).
+    pub fn new(paths: &Paths, firewall: FirewallChoice) -> Self {
         Self {
             paths: paths.clone(),
+            guarded: match firewall {
+                FirewallChoice::None => false,
+                FirewallChoice::Auto | FirewallChoice::Nftables | FirewallChoice::Iptables => true,
+            },
         }
     }
 }
@@ -84,7 +94,13 @@ impl Network for KernelNetwork {
         bridges: &BTreeSet<String>,
     ) -> Result<NetworkView, NetworkError> {
         let netlink = Netlink::open()?;
-        look::observe(&netlink.handle, project, bridges, &self.paths).await
+        look::observe(
+            &netlink.handle,
+            (project, bridges),
+            &self.paths,
+            self.guarded,
+        )
+        .await
     }
 
     async fn cards(&self, wishes: &[Seat]) -> Result<Vec<StrayCard>, NetworkError> {
@@ -108,7 +124,7 @@ impl Network for KernelNetwork {
             None => bridge::make(handle, bridge).await?,
         };
         bridge::mark(handle, &link, bridge, &mark_of(project)).await?;
-        own_settings(bridge)?;
+        own_settings(bridge, self.guarded)?;
         if let Some(mtu) = wish.mtu {
             bridge::set_mtu(handle, &link, bridge, mtu).await?;
         }
@@ -147,14 +163,14 @@ impl Network for KernelNetwork {
 }
 
 /// Settings of our own bridge, which go with it: no IPv6 router of a container may configure the
-/// host, no waiting for duplicates of addresses that nobody else can have, and packets of the host's
-/// 127.0.0.1 may take this road (the firewall drops those that come from outside).
-fn own_settings(bridge: &str) -> Result<(), NetworkError> {
+/// host, no waiting for duplicates of addresses that nobody else can have, and where it is guarded, packets of the
+/// host's 127.0.0.1 may take this road.
+fn own_settings(bridge: &str, guarded: bool) -> Result<(), NetworkError> {
     let settings = [
         ("ipv6", "disable_ipv6", "0"),
         ("ipv6", "accept_ra", "0"),
         ("ipv6", "accept_dad", "0"),
-        ("ipv4", "route_localnet", "1"),
+        ("ipv4", "route_localnet", if guarded { "1" } else { "0" }),
     ];
     for (family, key, value) in settings {
         let path = format!("/proc/sys/net/{family}/conf/{bridge}/{key}");

@@ -27,9 +27,9 @@ pub(super) const EVERYWHERE: u8 = 4;
 /// Everything that [`super::Network::observe`] promises.
 pub(super) async fn observe(
     handle: &Handle,
-    project: &Name,
-    bridges: &BTreeSet<String>,
+    (project, bridges): (&Name, &BTreeSet<String>),
     paths: &Paths,
+    guarded: bool,
 ) -> Result<NetworkView, NetworkError> {
     let Dump {
         links,
@@ -49,7 +49,7 @@ pub(super) async fn observe(
         bridges: bridges_of(&ours, &addresses),
         taken: Vec::new(),
         uplink_mtu: uplink::mtu(&ways, &links),
-        forwarding: forwards(ours.values().copied(), &loopbacks),
+        forwarding: forwards(ours.values().copied(), &loopbacks, guarded),
         strays: Vec::new(),
         note_fault: None,
     };
@@ -239,13 +239,18 @@ pub(super) fn has_ipv6() -> bool {
     Path::new("/proc/sys/net/ipv6").exists()
 }
 
-/// Forwarding of both families and, of bridges that are there, the way of 127.0.0.1 and ::1 over each.
-fn forwards<'a>(mut bridges: impl Iterator<Item = &'a Link>, loopbacks: &BTreeSet<u32>) -> bool {
+/// Forwarding of both families and, of bridges that are there, the way of 127.0.0.1 and ::1 over each: that of
+/// 127.0.0.1 is shut where it is not guarded.
+fn forwards<'a>(
+    mut bridges: impl Iterator<Item = &'a Link>,
+    loopbacks: &BTreeSet<u32>,
+    guarded: bool,
+) -> bool {
     let on = |path: &str| fs::read_to_string(path).is_ok_and(|value| value.trim() != "0");
     let has_ipv6 = has_ipv6();
     let local = |bridge: &Link| {
         let setting = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge.name);
-        on(&setting) && (!has_ipv6 || loopbacks.contains(&bridge.index))
+        on(&setting) == guarded && (!has_ipv6 || loopbacks.contains(&bridge.index))
     };
     on("/proc/sys/net/ipv4/ip_forward")
         && (!has_ipv6 || on("/proc/sys/net/ipv6/conf/all/forwarding"))

@@ -351,7 +351,8 @@ impl Builder<'_> {
         if !cards.is_empty() {
             return Some(Cause::Drifted("running containers have another MTU"));
         }
-        (!self.observed.network.forwarding).then_some(Cause::Drifted("forwarding is off"))
+        (!self.observed.network.forwarding)
+            .then_some(Cause::Drifted("the kernel does not forward as it should"))
     }
 
     /// Whether a bridge bears the project's mark.

@@ -150,6 +150,47 @@ fn files_and_devices_of_the_host_that_a_command_reads_and_writes_keep_their_owne
     });
 }
 
+#[test]
+fn no_stream_of_the_caller_gets_into_a_system_container_be_it_a_terminal_or_a_file() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", DB);
+        project.up();
+        let run = |line: &str| host.try_sh(&format!("cd /srv/both && timeout -s KILL 20 {line}"));
+        let own = "for n in 0 1 2; do readlink /proc/self/fd/$n; done";
+        host.write("/srv/both/own.sh", own);
+        for (tty, from, to) in [
+            ("", "", "| cat"),
+            ("", "</srv/both/own.sh", ""),
+            ("-T", "", ""),
+        ] {
+            let typed = format!("locker exec {tty} db sh -s < /srv/both/own.sh {to}");
+            let own = own.replace('$', "\\$");
+            let told = format!("locker exec {tty} db sh -c '{own}' {from} {to}");
+            for line in [typed, told] {
+                let shown = run(&format!("script -qec \"{line}\" /dev/null </dev/null"))
+                    .exits(0)
+                    .out;
+                let streams: Vec<&str> = shown.lines().filter(|line| !line.is_empty()).collect();
+                let pipes = streams
+                    .iter()
+                    .filter(|line| line.contains("pipe:["))
+                    .count();
+                assert!(pipes == 3 && !shown.contains("/dev/"), "{line}: {shown:?}");
+            }
+        }
+        // All of it comes, apart from each other, with the code, and a process that is left holds nobody up.
+        host.sh("head -c 20000000 /dev/urandom > /srv/both/big");
+        let copied = "locker exec db sh -c 'cat; echo told >&2; exit 7' < big > copy 2> said";
+        run(copied).exits(7);
+        assert_eq!(
+            host.sh("cmp /srv/both/big /srv/both/copy; cat /srv/both/said"),
+            "told"
+        );
+        let left = run("locker exec db sh -c 'sleep 4444 & echo out'").exits(0);
+        assert_eq!(left.out.trim(), "out");
+    });
+}
+
 /// What a terminal inside prints is all here and its code is the caller's, whether there is a terminal here or not.
 #[test]
 fn one_more_container_with_a_terminal_gives_all_its_output_and_its_code_and_never_hangs() {

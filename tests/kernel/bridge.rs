@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use locker::model::{Name, Seat};
+use locker::model::{FirewallChoice, Name, Seat};
 use locker::network::{
     BridgeRemoval, BridgeWish, KernelNetwork, Network, NetworkError, NetworkView,
 };
@@ -25,7 +25,7 @@ fn ensure_with(
 ) -> Result<bool, NetworkError> {
     let (paths, net) = (paths.clone(), network("shop", false));
     host.wait(move || async move {
-        let kernel = KernelNetwork::new(&paths);
+        let kernel = KernelNetwork::new(&paths, FirewallChoice::Auto);
         let begin = Instant::now();
         let wish = BridgeWish {
             bridge: &net.bridge,
@@ -52,7 +52,7 @@ fn remove_or_adopt(
 ) -> Result<(), NetworkError> {
     let (paths, net) = (paths.clone(), network("shop", false));
     host.wait(move || async move {
-        let kernel = KernelNetwork::new(&paths);
+        let kernel = KernelNetwork::new(&paths, FirewallChoice::Auto);
         let wish = BridgeRemoval {
             bridge: &net.bridge,
             last,
@@ -67,7 +67,9 @@ fn observe(host: &Space, paths: &Paths) -> NetworkView {
     let view = host.wait(move || async move {
         let project = Name::new("shop").unwrap();
         let bridges = ["lk-shop".to_string()].into();
-        KernelNetwork::new(&paths).observe(&project, &bridges).await
+        KernelNetwork::new(&paths, FirewallChoice::Auto)
+            .observe(&project, &bridges)
+            .await
     });
     view.unwrap()
 }
@@ -104,10 +106,47 @@ fn a_bridge_is_made_once_mended_and_removed() {
     assert!(observe(&host, &paths).network.bridges.is_empty());
 }
 
+#[test]
+fn the_way_of_the_hosts_loopback_is_open_only_where_rules_guard_it() {
+    if !ready() {
+        return;
+    }
+    let (_dir, paths, host) = place();
+    let localnet = || host.sh("cat /proc/sys/net/ipv4/conf/lk-shop/route_localnet");
+    let with = |choice: FirewallChoice| {
+        let (paths, net) = (paths.clone(), network("shop", false));
+        host.wait(move || async move {
+            let kernel = KernelNetwork::new(&paths, choice);
+            let bridges = [net.bridge.clone()].into();
+            let before = kernel.observe(&net.project, &bridges).await.unwrap();
+            let wish = BridgeWish {
+                bridge: &net.bridge,
+                subnets: &net.subnets,
+                cards: &[],
+                adopt: false,
+                mtu: None,
+            };
+            kernel.ensure(&net.project, &wish).await.unwrap();
+            before.network.forwarding
+        })
+    };
+    with(FirewallChoice::None);
+    assert_eq!(localnet().trim(), "0");
+    assert!(!with(FirewallChoice::Nftables), "the change is not seen");
+    assert_eq!(localnet().trim(), "1");
+    assert!(!with(FirewallChoice::None), "the change is not seen");
+    assert_eq!(localnet().trim(), "0");
+    assert!(with(FirewallChoice::None));
+}
+
 /// The cards of `seats` that are not in their places.
 fn strays(host: &Space, paths: &Paths, seats: &[Seat]) -> Vec<(String, Option<String>)> {
     let (paths, seats) = (paths.clone(), seats.to_vec());
-    let found = host.wait(move || async move { KernelNetwork::new(&paths).cards(&seats).await });
+    let found = host.wait(move || async move {
+        KernelNetwork::new(&paths, FirewallChoice::Auto)
+            .cards(&seats)
+            .await
+    });
     let found = found.unwrap().into_iter();
     found
         .map(|stray| (stray.container.to_string(), stray.card))
@@ -182,7 +221,9 @@ fn bridge_and_cards_have_one_mtu_inside_too_and_what_others_change_is_seen() {
                 adopt: false,
                 mtu,
             };
-            KernelNetwork::new(&paths).ensure(&net.project, &wish).await
+            KernelNetwork::new(&paths, FirewallChoice::Auto)
+                .ensure(&net.project, &wish)
+                .await
         });
         done.unwrap();
     };

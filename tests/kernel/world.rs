@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use locker::firewall::{Firewall, Iptables, Nftables};
-use locker::model::{NetworkRules, Protocol};
+use locker::model::{FirewallChoice, NetworkRules, Protocol};
 use locker::network::{BridgeWish, KernelNetwork, Network};
 use locker::store::Paths;
 
@@ -240,7 +240,7 @@ impl World {
     pub fn bridge(&self, net: NetworkRules) {
         let paths = self.paths.clone();
         let made = self.host.wait(move || async move {
-            let kernel = KernelNetwork::new(&paths);
+            let kernel = KernelNetwork::new(&paths, FirewallChoice::Auto);
             let wish = BridgeWish {
                 bridge: &net.bridge,
                 subnets: &net.subnets,

@@ -7,11 +7,10 @@
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rustix::fs::{FileType, Gid, Mode, Stat, Uid, fstat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
@@ -177,48 +176,6 @@ struct Begun {
     pid: Pid,
     /// What it says when it cannot become the program.
     word: OwnedFd,
-    lent: Lent,
-}
-
-/// The caller's files and devices among the standard streams, with their owners and modes: liblxc gives what it passes
-/// on to the user inside, also a file that is the host's.
-#[derive(Default)]
-struct Lent(Vec<(BorrowedFd<'static>, Stat)>);
-
-impl Lent {
-    fn note() -> Self {
-        let streams = [
-            rustix::stdio::stdin(),
-            rustix::stdio::stdout(),
-            rustix::stdio::stderr(),
-        ];
-        let is_lent = |stat: &Stat| {
-            let kind = FileType::from_raw_mode(stat.st_mode);
-            matches!(
-                kind,
-                FileType::RegularFile | FileType::CharacterDevice | FileType::BlockDevice
-            )
-        };
-        let noted = streams
-            .into_iter()
-            .filter_map(|stream| Some((stream, fstat(stream).ok()?)));
-        Self(noted.filter(|(_, stat)| is_lent(stat)).collect())
-    }
-
-    fn take_back(&self) {
-        for (stream, before) in &self.0 {
-            let changed = fstat(stream).is_ok_and(|now| {
-                (now.st_uid, now.st_gid, now.st_mode)
-                    != (before.st_uid, before.st_gid, before.st_mode)
-            });
-            if changed {
-                let (user, group) = (Uid::from_raw(before.st_uid), Gid::from_raw(before.st_gid));
-                // A file system that lets nobody change them has let nobody do so before.
-                let _ = rustix::fs::fchown(stream, Some(user), Some(group));
-                let _ = rustix::fs::fchmod(stream, Mode::from_raw_mode(before.st_mode));
-            }
-        }
-    }
 }
 
 fn begin(container: &Container<'_>, inner: &Inner) -> Result<Begun, Trouble> {
@@ -239,11 +196,6 @@ fn begin(container: &Container<'_>, inner: &Inner) -> Result<Begun, Trouble> {
         Manner::Hook | Manner::Streams { .. } => [input.as_fd(), output.as_fd(), errors.as_fd()],
     };
     be_killed_like_init(container);
-    let lent = match inner.manner {
-        Manner::Hook | Manner::Streams { .. } => Lent::note(),
-        // The container's own terminal is its to keep.
-        Manner::Detached | Manner::Terminal { .. } => Lent::default(),
-    };
     let pid = container.attach(&Command {
         argv: &argv,
         environment: &environment,
@@ -258,11 +210,8 @@ fn begin(container: &Container<'_>, inner: &Inner) -> Result<Begun, Trouble> {
         word: said.as_fd(),
     });
     match pid {
-        Some(pid) => Ok(Begun { pid, word, lent }),
-        None => {
-            lent.take_back();
-            Err(Trouble::Closed)
-        }
+        Some(pid) => Ok(Begun { pid, word }),
+        None => Err(Trouble::Closed),
     }
 }
 
@@ -284,7 +233,6 @@ impl Begun {
     fn end(self, manner: Manner) -> Result<u8, Trouble> {
         let mut said = [0; 8];
         let told = File::from(self.word).read_exact(&mut said);
-        self.lent.take_back();
         if told.is_ok() {
             let [a, b, c, d, number @ ..] = said;
             let error = Errno::from_raw_os_error(i32::from_ne_bytes(number));

@@ -2,8 +2,9 @@
 //!
 //! The helper that runs it ([`super::inside`]) hears signals through a pipe and ends with it, so that
 //! nothing is left inside however this process ends. A terminal is one of the container's own, so that
-//! programs inside find it by its name, and is joined to this process's streams here, whether these are a
-//! terminal or not.
+//! programs inside find it by its name. This process's own streams never get inside, whether they are a
+//! terminal or not: who holds the host's terminal types on it, and liblxc gives the files that it passes on to
+//! the user inside. They are joined here to that terminal, or to pipes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,11 +15,12 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, major, minor, openat2};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 use tokio::sync::mpsc::{Receiver, channel};
 
@@ -34,6 +36,10 @@ use crate::sys::terminal::{self, End, Orders, Piece, Remote, Wires};
 /// The size of a terminal that nobody looks at.
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
+/// As much of a stream is taken at once.
+const PIECE: usize = 16 * 1024;
+/// How long the last of the output of a command that has ended is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a command may take over a signal that asks it to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the helper may take to clear up after we have left.
@@ -78,7 +84,8 @@ pub(super) async fn attach(
             made = Some(master);
         }
         Manner::Hook | Manner::Streams { .. } => {
-            command.stdin(Stdio::inherit());
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            command.stderr(Stdio::piped());
         }
     }
     rustix::io::fcntl_setfd(&told, rustix::io::FdFlags::empty()).map_err(|e| opened(e.into()))?;
@@ -108,11 +115,27 @@ struct Helper {
 
 impl Helper {
     async fn end(mut self, mut signals: Orders) -> io::Result<i32> {
-        let wires = self.orders.master.as_ref().map(wires).transpose()?;
+        let tty = self.orders.master.is_some();
+        let wires = match &self.orders.master {
+            Some(master) => Some(wires(master)?),
+            None => pipes(&mut self.child),
+        };
         if let Some(wires) = wires {
             // What it has printed comes before its end is told.
-            let joined = terminal::join::<io::Error>(wires, true, &self.orders, &mut signals);
-            if let End::Left(code) = joined.await? {
+            let joined = terminal::join::<io::Error>(wires, tty, &self.orders, &mut signals);
+            let over = async {
+                if !tty {
+                    // What it leaves running may hold its output for ever.
+                    let _ = self.child.wait().await;
+                    return tokio::time::sleep(LAST_WORDS).await;
+                }
+                std::future::pending().await
+            };
+            let end = tokio::select! {
+                end = joined => end?,
+                () = over => End::Closed,
+            };
+            if let End::Left(code) = end {
                 return self.leave(code).await;
             }
         }
@@ -212,6 +235,35 @@ fn multiplexer(init: u32) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
+/// The pipes of a command without a terminal; none of one that is left alone.
+fn pipes(child: &mut Child) -> Option<Wires<io::Error>> {
+    let (input, output, errors) = (
+        child.stdin.take()?,
+        child.stdout.take()?,
+        child.stderr.take()?,
+    );
+    let output = stream::select(pieces(output, Piece::Out), pieces(errors, Piece::Err));
+    Some(Wires {
+        output: Box::pin(output),
+        input: Some(Box::pin(input)),
+    })
+}
+
+/// All that comes out of a pipe.
+fn pieces(
+    from: impl AsyncRead + Send + Unpin,
+    piece: fn(Vec<u8>) -> Piece,
+) -> impl Stream<Item = io::Result<Piece>> + Send {
+    stream::unfold(from, move |mut from| async move {
+        let mut buffer = Vec::with_capacity(PIECE);
+        match from.read_buf(&mut buffer).await {
+            Ok(0) => None,
+            Ok(_) => Some((Ok(piece(buffer)), from)),
+            Err(error) => Some((Err(error), from)),
+        }
+    })
+}
+
 /// The streams of our end of a terminal.
 fn wires(master: &OwnedFd) -> io::Result<Wires<io::Error>> {
     let pieces = read_on(File::from(master.as_fd().try_clone_to_owned()?));
@@ -230,7 +282,7 @@ fn wires(master: &OwnedFd) -> io::Result<Wires<io::Error>> {
 fn read_on(mut master: File) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel(4);
     std::thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; PIECE];
         loop {
             let piece = match master.read(&mut buffer) {
                 Ok(length @ 1..) => buffer.get(..length).unwrap_or_default().to_vec(),

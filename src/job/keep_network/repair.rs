@@ -230,7 +230,7 @@ impl Keeper {
         seen: &mut Seen,
     ) -> Result<Missing, KeepError> {
         let names: BTreeSet<String> = kept.bridges.keys().cloned().collect();
-        let network = KernelNetwork::new(&self.paths);
+        let network = KernelNetwork::new(&self.paths, kept.firewall);
         let there = network.observe(project, &names).await?.network;
         let cards = self.cards(kept).await?;
         let served = self.served(project)?;
@@ -257,7 +257,9 @@ impl Keeper {
     /// its container may not run.
     async fn cards(&self, kept: &Kept) -> Result<BTreeMap<String, Vec<String>>, KeepError> {
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let strays = KernelNetwork::new(&self.paths).cards(&kept.cards).await?;
+        let strays = KernelNetwork::new(&self.paths, kept.firewall)
+            .cards(&kept.cards)
+            .await?;
         for stray in strays {
             if let Some(card) = stray
                 .card
@@ -308,7 +310,7 @@ impl Keeper {
         kept: &Kept,
         missing: &Missing,
     ) -> Result<(), KeepError> {
-        let network = KernelNetwork::new(&self.paths);
+        let network = KernelNetwork::new(&self.paths, kept.firewall);
         let mut bridges: BTreeMap<&String, &KeptBridge> = missing
             .bridges
             .iter()
