@@ -355,3 +355,29 @@ fn what_another_project_has_in_the_engine_is_told_as_that() {
         project.locker("down --yes --volumes").exits(0);
     });
 }
+
+#[test]
+fn containers_that_are_made_side_by_side_share_what_is_missing_on_the_host() {
+    on_a_host(|host| {
+        make_tree(host);
+        host.sh("for n in $(seq 400); do echo $n > /opt/tree/data/sub/$n; done");
+        let all = host.sh("find /opt/tree/data | wc -l");
+        for source in ["pool", "./deep/er/still"] {
+            let one = |name: &str| {
+                format!(
+                    "  {name}:\n    rootfs: /opt/tree\n    config: [\"lxc.signal.halt = SIGUSR1\"]\n    \
+                     volumes: [\"{source}:/data\"]\n"
+                )
+            };
+            let names = ["a", "b", "c", "d", "e", "f"];
+            let file: String = names.into_iter().map(one).collect();
+            let project = Project::new(host, "shop", &format!("{file}volumes: {{pool: {{}}}}\n"));
+            project.up();
+            for name in names {
+                let seen = project.inside(name, "find /data | wc -l").exits(0).out;
+                assert_eq!(seen.trim(), all, "{source}, {name}");
+            }
+            project.locker("down --yes --volumes").exits(0);
+        }
+    });
+}

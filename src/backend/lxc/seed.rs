@@ -9,6 +9,7 @@
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, openat,
@@ -28,6 +29,10 @@ use crate::sys::Made;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
+/// One container at a time: those that are made side by side may have the same directories, and would take each other's
+/// copies for what a killed run left.
+static ONE: Mutex<()> = Mutex::new(());
+
 /// Makes what is missing of `mounts` and, with `copy`, fills what is empty; named volumes belong to the
 /// container afterwards. On an error nothing of it is left.
 pub(super) fn seed(
@@ -36,6 +41,7 @@ pub(super) fn seed(
     mounts: &[Mount],
     copy: bool,
 ) -> Result<Seeded, BackendError> {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut done = Done::default();
     for mount in mounts {
         let seeded = one(site, spec, mount, copy, &mut done)
@@ -203,9 +209,15 @@ fn spot(host: &Path, named: bool, done: &mut Done) -> Result<Spot, BackendError>
     let mode = Mode::from_raw_mode(if named { 0o700 } else { 0o777 });
     for path in parents.iter().take(missing).rev() {
         let made = path.file_name().unwrap_or_default();
-        mkdirat(&dir, made, mode).map_err(|e| io("create", *path)(e.into()))?;
-        let noted = Made::of(&dir, Path::new(made), path.to_path_buf());
-        done.made.push(noted.map_err(io("read", *path))?);
+        match mkdirat(&dir, made, mode) {
+            Ok(()) => {
+                let noted = Made::of(&dir, Path::new(made), path.to_path_buf());
+                done.made.push(noted.map_err(io("read", *path))?);
+            }
+            // Another project that has it as well was quicker: it is that one's to take back.
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(io("create", *path)(error.into())),
+        }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | DIRECTORY;
         dir = openat(&dir, made, flags, Mode::empty()).map_err(|e| io("open", *path)(e.into()))?;
     }
@@ -319,8 +331,12 @@ fn make(
     done: &mut Done,
 ) -> Result<(), BackendError> {
     let told = |e: Errno| io("create", &spot.path)(e.into());
-    mkdirat(&spot.dir, &spot.name, Mode::from_raw_mode(0o755)).map_err(told)?;
-    done.made.push(spot.made()?);
+    match mkdirat(&spot.dir, &spot.name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => done.made.push(spot.made()?),
+        // Another project that has it as well was quicker.
+        Err(Errno::EXIST) => return Ok(()),
+        Err(error) => return Err(told(error)),
+    }
     if mount.named {
         return Ok(()); // its owner comes with those of all named volumes
     }
