@@ -1,5 +1,6 @@
 //! Published ports beside the firewalls that hosts really run, and after those have flushed our rules.
 
+use crate::beside::on_a_host_with_docker;
 use crate::machine::Host;
 use crate::on_a_host;
 use crate::project::{Project, eventually};
@@ -375,5 +376,50 @@ fn a_closed_forward_chain_of_somebody_else_is_told_with_the_rules_that_open_it()
         }
         quiet("the rules that were told");
         host.sh("nft delete table inet theirs");
+    });
+}
+
+#[test]
+fn containers_reach_docker_containers_of_others_by_published_ports_alone() {
+    on_a_host_with_docker(|host| {
+        for driver in ["nftables", "iptables"] {
+            host.sh(
+                "docker network create theirs; docker run -d --name hidden --network theirs busybox:test; \
+                 docker run -d --name shown -p 8999:80 busybox:test",
+            );
+            let file = format!(
+                "{WEB}  app: {{image: 'busybox:test', stop_signal: KILL}}\nfirewall: {driver}\n"
+            );
+            let project = Project::new(host, "shop", &file);
+            project.up();
+            let address = |name: &str| {
+                host.sh(&format!(
+                    "docker inspect -f '{{{{range .NetworkSettings.Networks}}}}{{{{.IPAddress}}}}{{{{end}}}}' {name}"
+                ))
+            };
+            let call = |from: &str, to: &str, port: u16| {
+                let get = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {to} {port}");
+                let get = format!("cd /srv/shop; timeout 5 locker exec -T {from} sh -c \"{get}\"");
+                host.try_sh(&get).out.contains("200 OK")
+            };
+            let gets = |from: &str, to: &str| call(from, to, 80);
+            for from in ["web", "app"] {
+                for name in ["hidden", "shown"] {
+                    assert!(!gets(from, &address(name)), "{driver}: {from}, {name}");
+                }
+            }
+            assert!(call("web", &host.address(), 8999), "{driver}");
+            host.sh("docker network create later; docker run -d --name late --network later busybox:test");
+            eventually(false, || gets("web", &address("late")));
+            // Our own is reached, and the way out is open.
+            assert!(gets("web", &address("shop_app")) && gets("app", &project.ip("web")));
+            let ping = format!("ping -c1 -W1 {}", host.outer_address());
+            project.inside("web", &ping).exits(0);
+            project.locker("plan --exit-code").exits(0);
+            project.locker("down --yes").exits(0);
+            host.sh("docker rm -f hidden shown late; docker network rm theirs later");
+        }
+        // iptables leaves the tables that it has looked at, empty.
+        host.remember_as_clean();
     });
 }

@@ -14,6 +14,7 @@ mod denied;
 mod firewalld;
 mod foreign;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -252,6 +253,19 @@ impl Door {
             .filter(move |line| line.starts_with("-A ") && line.ends_with(&end))
     }
 
+    /// The bridges on which Docker has networks of others: it lets in to them what it has published, by a rule for each.
+    fn engines_own(&self, networks: &[NetworkRules]) -> BTreeSet<&str> {
+        // Docker 28 has them in a chain of its own.
+        let all = ["FORWARD", "DOCKER-BRIDGE"].map(|chain| {
+            let start = format!("-A {chain} -o ");
+            let lines = self.saved.lines();
+            lines.filter_map(move |line| line.strip_prefix(&start)?.strip_suffix(" -j DOCKER"))
+        });
+        let is_ours = |bridge: &&str| networks.iter().any(|network| network.bridge == *bridge);
+        let all = all.into_iter().flatten();
+        all.filter(|bridge| !is_ours(bridge)).collect()
+    }
+
     /// Whether the rules of the project of `network` are all there. Counted, since each version of the
     /// program prints them in another way.
     fn lets_through(&self, network: &NetworkRules, all: &[NetworkRules]) -> bool {
@@ -261,7 +275,8 @@ impl Door {
         let comment = format!("--comment {} -j ", mark::of_network(network));
         let is_of = |line: &str| line.replace('"', "").contains(&comment);
         let there = self.rules(CHAIN).filter(|line| is_of(line)).count();
-        let wanted = rules(all).into_iter().filter(|line| is_of(line)).count();
+        let wanted = rules(all, &self.engines_own(all));
+        let wanted = wanted.into_iter().filter(|line| is_of(line)).count();
         there == wanted && self.jumps().next().is_some()
     }
 
@@ -274,7 +289,7 @@ impl Door {
         for network in networks {
             mark::interface(&network.bridge)?;
         }
-        for rule in rules(networks) {
+        for rule in rules(networks, &self.engines_own(networks)) {
             script.push_str(&format!("-A {CHAIN} {rule}\n"));
         }
         if self.jumps().next().is_none() {
@@ -310,8 +325,9 @@ impl Door {
 }
 
 /// The rules of all networks, each with the mark of one. What is kept apart is dropped here as well: an
-/// accept in this place ends the table, so that no later chain is asked, be it ours.
-fn rules(networks: &[NetworkRules]) -> Vec<String> {
+/// accept in this place ends the table, so that no later chain is asked, be it ours. What goes to the bridges of others that
+/// an engine has is the engine's to judge, unless it is led to a published port.
+fn rules(networks: &[NetworkRules], engines_own: &BTreeSet<&str>) -> Vec<String> {
     let mut rules = Vec::new();
     let mut put = |network: &NetworkRules, matching: String, target: &str| {
         let mark = mark::of_network(network);
@@ -342,6 +358,15 @@ fn rules(networks: &[NetworkRules]) -> Vec<String> {
     }
     for network in networks.iter().filter(|network| network.isolate) {
         put(network, format!("-o {}", network.bridge), "DROP");
+    }
+    for network in networks {
+        for other in engines_own {
+            let unasked = format!(
+                "-i {} -o {other} -m conntrack ! --ctstate DNAT",
+                network.bridge
+            );
+            put(network, unasked, "RETURN");
+        }
     }
     for network in networks {
         put(network, format!("-i {}", network.bridge), "ACCEPT");
@@ -402,6 +427,29 @@ mod tests {
     }
 
     #[test]
+    fn what_containers_send_to_networks_of_others_in_docker_is_dockers_to_judge() {
+        let networks = "-A FORWARD -o docker0 -j DOCKER\n-A FORWARD -i docker0 ! -o docker0 -j ACCEPT\n\
+            -A DOCKER-BRIDGE -o br-0123456789ab -j DOCKER\n-A FORWARD -o lk-shop -j DOCKER\nCOMMIT\n";
+        let mut door = Door::of("iptables-nft", &DOCKER.replace("COMMIT\n", networks));
+        let all = [network("shop", false)];
+        let script = door.script(&all).unwrap().unwrap();
+        let own = ["br-0123456789ab", "docker0"].map(|other| {
+            format!(
+                "-A LOCKER-FORWARD -i lk-shop -o {other} -m conntrack ! --ctstate DNAT -m comment --comment \"locker:shop\" -j RETURN\n"
+            )
+        });
+        let way_out = "-A LOCKER-FORWARD -i lk-shop -m comment";
+        assert!(script.find(&own.concat()).unwrap() < script.find(way_out).unwrap());
+        for line in script.lines().filter(|line| line.starts_with("-A ")) {
+            door.saved += &format!("{line}\n");
+        }
+        door.saved += &format!("-A DOCKER-USER -j {CHAIN}\n");
+        assert!(door.lets_through(&all[0], &all));
+        door.saved += "-A FORWARD -o br-fedcba987654 -j DOCKER\n";
+        assert!(!door.lets_through(&all[0], &all), "a network came later");
+    }
+
+    #[test]
     fn without_docker_we_stand_at_the_end_of_forward() {
         let ufw = "*filter\n:FORWARD DROP [1:2]\n-A FORWARD -j ufw-before-forward\nCOMMIT\n";
         let script = Door::of("iptables-nft", ufw)
@@ -438,7 +486,7 @@ mod tests {
     #[test]
     fn what_is_kept_apart_is_dropped_before_anything_leaves_our_chain() {
         let (shop, back, other) = (network("shop", true), internal(), network("other", false));
-        let lines = rules(&[shop, back.clone(), other]);
+        let lines = rules(&[shop, back.clone(), other], &BTreeSet::new());
         let at = |matching: &str, target: &str| {
             let is_it = |line: &String| {
                 line.starts_with(&format!("{matching} -m")) && line.ends_with(target)
@@ -457,7 +505,7 @@ mod tests {
         let mut doors = Door::of("iptables-nft", DOCKER);
         let all = [network("shop", true), internal()];
         assert!(!doors.lets_through(&all[0], &all));
-        for line in rules(&all) {
+        for line in rules(&all, &BTreeSet::new()) {
             doors.saved += &format!("-A {CHAIN} {line}\n");
         }
         doors.saved += &format!("-A DOCKER-USER -j {CHAIN}\n");
