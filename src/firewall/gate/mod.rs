@@ -31,6 +31,9 @@ use crate::sys::{Exec, ExecError};
 /// The chain of ours.
 pub(super) const CHAIN: &str = "LOCKER-FORWARD";
 
+/// What the names of locker's bridges begin with.
+const OURS: &str = "lk-";
+
 /// Docker's chain for the rules of others, before its own.
 const USER: &str = "DOCKER-USER";
 
@@ -261,23 +264,32 @@ impl Door {
             let lines = self.saved.lines();
             lines.filter_map(move |line| line.strip_prefix(&start)?.strip_suffix(" -j DOCKER"))
         });
-        let is_ours = |bridge: &&str| networks.iter().any(|network| network.bridge == *bridge);
+        // Another project's may not be open yet, or not be any more.
+        let is_ours = |bridge: &&str| {
+            bridge.starts_with(OURS) || networks.iter().any(|network| network.bridge == *bridge)
+        };
         let all = all.into_iter().flatten();
         all.filter(|bridge| !is_ours(bridge)).collect()
     }
 
     /// Whether the rules of the project of `network` are all there. Counted, since each version of the
-    /// program prints them in another way.
+    /// program prints them in another way. A network of Docker's that has gone has left a rule that harms nobody.
     fn lets_through(&self, network: &NetworkRules, all: &[NetworkRules]) -> bool {
         if !self.drops() {
             return true;
         }
         let comment = format!("--comment {} -j ", mark::of_network(network));
         let is_of = |line: &str| line.replace('"', "").contains(&comment);
-        let there = self.rules(CHAIN).filter(|line| is_of(line)).count();
-        let wanted = rules(all, &self.engines_own(all));
-        let wanted = wanted.into_iter().filter(|line| is_of(line)).count();
-        there == wanted && self.jumps().next().is_some()
+        let is_counted = |line: &str| is_of(line) && !line.ends_with(" -j RETURN");
+        let there = self.rules(CHAIN).filter(|line| is_counted(line)).count();
+        let wanted = rules(all, &BTreeSet::new());
+        let wanted = wanted.iter().filter(|line| is_counted(line)).count();
+        let leaves = |other: &&str| {
+            let way = format!("-A {CHAIN} -i {} -o {other} ", network.bridge);
+            let mut rules = self.rules(CHAIN);
+            rules.any(|line| line.starts_with(&way) && line.ends_with(" -j RETURN"))
+        };
+        there == wanted && self.jumps().next().is_some() && self.engines_own(all).iter().all(leaves)
     }
 
     /// The restore script that lets exactly `networks` through; none when there is nothing to do.
@@ -445,6 +457,10 @@ mod tests {
         }
         door.saved += &format!("-A DOCKER-USER -j {CHAIN}\n");
         assert!(door.lets_through(&all[0], &all));
+        door.saved = door.saved.replace("-A FORWARD -o docker0 -j DOCKER\n", "");
+        assert!(door.lets_through(&all[0], &all), "one has gone");
+        door.saved += "-A FORWARD -o lk-blog -j DOCKER\n";
+        assert!(door.lets_through(&all[0], &all), "another project's");
         door.saved += "-A FORWARD -o br-fedcba987654 -j DOCKER\n";
         assert!(!door.lets_through(&all[0], &all), "a network came later");
     }
