@@ -1,7 +1,7 @@
 //! One step, one driver call.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -425,10 +425,11 @@ pub(super) fn nets_of(record: &ProjectRecord) -> impl Iterator<Item = IpNet> + '
     all.flat_map(Subnets::each)
 }
 
-/// Removes a file or a directory with all in it, never following a link; an absent one is fine.
+/// Removes a file or a directory with all in it, never following a link; an absent one is fine. Nothing goes while something is
+/// mounted there or below: that is not of the tree.
 pub(super) fn remove_tree(path: PathBuf) -> Result<(), StepError> {
     let removed = match std::fs::symlink_metadata(&path) {
-        Ok(data) if data.is_dir() => std::fs::remove_dir_all(&path),
+        Ok(data) if data.is_dir() => unmounted(&path).and_then(|()| std::fs::remove_dir_all(&path)),
         Ok(_) => std::fs::remove_file(&path),
         Err(error) => Err(error),
     };
@@ -436,6 +437,18 @@ pub(super) fn remove_tree(path: PathBuf) -> Result<(), StepError> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(StepError::Remove { path, source }),
+    }
+}
+
+fn unmounted(dir: &Path) -> std::io::Result<()> {
+    let real = dir.canonicalize()?;
+    let points = crate::sys::mount_points()?;
+    match points.iter().find(|point| point.starts_with(&real)) {
+        None => Ok(()),
+        Some(point) => Err(std::io::Error::other(format!(
+            "`{0}` is still mounted in it; nothing of it was removed; unmount that first: umount '{0}'",
+            point.display()
+        ))),
     }
 }
 

@@ -381,3 +381,28 @@ fn containers_that_are_made_side_by_side_share_what_is_missing_on_the_host() {
         }
     });
 }
+
+#[test]
+fn a_volume_in_which_something_is_mounted_is_not_removed_nor_what_is_mounted() {
+    on_a_host(|host| {
+        host.sh("mkdir -p /srv/precious; echo gold > /srv/precious/gold");
+        let file = "  web:\n    template: {name: tiny}\n    stop_grace_period: 0s\n    volumes: [\"pool:/pool\"]\n\
+                    volumes: {pool: {}}\n";
+        let project = Project::new(host, "shop", file);
+        project.up();
+        let volume = "/var/lib/locker/volumes/shop/pool";
+        for place in ["sub", "."] {
+            host.sh(&format!(
+                "mkdir -p {volume}/sub; echo own > {volume}/own; mount --bind /srv/precious {volume}/{place}"
+            ));
+            project
+                .locker("down --volumes --yes")
+                .exits(1)
+                .says(&["is still mounted in it", "umount"]);
+            assert_eq!(host.sh("cat /srv/precious/gold"), "gold", "{place}");
+            host.sh(&format!("umount {volume}/{place}; cat {volume}/own"));
+        }
+        project.locker("down --volumes --yes").exits(0);
+        host.sh(&format!("! test -e {volume}"));
+    });
+}
