@@ -178,6 +178,30 @@ fn no_stream_of_the_caller_gets_into_a_system_container_be_it_a_terminal_or_a_fi
                 assert!(pipes == 3 && !shown.contains("/dev/"), "{line}: {shown:?}");
             }
         }
+        // What it does not read is left to the next, of a file and of a pipe.
+        host.sh("seq 3 > /srv/both/list");
+        for (from, to) in [("", "</srv/both/list"), ("cat /srv/both/list |", "")] {
+            let each = "while read n; do locker exec db touch /tmp/$n; done";
+            host.sh(&format!("cd /srv/both; {from} {each} {to}"));
+            let made = run("locker exec db sh -c 'ls /tmp; rm /tmp/*'")
+                .exits(0)
+                .out;
+            assert_eq!(
+                made.split_whitespace().collect::<String>(),
+                "123",
+                "{from}{to}"
+            );
+        }
+        // One file for both keeps the order, and a job in the background is not stopped for its terminal.
+        run("locker exec db sh -c 'for n in 1 2 3; do echo $n; echo $n >&2; done' > order 2>&1")
+            .exits(0);
+        assert_eq!(host.sh("cat /srv/both/order").replace('\n', ""), "112233");
+        host.write(
+            "/srv/both/job.sh",
+            "set -m; locker exec db echo behind > job & wait $!; cat job",
+        );
+        let job = run("script -qec 'sh /srv/both/job.sh' /dev/null </dev/null").exits(0);
+        assert!(job.out.contains("behind"), "{job:?}");
         // All of it comes, apart from each other, with the code, and a process that is left holds nobody up.
         host.sh("head -c 20000000 /dev/urandom > /srv/both/big");
         let copied = "locker exec db sh -c 'cat; echo told >&2; exit 7' < big > copy 2> said";
@@ -188,6 +212,23 @@ fn no_stream_of_the_caller_gets_into_a_system_container_be_it_a_terminal_or_a_fi
         );
         let left = run("locker exec db sh -c 'sleep 4444 & echo out'").exits(0);
         assert_eq!(left.out.trim(), "out");
+    });
+}
+
+#[test]
+fn a_command_whose_output_nobody_takes_is_ended_by_a_signal() {
+    on_a_host_with_docker(|host| {
+        let project = Project::new(host, "both", &format!("{DB}{WEB}"));
+        project.up();
+        for name in ["db", "web"] {
+            host.sh(&format!(
+                "cd /srv/both; begun=$(date +%s); {{ timeout -s TERM 2 locker exec -T {name} yes; \
+                 echo $(($(date +%s) - begun)) > took; }} | sleep 15"
+            ));
+            let took: u32 = host.sh("cat /srv/both/took").parse().unwrap();
+            assert!(took < 12, "{name}: {took} s");
+            eventually(String::new(), || host.try_sh("pgrep -x yes").out);
+        }
     });
 }
 

@@ -22,7 +22,7 @@ use super::unframed;
 use crate::backend::{AttachOptions, BackendError, Ran};
 use crate::model::Hook;
 use crate::sys::process::descendants;
-use crate::sys::terminal::{self, End, Orders, Piece, Remote, Wires};
+use crate::sys::terminal::{self, End, Input, Orders, Piece, Remote, Wires};
 
 const VERB: &str = "run a command in";
 /// Output that is kept, from its end.
@@ -132,7 +132,7 @@ pub(super) fn wires(
     });
     Wires {
         output: Box::pin(output),
-        input,
+        input: input.map(|to| Input { to, left: None }),
     }
 }
 

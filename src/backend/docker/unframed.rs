@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::client::ANSWER;
 use super::context::Endpoint;
-use crate::sys::terminal::{Piece, Wires};
+use crate::sys::terminal::{Input, Piece, Wires};
 
 /// Longest head of an answer.
 const MOST_HEAD: usize = 16 << 10;
@@ -59,7 +59,10 @@ async fn open(
     });
     Ok(Wires {
         output: Box::pin(pieces),
-        input: input.then(|| Box::pin(writer) as _),
+        input: input.then(|| Input {
+            to: Box::pin(writer),
+            left: None,
+        }),
     })
 }
 

@@ -54,6 +54,7 @@ mod site;
 mod start;
 mod still;
 mod stop;
+mod streams;
 pub mod supervised;
 mod tether;
 mod times;

@@ -1,45 +1,40 @@
-//! A command inside a container with this process's own streams: the caller's part.
+//! A command inside a container with the caller's streams: the caller's part.
 //!
 //! The helper that runs it ([`super::inside`]) hears signals through a pipe and ends with it, so that
 //! nothing is left inside however this process ends. A terminal is one of the container's own, so that
-//! programs inside find it by its name. This process's own streams never get inside, whether they are a
-//! terminal or not: who holds the host's terminal types on it, and liblxc gives the files that it passes on to
-//! the user inside. They are joined here to that terminal, or to pipes.
+//! programs inside find it by its name, and is joined to this process's streams, whether these are a
+//! terminal or not; without one, [`super::streams`] says what stands in their places.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{Stream, stream};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, major, minor, openat2};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
-use tokio::sync::mpsc::{Receiver, channel};
 
 use super::LxcBackend;
 use super::attach::{Session, request};
 use super::inside::Manner;
 use super::monitor::command;
 use super::site::io as failed_io;
+use super::streams::{self, Relayed};
 use crate::backend::{AttachOptions, BackendError};
 use crate::model::Name;
-use crate::sys::terminal::{self, End, Orders, Piece, Remote, Wires};
+use crate::sys::terminal::{self, End, Orders, Remote};
 
 /// The size of a terminal that nobody looks at.
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
-/// As much of a stream is taken at once.
-const PIECE: usize = 16 * 1024;
-/// How long the last of the output of a command that has ended is waited for.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a command may take over a signal that asks it to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the helper may take to clear up after we have left.
@@ -75,7 +70,7 @@ pub(super) async fn attach(
     let mut command = command(&program, &request).map_err(run)?;
     // Heard from before it runs: nothing may be killed by a signal in between.
     let signals = Orders::listen(Some(PATIENCE)).map_err(opened)?;
-    let mut made = None;
+    let (mut made, mut relayed) = (None, None);
     match manner {
         Manner::Detached => drop(command.stdin(Stdio::null()).stdout(Stdio::null())),
         Manner::Terminal { .. } => {
@@ -84,17 +79,18 @@ pub(super) async fn attach(
             made = Some(master);
         }
         Manner::Hook | Manner::Streams { .. } => {
-            command.stdin(Stdio::piped()).stdout(Stdio::piped());
-            command.stderr(Stdio::piped());
+            relayed = Some(Relayed::place(&mut command).map_err(opened)?);
         }
     }
     rustix::io::fcntl_setfd(&told, rustix::io::FdFlags::empty()).map_err(|e| opened(e.into()))?;
+    // Our copies of what it gets go with it: its pipes end when it does.
     let child = tokio::process::Command::from(command)
         .spawn()
         .map_err(run)?;
     drop(told);
     let helper = Helper {
-        child,
+        ended: ended(child),
+        relayed,
         orders: Wire {
             pipe: Some(ours),
             master: made,
@@ -103,44 +99,42 @@ pub(super) async fn attach(
     helper.end(signals).await.map_err(run)
 }
 
+/// Its exit code, as often as it is asked for.
+fn ended(mut child: Child) -> Ended {
+    let ended = async move { child.wait().await.map(code).map_err(|error| error.kind()) };
+    ended.boxed().shared()
+}
+
 fn opened(error: io::Error) -> BackendError {
     failed_io("open", "a pipe")(error)
 }
 
+type Ended = Shared<BoxFuture<'static, Result<i32, io::ErrorKind>>>;
+
 /// The helper and what leads to it.
 struct Helper {
-    child: Child,
+    ended: Ended,
+    relayed: Option<Relayed>,
     orders: Wire,
 }
 
 impl Helper {
     async fn end(mut self, mut signals: Orders) -> io::Result<i32> {
         let tty = self.orders.master.is_some();
-        let wires = match &self.orders.master {
-            Some(master) => Some(wires(master)?),
-            None => pipes(&mut self.child),
+        let wires = match (&self.orders.master, self.relayed.take()) {
+            (Some(master), _) => Some(streams::terminal(master)?),
+            (None, Some(relayed)) => Some(relayed.wires(self.ended.clone().map(drop))),
+            (None, None) => None,
         };
         if let Some(wires) = wires {
             // What it has printed comes before its end is told.
             let joined = terminal::join::<io::Error>(wires, tty, &self.orders, &mut signals);
-            let over = async {
-                if !tty {
-                    // What it leaves running may hold its output for ever.
-                    let _ = self.child.wait().await;
-                    return tokio::time::sleep(LAST_WORDS).await;
-                }
-                std::future::pending().await
-            };
-            let end = tokio::select! {
-                end = joined => end?,
-                () = over => End::Closed,
-            };
-            if let End::Left(code) = end {
+            if let End::Left(code) = joined.await? {
                 return self.leave(code).await;
             }
         }
         let left = tokio::select! {
-            status = self.child.wait() => return status.map(code),
+            code = self.ended.clone() => return Ok(code?),
             left = signals.heed(&self.orders, false) => left,
         };
         self.leave(left).await
@@ -150,7 +144,7 @@ impl Helper {
     async fn leave(mut self, code: i32) -> io::Result<i32> {
         self.orders.pipe = None;
         // It does the rest alone when that takes longer.
-        let _ = tokio::time::timeout(CLEARING, self.child.wait()).await;
+        let _ = tokio::time::timeout(CLEARING, self.ended).await;
         Ok(code)
     }
 }
@@ -233,66 +227,4 @@ fn multiplexer(init: u32) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", found.as_raw_fd());
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
-}
-
-/// The pipes of a command without a terminal; none of one that is left alone.
-fn pipes(child: &mut Child) -> Option<Wires<io::Error>> {
-    let (input, output, errors) = (
-        child.stdin.take()?,
-        child.stdout.take()?,
-        child.stderr.take()?,
-    );
-    let output = stream::select(pieces(output, Piece::Out), pieces(errors, Piece::Err));
-    Some(Wires {
-        output: Box::pin(output),
-        input: Some(Box::pin(input)),
-    })
-}
-
-/// All that comes out of a pipe.
-fn pieces(
-    from: impl AsyncRead + Send + Unpin,
-    piece: fn(Vec<u8>) -> Piece,
-) -> impl Stream<Item = io::Result<Piece>> + Send {
-    stream::unfold(from, move |mut from| async move {
-        let mut buffer = Vec::with_capacity(PIECE);
-        match from.read_buf(&mut buffer).await {
-            Ok(0) => None,
-            Ok(_) => Some((Ok(piece(buffer)), from)),
-            Err(error) => Some((Err(error), from)),
-        }
-    })
-}
-
-/// The streams of our end of a terminal.
-fn wires(master: &OwnedFd) -> io::Result<Wires<io::Error>> {
-    let pieces = read_on(File::from(master.as_fd().try_clone_to_owned()?));
-    let output = stream::unfold(pieces, async |mut pieces| {
-        let piece = pieces.recv().await?;
-        Some((Ok(Piece::Out(piece)), pieces))
-    });
-    let input = tokio::fs::File::from_std(master.try_clone()?.into());
-    Ok(Wires {
-        output: Box::pin(output),
-        input: Some(Box::pin(input)),
-    })
-}
-
-/// All that is printed on it. A terminal whose last user has gone gives an error in place of its end.
-fn read_on(mut master: File) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel(4);
-    std::thread::spawn(move || {
-        let mut buffer = [0; PIECE];
-        loop {
-            let piece = match master.read(&mut buffer) {
-                Ok(length @ 1..) => buffer.get(..length).unwrap_or_default().to_vec(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(0) | Err(_) => return,
-            };
-            if sender.blocking_send(piece).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
