@@ -8,7 +8,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Closes ways, for its own use only.
 pub(super) const CLOSES: &str = "__closes";
@@ -19,6 +19,8 @@ pub(super) const LEAVES: &str = "__leaves";
 /// The proxy takes the calls that wait as soon as it runs. One that it has not taken by then starts the container once more.
 const TAKEN: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(100);
+/// The end of a container is waited for so long, less than its way has to begin (`TimeoutStartSec=`).
+const MOST: Duration = Duration::from_secs(60);
 
 /// What systemd says of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +38,22 @@ pub(super) fn leave(words: &[String]) -> Result<u8, String> {
     let [way, service] = words else {
         return Err(format!("`{LEAVES}` is for locker's own use"));
     };
-    loop {
-        match state(service) {
-            State::On => return Ok(0),
-            State::Ends => std::thread::sleep(AGAIN),
-            State::Ended => break,
+    let begun = Instant::now();
+    while state(service) == State::Ends {
+        // Whatever comes of it then, it closes the way itself.
+        if begun.elapsed() > MOST {
+            return Ok(0);
         }
+        std::thread::sleep(AGAIN);
     }
-    std::thread::sleep(TAKEN);
-    stop(&[way])
+    if state(service) == State::Ended {
+        std::thread::sleep(TAKEN);
+    }
+    match state(service) {
+        State::Ended => stop(&[way]),
+        // Somebody has started it meanwhile.
+        State::On | State::Ends => Ok(0),
+    }
 }
 
 /// What a service does; one that systemd does not tell of is left alone.

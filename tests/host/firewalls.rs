@@ -385,6 +385,7 @@ fn containers_reach_docker_containers_of_others_by_published_ports_alone() {
         for driver in ["nftables", "iptables"] {
             host.sh(
                 "docker network create theirs; docker run -d --name hidden --network theirs busybox:test; \
+                 docker network create --internal back; docker run -d --name inner --network back busybox:test; \
                  docker run -d --name shown -p 8999:80 busybox:test",
             );
             let file = format!(
@@ -404,7 +405,7 @@ fn containers_reach_docker_containers_of_others_by_published_ports_alone() {
             };
             let gets = |from: &str, to: &str| call(from, to, 80);
             for from in ["web", "app"] {
-                for name in ["hidden", "shown"] {
+                for name in ["hidden", "shown", "inner"] {
                     assert!(!gets(from, &address(name)), "{driver}: {from}, {name}");
                 }
             }
@@ -417,7 +418,7 @@ fn containers_reach_docker_containers_of_others_by_published_ports_alone() {
             project.inside("web", &ping).exits(0);
             project.locker("plan --exit-code").exits(0);
             project.locker("down --yes").exits(0);
-            host.sh("docker rm -f hidden shown late; docker network rm theirs later");
+            host.sh("docker rm -f hidden shown inner late; docker network rm theirs back later");
         }
         // iptables leaves the tables that it has looked at, empty.
         host.remember_as_clean();

@@ -333,8 +333,12 @@ fn make(
     let told = |e: Errno| io("create", &spot.path)(e.into());
     match mkdirat(&spot.dir, &spot.name, Mode::from_raw_mode(0o755)) {
         Ok(()) => done.made.push(spot.made()?),
-        // Another project that has it as well was quicker.
-        Err(Errno::EXIST) => return Ok(()),
+        // Another project that has it as well was quicker; a link that leads nowhere is an error.
+        Err(Errno::EXIST) => {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | DIRECTORY;
+            let there = openat(&spot.dir, &spot.name, flags, Mode::empty());
+            return there.map(drop).map_err(|_| told(Errno::EXIST));
+        }
         Err(error) => return Err(told(error)),
     }
     if mount.named {

@@ -256,20 +256,22 @@ impl Door {
             .filter(move |line| line.starts_with("-A ") && line.ends_with(&end))
     }
 
-    /// The bridges on which Docker has networks of others: it lets in to them what it has published, by a rule for each.
+    /// The bridges on which Docker has networks of others: its chains name each, also those that are internal. What the
+    /// administrator has put into its chain for others counts for nothing here.
     fn engines_own(&self, networks: &[NetworkRules]) -> BTreeSet<&str> {
-        // Docker 28 has them in a chain of its own.
-        let all = ["FORWARD", "DOCKER-BRIDGE"].map(|chain| {
-            let start = format!("-A {chain} -o ");
-            let lines = self.saved.lines();
-            lines.filter_map(move |line| line.strip_prefix(&start)?.strip_suffix(" -j DOCKER"))
-        });
+        let of_docker = |line: &&str| {
+            let own = line.starts_with("-A DOCKER") && !line.starts_with(&format!("-A {USER} "));
+            own || line.starts_with("-A FORWARD ") && line.ends_with(" -j DOCKER")
+        };
         // Another project's may not be open yet, or not be any more.
         let is_ours = |bridge: &&str| {
             bridge.starts_with(OURS) || networks.iter().any(|network| network.bridge == *bridge)
         };
-        let all = all.into_iter().flatten();
-        all.filter(|bridge| !is_ours(bridge)).collect()
+        let lines = self.saved.lines().filter(of_docker);
+        lines
+            .filter_map(bridge_to)
+            .filter(|bridge| !is_ours(bridge))
+            .collect()
     }
 
     /// Whether the rules of the project of `network` are all there. Counted, since each version of the
@@ -334,6 +336,13 @@ impl Door {
         }
         script + &format!("-F {CHAIN}\n-X {CHAIN}\nCOMMIT\n")
     }
+}
+
+/// The interface to which the packets of a rule go, as `iptables-save` prints it; none where it is one that they do not go to.
+fn bridge_to(rule: &str) -> Option<&str> {
+    let (before, to) = rule.split_once(" -o ")?;
+    let name = to.split(' ').next()?;
+    (!before.ends_with('!')).then_some(name)
 }
 
 /// The rules of all networks, each with the mark of one. What is kept apart is dropped here as well: an
@@ -440,12 +449,18 @@ mod tests {
 
     #[test]
     fn what_containers_send_to_networks_of_others_in_docker_is_dockers_to_judge() {
+        // Docker 20.10; 28; an internal network; rules of others.
         let networks = "-A FORWARD -o docker0 -j DOCKER\n-A FORWARD -i docker0 ! -o docker0 -j ACCEPT\n\
-            -A DOCKER-BRIDGE -o br-0123456789ab -j DOCKER\n-A FORWARD -o lk-shop -j DOCKER\nCOMMIT\n";
+            -A DOCKER-BRIDGE -o br-0123456789ab -j DOCKER\n-A FORWARD -o lk-shop -j DOCKER\n\
+            -A DOCKER-ISOLATION-STAGE-1 ! -s 172.20.0.0/16 -o br-11 -j DROP\n\
+            -A DOCKER-ISOLATION-STAGE-1 ! -d 172.20.0.0/16 -i br-11 -j DROP\n\
+            -A DOCKER-ISOLATION-STAGE-1 -i br-11 ! -o br-12 -j DOCKER-ISOLATION-STAGE-2\n\
+            -A DOCKER ! -i br-13 -o br-13 -j DROP\n\
+            -A FORWARD -o br-lan -j ACCEPT\n-A DOCKER-USER -o br-wan -j ACCEPT\nCOMMIT\n";
         let mut door = Door::of("iptables-nft", &DOCKER.replace("COMMIT\n", networks));
         let all = [network("shop", false)];
         let script = door.script(&all).unwrap().unwrap();
-        let own = ["br-0123456789ab", "docker0"].map(|other| {
+        let own = ["br-0123456789ab", "br-11", "br-13", "docker0"].map(|other| {
             format!(
                 "-A LOCKER-FORWARD -i lk-shop -o {other} -m conntrack ! --ctstate DNAT -m comment --comment \"locker:shop\" -j RETURN\n"
             )
