@@ -276,6 +276,13 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// What the way back has left.
+    pub(super) fn tell_left(&self, left: &[String]) {
+        for line in left {
+            self.events.tell(Event::Note(line));
+        }
+    }
+
     async fn seed(
         &self,
         container: &Name,
@@ -288,7 +295,8 @@ impl<'a> Worker<'a> {
         let marked = match self.mark_seeded(container, true).await {
             Ok(marked) => marked,
             Err(error) => {
-                blocking(move || unseed(seeded, &mounts)).await?;
+                let left = blocking(move || unseed(seeded, &mounts)).await?;
+                self.tell_left(&left);
                 return Err(error);
             }
         };

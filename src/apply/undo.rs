@@ -13,7 +13,7 @@ use crate::model::Mount;
 use crate::network::BridgeWish;
 use crate::plan::StepId;
 use crate::store;
-use crate::sys::Made;
+use crate::sys::{Made, Taken};
 
 use super::act::{Worker, blocking};
 use super::back::Back;
@@ -212,7 +212,8 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
                 worker.mark_seeded(name, false).await?;
             }
             let (seeded, mounts) = (seeded.clone(), mounts.clone());
-            blocking(move || unseed(seeded, &mounts)).await?;
+            let left = blocking(move || unseed(seeded, &mounts)).await?;
+            worker.tell_left(&left);
         }
         Back::Configure(mark) => worker.configure_back(mark).await?,
         Back::Program(path) => {
@@ -239,32 +240,39 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Takes back what filling the volumes did.
-pub(super) fn unseed(seeded: Seeded, mounts: &[Mount]) -> Result<(), StepError> {
+/// Takes back what filling the volumes did; what of it is somebody's by now is left and told.
+pub(super) fn unseed(seeded: Seeded, mounts: &[Mount]) -> Result<Vec<String>, StepError> {
     for note in &seeded.given {
         owners::give_back(note)?;
     }
     remove_made(seeded.made, mounts)
 }
 
-/// Removes what filling the volumes made: the mounts' own paths with all in them, and the
-/// directories above only where nothing else has come to lie in them.
-fn remove_made(mut made: Vec<Made>, mounts: &[Mount]) -> Result<(), StepError> {
+/// Removes what filling the volumes made: the mounts' own paths with all in them as long as they are as they were made, and
+/// the directories above only where nothing else has come to lie in them.
+fn remove_made(mut made: Vec<Made>, mounts: &[Mount]) -> Result<Vec<String>, StepError> {
     made.sort_by_key(|made| std::cmp::Reverse(made.path().components().count()));
+    let mut left = Vec::new();
     for made in made {
         let whole = mounts
             .iter()
             .any(|mount| made.path().starts_with(&mount.host));
         let removed = match whole {
             true => made.remove(),
-            false => made.remove_if_empty(),
+            false => made.remove_if_empty().map(|()| Taken::Back),
         };
-        removed.map_err(|source| StepError::Remove {
+        let taken = removed.map_err(|source| StepError::Remove {
             path: made.path().into(),
             source,
         })?;
+        let why = match taken {
+            Taken::Back => continue,
+            Taken::Written => "something was written to it since it was made",
+            Taken::Mounted => "something else has it mounted",
+        };
+        left.push(format!("`{}` is left: {why}", made.path().display()));
     }
-    Ok(())
+    Ok(left)
 }
 
 #[cfg(test)]
@@ -285,11 +293,29 @@ mod tests {
             named: false,
         };
         let made = [&parent, &mine].map(|path| Made::at(path.clone()).unwrap());
-        remove_made(made.to_vec(), std::slice::from_ref(&mount)).unwrap();
-        assert!(!mine.exists());
+        let left = remove_made(made.to_vec(), std::slice::from_ref(&mount)).unwrap();
+        assert!(left.is_empty() && !mine.exists());
         assert!(parent.join("foreign").exists());
         std::fs::remove_file(parent.join("foreign")).unwrap();
         remove_made(made.to_vec(), &[mount]).unwrap();
         assert!(!parent.exists());
+    }
+
+    #[test]
+    fn a_volume_that_somebody_has_written_to_is_left_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mine = dir.path().join("web");
+        std::fs::create_dir(&mine).unwrap();
+        let made = Made::at(mine.clone()).unwrap();
+        std::fs::write(mine.join("theirs"), "x").unwrap();
+        let mount = Mount {
+            host: mine.clone(),
+            target: "/data".into(),
+            read_only: false,
+            named: true,
+        };
+        let left = remove_made(vec![made], &[mount]).unwrap();
+        assert!(left[0].ends_with("` is left: something was written to it since it was made"));
+        assert!(mine.join("theirs").exists());
     }
 }

@@ -1,15 +1,22 @@
-//! A file or a directory that was made where others may write, and taking it back.
+//! A file or a directory that was made where others may write, and taking it back: only as long as nobody has written to it
+//! since, and nobody but us has it mounted. Then it is theirs.
 //!
 //! Whoever owns a directory above it can put something else, or a link, in the way at any time. So what is removed is
 //! what was made, by its inode, in a directory that is held open meanwhile; nothing is removed by a path that goes
 //! through it.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat};
+use sha2::{Digest, Sha256};
+
+use super::mounts::is_mounted_by_others;
 
 /// Something that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +24,28 @@ pub struct Made {
     path: PathBuf,
     /// Device and inode.
     id: (u64, u64),
+    /// What was in it when it was made.
+    content: [u8; 32],
+}
+
+/// What became of something that was to be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is gone.
+    Back,
+    /// It is left: somebody has written to it since.
+    Written,
+    /// It is left: somebody has it mounted.
+    Mounted,
 }
 
 impl Made {
     /// What bears `name` in a directory that is held open; `path` leads there, for messages and for taking it back.
     pub fn of(dir: impl AsFd, name: &Path, path: PathBuf) -> io::Result<Self> {
+        let dir = dir.as_fd();
         let id = id_of(&statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
-        Ok(Self { path, id })
+        let content = content(&through(dir, name))?;
+        Ok(Self { path, id, content })
     }
 
     /// What lies at `path` now.
@@ -37,12 +59,25 @@ impl Made {
         &self.path
     }
 
-    /// Removes it with all that is in it. Nothing there is no error; something else there is, and stays.
-    pub fn remove(&self) -> io::Result<()> {
-        self.removed(|at, stat| match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => fs::remove_dir_all(at),
-            _ => fs::remove_file(at),
-        })
+    /// Removes it with all that is in it, where that is what was made. Nothing there is no error; something else there is, and
+    /// stays.
+    pub fn remove(&self) -> io::Result<Taken> {
+        let taken = Cell::new(Taken::Back);
+        self.removed(|at, stat| {
+            if content(at)? != self.content {
+                taken.set(Taken::Written);
+                return Ok(());
+            }
+            if is_mounted_by_others(at)? {
+                taken.set(Taken::Mounted);
+                return Ok(());
+            }
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => fs::remove_dir_all(at),
+                _ => fs::remove_file(at),
+            }
+        })?;
+        Ok(taken.get())
     }
 
     /// Removes a directory in which nothing has come to lie; nothing there, or a full one, is no error.
@@ -71,8 +106,7 @@ impl Made {
                 "something else lies there now, which is left alone",
             ));
         }
-        let at = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(&name);
-        remove(&at, &stat).or_else(gone)
+        remove(&through(dir.as_fd(), &name), &stat).or_else(gone)
     }
 }
 
@@ -83,6 +117,38 @@ fn held(path: &Path) -> io::Result<(OwnedFd, PathBuf)> {
     };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok((openat(CWD, dir, flags, Mode::empty())?, name.into()))
+}
+
+/// A path that leads into a directory that is held open, whatever becomes of its name.
+fn through(dir: BorrowedFd<'_>, name: &Path) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name)
+}
+
+/// What is in a tree, in short: names, inodes, sizes and times of what was written last. Owners and modes are not asked for: to
+/// give it to a container is no writing. The size of a directory is the file system's own affair.
+fn content(at: &Path) -> io::Result<[u8; 32]> {
+    let mut sum = Sha256::new();
+    let mut rest = vec![at.to_path_buf()];
+    while let Some(path) = rest.pop() {
+        let meta = fs::symlink_metadata(&path)?;
+        let size = if meta.is_dir() { 0 } else { meta.len() };
+        let name = path.strip_prefix(at).unwrap_or(&path).as_os_str();
+        sum.update(name.as_bytes());
+        sum.update([0]);
+        for number in [meta.ino(), size] {
+            sum.update(number.to_le_bytes());
+        }
+        for number in [meta.mtime(), meta.mtime_nsec()] {
+            sum.update(number.to_le_bytes());
+        }
+        if meta.is_dir() {
+            let entries = fs::read_dir(&path)?.map(|entry| entry.map(|entry| entry.path()));
+            let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+            entries.sort_unstable();
+            rest.extend(entries);
+        }
+    }
+    Ok(sum.finalize().into())
 }
 
 fn id_of(stat: &Stat) -> (u64, u64) {
@@ -113,8 +179,39 @@ mod tests {
         fs::rename(at("moved"), at("user")).unwrap();
         made.remove_if_empty().unwrap();
         assert!(at("user/data/deep").exists());
-        made.remove().unwrap();
+        assert_eq!(made.remove().unwrap(), Taken::Back);
         assert!(!at("user/data").exists());
-        made.remove().unwrap();
+        assert_eq!(made.remove().unwrap(), Taken::Back);
+    }
+
+    #[test]
+    fn what_somebody_has_written_to_since_stays_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let make = || {
+            let _ = fs::remove_dir_all(at("data"));
+            fs::create_dir_all(at("data/deep")).unwrap();
+            fs::write(at("data/deep/file"), "seed").unwrap();
+            Made::at(at("data")).unwrap()
+        };
+        let changes: [&dyn Fn(); 4] = [
+            &|| fs::write(at("data/own"), "").unwrap(),
+            &|| fs::write(at("data/deep/file"), "other").unwrap(),
+            &|| fs::remove_file(at("data/deep/file")).unwrap(),
+            &|| fs::rename(at("data/deep/file"), at("data/deep/moved")).unwrap(),
+        ];
+        for change in changes {
+            let made = make();
+            change();
+            assert_eq!(made.remove().unwrap(), Taken::Written);
+            assert!(at("data/deep").exists());
+        }
+        let made = make();
+        std::os::unix::fs::chown(at("data/deep/file"), Some(0), Some(0)).unwrap();
+        assert_eq!(made.remove().unwrap(), Taken::Back);
+        fs::write(at("one"), "x").unwrap();
+        let made = Made::at(at("one")).unwrap();
+        fs::write(at("one"), "xy").unwrap();
+        assert_eq!(made.remove().unwrap(), Taken::Written);
     }
 }

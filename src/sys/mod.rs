@@ -47,7 +47,7 @@ pub use journal::{Journal, journal_field};
 pub use knock::knock;
 pub use lines::Lines;
 pub use listeners::{ListenError, Owner, RawListener, Transport, listeners, owner};
-pub use made::Made;
+pub use made::{Made, Taken};
 pub use mounts::{mount_point_of, mount_points, mount_points_of};
 pub use notify::{Notifier, tell_failure, tell_journal};
 pub use resolv::{is_stub, name_servers};

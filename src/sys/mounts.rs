@@ -33,10 +33,65 @@ pub fn mount_point_of(path: &Path, points: &BTreeSet<PathBuf>) -> io::Result<Pat
     Ok(point.unwrap_or(Path::new("/")).into())
 }
 
-fn points(text: &[u8]) -> BTreeSet<PathBuf> {
+/// Whether a process with mounts of its own has `path`, or something below it, mounted anywhere: a container, as a rule.
+///
+/// # Errors
+/// The path is not there, or the kernel does not tell the mounts.
+pub fn is_mounted_by_others(path: &Path) -> io::Result<bool> {
+    let own = std::fs::read("/proc/self/mountinfo")?;
+    let real = path.canonicalize()?;
+    let Some((device, wanted)) = source_of(&real, &own) else {
+        return Ok(false);
+    };
+    let mut seen = BTreeSet::from([namespace(Path::new("/proc/self"))]);
+    for process in std::fs::read_dir("/proc")?.flatten() {
+        let process = process.path();
+        // What has ended meanwhile, and what is no process, has none.
+        let space = namespace(&process);
+        if space.is_none() || !seen.insert(space) {
+            continue;
+        }
+        let text = std::fs::read(process.join("mountinfo")).unwrap_or_default();
+        let mut mounts = text.split(|byte| *byte == b'\n').filter_map(source);
+        if mounts.any(|(on, from)| on == device && from.starts_with(&wanted)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The mount namespace of a process.
+fn namespace(process: &Path) -> Option<PathBuf> {
+    std::fs::read_link(process.join("ns/mnt")).ok()
+}
+
+/// The file system of a real path, and where the path is in it.
+fn source_of(real: &Path, text: &[u8]) -> Option<(OsString, PathBuf)> {
     let lines = text.split(|byte| *byte == b'\n');
-    let fields = lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    fields.map(|field| PathBuf::from(plain(field))).collect()
+    let mounts = lines.filter_map(|line| Some((point(line)?, source(line)?)));
+    // The last of two mounts on one place is the one that is seen.
+    let above = mounts.filter(|(point, _)| real.starts_with(point));
+    let (point, (device, root)) = above.max_by_key(|(point, _)| point.components().count())?;
+    let below = real.strip_prefix(&point).ok()?;
+    Some((device, root.join(below)))
+}
+
+/// Of a line: the device of the file system, and what of it is mounted.
+fn source(line: &[u8]) -> Option<(OsString, PathBuf)> {
+    let mut fields = line.split(|byte| *byte == b' ').skip(2);
+    let device = fields.next()?;
+    Some((plain(device), plain(fields.next()?).into()))
+}
+
+fn point(line: &[u8]) -> Option<PathBuf> {
+    let field = line.split(|byte| *byte == b' ').nth(4)?;
+    Some(plain(field).into())
+}
+
+fn points(text: &[u8]) -> BTreeSet<PathBuf> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(point)
+        .collect()
 }
 
 /// Blanks, tabs, line breaks and backslashes are written as a backslash and three octal digits.

@@ -73,6 +73,7 @@ mod variants;
 mod volume_ids;
 mod volumes;
 mod walk;
+mod written;
 
 use machine::Host;
 

@@ -134,11 +134,13 @@ pub(super) async fn create(
     }
 }
 
-/// The directories of `mounts` that are not there. The engine fills a named volume when it makes the
-/// container, so they must be there before.
+/// The directories of `mounts` that are not there, with those that lead to them, parents first. The engine fills a named
+/// volume when it makes the container, so they must be there before.
 pub(super) fn missing(mounts: &[Mount]) -> Vec<PathBuf> {
-    let hosts = mounts.iter().map(|mount| &mount.host);
-    hosts.filter(|host| !host.exists()).cloned().collect()
+    let hosts = mounts.iter().map(|mount| mount.host.as_path());
+    let all = hosts.flat_map(|host| host.ancestors().take_while(|dir| !dir.exists()));
+    let all: BTreeSet<PathBuf> = all.map(Into::into).collect();
+    all.into_iter().collect()
 }
 
 fn lay_out(
@@ -378,10 +380,10 @@ pub(super) fn seed(
 ) -> Result<Seeded, BackendError> {
     let mut all: Vec<PathBuf> = made(home)
         .into_iter()
-        .filter(|path| mounts.iter().any(|mount| mount.host == *path))
+        .filter(|path| mounts.iter().any(|mount| mount.host.starts_with(path)))
         .collect();
     for path in missing(mounts) {
-        match fs::create_dir_all(&path) {
+        match fs::create_dir(&path) {
             Ok(()) => all.push(path),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(io("create", path)(e)),
