@@ -17,6 +17,7 @@ use crate::plan::StepId;
 use crate::store::{LockError, StoreError};
 use crate::systemd::UnitsError;
 
+use super::earlier::Earlier;
 use words::{code_of, finished_words, last_line, list, partly_words};
 
 /// Why one step (or its undoing) failed.
@@ -235,6 +236,14 @@ impl Aftermath {
     pub fn is_clean(&self) -> bool {
         self.not_undone.is_empty() && self.kept.is_empty() && self.left.is_empty()
     }
+
+    /// What became of further ones.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.undone.extend(more.undone);
+        self.not_undone.extend(more.not_undone);
+        self.kept.extend(more.kept);
+        self.left.extend(more.left);
+    }
 }
 
 impl fmt::Display for Aftermath {
@@ -294,6 +303,8 @@ pub enum ApplyError {
         finished: BTreeSet<Name>,
         /// What became of the steps of those that are lost.
         aftermath: Box<Aftermath>,
+        /// What stays, for a run that goes on from here.
+        stays: Box<Earlier>,
     },
     /// All that can be undone is done and stays; something could not be destroyed at the end.
     #[error(

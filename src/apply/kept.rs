@@ -43,17 +43,17 @@ pub(super) async fn keep(host: &Host, plan: &Plan, observed: &Observed) -> Resul
     save(host, after(host, &plan.steps, observed)).await
 }
 
-/// After a change that has come to a part of its end: what was there, and what these steps made.
-pub(super) async fn keep_done(worker: &Worker<'_>, done: &[StepId]) -> Result<(), StepError> {
-    let steps: Vec<PlannedStep> = done
-        .iter()
-        .map(|id| worker.plan.steps[*id].clone())
-        .collect();
-    save(
-        worker.host,
-        after(worker.host, &steps, worker.before.observed()),
-    )
-    .await
+/// After a change that has come to a part of its end: what was there and has not `gone`, and what these steps made.
+pub(super) async fn keep_done(
+    worker: &Worker<'_>,
+    done: &[StepId],
+    gone: &BTreeSet<Name>,
+) -> Result<(), StepError> {
+    let steps = done.iter().map(|id| worker.plan.steps[*id].clone());
+    let steps: Vec<PlannedStep> = steps.collect();
+    let mut observed = worker.before.observed().clone();
+    observed.containers.retain(|name, _| !gone.contains(name));
+    save(worker.host, after(worker.host, &steps, &observed)).await
 }
 
 /// What is there, as it was looked at, is what is kept: for a run that finds nothing left to do of an

@@ -9,6 +9,7 @@ mod affected;
 mod back;
 mod before;
 mod cancel;
+mod earlier;
 mod early;
 mod error;
 pub mod events;
@@ -42,6 +43,7 @@ mod fake;
 mod tests;
 
 pub use cancel::{Cancel, Canceller, SignalWatch};
+pub use earlier::Earlier;
 pub use early::Starts;
 pub use error::{Aftermath, ApplyError, StepError, StepFailure, Tried};
 pub use events::{Event, Events};

@@ -9,11 +9,12 @@ use crate::plan::{Step, StepId};
 use super::act::Worker;
 use super::back::Back;
 use super::cancel::Cancel;
-use super::error::ApplyError;
+use super::earlier::Earlier;
+use super::error::{Aftermath, ApplyError};
 use super::journal::Journal;
-use super::kept::keep_done;
+use super::kept::{keep_done, remember};
 use super::lanes::Lanes;
-use super::perform::{Progress, end, failures_of, note};
+use super::perform::{ApplyOptions, Progress, end, failures_of, note};
 use super::undo::{Ways, undo};
 
 /// Who is what after a failure.
@@ -22,14 +23,18 @@ pub(super) struct Parts {
     lost: BTreeSet<Name>,
     /// Those of the lost ones that stay, so that somebody can look at them.
     kept: BTreeSet<Name>,
-    /// Other containers that this run has changed.
+    /// Other containers that this run or an earlier one of its command has changed.
     finished: BTreeSet<Name>,
 }
 
 impl Parts {
     /// None when all goes back, and what is the project's as well: the run fails as a whole, or there is nothing
     /// that would stay.
-    pub(super) fn of(progress: &Progress<'_>, keep_failed: bool) -> Option<Self> {
+    pub(super) fn of(
+        progress: &Progress<'_>,
+        earlier: &Earlier,
+        keep_failed: bool,
+    ) -> Option<Self> {
         let lost = progress
             .affected
             .clone()
@@ -37,10 +42,9 @@ impl Parts {
         let done = progress.applied.done.iter();
         let done = done.filter(|id| progress.ways.contains_key(id));
         let names = done.filter_map(|id| progress.plan.steps[*id].step.container());
-        let finished: BTreeSet<Name> = names
-            .filter(|name| !lost.contains(*name))
-            .cloned()
-            .collect();
+        let mut finished: BTreeSet<Name> = names.cloned().collect();
+        finished.extend(earlier.names());
+        finished.retain(|name| !lost.contains(name));
         let kept = match keep_failed {
             true => failed_and_there(progress),
             false => BTreeSet::new(),
@@ -80,27 +84,35 @@ fn failed_and_there(progress: &Progress<'_>) -> BTreeSet<Name> {
 /// Takes back the part of the containers that are lost and not kept.
 pub(super) async fn partly(
     worker: &Worker<'_>,
-    journal: Journal,
+    (journal, options): (Journal, &ApplyOptions),
     (progress, parts): (Progress<'_>, Parts),
-    cancel: &mut Cancel,
-    lanes: Lanes,
+    (cancel, lanes): (&mut Cancel, Lanes),
+    mut earlier: Earlier,
 ) -> ApplyError {
     let Parts {
         lost,
         kept,
         finished,
     } = parts;
+    let away: BTreeSet<Name> = lost.difference(&kept).cloned().collect();
     let goes = |id: &StepId| {
         let container = worker.plan.steps[*id].step.container();
-        container.is_some_and(|name| lost.contains(name) && !kept.contains(name))
+        container.is_some_and(|name| away.contains(name))
     };
-    let ways = progress.ways.iter().filter(|(id, _)| goes(id));
-    let ways: Ways = ways.map(|(id, way)| (*id, way.clone())).collect();
-    let aftermath = undo(worker, &journal, &ways, cancel, lanes).await;
+    let ways = progress.ways.iter();
+    let ways = ways.map(|(id, way)| (*id, way.clone()));
+    let (ways, stays): (Ways, Ways) = ways.partition(|(id, _)| goes(id));
+    let gone: BTreeSet<Name> = earlier.made(&away).cloned().collect();
+    let mut aftermath = undo(worker, &journal, &ways, cancel, lanes.clone()).await;
+    if aftermath.is_clean() {
+        let around = (worker.host, options, worker.events);
+        let more = earlier.undo(around, Some(&away), (&mut *cancel, &lanes));
+        aftermath.extend(more.await);
+    }
     if aftermath.is_clean() {
         let done = progress.applied.done.iter();
-        let stays: Vec<StepId> = done.filter(|id| !ways.contains_key(id)).copied().collect();
-        note(keep_done(worker, &stays).await, worker.events);
+        let done: Vec<StepId> = done.filter(|id| !ways.contains_key(id)).copied().collect();
+        note(keep_done(worker, &done, &gone).await, worker.events);
         end(worker, journal).await;
     }
     let failures = failures_of(progress);
@@ -117,6 +129,28 @@ pub(super) async fn partly(
             kept,
             finished,
             aftermath: Box::new(aftermath),
+            stays: Box::new(earlier.and(worker, stays)),
         },
     }
+}
+
+/// Takes back all that this run and the earlier ones of its command have done.
+pub(super) async fn wholly(
+    worker: &Worker<'_>,
+    (journal, options): (&Journal, &ApplyOptions),
+    ways: &Ways,
+    (cancel, lanes): (&mut Cancel, Lanes),
+    mut earlier: Earlier,
+) -> Aftermath {
+    let mut aftermath = undo(worker, journal, ways, cancel, lanes.clone()).await;
+    if aftermath.is_clean() {
+        let around = (worker.host, options, worker.events);
+        let more = earlier.undo(around, None, (cancel, &lanes));
+        aftermath.extend(more.await);
+    }
+    if aftermath.is_clean() {
+        let seen = earlier.seen().unwrap_or(worker.before.observed());
+        note(remember(worker.host, seen).await, worker.events);
+    }
+    aftermath
 }

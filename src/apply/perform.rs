@@ -23,15 +23,16 @@ use super::act::{Outcome, Worker, blocking, is_wait};
 use super::affected::{affected, strands};
 use super::back::{Back, may_be_half_done};
 use super::cancel::Cancel;
+use super::earlier::Earlier;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
 use super::events::{Event, Events};
 use super::journal::Journal;
-use super::kept::{keep, let_go, remember};
+use super::kept::{keep, let_go};
 use super::lanes::Lanes;
-use super::partly::{Parts, partly};
+use super::partly::{Parts, partly, wholly};
 use super::signal::{Then, signal_words};
 use super::sources::remember_sources;
-use super::undo::{Ways, undo};
+use super::undo::Ways;
 use super::{Host, label};
 
 /// How to run a plan.
@@ -220,7 +221,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Does `plan`, which was made from `observed`.
+/// Does `plan`, which was made from `observed`; what earlier runs of the same command have done goes back with what fails.
 pub async fn apply(
     plan: &Plan,
     observed: &Observed,
@@ -228,6 +229,7 @@ pub async fn apply(
     options: &ApplyOptions,
     events: &dyn Events,
     mut cancel: Cancel,
+    earlier: Earlier,
 ) -> Result<Applied, ApplyError> {
     let journal = begin(plan, host, options, events)?;
     let worker = Worker::new(plan, observed, host, events, options);
@@ -251,8 +253,10 @@ pub async fn apply(
         let failures = failures_of(progress);
         return Err(ApplyError::Unwell { failures });
     }
-    if let (None, Some(parts)) = (signal, Parts::of(&progress, options.keep_failed)) {
-        return Err(partly(&worker, journal, (progress, parts), &mut cancel, lanes).await);
+    let parts = Parts::of(&progress, &earlier, options.keep_failed);
+    if let (None, Some(parts)) = (signal, parts) {
+        let (done, way) = ((progress, parts), (&mut cancel, lanes));
+        return Err(partly(&worker, (journal, options), done, way, earlier).await);
     }
     let mut aftermath = if progress.final_begun {
         note(keep(host, plan, observed).await, events);
@@ -261,11 +265,8 @@ pub async fn apply(
             ..Aftermath::default()
         }
     } else {
-        let aftermath = undo(&worker, &journal, &progress.ways, &mut cancel, lanes).await;
-        if aftermath.is_clean() {
-            note(remember(host, observed).await, events);
-        }
-        aftermath
+        let (written, way) = ((&journal, options), (&mut cancel, lanes));
+        wholly(&worker, written, &progress.ways, way, earlier).await
     };
     if cancel.is_urgent() {
         // Nobody has waited for them.

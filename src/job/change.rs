@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::apply::{
-    Aftermath, AnonymousVolumes, ApplyError, ApplyOptions, Event, Events, SignalWatch, Starts,
-    Unfinished, apply, label, remember, verify,
+    Aftermath, AnonymousVolumes, ApplyError, ApplyOptions, Earlier, Event, Events, SignalWatch,
+    Starts, Unfinished, apply, label, remember, verify,
 };
 use crate::backend::lxc;
 use crate::file::diagnostic::Diagnostic;
@@ -322,6 +322,26 @@ pub(super) async fn perform(
     (plan, observed): (&Plan, &Observed),
     events: &dyn Events,
 ) -> Result<Option<&'static str>, JobError> {
+    go_on(
+        setting,
+        request,
+        opened,
+        (plan, observed),
+        events,
+        Earlier::default(),
+    )
+    .await
+}
+
+/// The same, after runs of the same command of which a part has come to its end: what they did goes back with what fails.
+pub(super) async fn go_on(
+    setting: &Setting,
+    request: &ChangeRequest,
+    opened: &Opened,
+    (plan, observed): (&Plan, &Observed),
+    events: &dyn Events,
+    earlier: Earlier,
+) -> Result<Option<&'static str>, JobError> {
     // Not earlier: until here a signal may simply end the process, since nothing was changed.
     let (_watch, cancel) = SignalWatch::begin().map_err(|source| JobError::Signals { source })?;
     let options = ApplyOptions {
@@ -336,6 +356,7 @@ pub(super) async fn perform(
         keep_failed: request.keep_failed,
     };
     let told = cancel.clone();
-    apply(plan, observed, &opened.host, &options, events, cancel).await?;
+    let host = &opened.host;
+    apply(plan, observed, host, &options, events, cancel, earlier).await?;
     Ok(told.by())
 }

@@ -215,6 +215,7 @@ mod tests {
                 kept: [db.clone()].into(),
                 finished: Default::default(),
                 aftermath: Box::default(),
+                stays: Box::default(),
             })
         };
         let setup = failed(StepError::Setup {

@@ -25,6 +25,7 @@ mod beyond;
 mod boot;
 mod boot_unwell;
 mod booted;
+mod both_fail;
 mod callers;
 mod compose;
 mod contract;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::stage::{Heard, Stage, name};
 use crate::apply::{
-    AnonymousVolumes, ApplyOptions, Canceller, Event, Events, Starts, apply, verify,
+    AnonymousVolumes, ApplyOptions, Canceller, Earlier, Event, Events, Starts, apply, verify,
 };
 use crate::model::{
     App, AppNetwork, Attachment, Condition, Container, Dependency, ExtraNetwork, Healthcheck,
@@ -133,7 +133,7 @@ async fn run(stage: &Stage, project: &Project, wish: &Wish, at: Option<usize>) -
     let heard = Heard::default();
     tokio::select! {
         biased;
-        done = apply(&plan, &observed, &stage.host, &options, &heard, ear) => {
+        done = apply(&plan, &observed, &stage.host, &options, &heard, ear, Earlier::default()) => {
             done.unwrap_or_else(|error| panic!("{error}\n{plan}"));
             true
         }

@@ -53,6 +53,7 @@ async fn a_container_that_fails_takes_along_what_needs_it_and_no_other() {
             kept,
             finished,
             aftermath,
+            stays: _,
         } = error
         else {
             panic!("{call}: {text}")
@@ -72,6 +73,65 @@ async fn a_container_that_fails_takes_along_what_needs_it_and_no_other() {
         assert!(!world.containers.contains_key(&name("web")), "{call}");
         let left = Unfinished::load(&stage.host.paths, &name("shop")).unwrap();
         assert_eq!(left, None, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_fails_in_a_later_run_goes_back_to_before_the_first() {
+    // What the first run makes stays for the second one, which starts it.
+    let first = || {
+        let mut plan = plan();
+        plan.steps.truncate(6);
+        plan.steps.remove(4);
+        let record = Box::new(super::stage::record(1));
+        plan.steps[3] = plan_of(vec![(Step::SaveRecord(record), vec![])])
+            .steps
+            .remove(0);
+        plan.steps
+            .extend(plan_of(vec![(create("web"), vec![])]).steps);
+        plan
+    };
+    for (fails, stays) in [
+        (vec!["start web"], true),
+        (vec!["start web", "start alone"], false),
+    ] {
+        let stage = Stage::new();
+        stage.fake.ledger.lock().unwrap().fail = vec!["create db".into()];
+        let error = stage.run_independently(&first()).await.unwrap_err();
+        let ApplyError::Partly {
+            stays: earlier,
+            finished,
+            ..
+        } = error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(finished, [name("alone"), name("web")].into());
+        stage.fake.ledger.lock().unwrap().fail = fails.into_iter().map(Into::into).collect();
+        let second = plan_of(vec![(start("web"), vec![]), (start("alone"), vec![])]);
+        let error = stage
+            .go_on(&second, *earlier)
+            .await
+            .unwrap_err()
+            .to_string();
+        let world = stage.fake.world();
+        assert!(!world.containers.contains_key(&name("web")), "{error}");
+        let alone = world
+            .containers
+            .get(&name("alone"))
+            .map(|found| found.state);
+        let record = stage.host.paths.record(&name("shop")).exists();
+        if stays {
+            assert!(
+                error.ends_with("undone: `web`; finished and kept: `alone`"),
+                "{error}"
+            );
+            assert_eq!((alone, record), (Some(State::Running), true));
+        } else {
+            assert!(error.ends_with("what had been done is undone"), "{error}");
+            assert_eq!((alone, record), (None, false));
+            assert!(world.bridges.is_empty(), "{:?}", world.bridges);
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::apply::fake::{Fake, Made};
 use crate::apply::{
-    AnonymousVolumes, Applied, ApplyError, ApplyOptions, Cancel, Canceller, Event, Events, Host,
-    apply,
+    AnonymousVolumes, Applied, ApplyError, ApplyOptions, Cancel, Canceller, Earlier, Event, Events,
+    Host, apply,
 };
 use crate::backend::Sought;
 use crate::firewall::Firewall;
@@ -245,6 +245,21 @@ impl Stage {
         self.run_as(plan, None, &heard, ear, (true, false)).await
     }
 
+    /// The same, after runs that have come to a part of their end.
+    pub(super) async fn go_on(&self, plan: &Plan, earlier: Earlier) -> Result<Applied, ApplyError> {
+        let options = ApplyOptions {
+            independent: true,
+            keep_failed: false,
+            command: "up".into(),
+            parallel: None,
+            stop_timeout: self.stop_timeout,
+            volumes: AnonymousVolumes::default(),
+        };
+        let (_mouth, ear) = Canceller::new();
+        let (observed, heard) = (self.observed().await, Heard::default());
+        apply(plan, &observed, &self.host, &options, &heard, ear, earlier).await
+    }
+
     /// Where containers that failed stay as well.
     pub(super) async fn run_and_keep(&self, plan: &Plan) -> Result<Applied, ApplyError> {
         let (_mouth, ear) = Canceller::new();
@@ -269,7 +284,11 @@ impl Stage {
             volumes: AnonymousVolumes::default(),
         };
         let observed = self.observed().await;
-        apply(plan, &observed, &self.host, &options, events, cancel).await
+        let earlier = Earlier::default();
+        apply(
+            plan, &observed, &self.host, &options, events, cancel, earlier,
+        )
+        .await
     }
 }
 

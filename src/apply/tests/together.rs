@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::plans::plan_of;
 use super::stage::{Heard, Stage, name, record, running_app};
-use crate::apply::{AnonymousVolumes, ApplyError, ApplyOptions, Canceller, Host, StepError, apply};
+use crate::apply::{
+    AnonymousVolumes, ApplyError, ApplyOptions, Canceller, Earlier, Host, StepError, apply,
+};
 use crate::backend::Sought;
 use crate::hosts::HostsFile;
 use crate::model::{IdKind, IdRange, Kind, Subnets};
@@ -29,7 +31,16 @@ async fn up_after(host: Host, record: ProjectRecord, seen: Observed) -> Result<(
         volumes: AnonymousVolumes::default(),
     };
     let (_mouth, ear) = Canceller::new();
-    let done = apply(&plan, &seen, &host, &options, &Heard::default(), ear).await;
+    let done = apply(
+        &plan,
+        &seen,
+        &host,
+        &options,
+        &Heard::default(),
+        ear,
+        Earlier::default(),
+    )
+    .await;
     done.map(drop)
 }
 

@@ -103,17 +103,22 @@ fn group<'a>(alike: &Alike<'a>, texts: &'a Texts) -> Group<'a> {
 }
 
 /// Most characters of a message that are shown; a value of a file may be a megabyte long.
-const SHOWN: usize = 400;
+const SHOWN: usize = 1200;
+
+/// How many of them are its end: that says what became of all that stands before it.
+const END: usize = 400;
 
 /// Text from a file must neither move the cursor of the terminal that shows it nor fill its screen.
 fn visible(text: &str) -> String {
+    let length = text.chars().count();
+    let left_out = (SHOWN - END)..length.saturating_sub(END);
     let mut shown = String::with_capacity(text.len().min(SHOWN));
-    for (count, c) in text.chars().enumerate() {
-        if count == SHOWN {
-            shown.push('…');
-            break;
-        }
-        if (c.is_control() && c != '\n') || turns_text(c) {
+    for (place, c) in text.chars().enumerate() {
+        if length > SHOWN && left_out.contains(&place) {
+            if place == left_out.start {
+                shown.push_str(" … ");
+            }
+        } else if (c.is_control() && c != '\n') || turns_text(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -237,5 +242,19 @@ fn word_length(text: &str) -> usize {
             let word = &text[..text.find(ends).unwrap_or(text.len())];
             word.trim_end_matches(':').len().max(first.len_utf8())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_message_without_end_its_beginning_and_its_end_are_shown() {
+        let long = format!("cannot start a: {}; undone: `a`", "é".repeat(5000));
+        let shown = visible(&long);
+        assert!(shown.starts_with("cannot start a: é") && shown.ends_with("é; undone: `a`"));
+        assert_eq!(shown.chars().count(), SHOWN + " … ".len() - 2);
+        assert_eq!(visible("a\u{1b}b"), "a\\u{1b}b");
     }
 }
