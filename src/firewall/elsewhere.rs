@@ -2,14 +2,18 @@
 //! while. Its rules would go on leading to addresses that other containers get.
 //!
 //! Seen and taken out only; what the present driver does is its own business. The way past foreign DROP
-//! policies ([`super::gate`]) is the present driver's, whoever made it.
+//! policies ([`super::gate`]) is one for all: it leads to every network that any driver has open, since two projects of
+//! a host may have two drivers, and one that makes no rules has no other to take it out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::Value;
 
+use super::gate::{self, Gate};
 use super::iptables::{self, Tools};
-use super::{FirewallChange, FirewallError, flows, nftables};
+use super::{FirewallChange, FirewallError, flows, is_installed, networks_after, nftables};
+use crate::model::NetworkRules;
 use crate::observed::Leftover;
 use crate::store::{Paths, acquire_host};
 
@@ -83,6 +87,18 @@ pub(super) async fn look(
     Ok(found)
 }
 
+/// `own` networks and those of `others`, each bridge once: all that forwarded packets may go to.
+pub(super) fn with(own: &[NetworkRules], others: &[Leftover]) -> Vec<NetworkRules> {
+    let known: BTreeSet<&str> = own.iter().map(|network| &*network.bridge).collect();
+    let mut all: BTreeMap<&str, &NetworkRules> = BTreeMap::new();
+    for network in others.iter().flat_map(|other| &other.networks) {
+        if !known.contains(&*network.bridge) {
+            all.entry(&network.bridge).or_insert(network);
+        }
+    }
+    own.iter().chain(all.into_values()).cloned().collect()
+}
+
 /// Takes `left` out, or with `back` puts it in again.
 pub(super) async fn sweep(paths: &Paths, left: &Leftover, back: bool) -> Result<(), FirewallError> {
     let change = FirewallChange {
@@ -95,17 +111,64 @@ pub(super) async fn sweep(paths: &Paths, left: &Leftover, back: bool) -> Result<
         return Ok(());
     };
     let _lock = acquire_host(paths, "change the firewall").await?;
-    match place {
-        Place::Nftables => nftables::change_held(&change).await?,
-        Place::Iptables(tools) => iptables::change_held(tools, &change).await?,
+    let chains = chains().await?;
+    let before = look(None, chains.as_ref()).await?;
+    let mut after = before.clone();
+    for held in after.iter_mut().filter(|held| held.driver == left.driver) {
+        held.networks = networks_after(&held.networks, &change);
     }
+    // First, so that a killed run leaves what shows that there is something to do.
+    gate_now(chains.as_ref())
+        .await?
+        .sync(&with(&[], &after))
+        .await?;
+    let done = match place {
+        Place::Nftables => nftables::change_held(&change).await,
+        Place::Iptables(tools) => iptables::change_held(tools, &change).await,
+    };
+    if done.is_err() {
+        let gate = gate_now(chains.as_ref()).await?;
+        gate.sync(&with(&[], &before)).await?;
+    }
+    done?;
     flows::follow(&change)
+}
+
+async fn gate_now(chains: Option<&Value>) -> Result<Gate, FirewallError> {
+    Gate::with(gate::doors(chains, None).await?, chains).await
+}
+
+/// All chains of the host; none where there is no nft.
+pub(super) async fn chains() -> Result<Option<Value>, FirewallError> {
+    match is_installed("nft") {
+        true => nftables::list("list chains").await,
+        false => Ok(None),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_way_past_others_leads_to_the_networks_of_all_drivers_to_each_once() {
+        use super::super::testing::network;
+        let left = |driver: &str, networks: Vec<NetworkRules>| Leftover {
+            driver: driver.into(),
+            networks,
+            rules: Vec::new(),
+        };
+        let (shop, other) = (network("shop", false), network("other", true));
+        let mut older = shop.clone();
+        older.isolate = true;
+        let others = [
+            left("iptables-nft", vec![older, other.clone()]),
+            left("iptables-legacy", vec![other.clone()]),
+        ];
+        assert_eq!(with(std::slice::from_ref(&shop), &others), [shop, other]);
+        assert!(with(&[], &[]).is_empty());
+    }
 
     #[test]
     fn tables_of_ours_are_seen_among_the_chains_and_others_are_not() {

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 
-use super::{Firewall, FirewallChange, FirewallError, elsewhere, is_installed, nftables};
+use super::{Firewall, FirewallChange, FirewallError, elsewhere};
 use crate::model::FirewallChoice;
 use crate::observed::{Leftover, ObservedFirewall};
 use crate::store::Paths;
@@ -36,10 +36,7 @@ impl Firewall for NoFirewall {
     }
 
     async fn observe(&self) -> Result<ObservedFirewall, FirewallError> {
-        let chains = match is_installed("nft") {
-            true => nftables::list("list chains").await?,
-            false => None,
-        };
+        let chains = elsewhere::chains().await?;
         Ok(ObservedFirewall {
             driver: self.name().into(),
             left: elsewhere::look(None, chains.as_ref()).await?,

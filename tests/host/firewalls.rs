@@ -20,7 +20,7 @@ const DOCKER: &str = "echo 0 > /proc/sys/net/ipv4/ip_forward
     systemctl restart docker && iptables -S FORWARD | grep -q -- '-P FORWARD DROP'";
 
 /// What iptables on nf_tables makes for the first rule and never removes.
-const TABLES: &str = "for tool in iptables ip6tables; do for table in raw nat filter; do
+pub const TABLES: &str = "for tool in iptables ip6tables; do for table in raw nat filter; do
     printf '*%s\\nCOMMIT\\n' $table | $tool-restore --noflush
     for chain in PREROUTING OUTPUT POSTROUTING FORWARD; do
         $tool -t $table -S $chain >/dev/null 2>&1 && $tool -t $table -A $chain -j ACCEPT && \

@@ -34,6 +34,7 @@ mod cut_short;
 mod debian;
 mod dependents;
 mod docker;
+mod drivers;
 mod early;
 mod engines;
 mod failures;

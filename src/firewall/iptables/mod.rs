@@ -18,10 +18,7 @@ use self::note::State;
 pub(super) use self::note::parse_port;
 use self::render::Family;
 use super::gate::{self, Gate};
-use super::{
-    Firewall, FirewallChange, FirewallError, is_installed, loopback6, nftables, refuse_held,
-    refuse_taken,
-};
+use super::{Firewall, FirewallChange, FirewallError, loopback6, refuse_held, refuse_taken};
 use super::{elsewhere, flows};
 use crate::model::{FirewallChoice, NetworkRules, PortRule};
 use crate::observed::{Leftover, ObservedFirewall};
@@ -171,7 +168,7 @@ impl Firewall for Iptables {
             ..ObservedFirewall::default()
         };
         let saved = Saved::read(Tools::here().await?).await?;
-        let chains = chains().await?;
+        let chains = elsewhere::chains().await?;
         let own = Some(elsewhere::Place::Iptables(saved.kind));
         observed.left = elsewhere::look(own, chains.as_ref()).await?;
         let doors = saved.doors(chains.as_ref()).await?;
@@ -185,8 +182,9 @@ impl Firewall for Iptables {
             |mark: &str| want4.get(mark) == have4.get(mark) && want6.get(mark) == have6.get(mark);
         // Without any network there is nothing that the chains are for.
         let base = !state.networks.is_empty() && jumps == [true, true] && whole("locker");
+        let all = elsewhere::with(&state.networks, &observed.left);
         for network in &state.networks {
-            let passes = doors.lets_through(network, &state.networks);
+            let passes = doors.lets_through(network, &all);
             let list = match base && passes && whole(&note::mark_of_network(network)) {
                 true => &mut observed.networks,
                 false => &mut observed.torn.networks,
@@ -210,22 +208,17 @@ impl Firewall for Iptables {
         refuse_held(&self.paths, change)?;
         let after = before.after(change);
         // What the doors look at is not changed by our own chains.
-        let doors = saved.doors(chains().await?.as_ref()).await?;
+        let chains = elsewhere::chains().await?;
+        let doors = saved.doors(chains.as_ref()).await?;
+        let own = Some(elsewhere::Place::Iptables(saved.kind));
+        let others = elsewhere::look(own, chains.as_ref()).await?;
         saved.put(&after).await?;
-        let done = doors.sync(&after.networks).await;
+        let done = doors.sync(&elsewhere::with(&after.networks, &others)).await;
         if done.is_err() {
             Saved::read(saved.kind).await?.put(&before).await?;
         }
         done?;
         flows::follow(change)
-    }
-}
-
-/// All chains of the host; none where there is no nft.
-async fn chains() -> Result<Option<Value>, FirewallError> {
-    match is_installed("nft") {
-        true => nftables::list("list chains").await,
-        false => Ok(None),
     }
 }
 

@@ -102,8 +102,9 @@ impl Nftables {
         if table.is_whole() && table.keeps(loopback6()) {
             whole = table.networks();
         }
+        let all = elsewhere::with(&whole, &observed.left);
         for network in table.opened() {
-            let works = whole.contains(&network) && doors.lets_through(&network, &whole);
+            let works = whole.contains(&network) && doors.lets_through(&network, &all);
             let list = match works {
                 true => &mut observed.networks,
                 false => &mut observed.torn.networks,
@@ -160,14 +161,17 @@ impl Firewall for Nftables {
         let (bridges, doors_now) = tokio::join!(list("list set inet locker bridges"), doors());
         let before = bridges?.map_or_else(Vec::new, |json| Table::parse(&json).opened());
         let after = networks_after(&before, change);
-        doors_now?.0.sync(&after).await?;
+        let (gate, chains) = doors_now?;
+        let others = elsewhere::look(Some(elsewhere::Place::Nftables), chains.as_ref()).await?;
+        gate.sync(&elsewhere::with(&after, &others)).await?;
         let done = match after.is_empty() && change.add.is_empty() {
             // Put in before it is taken out, so that an absent table is no error.
             true => nft(&format!("add table inet locker\n{DELETE_TABLE}")).await,
             false => transact(change, Some(&after)).await,
         };
         if done.is_err() {
-            doors().await?.0.sync(&before).await?;
+            let all = elsewhere::with(&before, &others);
+            doors().await?.0.sync(&all).await?;
         }
         done?;
         flows::follow(change)
