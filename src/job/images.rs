@@ -282,7 +282,7 @@ pub(super) mod tests {
     use crate::model::{App, Condition, Dependency};
     use crate::plan::Cause;
 
-    fn name(word: &str) -> Name {
+    pub(in crate::job) fn name(word: &str) -> Name {
         Name::new(word).unwrap()
     }
 

@@ -32,6 +32,7 @@ mod logs;
 mod missing_files;
 mod once;
 mod one_off;
+mod own_sources;
 mod plan;
 mod port_check;
 mod ports;

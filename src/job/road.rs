@@ -23,6 +23,7 @@ use super::home::{self, Moved, Traces};
 use super::images;
 use super::located;
 use super::missing_files;
+use super::own_sources;
 use super::select::select;
 use super::supplies;
 use super::unseen::{Unseen, look_into_images};
@@ -247,6 +248,8 @@ pub(super) fn planned(
     let plan = plan::plan(project, &observed, &wish).map_err(refused)?;
     let mut missing = supplies::missing(project, &plan, &opened.lxcpath);
     missing.extend(missing_files::missing(project, &plan, &opened.lxcpath));
+    let paths = &opened.host.paths;
+    missing.extend(own_sources::refused(project, &plan, &opened.lxcpath, paths));
     if !missing.is_empty() {
         return Err(refused(missing));
     }

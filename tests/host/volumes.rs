@@ -110,6 +110,29 @@ fn a_missing_file_is_refused_with_its_line_before_anything_is_made() {
             assert_eq!(host.sh("lxc-ls"), "", "{source}");
             host.sh("test ! -e /srv/shop/gone.conf");
         }
+        // Inside another container, or in a volume by its path, it would go with these.
+        let own = |path: &str, rest: &str| {
+            format!(
+                "  web:\n    template: {{name: tiny}}\n    volumes: [\"{path}:/data{rest}\"]\n  db:\n    \
+                 template: {{name: tiny}}\n    volumes: [\"data:/data\"]\n"
+            )
+        };
+        for (path, word) in [
+            ("/var/lib/lxc/shop_db/rootfs/srv", "in the container `db`"),
+            ("/var/lib/locker/volumes/shop/data/x", "`data:/data`"),
+            ("/var/lib/locker", "belongs to locker"),
+        ] {
+            let project = Project::new(host, "shop", &own(path, ""));
+            let refused = project.locker("up").exits(1);
+            refused.says(&[word, "locker.yaml:5:"]);
+            assert_eq!(host.sh("lxc-ls"), "", "{path}");
+        }
+        let volumes = "/var/lib/locker/volumes";
+        let project = Project::new(host, "shop", &own(volumes, ":ro"));
+        project.up();
+        project.inside("db", "echo 1 > /data/kept").exits(0);
+        project.inside("web", "cat /data/shop/data/kept").exits(0);
+        project.locker("down --yes --volumes").exits(0);
         // The long form says that a directory is wanted.
         let long = "volumes: [{source: ./gone.conf, target: /etc/gone.conf}]";
         let web = format!("  web:\n    template: {{name: tiny}}\n    {long}\n");
