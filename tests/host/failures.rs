@@ -334,3 +334,35 @@ fn a_damaged_mark_or_configuration_is_named_and_nothing_is_done_to_its_container
         project.locker("restart web").exits(0);
     });
 }
+
+/// Where a monitor listens any user may listen while it does not, and liblxc would do root's work wherever that one says.
+#[test]
+fn what_somebody_else_says_at_a_monitors_socket_is_not_believed() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        project.locker("stop").exits(0);
+        host.sh(
+            "setpriv --reuid 65534 --clear-groups perl -MSocket -e '
+                 socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, pack(\"S a*\", AF_UNIX, \"\\0/var/lib/lxc/shop_web/command\")) or die;
+                 listen(S, 9); sleep 600' >/dev/null 2>&1 & echo $! > /tmp/liar",
+        );
+        eventually(true, || {
+            host.sh("cat /proc/net/unix").contains("shop_web/command")
+        });
+        let liar = host.sh("cat /tmp/liar");
+        let pid = format!("process {} of user 65534", liar.trim());
+        for words in ["status", "start", "up", "exec web -- id"] {
+            let told = project.locker(words);
+            assert!(told.err.contains(&pid), "{words}: {told:?}");
+            assert_eq!(told.code == 0, words == "status", "{words}: {told:?}");
+        }
+        let unit =
+            "systemctl start locker-shop-web.service; journalctl -o cat -u locker-shop-web.service";
+        let told = host.sh(&format!("{unit} 2>&1; true"));
+        assert!(told.contains(&pid), "{told}");
+        host.sh(&format!("kill {liar}"));
+        project.locker("up").exits(0);
+        assert_eq!(project.state("web"), "RUNNING");
+    });
+}

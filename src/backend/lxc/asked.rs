@@ -2,7 +2,8 @@
 //!
 //! liblxc asks a container's monitor over a socket and waits for its answer without end, so a monitor that is
 //! stopped, frozen or stuck in the kernel would hang whoever asks. Each object is kept by another thread, which is
-//! waited for no longer than a call may take; one that hangs is left behind, the others serve whoever asks next. Helper processes, in which liblxc forks, have [`super::container`] itself.
+//! waited for no longer than a call may take; one that hangs is left behind, the others serve whoever asks next. Helper
+//! processes, in which liblxc forks, have [`super::container`] itself.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use super::container::Container;
 use super::ffi::Liblxc;
 use super::site::failed;
-use super::{ended, keeper};
+use super::{ear, ended, keeper};
 use crate::backend::BackendError;
 
 /// How long an answer may take that a monitor gives at once: what takes longer hangs.
@@ -38,13 +39,14 @@ impl Asked {
     /// The container `full` under `lxcpath`.
     ///
     /// # Errors
-    /// liblxc cannot read its configuration, or hangs over it.
+    /// liblxc cannot read its configuration, or hangs over it, or somebody else than root would answer.
     pub(super) fn open(
         lxc: &Arc<Liblxc>,
         verb: &'static str,
         full: &str,
         lxcpath: &Path,
     ) -> Result<Self, BackendError> {
+        ear::trust(verb, full, lxcpath)?;
         let (calls, waiting) = channel();
         let (lxc, name, path) = (Arc::clone(lxc), full.to_owned(), lxcpath.to_owned());
         let (tell, opened) = channel();
@@ -82,13 +84,14 @@ impl Asked {
     /// read its configuration.
     ///
     /// # Errors
-    /// [`BackendError::Silent`]: its monitor does not answer.
+    /// [`BackendError::Silent`]: its monitor does not answer, or somebody else than root would.
     pub(super) fn look(
         lxc: &Arc<Liblxc>,
         full: &str,
         lxcpath: &Path,
         most: Duration,
     ) -> Result<Option<(String, Option<u32>)>, BackendError> {
+        ear::trust(LOOK_AT, full, lxcpath)?;
         let (lxc, name, path) = (Arc::clone(lxc), full.to_owned(), lxcpath.to_owned());
         let (tell, told) = channel();
         seat(LOOK_AT, full, move || {

@@ -15,6 +15,7 @@ mod container;
 mod copy;
 mod create;
 mod destroy;
+mod ear;
 mod ended;
 mod events;
 mod ffi;

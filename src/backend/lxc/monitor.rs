@@ -166,6 +166,10 @@ pub(super) fn perform(request: &Request, tether: Option<Tether>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(error) = super::ear::trust("reach", &request.full, &request.lxcpath) {
+        sys::tell_journal(error);
+        return ExitCode::FAILURE;
+    }
     let Some(container) = Container::open(&lxc, &request.full, &request.lxcpath) else {
         sys::tell_journal(format_args!(
             "liblxc cannot read the container's configuration"
