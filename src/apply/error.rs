@@ -18,7 +18,7 @@ use crate::store::{LockError, StoreError};
 use crate::systemd::UnitsError;
 
 use super::earlier::Earlier;
-use words::{code_of, finished_words, last_line, list, partly_words};
+use words::{code_of, finished_words, last_line, list, not_done_words, partly_words};
 
 /// Why one step (or its undoing) failed.
 #[derive(Debug, thiserror::Error)]
@@ -308,12 +308,15 @@ pub enum ApplyError {
     },
     /// All that can be undone is done and stays; something could not be destroyed at the end.
     #[error(
-        "{}; everything else that was asked is done and stays so, run the command again for the rest",
-        list(failures)
+        "{}; {}everything else that was asked is done and stays so, run the command again for the rest",
+        list(failures),
+        not_done_words(not_done)
     )]
     Final {
         /// What failed.
         failures: Vec<StepFailure>,
+        /// What needs that.
+        not_done: Vec<String>,
     },
     /// Containers did not become well. What was done stays, so that somebody can look; nothing was replaced.
     #[error(
@@ -350,7 +353,7 @@ impl ApplyError {
         match self {
             Self::Failed { failures, .. }
             | Self::Partly { failures, .. }
-            | Self::Final { failures }
+            | Self::Final { failures, .. }
             | Self::Unwell { failures }
             | Self::Interrupted { failures, .. } => failures,
             Self::Journal { .. } => &[],

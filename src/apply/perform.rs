@@ -118,9 +118,18 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Whether steps may begin at all.
+    /// Whether steps may begin at all. What destroys is never undone: who does not need what failed is finished.
     fn goes_on(&self) -> bool {
-        self.failures.is_empty() || (self.affected.is_some() && !self.final_begun)
+        self.failures.is_empty() || self.affected.is_some() || self.final_begun
+    }
+
+    /// What was asked for, was not done and has not failed.
+    fn not_done(&self) -> Vec<String> {
+        let failed = |id: &StepId| self.failures.iter().any(|failure| failure.id == *id);
+        let over =
+            |id: &StepId| self.applied.done.contains(id) || self.applied.already.contains(id);
+        let ids = (0..self.plan.steps.len()).filter(|id| !over(id) && !failed(id));
+        labels(self.plan, &ids.collect::<Vec<_>>())
     }
 
     /// A step has failed; the containers that go down with it. None when that is the whole run.
@@ -323,6 +332,7 @@ fn failure(
 ) -> ApplyError {
     let aftermath = Box::new(aftermath);
     let (plan, final_begun) = (progress.plan, progress.final_begun);
+    let not_done = progress.not_done();
     let failures = failures_of(progress);
     match signal {
         Some(signal) => ApplyError::Interrupted {
@@ -331,7 +341,7 @@ fn failure(
             failures,
             aftermath,
         },
-        None if final_begun => ApplyError::Final { failures },
+        None if final_begun => ApplyError::Final { failures, not_done },
         None => ApplyError::Failed {
             failures,
             aftermath,

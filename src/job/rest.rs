@@ -148,7 +148,7 @@ fn both(first: ApplyError, then: ApplyError, plan: &Plan) -> ApplyError {
             aftermath,
         },
         // What was done stays.
-        ApplyError::Unwell { failures: more } | ApplyError::Final { failures: more } => {
+        ApplyError::Unwell { failures: more } | ApplyError::Final { failures: more, .. } => {
             let told = ApplyError::Partly {
                 failures: and(more),
                 lost,

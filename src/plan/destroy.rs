@@ -174,7 +174,10 @@ impl Builder<'_> {
         };
         let id = self.draft.add(step, vec![Cause::Asked]);
         for earlier in 0..id {
-            self.draft.after(id, earlier);
+            // One that stays, since something is mounted in it, keeps no other.
+            if !self.draft.is_volume(earlier) {
+                self.draft.after(id, earlier);
+            }
         }
     }
 }

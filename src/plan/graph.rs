@@ -100,6 +100,10 @@ impl Draft {
         self.steps[id].step.is_final()
     }
 
+    pub(super) fn is_volume(&self, id: StepId) -> bool {
+        matches!(self.steps[id].step, Step::RemoveVolume { .. })
+    }
+
     pub(super) fn causes(&self, id: StepId) -> &[Cause] {
         &self.steps[id].causes
     }

@@ -53,3 +53,10 @@ pub(super) fn finished_words(finished: &[String]) -> String {
     }
     format!("waited for: {}; ", finished.join(", "))
 }
+
+pub(super) fn not_done_words(not_done: &[String]) -> String {
+    if not_done.is_empty() {
+        return String::new();
+    }
+    format!("not done because of that: {}; ", not_done.join(", "))
+}

@@ -191,6 +191,45 @@ async fn a_failure_while_destroying_undoes_nothing_and_says_so() {
 }
 
 #[tokio::test]
+async fn what_does_not_need_what_could_not_be_destroyed_is_destroyed_and_the_rest_is_named() {
+    let destroy = |word: &str| Step::Destroy {
+        container: name(word),
+        kind: crate::model::Kind::System,
+        aside: false,
+    };
+    let volume = |word: &str| Step::RemoveVolume {
+        path: Some(format!("/no/such/{word}").into()),
+        engine: None,
+        adopted: false,
+    };
+    let stage = Stage::living();
+    let plan = plan_of(vec![
+        (stop("web"), vec![]),
+        (stop("old"), vec![]),
+        (destroy("web"), vec![0]),
+        (destroy("old"), vec![1]),
+        (volume("data"), vec![2]),
+    ]);
+    stage.fake.ledger.lock().unwrap().fail = vec!["destroy web".into()];
+    let (_mouth, ear) = Canceller::new();
+    let heard = Heard::default();
+    let error = stage
+        .run_with(&plan, Some(1), &heard, ear)
+        .await
+        .unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("; not done because of that: remove "),
+        "{told}"
+    );
+    assert!(told.contains("data") && !told.contains("destroy old"), "{told}");
+    assert!(
+        !stage.fake.world().containers.contains_key(&name("old")),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_taken_down_network_is_put_back() {
     let stage = Stage::living();
     stage
