@@ -47,6 +47,7 @@ pub(super) async fn observe(
         .collect();
     let mut network = ObservedNetwork {
         bridges: bridges_of(&ours, &addresses),
+        half_made: half_made(&ours),
         taken: Vec::new(),
         uplink_mtu: uplink::mtu(&ways, &links),
         forwarding: forwards(ours.values().copied(), &loopbacks, guarded),
@@ -93,6 +94,12 @@ fn bridges_of(
         (link.name.clone(), bridge)
     };
     whole.map(look).collect()
+}
+
+fn half_made(ours: &BTreeMap<u32, &Link>) -> BTreeSet<String> {
+    let names = ours.values().map(|link| (link, &link.name));
+    let half = names.filter(|(link, name)| is_half_made(link, name));
+    half.map(|(_, name)| name.clone()).collect()
 }
 
 /// The subnets of all other projects, whether their bridges are there or not.

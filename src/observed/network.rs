@@ -1,6 +1,6 @@
 //! What the kernel has of a project: bridges and loose cards, and who has which subnet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
@@ -33,6 +33,9 @@ pub struct ObservedBridge {
 pub struct ObservedNetwork {
     /// The project's bridges that are there, by the name of the interface.
     pub bridges: BTreeMap<String, ObservedBridge>,
+    /// Those that are ours by their hardware address and bear no mark: a killed run made half of them, or somebody took the
+    /// mark. They count as absent, and go with the project.
+    pub half_made: BTreeSet<String>,
     /// Subnets of every other interface, route and locker project.
     pub taken: Vec<TakenNet>,
     /// The longest packet, in bytes, that the interface of the default route takes; the least of both

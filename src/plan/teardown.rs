@@ -34,7 +34,9 @@ impl Builder<'_> {
         let ours = bridges.filter(|(name, found)| self.is_our_bridge(name, found));
         let ours = ours.filter(|(name, _)| !kept.contains(*name));
         let removals = ours.filter_map(|(name, found)| self.removal(name, found));
-        for step in removals.collect::<Vec<_>>() {
+        let half_made = self.observed.network.half_made.iter();
+        let half_made = half_made.filter_map(|name| self.removal_of_half(name));
+        for step in removals.chain(half_made).collect::<Vec<_>>() {
             self.last(step);
         }
         // The subnet stays the project's for as long as somebody lives in it.
@@ -143,13 +145,22 @@ impl Builder<'_> {
     fn removal(&self, bridge: &str, found: &ObservedBridge) -> Option<Step> {
         Some(Step::RemoveBridge {
             bridge: bridge.into(),
-            subnets: self.subnets_on(bridge, found)?,
+            subnets: self.subnets_on(bridge, &found.addresses)?,
             adopt: found.mark.is_none(),
         })
     }
 
+    /// One whose mark is missing; its driver knows it by its hardware address.
+    fn removal_of_half(&self, bridge: &str) -> Option<Step> {
+        Some(Step::RemoveBridge {
+            bridge: bridge.into(),
+            subnets: self.subnets_on(bridge, &[])?,
+            adopt: false,
+        })
+    }
+
     /// With the record lost and no container left the bridge itself still tells its subnets.
-    fn subnets_on(&self, bridge: &str, found: &ObservedBridge) -> Option<Subnets> {
+    fn subnets_on(&self, bridge: &str, addresses: &[IpNet]) -> Option<Subnets> {
         let known = networks::recover(self.observed);
         let named = |network: &Name| bridge_of_network(&self.project.name, network) == bridge;
         let known = known.iter().find(|(network, _)| named(network));
@@ -158,7 +169,7 @@ impl Builder<'_> {
         }
         let (mut v4, mut v6) = (None, None);
         let (mut at4, mut at6) = (None, None);
-        for address in &found.addresses {
+        for address in addresses {
             match address {
                 IpNet::V4(net) => (v4, at4) = (Some(net.trunc()), Some(net.addr())),
                 IpNet::V6(net) => (v6, at6) = (Some(net.trunc()), Some(net.addr())),

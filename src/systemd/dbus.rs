@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use zbus::Connection;
 
 use self::ends::Ends;
@@ -33,6 +33,9 @@ use crate::store::Paths;
 const ANSWER: Duration = Duration::from_secs(180);
 /// How long the bus itself may take to take a connection or to answer; it does so at once.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long systemd may be away from the bus while it begins itself anew, and how often it is looked for.
+const AWAY: Duration = Duration::from_secs(30);
+const BREATH: Duration = Duration::from_millis(100);
 /// How many questions are on their way at once: the bus allows a connection 128 without an answer
 /// (dbus-daemon(1), `max_replies_per_connection`).
 const QUESTIONS: usize = 48;
@@ -84,7 +87,7 @@ impl Systemd {
 
     async fn manager(&self) -> Result<ManagerProxy<'static>, UnitsError> {
         let connection = self.connection().await?;
-        self.within("reach", "systemd", ManagerProxy::new(&connection))
+        self.within("reach", "systemd", || ManagerProxy::new(&connection))
             .await
     }
 
@@ -94,29 +97,63 @@ impl Systemd {
     }
 }
 
+/// Whether nobody has taken the question: systemd is not on the bus for the moment.
+fn is_away(error: &zbus::Error) -> bool {
+    use zbus::fdo::Error::{Disconnected, NameHasNoOwner, NoReply, ServiceUnknown};
+    let zbus::Error::FDO(error) = error else {
+        return false;
+    };
+    matches!(
+        **error,
+        NoReply(_) | ServiceUnknown(_) | NameHasNoOwner(_) | Disconnected(_)
+    )
+}
+
 async fn connect() -> zbus::Result<Bus> {
     let connection = Connection::system().await?;
     let manager = ManagerProxy::new(&connection).await?;
     let ends = Arc::new(Ends::listen(&manager).await?);
     // Signals come to those only who asked once.
-    manager.subscribe().await?;
+    loop {
+        match manager.subscribe().await {
+            Err(error) if is_away(&error) => sleep(BREATH).await,
+            done => break done?,
+        }
+    }
     Ok(Bus { connection, ends })
 }
 
 impl Systemd {
     /// The answer to a question, or why there is none; it is not waited for without end. A bus that has died
-    /// is found out soon, while systemd itself may be busy for long.
-    async fn within<T>(
+    /// is found out soon, while systemd itself may be busy for long. One that begins itself anew (`daemon-reexec`,
+    /// as each of its updates does) loses the questions that are on their way, and is asked again.
+    async fn within<T, F: Future<Output = zbus::Result<T>>>(
+        &self,
+        verb: &'static str,
+        unit: &str,
+        ask: impl Fn() -> F,
+    ) -> Result<T, UnitsError> {
+        let begun = Instant::now();
+        loop {
+            match self.answer(verb, unit, ask()).await? {
+                Err(error) if is_away(&error) && begun.elapsed() < AWAY => sleep(BREATH).await,
+                answer => return answer.map_err(failed(verb, unit)),
+            }
+        }
+    }
+
+    /// What is said to one question; an error when nothing is.
+    async fn answer<T>(
         &self,
         verb: &'static str,
         unit: &str,
         asked: impl Future<Output = zbus::Result<T>>,
-    ) -> Result<T, UnitsError> {
+    ) -> Result<zbus::Result<T>, UnitsError> {
         let mut asked = std::pin::pin!(asked);
         let begun = Instant::now();
         loop {
             match timeout(CONNECT, &mut asked).await {
-                Ok(answer) => return answer.map_err(failed(verb, unit)),
+                Ok(answer) => return Ok(answer),
                 Err(_) if begun.elapsed() >= ANSWER => {
                     return Err(silent(verb, unit, MANAGER, begun.elapsed()));
                 }

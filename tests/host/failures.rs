@@ -366,3 +366,31 @@ fn what_somebody_else_says_at_a_monitors_socket_is_not_believed() {
         assert_eq!(project.state("web"), "RUNNING");
     });
 }
+
+#[test]
+fn a_bridge_that_has_lost_its_mark_goes_with_the_project() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        project.up();
+        host.sh("ip link set lk-shop alias ''");
+        project.locker("down --yes").exits(0);
+        nothing_is_there(host, &project);
+    });
+}
+
+/// As each update of systemd does.
+#[test]
+fn systemd_may_begin_itself_anew_at_any_moment() {
+    on_a_host(|host| {
+        let project = Project::new(host, "shop", WEB);
+        let again =
+            "while :; do systemctl daemon-reexec; sleep 0.3; done >/dev/null 2>&1 & echo $!";
+        let pid = host.sh(again);
+        for _ in 0..3 {
+            for words in ["up", "restart", "stop", "start", "status", "down --yes"] {
+                project.locker(words).exits(0);
+            }
+        }
+        host.sh(&format!("kill {pid}"));
+    });
+}

@@ -222,7 +222,10 @@ async fn what_does_not_need_what_could_not_be_destroyed_is_destroyed_and_the_res
         told.contains("; not done because of that: remove "),
         "{told}"
     );
-    assert!(told.contains("data") && !told.contains("destroy old"), "{told}");
+    assert!(
+        told.contains("data") && !told.contains("destroy old"),
+        "{told}"
+    );
     assert!(
         !stage.fake.world().containers.contains_key(&name("old")),
         "{told}"

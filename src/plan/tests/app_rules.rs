@@ -649,6 +649,22 @@ fn a_network_on_which_a_container_of_others_runs_is_left_and_all_else_is_done() 
 }
 
 #[test]
+fn a_bridge_whose_mark_somebody_took_is_made_whole_by_up_and_goes_with_the_project() {
+    let lost = |world: &mut World| {
+        world.seen.network.bridges.remove("lk-shop");
+        world.seen.network.half_made.insert("lk-shop".into());
+    };
+    let mut world = World::of(&mixed());
+    lost(&mut world);
+    assert!(world.text(&mixed(), &wish(Goal::Up)).contains("lk-shop"));
+    world.run(&mixed(), &wish(Goal::Up));
+    assert!(world.seen.network.half_made.is_empty());
+    lost(&mut world);
+    world.run(&mixed(), &wish(DOWN));
+    assert!(world.seen.network.half_made.is_empty() && world.seen.record.is_none());
+}
+
+#[test]
 fn cleanup_leaves_a_network_on_which_a_container_of_others_runs_as_well() {
     let mut world = World::of(&mixed());
     let guests = [(name("default"), ["foreign".to_string()].into())];

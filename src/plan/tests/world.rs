@@ -328,13 +328,15 @@ impl World {
                     network.bridges.get(bridge).map_or(USUAL_MTU, |old| old.mtu)
                 }),
             };
+            network.half_made.remove(bridge);
             let before = network.bridges.insert(bridge.clone(), new);
             assert!(*adopt || before.is_none_or(|b| b.mark.is_some()));
             network.forwarding = true;
             network.strays.retain(|stray| stray.card.is_none());
         } else if let Step::RemoveBridge { bridge, adopt, .. } = step {
-            let removed = network.bridges.remove(bridge).expect("it is there");
-            assert!(*adopt || removed.mark.is_some());
+            let half = network.half_made.remove(bridge);
+            let removed = network.bridges.remove(bridge);
+            assert!(half || removed.is_some_and(|removed| *adopt || removed.mark.is_some()));
             let mut known = self.seen.engine.networks.values();
             assert!(known.all(|known| known.bridge != *bridge));
         } else if let Step::Sweep(left) = step {

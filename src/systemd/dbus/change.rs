@@ -41,7 +41,8 @@ impl Systemd {
     /// Lets systemd read its files, and notes that it has.
     async fn reload(&self) -> Result<(), UnitsError> {
         let manager = self.manager().await?;
-        self.within("reload", "systemd", manager.reload()).await?;
+        self.within("reload", "systemd", || manager.reload())
+            .await?;
         self.files.reload_done();
         Ok(())
     }
@@ -79,13 +80,11 @@ impl Systemd {
     pub(super) async fn forget_failure(&self, unit: &str) -> Result<(), UnitsError> {
         let manager = self.manager().await?;
         let _room = self.room().await;
-        let forgotten = async {
-            match manager.reset_failed_unit(unit).await {
-                Err(error) if is_unknown(&error) => Ok(()),
-                done => done,
-            }
+        let forgotten = async || match manager.reset_failed_unit(unit).await {
+            Err(error) if is_unknown(&error) => Ok(()),
+            done => done,
         };
-        self.within("reset", unit, forgotten).await
+        self.within("reset", unit, &forgotten).await
     }
 
     /// Ends what systemd still knows of services that are to be no more, while their units are there: a
@@ -129,7 +128,7 @@ impl Systemd {
         let patterns = names::stems(project).map(|stem| format!("{}*", stem.replace('\\', "\\\\")));
         let patterns = patterns.each_ref().map(String::as_str);
         let manager = self.manager().await?;
-        let listed = manager.list_units_by_patterns(&[], &patterns);
+        let listed = || manager.list_units_by_patterns(&[], &patterns);
         let listed = self.within("list", "units", listed).await?;
         let gone = |unit: &ListedUnit| unit.2 == "not-found" && unit.3 != "inactive";
         let gone = listed.into_iter().filter(gone);
@@ -192,12 +191,12 @@ impl Systemd {
         }
         if !off.is_empty() {
             let off: Vec<&str> = off.iter().map(String::as_str).collect();
-            let done = manager.disable_unit_files(&off, false);
+            let done = || manager.disable_unit_files(&off, false);
             self.within("disable", off[0], done).await?;
         }
         if !on.is_empty() {
             let on: Vec<&str> = on.iter().map(String::as_str).collect();
-            let done = manager.enable_unit_files(&on, false, false);
+            let done = || manager.enable_unit_files(&on, false, false);
             self.within("enable", on[0], done).await?;
         }
         Ok(())
@@ -214,7 +213,7 @@ impl Systemd {
         // A run that was killed may have written the file and no more.
         if !self.files.network_enabled() {
             let manager = self.manager().await?;
-            let on = manager.enable_unit_files(&[names::NETWORK], false, false);
+            let on = || manager.enable_unit_files(&[names::NETWORK], false, false);
             self.within("enable", names::NETWORK, on).await?;
         }
         let job = match written || renewed {
@@ -259,7 +258,7 @@ impl Systemd {
         }
         if self.files.network()?.is_some() {
             let manager = self.manager().await?;
-            let off = manager.disable_unit_files(&[names::NETWORK], false);
+            let off = || manager.disable_unit_files(&[names::NETWORK], false);
             self.within("disable", names::NETWORK, off).await?;
         }
         self.finish(names::NETWORK, Job::Stop).await?;

@@ -23,11 +23,11 @@ impl Jobs for Systemd {
         let unit = names::job(&job.project, &job.id);
         let manager = self.manager().await?;
         let properties = properties(job);
-        let begun = async {
+        let begun = async || {
             let begun = manager.start_transient_unit(&unit, "fail", &properties, &[]);
             begun.await.map(Some)
         };
-        self.done(&unit, Job::Start, self.within("start", &unit, begun))
+        self.done(&unit, Job::Start, self.within("start", &unit, &begun))
             .await
     }
 
@@ -94,7 +94,7 @@ impl Systemd {
         let own = names::slice(project);
         self.leave_slice(&own).await?;
         let manager = self.manager().await?;
-        let others = manager.list_units_by_patterns(&["active"], &["locker-*"]);
+        let others = || manager.list_units_by_patterns(&["active"], &["locker-*"]);
         let others = self.within("list", "units", others).await?;
         match others.is_empty() {
             true => self.leave_slice(names::SLICE).await,
@@ -107,7 +107,7 @@ impl Systemd {
             return Ok(());
         }
         let manager = self.manager().await?;
-        let inside = manager.get_unit_processes(slice);
+        let inside = || manager.get_unit_processes(slice);
         match self.within("look into", slice, inside).await?.is_empty() {
             true => self.finish(slice, Job::Stop).await,
             false => Ok(()),

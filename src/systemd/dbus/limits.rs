@@ -121,7 +121,7 @@ impl Systemd {
             .map(|name| dir.join(format!("50-{name}.conf")));
         self.note_drop_ins(&unit.project, &files.collect::<Vec<_>>())?;
         let manager = self.manager().await?;
-        let set = manager.set_unit_properties(&service, true, &values);
+        let set = || manager.set_unit_properties(&service, true, &values);
         let set = self.within("limit", &service, set).await;
         self.remove_drop_ins(&unit.project);
         set
@@ -129,7 +129,7 @@ impl Systemd {
 
     async fn usual_tasks(&self) -> Result<u64, UnitsError> {
         let connection = self.connection().await?;
-        let asked = async {
+        let asked = async || {
             let answer = connection.call_method(
                 Some("org.freedesktop.systemd1"),
                 "/org/freedesktop/systemd1",
@@ -139,7 +139,7 @@ impl Systemd {
             );
             answer.await?.body().deserialize::<OwnedVariant>()
         };
-        let usual = self.within("read", "systemd", asked).await?;
+        let usual = self.within("read", "systemd", &asked).await?;
         Ok(number(&usual))
     }
 

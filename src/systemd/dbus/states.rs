@@ -42,7 +42,7 @@ impl Systemd {
         let manager = self.manager().await?;
         let _room = self.room().await;
         let listed = self
-            .within("list", "units", manager.list_units_by_names(units))
+            .within("list", "units", || manager.list_units_by_names(units))
             .await?;
         let read = |unit: ListedUnit| Listed {
             active: with_job(&unit.3, &unit.8).into(),
@@ -64,7 +64,7 @@ impl Systemd {
         let arguments = (format!("org.freedesktop.systemd1.{interface}"), key);
         let connection = self.connection().await?;
         let _room = self.room().await;
-        let asked = async {
+        let asked = async || {
             let answer = connection.call_method(
                 Some("org.freedesktop.systemd1"),
                 &*listed.path,
@@ -74,7 +74,7 @@ impl Systemd {
             );
             answer.await?.body().deserialize::<OwnedVariant>()
         };
-        self.within("read", &listed.unit, asked).await
+        self.within("read", &listed.unit, &asked).await
     }
 
     /// Of hundreds of properties those few alone: all of them cost systemd a millisecond for each unit.

@@ -30,7 +30,7 @@ impl Systemd {
     ) -> Result<Option<OwnedObjectPath>, UnitsError> {
         let manager = self.manager().await?;
         let _room = self.room().await;
-        let begun = async {
+        let begun = async || {
             match job {
                 Job::Start => manager.start_unit(unit, "replace").await.map(Some),
                 Job::Restart => manager.restart_unit(unit, "replace").await.map(Some),
@@ -46,7 +46,7 @@ impl Systemd {
                 },
             }
         };
-        self.within(verb(job), unit, begun).await
+        self.within(verb(job), unit, &begun).await
     }
 
     /// Does the job and waits for the signal of its end; when the bus goes away meanwhile, for the unit.
