@@ -1,5 +1,6 @@
 //! Tests of the planner: whole plan texts, refusals, order, and convergence on a simulated host.
 
+mod app_networks;
 mod app_plans;
 mod app_rules;
 mod apps;
@@ -8,6 +9,7 @@ mod converge;
 mod denied;
 mod engine_down;
 mod granted;
+mod isolated;
 mod jobs;
 mod mtu;
 mod name_servers;
@@ -22,8 +24,10 @@ mod service_states;
 mod shop;
 mod speed;
 mod supervised;
+mod take_over;
 mod unheld;
 mod unplugged;
+mod volume_ids;
 mod volumes;
 mod world;
 
