@@ -188,11 +188,8 @@ async fn go_back(worker: &Worker<'_>, way: &Back) -> Result<(), StepError> {
         Back::MakeBridge(bridge, subnets, mtu) => {
             // One that was removed had nothing running on it any more: there is no card to put back.
             let wish = BridgeWish {
-                bridge,
-                subnets,
-                cards: &[],
-                adopt: false,
                 mtu: *mtu,
+                ..BridgeWish::plain(bridge, subnets)
             };
             host.network.ensure(&host.project, &wish).await?;
         }

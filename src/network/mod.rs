@@ -57,6 +57,19 @@ pub struct BridgeWish<'a> {
     pub mtu: Option<u32>,
 }
 
+impl<'a> BridgeWish<'a> {
+    /// One without cards that is nobody else's, with the longest packet that it has.
+    pub fn plain(bridge: &'a str, subnets: &'a Subnets) -> Self {
+        Self {
+            bridge,
+            subnets,
+            cards: &[],
+            adopt: false,
+            mtu: None,
+        }
+    }
+}
+
 /// A bridge that shall be no more.
 #[derive(Clone, Copy, Debug)]
 pub struct BridgeRemoval<'a> {

@@ -119,13 +119,7 @@ fn the_way_of_the_hosts_loopback_is_open_only_where_rules_guard_it() {
             let kernel = KernelNetwork::new(&paths, choice);
             let bridges = [net.bridge.clone()].into();
             let before = kernel.observe(&net.project, &bridges).await.unwrap();
-            let wish = BridgeWish {
-                bridge: &net.bridge,
-                subnets: &net.subnets,
-                cards: &[],
-                adopt: false,
-                mtu: None,
-            };
+            let wish = BridgeWish::plain(&net.bridge, &net.subnets);
             kernel.ensure(&net.project, &wish).await.unwrap();
             before.network.forwarding
         })
@@ -215,11 +209,8 @@ fn bridge_and_cards_have_one_mtu_inside_too_and_what_others_change_is_seen() {
         let (paths, net) = (paths.clone(), network("shop", false));
         let done = host.wait(move || async move {
             let wish = BridgeWish {
-                bridge: &net.bridge,
-                subnets: &net.subnets,
-                cards: &[],
-                adopt: false,
                 mtu,
+                ..BridgeWish::plain(&net.bridge, &net.subnets)
             };
             KernelNetwork::new(&paths, FirewallChoice::Auto)
                 .ensure(&net.project, &wish)

@@ -241,13 +241,7 @@ impl World {
         let paths = self.paths.clone();
         let made = self.host.wait(move || async move {
             let kernel = KernelNetwork::new(&paths, FirewallChoice::Auto);
-            let wish = BridgeWish {
-                bridge: &net.bridge,
-                subnets: &net.subnets,
-                cards: &[],
-                adopt: false,
-                mtu: None,
-            };
+            let wish = BridgeWish::plain(&net.bridge, &net.subnets);
             kernel.ensure(&net.project, &wish).await
         });
         assert!(made.unwrap());
