@@ -30,13 +30,16 @@ pub struct Earlier(Vec<Past>);
 struct Past {
     plan: Plan,
     observed: Observed,
+    /// Steps that it did itself.
+    done: Vec<StepId>,
     ways: Ways,
 }
 
 impl Earlier {
     /// A run that has come to a part of its end; `ways` are those of what it leaves.
-    pub(super) fn and(mut self, worker: &Worker<'_>, ways: Ways) -> Self {
+    pub(super) fn and(mut self, worker: &Worker<'_>, done: Vec<StepId>, ways: Ways) -> Self {
         self.0.push(Past {
+            done,
             plan: worker.plan.clone(),
             observed: worker.before.observed().clone(),
             ways,
@@ -47,8 +50,8 @@ impl Earlier {
     /// The containers that have been changed.
     pub(super) fn names(&self) -> BTreeSet<Name> {
         let names = self.0.iter().flat_map(|past| {
-            let ids = past.ways.keys();
-            ids.filter_map(|id| past.plan.steps[*id].step.container())
+            let stays = past.done.iter().filter(|id| past.ways.contains_key(id));
+            stays.filter_map(|id| past.plan.steps[*id].step.container())
         });
         names.cloned().collect()
     }

@@ -109,9 +109,9 @@ pub(super) async fn partly(
         let more = earlier.undo(around, Some(&away), (&mut *cancel, &lanes));
         aftermath.extend(more.await);
     }
+    let done = progress.applied.done.iter();
+    let done: Vec<StepId> = done.filter(|id| !ways.contains_key(id)).copied().collect();
     if aftermath.is_clean() {
-        let done = progress.applied.done.iter();
-        let done: Vec<StepId> = done.filter(|id| !ways.contains_key(id)).copied().collect();
         note(keep_done(worker, &done, &gone).await, worker.events);
         end(worker, journal).await;
     }
@@ -129,7 +129,7 @@ pub(super) async fn partly(
             kept,
             finished,
             aftermath: Box::new(aftermath),
-            stays: Box::new(earlier.and(worker, stays)),
+            stays: Box::new(earlier.and(worker, done, stays)),
         },
     }
 }

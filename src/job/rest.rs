@@ -31,6 +31,11 @@ pub(super) async fn finish_the_rest(
                 told = with_finished(told, &looked.plan);
                 break;
             }
+            // Nothing more was begun.
+            Err(error @ JobError::Apply(ApplyError::Journal { .. })) => {
+                events.tell(Event::Note(&error.to_string()));
+                break;
+            }
             Err(JobError::Apply(error)) => told = both(told, error, &looked.plan),
             Err(error) => {
                 events.tell(Event::Note(&error.to_string()));
