@@ -102,8 +102,14 @@ async fn volumes_are_filled_and_handed_on(rig: &Rig) {
         .unwrap();
     assert_eq!(
         made.made.iter().map(Made::path).collect::<Vec<_>>(),
-        [Path::new(own), Path::new("/srv/made")],
-        "made with the container"
+        [
+            "/srv/made",
+            "/var/lib/locker/volumes",
+            "/var/lib/locker/volumes/t",
+            own
+        ]
+        .map(Path::new),
+        "made with the container, directories above them included"
     );
     let seen = rig.seen("db").await.unwrap();
     assert!(!seen.unnamed.is_empty() && !seen.wreck);
