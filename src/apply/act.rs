@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -72,6 +72,17 @@ impl<'a> Worker<'a> {
             marks: Mutex::new(marks),
             halts: Halts::default(),
         }
+    }
+
+    /// The marks as they are now.
+    pub(super) fn marks_now(&self) -> BTreeMap<Name, Mark> {
+        let marks = self.marks.lock();
+        marks.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes what another run knows of the marks.
+    pub(super) fn know(&self, marks: BTreeMap<Name, Mark>) {
+        *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
     }
 
     /// Does `step` as [`Self::act`] does; work that may take without end is given up once the run, or its

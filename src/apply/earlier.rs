@@ -14,12 +14,11 @@ use super::act::Worker;
 use super::back::Back;
 use super::cancel::Cancel;
 use super::error::Aftermath;
-use super::events::Events;
 use super::journal::Journal;
+use super::label;
 use super::lanes::Lanes;
 use super::perform::ApplyOptions;
 use super::undo::{Ways, undo};
-use super::{Host, label};
 
 /// The runs before, the oldest first.
 #[derive(Debug, Default)]
@@ -33,6 +32,21 @@ struct Past {
     /// Steps that it did itself.
     done: Vec<StepId>,
     ways: Ways,
+}
+
+impl Past {
+    /// The ways of `names`, or all; they stay no more.
+    fn take(&mut self, names: Option<&BTreeSet<Name>>) -> Ways {
+        let goes = |id: &StepId| match (names, self.plan.steps[*id].step.container()) {
+            (None, _) => true,
+            (Some(names), Some(name)) => names.contains(name),
+            (Some(_), None) => false,
+        };
+        let ways = std::mem::take(&mut self.ways).into_iter();
+        let (ways, stays) = ways.partition(|(id, _)| goes(id));
+        self.ways = stays;
+        ways
+    }
 }
 
 impl Earlier {
@@ -65,29 +79,42 @@ impl Earlier {
         })
     }
 
+    /// What they planned, and from what.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (&Plan, &Observed)> {
+        self.0.iter().map(|past| (&past.plan, &past.observed))
+    }
+
+    /// What takes back what stays of them.
+    pub(super) fn ways(&self) -> impl Iterator<Item = &Back> {
+        self.0.iter().flat_map(|past| past.ways.values())
+    }
+
+    /// The same for one container.
+    pub(super) fn ways_of<'e>(&'e self, name: &'e Name) -> impl Iterator<Item = &'e Back> {
+        self.0.iter().flat_map(move |past| {
+            let of_it = |id: &StepId| past.plan.steps[*id].step.container() == Some(name);
+            let ways = past.ways.iter().filter(move |(id, _)| of_it(id));
+            ways.map(|(_, way)| way)
+        })
+    }
+
     /// How it was before the first of them, where there was one.
     pub(super) fn seen(&self) -> Option<&Observed> {
         self.0.first().map(|past| &past.observed)
     }
 
-    /// Takes back what was done for `names`, or all of it, the latest first. As soon as something cannot be taken back,
-    /// what came before it stays.
+    /// Takes back what was done for `names`, or all of it, the latest first, after the run of `last`, of which `aftermath`
+    /// tells. As soon as something cannot be taken back, what came before it stays.
     pub(super) async fn undo(
         &mut self,
-        (host, options, events): (&Host, &ApplyOptions, &dyn Events),
+        last: &Worker<'_>,
+        options: &ApplyOptions,
         names: Option<&BTreeSet<Name>>,
         (cancel, lanes): (&mut Cancel, &Lanes),
+        mut aftermath: Aftermath,
     ) -> Aftermath {
-        let mut aftermath = Aftermath::default();
         for past in self.0.iter_mut().rev() {
-            let goes = |id: &StepId| match (names, past.plan.steps[*id].step.container()) {
-                (None, _) => true,
-                (Some(names), Some(name)) => names.contains(name),
-                (Some(_), None) => false,
-            };
-            let ways = std::mem::take(&mut past.ways).into_iter();
-            let (ways, stays): (Ways, Ways) = ways.partition(|(id, _)| goes(id));
-            past.ways = stays;
+            let ways = past.take(names);
             if !aftermath.is_clean() {
                 let open = ways.iter().filter(|(_, way)| **way != Back::Nothing);
                 let labels = open.map(|(id, _)| label(&past.plan.steps[*id].step));
@@ -97,10 +124,14 @@ impl Earlier {
                 }
                 continue;
             }
-            let worker = Worker::new(&past.plan, &past.observed, host, events, options);
+            let host = last.host;
+            // With the marks of now: what was set up since is set up.
+            let worker = Worker::new(&past.plan, &past.observed, host, last.events, options);
+            worker.know(last.marks_now());
             // The journal of the run that fails tells of that run.
             let journal = Journal::none(&host.paths, &host.project);
             aftermath.extend(undo(&worker, &journal, &ways, cancel, lanes.clone()).await);
+            last.know(worker.marks_now());
         }
         aftermath
     }

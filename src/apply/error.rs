@@ -326,6 +326,10 @@ pub enum ApplyError {
     Unwell {
         /// Who, and why.
         failures: Vec<StepFailure>,
+        /// The containers that this run has changed and that have come to their end.
+        finished: BTreeSet<Name>,
+        /// Those that have not.
+        open: BTreeSet<Name>,
     },
     /// A signal ended the run.
     #[error("ended by {signal}; {}{aftermath}", finished_words(finished))]
@@ -354,7 +358,7 @@ impl ApplyError {
             Self::Failed { failures, .. }
             | Self::Partly { failures, .. }
             | Self::Final { failures, .. }
-            | Self::Unwell { failures }
+            | Self::Unwell { failures, .. }
             | Self::Interrupted { failures, .. } => failures,
             Self::Journal { .. } => &[],
         }

@@ -28,6 +28,7 @@ mod life;
 mod marks;
 mod partly;
 mod perform;
+mod progress;
 mod provision;
 mod signal;
 mod sources;

@@ -14,7 +14,8 @@ use super::error::{Aftermath, ApplyError};
 use super::journal::Journal;
 use super::kept::{keep_done, remember};
 use super::lanes::Lanes;
-use super::perform::{ApplyOptions, Progress, end, failures_of, note};
+use super::perform::{ApplyOptions, end, failures_of, note};
+use super::progress::Progress;
 use super::undo::{Ways, undo};
 
 /// Who is what after a failure.
@@ -30,11 +31,7 @@ pub(super) struct Parts {
 impl Parts {
     /// None when all goes back, and what is the project's as well: the run fails as a whole, or there is nothing
     /// that would stay.
-    pub(super) fn of(
-        progress: &Progress<'_>,
-        earlier: &Earlier,
-        keep_failed: bool,
-    ) -> Option<Self> {
+    pub(super) fn of(progress: &Progress<'_>, keep_failed: bool) -> Option<Self> {
         let lost = progress
             .affected
             .clone()
@@ -43,7 +40,7 @@ impl Parts {
         let done = done.filter(|id| progress.ways.contains_key(id));
         let names = done.filter_map(|id| progress.plan.steps[*id].step.container());
         let mut finished: BTreeSet<Name> = names.cloned().collect();
-        finished.extend(earlier.names());
+        finished.extend(progress.earlier.names());
         finished.retain(|name| !lost.contains(name));
         let kept = match keep_failed {
             true => failed_and_there(progress),
@@ -60,13 +57,8 @@ impl Parts {
 /// The containers that failed themselves and are there: made in this run, or there before and not set up. One
 /// that was to replace an older self goes, since that one comes back.
 fn failed_and_there(progress: &Progress<'_>) -> BTreeSet<Name> {
-    let ways_of = |name: &Name| {
-        let of_it = |id: &StepId| progress.plan.steps[*id].step.container() == Some(name);
-        let ways = progress.ways.iter().filter(move |(id, _)| of_it(id));
-        ways.map(|(_, way)| way).collect::<Vec<&Back>>()
-    };
     let stays = |name: &Name, step: &Step| {
-        let ways = ways_of(name);
+        let ways = ways_of(progress, name);
         let older = |way: &Back| matches!(way, Back::Rename(_) | Back::Start(_, Body::Aside, _));
         let made = ways.iter().any(|way| matches!(way, Back::Destroy(_)));
         (made || matches!(step, Step::Setup { .. })) && !ways.iter().any(|way| older(way))
@@ -81,19 +73,27 @@ fn failed_and_there(progress: &Progress<'_>) -> BTreeSet<Name> {
     names.map(|(name, _)| name.clone()).collect()
 }
 
-/// Takes back the part of the containers that are lost and not kept.
+/// What takes back what was done for a container, in earlier runs as well.
+fn ways_of<'p>(progress: &'p Progress<'_>, name: &'p Name) -> Vec<&'p Back> {
+    let of_it = |id: &StepId| progress.plan.steps[*id].step.container() == Some(name);
+    let ways = progress.ways.iter().filter(|(id, _)| of_it(id));
+    let before = progress.earlier.ways_of(name);
+    ways.map(|(_, way)| way).chain(before).collect()
+}
+
+/// Takes back the part of the containers that are lost and not kept; all of it once a signal comes.
 pub(super) async fn partly(
     worker: &Worker<'_>,
     (journal, options): (Journal, &ApplyOptions),
-    (progress, parts): (Progress<'_>, Parts),
+    (mut progress, parts): (Progress<'_>, Parts),
     (cancel, lanes): (&mut Cancel, Lanes),
-    mut earlier: Earlier,
 ) -> ApplyError {
     let Parts {
         lost,
         kept,
         finished,
     } = parts;
+    let mut earlier = std::mem::take(&mut progress.earlier);
     let away: BTreeSet<Name> = lost.difference(&kept).cloned().collect();
     let goes = |id: &StepId| {
         let container = worker.plan.steps[*id].step.container();
@@ -102,36 +102,54 @@ pub(super) async fn partly(
     let ways = progress.ways.iter();
     let ways = ways.map(|(id, way)| (*id, way.clone()));
     let (ways, stays): (Ways, Ways) = ways.partition(|(id, _)| goes(id));
-    let gone: BTreeSet<Name> = earlier.made(&away).cloned().collect();
-    let mut aftermath = undo(worker, &journal, &ways, cancel, lanes.clone()).await;
-    if aftermath.is_clean() {
-        let around = (worker.host, options, worker.events);
-        let more = earlier.undo(around, Some(&away), (&mut *cancel, &lanes));
-        aftermath.extend(more.await);
-    }
+    let gone = gone(&earlier, &away);
+    let aftermath = undo(worker, &journal, &ways, cancel, lanes.clone()).await;
+    let way = (&mut *cancel, &lanes);
+    let back = earlier.undo(worker, options, Some(&away), way, aftermath);
+    let mut aftermath = back.await;
     let done = progress.applied.done.iter();
     let done: Vec<StepId> = done.filter(|id| !ways.contains_key(id)).copied().collect();
-    if aftermath.is_clean() {
-        note(keep_done(worker, &done, &gone).await, worker.events);
-        end(worker, journal).await;
-    }
     let failures = failures_of(progress);
-    match cancel.by() {
-        Some(signal) => ApplyError::Interrupted {
+    if let Some(signal) = cancel.by() {
+        // It ends the whole run.
+        if aftermath.is_clean() {
+            let way = (&mut *cancel, lanes);
+            let rest = wholly(worker, (&journal, options), &stays, way, earlier);
+            aftermath.extend(rest.await);
+        }
+        if aftermath.is_clean() {
+            end(worker, journal).await;
+        }
+        return ApplyError::Interrupted {
             signal,
             finished: Vec::new(),
             failures,
             aftermath: Box::new(aftermath),
-        },
-        None => ApplyError::Partly {
-            failures,
-            lost,
-            kept,
-            finished,
-            aftermath: Box::new(aftermath),
-            stays: Box::new(earlier.and(worker, done, stays)),
-        },
+        };
     }
+    if aftermath.is_clean() {
+        note(keep_done(worker, &done, &gone).await, worker.events);
+        // Old owners are known for as long as they may have to be given back.
+        note(journal.finish().map_err(Into::into), worker.events);
+    }
+    ApplyError::Partly {
+        failures,
+        lost,
+        kept,
+        finished,
+        aftermath: Box::new(aftermath),
+        stays: Box::new(earlier.and(worker, done, stays)),
+    }
+}
+
+/// Those of `away` that earlier runs have made and that were not there before the first.
+fn gone(earlier: &Earlier, away: &BTreeSet<Name>) -> BTreeSet<Name> {
+    let there = |name: &Name| {
+        let seen = earlier.seen();
+        seen.is_some_and(|seen| seen.containers.contains_key(name))
+    };
+    let made = earlier.made(away);
+    made.filter(|name| !there(name)).cloned().collect()
 }
 
 /// Takes back all that this run and the earlier ones of its command have done.
@@ -142,12 +160,9 @@ pub(super) async fn wholly(
     (cancel, lanes): (&mut Cancel, Lanes),
     mut earlier: Earlier,
 ) -> Aftermath {
-    let mut aftermath = undo(worker, journal, ways, cancel, lanes.clone()).await;
-    if aftermath.is_clean() {
-        let around = (worker.host, options, worker.events);
-        let more = earlier.undo(around, None, (cancel, &lanes));
-        aftermath.extend(more.await);
-    }
+    let aftermath = undo(worker, journal, ways, cancel, lanes.clone()).await;
+    let back = earlier.undo(worker, options, None, (cancel, &lanes), aftermath);
+    let aftermath = back.await;
     if aftermath.is_clean() {
         let seen = earlier.seen().unwrap_or(worker.before.observed());
         note(remember(worker.host, seen).await, worker.events);

@@ -14,14 +14,13 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::backend::owners;
-use crate::model::{Kind, Name};
+use crate::model::Kind;
 use crate::observed::Observed;
 use crate::plan::{Plan, Step, StepId};
 use crate::store;
 
-use super::act::{Outcome, Worker, blocking, is_wait};
-use super::affected::{affected, strands};
-use super::back::{Back, may_be_half_done};
+use super::act::{Outcome, Worker, blocking};
+use super::back::may_be_half_done;
 use super::cancel::Cancel;
 use super::earlier::Earlier;
 use super::error::{Aftermath, ApplyError, StepError, StepFailure};
@@ -30,9 +29,9 @@ use super::journal::Journal;
 use super::kept::{keep, let_go};
 use super::lanes::Lanes;
 use super::partly::{Parts, partly, wholly};
+use super::progress::Progress;
 use super::signal::{Then, signal_words};
 use super::sources::remember_sources;
-use super::undo::Ways;
 use super::{Host, label};
 
 /// How to run a plan.
@@ -72,164 +71,6 @@ pub struct Applied {
     pub already: Vec<StepId>,
 }
 
-/// The graph as it is being worked off.
-pub(super) struct Progress<'a> {
-    pub(super) plan: &'a Plan,
-    /// What was there before.
-    observed: &'a Observed,
-    missing: Vec<usize>,
-    followers: Vec<Vec<StepId>>,
-    ready: BTreeSet<StepId>,
-    /// Steps that destroy nothing and are not done yet.
-    ordinary_left: usize,
-    pub(super) final_begun: bool,
-    pub(super) applied: Applied,
-    pub(super) ways: Ways,
-    pub(super) failures: Vec<StepFailure>,
-    /// Containers that cannot come to their end; none when the whole run cannot.
-    pub(super) affected: Option<BTreeSet<Name>>,
-}
-
-impl<'a> Progress<'a> {
-    fn new(plan: &'a Plan, observed: &'a Observed, independent: bool) -> Self {
-        let mut followers = vec![Vec::new(); plan.steps.len()];
-        for (id, planned) in plan.steps.iter().enumerate() {
-            for earlier in &planned.after {
-                followers[*earlier].push(id);
-            }
-        }
-        let missing: Vec<usize> = plan.steps.iter().map(|p| p.after.len()).collect();
-        let ready = (0..plan.steps.len())
-            .filter(|id| missing[*id] == 0)
-            .collect();
-        let ordinary = plan.steps.iter().filter(|p| !p.step.is_final()).count();
-        Self {
-            plan,
-            observed,
-            missing,
-            followers,
-            ready,
-            ordinary_left: ordinary,
-            final_begun: false,
-            applied: Applied::default(),
-            ways: Ways::new(),
-            failures: Vec::new(),
-            affected: independent.then(BTreeSet::new),
-        }
-    }
-
-    /// Whether steps may begin at all. What destroys is never undone: who does not need what failed is finished.
-    fn goes_on(&self) -> bool {
-        self.failures.is_empty() || self.affected.is_some() || self.final_begun
-    }
-
-    /// What was asked for, was not done and has not failed.
-    fn not_done(&self) -> Vec<String> {
-        let failed = |id: &StepId| self.failures.iter().any(|failure| failure.id == *id);
-        let over =
-            |id: &StepId| self.applied.done.contains(id) || self.applied.already.contains(id);
-        let ids = (0..self.plan.steps.len()).filter(|id| !over(id) && !failed(id));
-        labels(self.plan, &ids.collect::<Vec<_>>())
-    }
-
-    /// A step has failed; the containers that go down with it. None when that is the whole run.
-    fn lose(&mut self, failed: StepId) -> Option<&BTreeSet<Name>> {
-        let known = self.affected.take()?;
-        let applied = &self.applied;
-        let over: BTreeSet<StepId> = applied
-            .done
-            .iter()
-            .chain(&applied.already)
-            .copied()
-            .collect();
-        let lost = affected(self.plan, failed, &known, |id| over.contains(&id))?;
-        if lost.iter().any(|name| self.is_stranded(name)) {
-            return None;
-        }
-        self.ready.retain(|id| {
-            let container = self.plan.steps[*id].step.container();
-            container.is_none_or(|name| !lost.contains(name))
-        });
-        Some(self.affected.insert(lost))
-    }
-
-    /// Whether a container cannot come back as it was while what is the project's stays as it is by now.
-    fn is_stranded(&self, name: &Name) -> bool {
-        let mark = self.observed.containers.get(name);
-        let mark = mark.and_then(|found| found.mark.as_ref());
-        mark.is_some_and(|mark| strands(self.plan, &mark.spec))
-    }
-
-    fn is_lost(&self, id: StepId) -> bool {
-        let container = self.plan.steps[id].step.container();
-        let lost = self.affected.as_ref();
-        lost.zip(container)
-            .is_some_and(|(lost, name)| lost.contains(name))
-    }
-
-    /// The next step that may begin and finds room, by its place in the plan.
-    fn next(&mut self, lanes: &mut Lanes) -> Option<StepId> {
-        let id = *self.ready.iter().find(|id| {
-            let step = &self.plan.steps[**id].step;
-            (self.ordinary_left == 0 || !step.is_final()) && lanes.enter(step)
-        })?;
-        self.ready.remove(&id);
-        self.final_begun |= self.plan.steps[id].step.is_final();
-        Some(id)
-    }
-
-    /// Whether all that failed is that containers did not become well, and none of them was to take the place of
-    /// an older self, which would have to come back. They stay, so that somebody can look at them.
-    fn is_only_unwell(&self) -> bool {
-        let waits = |failure: &StepFailure| is_wait(&self.plan.steps[failure.id].step);
-        let is_wait = |failure: &StepFailure| {
-            waits(failure)
-                || matches!(failure.error, StepError::GivenUp) && !self.started(failure.id)
-        };
-        let older =
-            |way: &Back| matches!(way, Back::Rename(_) | Back::Start(..) | Back::Configure(_));
-        self.failures.iter().any(waits)
-            && self.failures.iter().all(is_wait)
-            && !self.final_begun
-            && !self.ways.values().any(older)
-    }
-
-    /// Whether a start that was given up has left something.
-    fn started(&self, id: StepId) -> bool {
-        let way = self.ways.get(&id);
-        way.is_some_and(|way| *way != Back::Nothing)
-    }
-
-    fn is_complete(&self) -> bool {
-        self.applied.done.len() + self.applied.already.len() == self.plan.steps.len()
-    }
-
-    fn succeeded(&mut self, id: StepId, outcome: Outcome) -> bool {
-        let already = match outcome {
-            Outcome::Already => {
-                self.ways.insert(id, Back::Nothing);
-                self.applied.already.push(id);
-                true
-            }
-            Outcome::Done(back) => {
-                self.ways.insert(id, back);
-                self.applied.done.push(id);
-                false
-            }
-        };
-        if !self.plan.steps[id].step.is_final() {
-            self.ordinary_left -= 1;
-        }
-        for follower in &self.followers[id] {
-            self.missing[*follower] -= 1;
-            if self.missing[*follower] == 0 && !self.is_lost(*follower) {
-                self.ready.insert(*follower);
-            }
-        }
-        already
-    }
-}
-
 /// Does `plan`, which was made from `observed`; what earlier runs of the same command have done goes back with what fails.
 pub async fn apply(
     plan: &Plan,
@@ -242,7 +83,7 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let journal = begin(plan, host, options, events)?;
     let worker = Worker::new(plan, observed, host, events, options);
-    let mut progress = Progress::new(plan, observed, options.independent);
+    let mut progress = Progress::new(plan, observed, earlier, options.independent);
     note(let_go(host, plan, observed).await, events);
     note(take_back_halves(&worker).await, events);
     let lanes = Lanes::here(options.parallel);
@@ -259,13 +100,16 @@ pub async fn apply(
     if signal.is_none() && progress.is_only_unwell() {
         note(keep(host, plan, observed).await, events);
         end(&worker, journal).await;
-        let failures = failures_of(progress);
-        return Err(ApplyError::Unwell { failures });
+        let (finished, open) = progress.finished_and_open();
+        return Err(ApplyError::Unwell {
+            failures: failures_of(progress),
+            finished,
+            open,
+        });
     }
-    let parts = Parts::of(&progress, &earlier, options.keep_failed);
-    if let (None, Some(parts)) = (signal, parts) {
+    if let (None, Some(parts)) = (signal, Parts::of(&progress, options.keep_failed)) {
         let (done, way) = ((progress, parts), (&mut cancel, lanes));
-        return Err(partly(&worker, (journal, options), done, way, earlier).await);
+        return Err(partly(&worker, (journal, options), done, way).await);
     }
     let mut aftermath = if progress.final_begun {
         note(keep(host, plan, observed).await, events);
@@ -275,6 +119,7 @@ pub async fn apply(
         }
     } else {
         let (written, way) = ((&journal, options), (&mut cancel, lanes));
+        let earlier = std::mem::take(&mut progress.earlier);
         wholly(&worker, written, &progress.ways, way, earlier).await
     };
     if cancel.is_urgent() {
@@ -356,7 +201,7 @@ pub(super) fn failures_of(progress: Progress<'_>) -> Vec<StepFailure> {
     failures
 }
 
-fn labels(plan: &Plan, ids: &[StepId]) -> Vec<String> {
+pub(super) fn labels(plan: &Plan, ids: &[StepId]) -> Vec<String> {
     ids.iter().map(|id| label(&plan.steps[*id].step)).collect()
 }
 

@@ -4,6 +4,7 @@
 //! too: a container that will not stop keeps its bridge, its settings and its record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -249,12 +250,17 @@ pub(super) fn unseed(seeded: Seeded, mounts: &[Mount]) -> Result<Vec<String>, St
 /// the directories above only where nothing else has come to lie in them.
 fn remove_made(mut made: Vec<Made>, mounts: &[Mount]) -> Result<Vec<String>, StepError> {
     made.sort_by_key(|made| std::cmp::Reverse(made.path().components().count()));
+    let whole = |path: &Path| mounts.iter().any(|mount| path.starts_with(&mount.host));
+    let roots: Vec<PathBuf> = made.iter().map(|made| made.path().into()).collect();
+    let inside = |path: &Path| {
+        let mut above = roots.iter().filter(|root| whole(root) && *root != path);
+        above.any(|root| path.starts_with(root))
+    };
+    // What lies in another one goes with it.
+    made.retain(|made| !inside(made.path()));
     let mut left = Vec::new();
     for made in made {
-        let whole = mounts
-            .iter()
-            .any(|mount| made.path().starts_with(&mount.host));
-        let removed = match whole {
+        let removed = match whole(made.path()) {
             true => made.remove(),
             false => made.remove_if_empty().map(|()| Taken::Back),
         };
@@ -296,6 +302,23 @@ mod tests {
         std::fs::remove_file(parent.join("foreign")).unwrap();
         remove_made(made.to_vec(), &[mount]).unwrap();
         assert!(!parent.exists());
+    }
+
+    #[test]
+    fn a_volume_in_another_one_is_no_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        let outer = dir.path().join("web");
+        let inner = outer.join("data");
+        std::fs::create_dir_all(&inner).unwrap();
+        let mount = |host: &Path| Mount {
+            host: host.into(),
+            target: "/data".into(),
+            read_only: false,
+            named: false,
+        };
+        let made = [&outer, &inner].map(|path| Made::at(path.clone()).unwrap());
+        let left = remove_made(made.to_vec(), &[mount(&outer), mount(&inner)]).unwrap();
+        assert!(left.is_empty() && !outer.exists(), "{left:?}");
     }
 
     #[test]

@@ -99,6 +99,22 @@ pub(super) fn with(own: &[NetworkRules], others: &[Leftover]) -> Vec<NetworkRule
     own.iter().chain(all.into_values()).cloned().collect()
 }
 
+/// What every driver holds once `change` is done to the one that has `left`; it may hold nothing yet.
+fn changed(before: &[Leftover], left: &Leftover, change: &FirewallChange) -> Vec<Leftover> {
+    let (own, others): (Vec<_>, Vec<_>) = before
+        .iter()
+        .cloned()
+        .partition(|held| held.driver == left.driver);
+    let networks = own.into_iter().flat_map(|held| held.networks);
+    let networks: Vec<NetworkRules> = networks.collect();
+    let own = Leftover {
+        driver: left.driver.clone(),
+        networks: networks_after(&networks, change),
+        rules: Vec::new(),
+    };
+    others.into_iter().chain([own]).collect()
+}
+
 /// Takes `left` out, or with `back` puts it in again.
 pub(super) async fn sweep(paths: &Paths, left: &Leftover, back: bool) -> Result<(), FirewallError> {
     let change = FirewallChange {
@@ -113,10 +129,7 @@ pub(super) async fn sweep(paths: &Paths, left: &Leftover, back: bool) -> Result<
     let _lock = acquire_host(paths, "change the firewall").await?;
     let chains = chains().await?;
     let before = look(None, chains.as_ref()).await?;
-    let mut after = before.clone();
-    for held in after.iter_mut().filter(|held| held.driver == left.driver) {
-        held.networks = networks_after(&held.networks, &change);
-    }
+    let after = changed(&before, left, &change);
     // First, so that a killed run leaves what shows that there is something to do.
     gate_now(chains.as_ref())
         .await?
@@ -168,6 +181,21 @@ mod tests {
         ];
         assert_eq!(with(std::slice::from_ref(&shop), &others), [shop, other]);
         assert!(with(&[], &[]).is_empty());
+        // Taken out, and put in again where nothing is any more.
+        let [mine, _] = others;
+        let out = FirewallChange {
+            close: mine.networks.clone(),
+            ..FirewallChange::default()
+        };
+        assert!(with(&[], &changed(std::slice::from_ref(&mine), &mine, &out)).is_empty());
+        let back = changed(&[], &mine, &out.inverse());
+        let bridges = |networks: &[NetworkRules]| -> BTreeSet<String> {
+            networks
+                .iter()
+                .map(|network| network.bridge.clone())
+                .collect()
+        };
+        assert_eq!(bridges(&with(&[], &back)), bridges(&mine.networks));
     }
 
     #[test]

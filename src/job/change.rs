@@ -191,7 +191,7 @@ async fn carry_out(
     let planned = (&looked.plan, &looked.observed);
     match perform(setting, request, opened, planned, events).await {
         Err(JobError::Apply(error @ ApplyError::Partly { .. })) => {
-            let rest = (opened, &looked.wish);
+            let rest = (opened, &looked.wish, &looked.plan.losses[..]);
             Err(finish_the_rest(setting, request, rest, error, events).await)
         }
         done => done.map(drop),

@@ -6,21 +6,24 @@
 use std::path::{Path, PathBuf};
 
 use crate::model::{Container, Key, Place, Project, Volume, VolumeSource, host_name_of};
-use crate::plan::{Plan, Problem};
+use crate::observed::Observed;
+use crate::plan::{Plan, Problem, Step};
 use crate::store::Paths;
 
 use super::missing_files::is_made;
 
-/// What is refused of the containers that `plan` makes.
+/// What is refused of the containers that `plan` makes, and of what it gives to others.
 pub(super) fn refused(
-    project: &Project,
+    (project, observed): (&Project, &Observed),
     plan: &Plan,
     lxcpath: &Path,
     paths: &Paths,
 ) -> Vec<Problem> {
     let made = project.containers.values();
-    let made = made.filter(|file| is_made(plan, &file.name));
     let volumes = made.flat_map(|file| file.volumes.iter().map(move |volume| (file, volume)));
+    let volumes = volumes.filter(|(file, (volume, _))| {
+        is_made(plan, &file.name) || is_new(file, volume, observed, plan)
+    });
     let refused = |(file, (volume, place)): (&Container, &(Volume, Place))| {
         let VolumeSource::Host(path) = &volume.source else {
             return None;
@@ -38,6 +41,20 @@ pub(super) fn refused(
         })
     };
     volumes.filter_map(refused).collect()
+}
+
+/// Whether a container that stays gets the volume.
+fn is_new(file: &Container, volume: &Volume, observed: &Observed, plan: &Plan) -> bool {
+    let gets = |step: &Step| matches!(step, Step::Configure(spec) if spec.name == file.name);
+    let found = observed.containers.get(&file.name);
+    let mut mounts = found
+        .and_then(|found| found.mark.as_ref())
+        .into_iter()
+        .flat_map(|mark| &mark.spec.mounts);
+    plan.steps.iter().any(|planned| gets(&planned.step))
+        && !mounts.any(|mount| {
+            volume.source == VolumeSource::Host(mount.host.clone()) && !mount.read_only
+        })
 }
 
 /// Whose `path` is, where that is ours, and what to write instead.

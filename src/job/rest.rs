@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::apply::{ApplyError, Earlier, Event, Events, StepFailure};
 use crate::model::Name;
-use crate::plan::{Plan, Wish};
+use crate::plan::{Loss, Wish};
 
 use super::change::{go_on, lasting};
 use super::images::scope;
@@ -16,19 +16,26 @@ use super::{ChangeRequest, JobError, Setting};
 pub(super) async fn finish_the_rest(
     setting: &Setting,
     request: &ChangeRequest,
-    (opened, wish): (&Opened, &Wish),
+    (opened, wish, agreed): (&Opened, &Wish, &[Loss]),
     error: ApplyError,
     events: &dyn Events,
 ) -> JobError {
     let mut told = error;
+    let mut before = None;
     while let Some((lost, stays)) = goes_on(&mut told) {
-        let Some(looked) = look(request, (opened, wish), &lost, events).await else {
+        // Each round loses somebody, or is the last.
+        if before.replace(lost.len()) == Some(lost.len()) {
+            break;
+        }
+        let Some(looked) = look(request, (opened, wish, agreed), &lost, events).await else {
             break;
         };
         let planned = (&looked.plan, &looked.observed);
         match go_on(setting, request, opened, planned, events, stays).await {
             Ok(_) => {
-                told = with_finished(told, &looked.plan);
+                let steps = looked.plan.steps.iter();
+                let names = steps.filter_map(|planned| planned.step.container().cloned());
+                told = with_finished(told, names);
                 break;
             }
             // Nothing more was begun.
@@ -36,7 +43,7 @@ pub(super) async fn finish_the_rest(
                 events.tell(Event::Note(&error.to_string()));
                 break;
             }
-            Err(JobError::Apply(error)) => told = both(told, error, &looked.plan),
+            Err(JobError::Apply(error)) => told = both(told, error),
             Err(error) => {
                 events.tell(Event::Note(&error.to_string()));
                 break;
@@ -68,7 +75,7 @@ fn goes_on(told: &mut ApplyError) -> Option<(BTreeSet<Name>, Earlier)> {
 /// What is left to do without the lost ones; none when that is nothing, or must be asked about first.
 async fn look(
     request: &ChangeRequest,
-    (opened, wish): (&Opened, &Wish),
+    (opened, wish, agreed): (&Opened, &Wish, &[Loss]),
     lost: &BTreeSet<Name>,
     events: &dyn Events,
 ) -> Option<Looked> {
@@ -85,8 +92,15 @@ async fn look(
         no_deps: true,
         ..lasting(wish)
     };
+    // What is lost of a container was agreed to once; its older self is that by now.
+    let is_new = |loss: &Loss| {
+        let same = |other: &Loss| {
+            other == loss || loss.container.is_some() && other.container == loss.container
+        };
+        !agreed.iter().any(same)
+    };
     match road::look_for(opened, request, wish).await {
-        Ok(looked) if looked.plan.steps.is_empty() || !looked.plan.losses.is_empty() => None,
+        Ok(looked) if looked.plan.steps.is_empty() || looked.plan.losses.iter().any(is_new) => None,
         Ok(looked) => Some(looked),
         Err(error) => {
             events.tell(Event::Note(&error.to_string()));
@@ -96,7 +110,7 @@ async fn look(
 }
 
 /// One error of what failed first and what failed in the run after it.
-fn both(first: ApplyError, then: ApplyError, plan: &Plan) -> ApplyError {
+fn both(first: ApplyError, then: ApplyError) -> ApplyError {
     let ApplyError::Partly {
         mut failures,
         mut lost,
@@ -152,27 +166,41 @@ fn both(first: ApplyError, then: ApplyError, plan: &Plan) -> ApplyError {
             failures: and(more),
             aftermath,
         },
-        // What was done stays.
-        ApplyError::Unwell { failures: more } | ApplyError::Final { failures: more, .. } => {
-            let told = ApplyError::Partly {
+        ApplyError::Final {
+            failures: more,
+            mut not_done,
+        } => {
+            not_done.extend(lost.iter().map(|name| format!("bring up {name}")));
+            ApplyError::Final {
+                failures: and(more),
+                not_done,
+            }
+        }
+        // What was done stays, that of the unwell ones as well.
+        ApplyError::Unwell {
+            failures: more,
+            finished: well,
+            open,
+        } => {
+            finished.extend(well);
+            finished.retain(|name| !lost.contains(name) && !open.contains(name));
+            ApplyError::Partly {
                 failures: and(more),
                 lost,
                 kept,
                 finished,
                 aftermath: clean,
                 stays: none,
-            };
-            with_finished(told, plan)
+            }
         }
         ApplyError::Journal { .. } => then,
     }
 }
 
-/// And what this plan has done.
-fn with_finished(mut told: ApplyError, plan: &Plan) -> ApplyError {
+/// And these.
+fn with_finished(mut told: ApplyError, names: impl IntoIterator<Item = Name>) -> ApplyError {
     if let ApplyError::Partly { lost, finished, .. } = &mut told {
-        let steps = plan.steps.iter();
-        finished.extend(steps.filter_map(|planned| planned.step.container().cloned()));
+        finished.extend(names);
         finished.retain(|name| !lost.contains(name));
     }
     told

@@ -249,7 +249,12 @@ pub(super) fn planned(
     let mut missing = supplies::missing(project, &plan, &opened.lxcpath);
     missing.extend(missing_files::missing(project, &plan, &opened.lxcpath));
     let paths = &opened.host.paths;
-    missing.extend(own_sources::refused(project, &plan, &opened.lxcpath, paths));
+    missing.extend(own_sources::refused(
+        (project, &observed),
+        &plan,
+        &opened.lxcpath,
+        paths,
+    ));
     if !missing.is_empty() {
         return Err(refused(missing));
     }

@@ -35,6 +35,7 @@ impl Builder<'_> {
         let ours = ours.filter(|(name, _)| !kept.contains(*name));
         let removals = ours.filter_map(|(name, found)| self.removal(name, found));
         let half_made = self.observed.network.half_made.iter();
+        let half_made = half_made.filter(|name| !kept.contains(*name));
         let half_made = half_made.filter_map(|name| self.removal_of_half(name));
         for step in removals.chain(half_made).collect::<Vec<_>>() {
             self.last(step);

@@ -54,6 +54,16 @@ impl Made {
         Self::of(dir, &name, path)
     }
 
+    /// The same with all that is in it by now; what else has come to lie there is not taken for it.
+    pub fn again(&self) -> io::Result<Self> {
+        match Self::at(self.path.clone()) {
+            Ok(now) if now.id == self.id => Ok(now),
+            Ok(_) => Ok(self.clone()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.clone()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where it was made.
     pub fn path(&self) -> &Path {
         &self.path
@@ -64,9 +74,14 @@ impl Made {
     pub fn remove(&self) -> io::Result<Taken> {
         let taken = Cell::new(Taken::Back);
         self.removed(|at, stat| {
-            if content(at)? != self.content {
-                taken.set(Taken::Written);
-                return Ok(());
+            match content(at) {
+                Ok(now) if now == self.content => {}
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                // Somebody is at work in it.
+                Ok(_) | Err(_) => {
+                    taken.set(Taken::Written);
+                    return Ok(());
+                }
             }
             if is_mounted_by_others(at)? {
                 taken.set(Taken::Mounted);

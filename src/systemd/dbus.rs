@@ -117,6 +117,10 @@ async fn connect() -> zbus::Result<Bus> {
     loop {
         match manager.subscribe().await {
             Err(error) if is_away(&error) => sleep(BREATH).await,
+            // Its answer to an earlier try was lost.
+            Err(zbus::Error::MethodError(name, _, _)) if name.ends_with("AlreadySubscribed") => {
+                break;
+            }
             done => break done?,
         }
     }

@@ -84,3 +84,70 @@ fn replaced(host: &Host) {
 fn older_selves_come_back_whichever_run_replaced_them() {
     on_a_host_with_docker(replaced);
 }
+
+/// One that never gets healthy keeps nobody in the command for ever, whatever else has failed.
+fn unwell(host: &Host) {
+    let file = "  early:\n    template: {name: broken}\n  db:\n    template: {name: tiny}\n    \
+                healthcheck: {test: \"false\", interval: 100ms, retries: 3}\n  web:\n    template: {name: tiny}\n    \
+                depends_on: {db: {condition: service_healthy}}\n  well:\n    template: {name: tiny}\n";
+    let project = Project::new(host, "shop", file);
+    let told = project.locker("up").exits(1).err;
+    for word in [
+        "create early",
+        "`db` is not healthy",
+        "finished and kept: `well`",
+    ] {
+        assert!(told.contains(word), "no {word} in {told}");
+    }
+    assert_eq!(
+        told.matches("`db` is not healthy after").count(),
+        2,
+        "{told}"
+    );
+    assert_eq!(project.state("well"), "RUNNING");
+    project.locker("down --yes").exits(0);
+
+    // A new self that does not get healthy gives way to its older one.
+    let db = |test: &str, early: &str| {
+        format!(
+            "{early}  db:\n    image: busybox:test\n    stop_grace_period: 1s\n    environment: {{TEST: \"{test}\"}}\n    \
+             healthcheck: {{test: \"{test}\", interval: 200ms, retries: 3}}\n"
+        )
+    };
+    let project = Project::new(host, "shop", &db("true", ""));
+    project.up();
+    let older = host.sh("docker inspect -f '{{.Id}}' shop_db");
+    project.rewrite(&db("false", "  early:\n    template: {name: broken}\n"));
+    let told = project.locker("up --yes --wait").exits(1).err;
+    assert_eq!(
+        host.sh("docker inspect -f '{{.Id}}' shop_db"),
+        older,
+        "{told}"
+    );
+    assert_eq!(host.sh("docker ps -q | wc -l").trim(), "1", "{told}");
+}
+
+#[test]
+fn what_does_not_get_healthy_ends_the_command_and_the_older_self_comes_back() {
+    on_a_host_with_docker(unwell);
+}
+
+/// Volumes in volumes and directories that were missing go with the containers for which they were made.
+fn made(host: &Host) {
+    let of = |name: &str, source: &str| {
+        format!(
+            "  {name}:\n    {source}\n    setup: [\"false\"]\n    volumes: [\"./{name}/x/a:/data\", \"./{name}/x/a/b/c:/data/b\"]\n"
+        )
+    };
+    let file = of("lx", "template: {name: tiny}")
+        + &of("app", "image: busybox:test\n    stop_grace_period: 1s");
+    let project = Project::new(host, "shop", &file);
+    let told = project.locker("up").exits(1).err;
+    assert!(!told.contains("is left"), "{told}");
+    host.sh("test ! -e /srv/shop/lx && test ! -e /srv/shop/app");
+}
+
+#[test]
+fn nothing_is_left_of_volumes_in_volumes() {
+    on_a_host_with_docker(made);
+}

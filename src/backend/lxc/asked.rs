@@ -5,7 +5,7 @@
 //! waited for no longer than a call may take; one that hangs is left behind, the others serve whoever asks next. Helper
 //! processes, in which liblxc forks, have [`super::container`] itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub(super) struct Asked {
     calls: Sender<Call>,
     verb: &'static str,
     full: String,
+    lxcpath: PathBuf,
     /// Its monitor as far as the notes tell.
     keeper: Option<u32>,
 }
@@ -58,6 +59,7 @@ impl Asked {
             calls,
             verb,
             full: full.to_owned(),
+            lxcpath: lxcpath.to_owned(),
             keeper: keeper_of(full, lxcpath),
         };
         match opened.recv_timeout(ANSWER) {
@@ -152,6 +154,7 @@ impl Asked {
         most: Duration,
         call: impl FnOnce(&Container<'_>) -> T + Send + 'static,
     ) -> Result<T, BackendError> {
+        ear::trust(self.verb, &self.full, &self.lxcpath)?;
         let (tell, told) = channel();
         let call = move |container: &Container<'_>| {
             // Nobody may wait any more.

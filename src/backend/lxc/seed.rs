@@ -51,8 +51,17 @@ pub(super) fn seed(
             return Err(error);
         }
     }
-    let Done { made, given, .. } = done;
-    Ok(Seeded { made, given })
+    let Done {
+        mut above,
+        made,
+        given,
+        ..
+    } = done;
+    for made in made {
+        // What was made in it since is ours as well.
+        above.push(made.again().map_err(io("read", made.path()))?);
+    }
+    Ok(Seeded { made: above, given })
 }
 
 /// Gives a named volume to the container.
@@ -79,6 +88,8 @@ fn given(
 
 #[derive(Default)]
 struct Done {
+    /// Directories that lead to what was not there.
+    above: Vec<Made>,
     /// What was not there.
     made: Vec<Made>,
     /// Directories that were there, empty.
@@ -96,6 +107,9 @@ impl Done {
         self.filled.iter().for_each(Poured::take_back);
         for made in self.made.iter().rev() {
             let _ = made.remove();
+        }
+        for above in self.above.iter().rev() {
+            let _ = above.remove_if_empty();
         }
     }
 }
@@ -212,7 +226,7 @@ fn spot(host: &Path, named: bool, done: &mut Done) -> Result<Spot, BackendError>
         match mkdirat(&dir, made, mode) {
             Ok(()) => {
                 let noted = Made::of(&dir, Path::new(made), path.to_path_buf());
-                done.made.push(noted.map_err(io("read", *path))?);
+                done.above.push(noted.map_err(io("read", *path))?);
             }
             // Another project that has it as well was quicker: it is that one's to take back.
             Err(Errno::EXIST) => {}

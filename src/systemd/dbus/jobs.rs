@@ -4,6 +4,7 @@
 //! is remembered. A reboot forgets all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use zbus::{OwnedVariant, Variant};
@@ -14,6 +15,11 @@ use crate::model::{JobState, Name};
 use crate::systemd::render::STOP_MORE;
 use crate::systemd::{Job, Jobs, TransientJob, UnitsError, names};
 
+/// Whether systemd has a unit of that name already.
+fn is_there(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::MethodError(name, _, _) if name.ends_with("UnitExists"))
+}
+
 /// `CLD_EXITED` of wait(2): it ended by itself.
 const EXITED: i32 = 1;
 
@@ -23,9 +29,15 @@ impl Jobs for Systemd {
         let unit = names::job(&job.project, &job.id);
         let manager = self.manager().await?;
         let properties = properties(job);
+        let asked = AtomicBool::new(false);
         let begun = async || {
+            let again = asked.swap(true, Ordering::Relaxed);
             let begun = manager.start_transient_unit(&unit, "fail", &properties, &[]);
-            begun.await.map(Some)
+            match begun.await {
+                // It was heard before systemd began itself anew; only the answer was lost.
+                Err(error) if again && is_there(&error) => Ok(None),
+                begun => begun.map(Some),
+            }
         };
         self.done(&unit, Job::Start, self.within("start", &unit, &begun))
             .await
