@@ -6,7 +6,7 @@ use crate::model::{IdRange, Idmap, Key, Kind, Name, Port, default_network};
 use crate::observed::ProjectRecord;
 
 use super::build::Builder;
-use super::{Cause, Goal, Step, Warning, networks, pick};
+use super::{Cause, Goal, Step, Warning, networks, pick, units};
 
 /// The form of the record that this program writes.
 const RECORD_VERSION: u32 = 1;
@@ -187,6 +187,9 @@ impl Builder<'_> {
     fn add_by_hand(&mut self, name: &Name, port: &Port, record: &mut ProjectRecord) {
         let file = self.project.containers.get(name);
         let in_file = file.is_some_and(|c| c.ports.iter().any(|(p, _)| p == port));
+        if !in_file {
+            self.refuse_the_files_own(name, port);
+        }
         let list = record.added_ports.entry(name.clone()).or_default();
         if !in_file && !list.contains(port) {
             list.push(port.clone());
@@ -201,6 +204,31 @@ impl Builder<'_> {
         }
     }
 
+    /// A host port of the file is the file's, also while it is not published: the next `up` would find both. Of one that is
+    /// published it is told as of any other.
+    fn refuse_the_files_own(&mut self, name: &Name, port: &Port) {
+        let mut files = self.project.containers.values();
+        let found = files.find_map(|file| {
+            let rests = |own: &Port| {
+                let mut rules = self.observed.firewall.rules.iter();
+                let published = rules.any(|r| r.container == file.name && r.port == *own);
+                !published && !units::is_held(file, own.protocol)
+            };
+            let mut ports = file.ports.iter().filter(|(own, _)| rests(own));
+            let (own, _) = ports.find(|(own, _)| own.host.first != 0 && own.collides(port))?;
+            Some((file.name.clone(), own.clone()))
+        });
+        if let Some((owner, own)) = found {
+            let message = format!(
+                "port `{port}` of container `{name}` cannot be added: the file has `{own}` of container `{owner}`, \
+                 which the next `up` publishes"
+            );
+            let help =
+                "write it into the file in place of the other, or add it with another host port";
+            self.problem(name, Some(Key::Ports), message, help);
+        }
+    }
+
     fn remove_by_hand(&mut self, name: &Name, port: &Port, record: &mut ProjectRecord) {
         let list = record.added_ports.entry(name.clone()).or_default();
         let before = list.len();
@@ -208,10 +236,12 @@ impl Builder<'_> {
         let mut found = before > list.len();
         let file = self.project.containers.get(name);
         let line = file.and_then(|c| c.ports.iter().find(|(p, _)| is_meant(p, port)));
-        if let Some((_, place)) = line {
+        // What was added by hand is not what the file has on the same host port.
+        let line = line.filter(|(own, _)| !found || own == port);
+        if let Some((own, place)) = line {
             found = true;
             self.warnings.push(Warning {
-                message: format!("the file has `{port}` of `{name}`; the next `up` puts it back"),
+                message: format!("the file has `{own}` of `{name}`; the next `up` puts it back"),
                 place: Some(place.clone()),
             });
         }

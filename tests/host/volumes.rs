@@ -429,3 +429,29 @@ fn a_volume_in_which_something_is_mounted_is_not_removed_nor_what_is_mounted() {
         host.sh(&format!("! test -e {volume}"));
     });
 }
+
+/// An engine lets go of a volume whenever its last container stops: not of what the host has mounted in it.
+#[test]
+fn what_is_mounted_in_a_volume_stays_when_its_containers_stop() {
+    crate::beside::on_a_host_with_docker(|host| {
+        let file = "  lx:\n    template: {name: tiny}\n    volumes: [\"data:/data\"]\n  app:\n    image: busybox:test\n    \
+                    stop_grace_period: 1s\n    volumes: [\"data:/data\"]\n";
+        let project = Project::new(host, "shop", file);
+        project.up();
+        let inside = "/var/lib/locker/volumes/shop/data/m";
+        host.sh(&format!(
+            "mkdir {inside} && mount -t tmpfs none {inside} && echo kept > {inside}/f"
+        ));
+        for words in ["restart", "stop", "start", "up --yes --force-recreate"] {
+            project.locker(words).exits(0);
+            assert_eq!(
+                host.sh(&format!("cat {inside}/f")).trim(),
+                "kept",
+                "{words}"
+            );
+        }
+        project.locker("down --yes").exits(0);
+        assert_eq!(host.sh(&format!("cat {inside}/f")).trim(), "kept");
+        host.sh(&format!("umount {inside}"));
+    });
+}

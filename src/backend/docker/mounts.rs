@@ -70,11 +70,12 @@ pub(super) fn named(spec: &ContainerSpec, mount: &Mount) -> Option<String> {
     Some(format!("{}_{}", spec.project, volume.to_string_lossy()))
 }
 
-/// What makes the engine's volume of a name lead to a directory of ours.
+/// What makes the engine's volume of a name lead to a directory of ours. Privately: what somebody mounts in the directory
+/// would be unmounted there as well when the engine lets go of the volume (mount_namespaces(7)).
 pub(super) fn driver_options(host: &Path) -> HashMap<String, String> {
     HashMap::from([
         ("type".into(), "none".into()),
-        ("o".into(), "bind".into()),
+        ("o".into(), "bind,private".into()),
         ("device".into(), text(host)),
     ])
 }

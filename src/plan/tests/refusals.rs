@@ -299,6 +299,36 @@ fn a_port_added_to_a_container_that_is_not_made_is_kept_for_it() {
 }
 
 #[test]
+fn a_host_port_of_the_file_that_is_taken_out_is_not_given_away_by_hand() {
+    let file = shop();
+    let mut world = World::of(&file);
+    let out = chosen(Goal::PortRemove(port("8080:8080")), &["web"]);
+    let made = plan(&file, &world.look(), &out).unwrap();
+    let said: Vec<&str> = made.warnings.iter().map(|w| w.message.as_str()).collect();
+    assert_eq!(
+        said,
+        ["the file has `8080:80/tcp` of `web`; the next `up` puts it back"]
+    );
+    world.follow(&made, made.steps.len());
+    for owner in ["web", "cache"] {
+        let add = chosen(Goal::PortAdd(port("8080:81")), &[owner]);
+        let said = refused(&file, &world.look(), &add);
+        assert!(
+            said[0].contains("the file has `8080:80/tcp` of container `web`"),
+            "{said:?}"
+        );
+    }
+    // One of an earlier program is taken out without a word about the file's.
+    let record = world.seen.record.as_mut().unwrap();
+    record
+        .added_ports
+        .insert(name("web"), vec![port("8080:81")]);
+    let out = chosen(Goal::PortRemove(port("8080:81")), &["web"]);
+    let made = plan(&file, &world.look(), &out).unwrap();
+    assert!(made.warnings.is_empty(), "{:?}", made.warnings);
+}
+
+#[test]
 fn a_subnet_that_is_full_grows_only_where_all_containers_may_move() {
     let world = World::of(&shop());
     let mut file = shop();
