@@ -73,6 +73,14 @@ fn obey(unit: &UnitSpec, paths: &Paths, id: Option<&str>) {
         if let Err(reason) = application::stop(unit, paths) {
             sys::tell_failure(&reason);
         }
+        // What it attends to may have another name by now: a killed run has left its new self under the old one.
+        let older = id.map(|id| engine.stop(id, unit.stop_timeout));
+        match older {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+                sys::tell_failure(&format!("cannot stop what runs of it: {error}"));
+            }
+            Some(Ok(()) | Err(_)) | None => {}
+        }
         thread::sleep(AGAIN);
     }
 }

@@ -167,3 +167,20 @@ fn what_begins_to_run_while_down_works_is_ended_with_the_rest() {
         );
     });
 }
+
+/// A killed take-over leaves the older self running under another name: its service ends with it.
+#[test]
+fn a_service_ends_in_its_time_whatever_its_container_is_called_by_now() {
+    on_a_host_with_docker(|host| {
+        let file = "  app:\n    image: busybox:test\n    stop_grace_period: 1s\n";
+        let project = Project::new(host, "shop", file);
+        project.up();
+        host.sh("docker rename shop_app other && docker run -d --name shop_app busybox:test");
+        host.sh("timeout 20 systemctl stop locker-shop-app.service");
+        assert_eq!(host.sh("docker ps -q"), "", "both are stopped");
+        let result = host.sh("systemctl show -P Result locker-shop-app.service");
+        assert_eq!(result.trim(), "success");
+        host.sh("docker rm shop_app && docker rename other shop_app");
+        project.locker("down --yes").exits(0);
+    });
+}
