@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 
 use crate::apply::ObserveError;
-use crate::model::{Name, UnitState, service_of};
+use crate::model::{Name, Restart, UnitState, service_of};
 use crate::observed::Observed;
 
 use super::JobError;
@@ -78,9 +78,22 @@ pub(super) async fn units(
     let row = |(name, state)| {
         let mut row = UnitRow::new(project, &name, state);
         row.unwell = watch.unwell(&name);
+        let file = opened.project.containers.get(&name);
+        if let Some(most) = file.and_then(|file| most_restarts(&file.restart)) {
+            // systemd counts the one that it refuses as well.
+            row.restarts = row.restarts.min(most);
+        }
         (name, row)
     };
     Ok(states.map(row).collect())
+}
+
+/// How often it is started again at most, where that is limited.
+fn most_restarts(restart: &Restart) -> Option<u32> {
+    match restart {
+        Restart::OnFailure { most } => *most,
+        Restart::No | Restart::Always | Restart::UnlessStopped | Restart::OnUnhealthy => None,
+    }
 }
 
 /// Between running and not running, or failed.

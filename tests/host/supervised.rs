@@ -253,6 +253,8 @@ fn ends_are_told_and_tries_are_counted() {
         // The first start and two more; systemd counts the one that it refuses as well.
         let runs = host.sh("journalctl -b -u locker-both-tries | grep -c 'Starting '");
         assert_eq!(runs, "3");
+        let told = project.locker("status tries").exits(0).err;
+        assert!(told.contains("started again 2 times"), "{told}");
         let before = pid_of(host, "both_sick");
         host.sh("docker exec both_sick rm /well");
         eventually(true, || {
